@@ -1,0 +1,86 @@
+"""What the tests share: turns and time of their own, and an eye on what nobody handled."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Callable, Iterator
+from contextvars import Context, ContextVar
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+
+from twpromise import Promise
+from twpromise.testing import ManualScheduler
+
+_context_key = pytest.StashKey[Context]()
+_variable: ContextVar[str] = ContextVar("variable")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
+    """Run each test in a context of its own, empty unless it asks for another.
+
+    Promises take another path where a context variable is set; and some library sets one (a
+    decimal context, say) in the main thread, so that the common path would hardly be tested.
+    """
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    context = pyfuncitem.stash.get(_context_key, None)
+    # Not `or`: an empty context is false.
+    (Context() if context is None else context).run(pyfuncitem.obj, **arguments)
+    return True
+
+
+@pytest.fixture(params=["empty", "in use"])
+def context(request: pytest.FixtureRequest) -> Context:
+    """The context that the test runs in: with nothing set in it, or with something."""
+    context = Context()
+    if request.param == "in use":
+        context.run(_variable.set, "set")
+    request.node.stash[_context_key] = context
+    return context
+
+
+@pytest.fixture
+def reports() -> list[LogEvent]:
+    """What promises have logged at critical level; whoever asks for it checks it himself."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_unhandled(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No promise may log an error in a test that does not ask for `reports`.
+
+    Trial looks after its own tests.
+    """
+    asked = "reports" in request.fixturenames
+    logged: list[LogEvent] = request.getfixturevalue("reports") if asked else []
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_namespace") == "twpromise" and event["log_level"] is LogLevel.critical:
+            logged.append(event)
+
+    globalLogPublisher.addObserver(observe)
+    yield
+    globalLogPublisher.removeObserver(observe)
+    if not asked and not (request.cls and issubclass(request.cls, unittest.TestCase)):
+        assert [] == [event["log_failure"] for event in logged]
+
+
+@pytest.fixture
+def scheduler() -> Iterator[ManualScheduler]:
+    """A scheduler whose turns and time the test owns; what is left at the end is run."""
+    manual = ManualScheduler()
+    previous = Promise.set_scheduler(manual)
+    yield manual
+    manual.flush()
+    Promise.set_scheduler(previous)
+
+
+@pytest.fixture
+def config() -> Iterator[Callable[..., dict[str, Any]]]:
+    """`Promise.config`, undone at the end."""
+    before = Promise.config()
+    yield Promise.config
+    Promise.config(**before)

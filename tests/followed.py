@@ -1,0 +1,147 @@
+"""Something of each kind that is followed, for the tests of what takes handlers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from twpromise import Promise
+
+__all__ = [
+    "KINDS",
+    "NEED_NO_LOOP",
+    "Boom",
+    "Eventually",
+    "Thenable",
+    "eventually",
+    "fail",
+    "later",
+    "pending",
+]
+
+
+class Boom(Exception):
+    """What goes wrong in a test."""
+
+
+def fail(*_: object) -> None:
+    """A handler that fails."""
+    raise Boom("from a handler")
+
+
+def pending() -> tuple[Promise[Any], Callable[..., None], Callable[..., None]]:
+    """A pending promise, and the functions that settle it."""
+    functions: list[Callable[..., None]] = []
+    promise: Promise[Any] = Promise(lambda *both: functions.extend(both))
+    resolve, reject = functions
+    return promise, resolve, reject
+
+
+class Eventually:
+    """A pending promise, what settles it, and how often it was told that nobody cares."""
+
+    resolve: Callable[..., None]
+    reject: Callable[..., None]
+
+    def __init__(self, cls: type[Promise[Any]] = Promise) -> None:
+        self.cancelled = 0
+
+        def cancelled() -> None:
+            self.cancelled += 1
+
+        def executor(resolve: Any, reject: Any, on_cancel: Any) -> None:
+            self.resolve, self.reject = resolve, reject
+            if on_cancel is not None:
+                on_cancel(cancelled)
+
+        self.promise: Promise[Any] = cls(executor)
+
+
+def eventually(cls: type[Promise[Any]] = Promise) -> Eventually:
+    """A pending promise that tells whether it was cancelled."""
+    return Eventually(cls)
+
+
+class Thenable:
+    """Of a foreign library."""
+
+    def then(self, resolve: Callable[..., None], reject: Callable[..., None]) -> None:
+        """Remember who wants to know."""
+        self.resolve, self.reject = resolve, reject
+
+
+def _promise() -> tuple[Any, Callable[..., None], Callable[..., None]]:
+    return pending()
+
+
+def _deferred() -> tuple[Any, Callable[..., None], Callable[..., None]]:
+    deferred: Deferred[Any] = Deferred()
+    return deferred, deferred.callback, deferred.errback
+
+
+def _coroutine() -> tuple[Any, Callable[..., None], Callable[..., None]]:
+    promise, resolve, reject = pending()
+
+    async def coroutine() -> Any:
+        return await promise
+
+    return coroutine(), resolve, reject
+
+
+def _thenable() -> tuple[Any, Callable[..., None], Callable[..., None]]:
+    thenable = Thenable()
+    return (
+        thenable,
+        lambda value: thenable.resolve(value),
+        lambda reason: thenable.reject(reason),
+    )
+
+
+def _executors_future() -> tuple[Any, Callable[..., None], Callable[..., None]]:
+    future: Future[Any] = Future()
+    return future, future.set_result, future.set_exception
+
+
+def _asyncios_future() -> tuple[Any, Callable[..., None], Callable[..., None]]:
+    loop = asyncio.new_event_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    async def turns() -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    def settle(method: Callable[[Any], None]) -> Callable[[Any], None]:
+        def call(outcome: Any) -> None:
+            method(outcome)
+            loop.run_until_complete(turns())
+            loop.close()
+
+        return call
+
+    return future, settle(future.set_result), settle(future.set_exception)
+
+
+#: How to make one of each kind.
+_MAKERS = {
+    "promise": _promise,
+    "Deferred": _deferred,
+    "coroutine": _coroutine,
+    "thenable": _thenable,
+    "executor's future": _executors_future,
+    "asyncio's future": _asyncios_future,
+}
+KINDS = list(_MAKERS)
+#: Those that can be left unsettled: asyncio's are told of a cancellation by their loop.
+NEED_NO_LOOP = [kind for kind in KINDS if kind != "asyncio's future"]
+
+
+def later(kind: str) -> tuple[Any, Callable[..., None], Callable[..., None]]:
+    """Something pending that is followed, and the functions that settle it.
+
+    It must be settled once, whatever the test is about.
+    """
+    return _MAKERS[kind]()

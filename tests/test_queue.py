@@ -1,0 +1,123 @@
+"""The queue: what the core fills and a scheduler empties."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.task import Clock
+
+from twpromise import Promise, ReactorScheduler
+from twpromise._core import Job, drain
+from twpromise._queue import DEFAULT_TIME_SLICE, JobQueue
+
+
+class Scheduler:
+    """Remembers what it was asked for; fails while it is told to."""
+
+    def __init__(self):
+        self.asked = []
+        self.failing = False
+
+    def call_soon(self, function):
+        if self.failing:
+            raise RuntimeError("no turn")
+        self.asked.append(function)
+
+
+def make(drained):
+    return JobQueue(Scheduler(), drained.append)
+
+
+def test_waking_asks_the_scheduler_for_a_drain():
+    """What the scheduler is given empties this very queue."""
+    drained = []
+    queue = make(drained)
+    queue.wake()
+    assert queue.awake
+    [function] = queue.scheduler.asked
+    function()
+    assert [True] == [other is queue for other in drained]
+
+
+def test_a_scheduler_that_fails_leaves_the_queue_asleep():
+    """So that the next job asks again; what is queued stays queued."""
+    queue = make([])
+    queue.append("job")
+    queue.scheduler.failing = True
+    with pytest.raises(RuntimeError, match="no turn"):
+        queue.wake()
+    assert (False, 1) == (queue.awake, len(queue))
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_drain_that_is_interrupted_asks_for_another(left):
+    """By Ctrl-C between two jobs, say: what is left gets its turn, and the next job asks."""
+
+    def interrupted(queue):
+        raise KeyboardInterrupt
+
+    queue = JobQueue(Scheduler(), interrupted)
+    queue.extend(["job"] * left)
+    queue.wake()
+    with pytest.raises(KeyboardInterrupt):
+        queue.scheduler.asked[0]()
+    assert (1 + left, bool(left)) == (len(queue.scheduler.asked), queue.awake)
+
+
+def test_first_in_first_out():
+    """It is a plain deque to those who fill and empty it."""
+    queue = make([])
+    queue.extend("abc")
+    assert ["a", "b", "c"] == [queue.popleft() for _ in range(3)]
+
+
+def test_two_queues_are_two_queues():
+    """Empty ones are equal deques, and still different keys."""
+    first, second = make([]), make([])
+    assert first != second
+    assert 2 == len({first, second})
+    assert first == first
+
+
+def test_a_queue_starts_asleep_and_empty():
+    """With the default time slice, on no thread, with nothing to report."""
+    queue = make([])
+    assert (False, [], None, DEFAULT_TIME_SLICE, 0.0) == (
+        queue.awake,
+        queue.rejections,
+        queue.thread,
+        queue.time_slice,
+        queue.longest,
+    )
+
+
+def test_the_longest_drain_is_remembered():
+    """Seconds by the queue's own timer."""
+    now = 0.0
+
+    def busy(seconds):
+        nonlocal now
+        now += seconds
+
+    queue = JobQueue(Scheduler(), drain, time_slice=10, timer=lambda: now)
+    for seconds in (1, 3, 2):
+        queue.append(Job(busy, seconds))
+        drain(queue)
+    assert 3 == queue.longest
+
+
+def test_the_reactor_is_asked_by_the_queue_of_its_scheduler():
+    """Two schedulers have two queues; each wakes its own reactor."""
+    clocks = [Clock(), Clock()]
+    schedulers = [ReactorScheduler(clock) for clock in clocks]
+    called = []
+    previous = Promise.set_scheduler(schedulers[0])
+    try:
+        Promise.resolve(0).then(called.append)
+        Promise.set_scheduler(schedulers[1])
+        Promise.resolve(1).then(called.append)
+        clocks[1].advance(0)
+        assert [1] == called
+        clocks[0].advance(0)
+        assert [1, 0] == called
+    finally:
+        Promise.set_scheduler(previous)

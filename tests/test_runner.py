@@ -1,0 +1,417 @@
+"""What drives generators, whatever they yield: `twpromise._runner`.
+
+Through a small driver of its own; what coroutines and `Promise.coroutine` make of it is tested
+with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import LogEvent
+
+from twpromise import CancellationError, Promise
+from twpromise._core import new_pending
+from twpromise._runner import WAITS, Runner
+from twpromise.testing import ManualScheduler
+
+
+class Oops(Exception):
+    """An error of these tests."""
+
+
+class Stop(BaseException):
+    """What this driver throws in to cancel."""
+
+
+class Signal:
+    """Something that may be waited for, and is no promise."""
+
+    def __init__(self, at_once: Any = None) -> None:
+        self.at_once = at_once
+        self.runner: Any = None
+        self.stopped = 0
+        self.stop: Callable[[], object] = lambda: None
+
+    def send(self, value: Any) -> None:
+        """Resume whoever waits."""
+        self.runner.resume(self, value)
+
+
+def _wait_for_signal(runner: Runner, signal: Signal) -> None:
+    def stop(stopped: Signal) -> None:
+        stopped.stopped += 1
+        stopped.stop()
+
+    runner._foreign = signal
+    runner._stop = stop
+    signal.runner = runner
+    if signal.at_once is not None:
+        signal.send(signal.at_once)
+
+
+class Driver(Runner):
+    """Drives generators; they may yield promises, Deferreds and signals."""
+
+    __slots__ = ()
+
+    def _wait_for_other(self, yielded: Any) -> None:
+        raise TypeError(f"not to be waited for: {yielded!r}")
+
+    def _answered(
+        self, value: Any, error: BaseException | None
+    ) -> tuple[Any, BaseException | None]:
+        if isinstance(error, CancellationError):
+            return None, self._cancellation()
+        return value, error
+
+    def _cancellation(self) -> BaseException:
+        return Stop()
+
+    def _is_cancellation(self, error: BaseException) -> bool:
+        return isinstance(error, Stop)
+
+
+@pytest.fixture(autouse=True)
+def _signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WAITS, Signal, _wait_for_signal)
+
+
+@pytest.fixture
+def run(scheduler: ManualScheduler) -> Callable[[Generator[Any, Any, Any]], Promise[Any]]:
+    """Runs a generator, and gives the promise for what comes of it."""
+
+    def run(generator: Generator[Any, Any, Any]) -> Promise[Any]:
+        promise: Promise[Any] = new_pending(Promise._new)  # type: ignore[arg-type]
+        Driver(promise, generator).start()
+        return promise
+
+    return run
+
+
+Run = Callable[[Generator[Any, Any, Any]], Promise[Any]]
+
+
+def pending() -> Promise[Any]:
+    """A promise that stays pending."""
+    return Promise(lambda resolve, reject: None)
+
+
+class TestSteps:
+    """Each step waits for what the step before has yielded."""
+
+    def test_values_are_sent_in(self, run: Run, scheduler: ManualScheduler) -> None:
+        """Values are sent in, whether they were there at once or come later."""
+        signal, later = Signal(), Deferred()
+
+        def generator() -> Any:
+            return [
+                (yield Promise.resolve("promise")),
+                (yield Promise.resolve("later").then()),
+                (yield succeed("Deferred")),
+                (yield later),
+                (yield Signal("at once")),
+                (yield signal),
+            ]
+
+        promise = run(generator())
+        scheduler.flush()
+        later.callback("later Deferred")
+        signal.send("signal")
+        assert [
+            *("promise", "later", "Deferred", "later Deferred", "at once", "signal")
+        ] == promise.value()
+
+    def test_errors_are_thrown_in(self, run: Run, scheduler: ManualScheduler) -> None:
+        """Errors are thrown in, and may be caught there."""
+        source = pending()
+
+        def generator() -> Any:
+            caught = []
+            for failing in Promise.reject(Oops(1)), fail(Oops(2)), 3, Promise.reject("odd"):
+                try:
+                    yield failing
+                except Exception as error:
+                    caught.append(type(error).__name__)
+            try:
+                yield source
+            except CancellationError as error:
+                caught.append(str(error))
+            return caught
+
+        promise = run(generator())
+        scheduler.flush()
+        source.cancel()
+        scheduler.flush()
+        assert [
+            *("Oops", "Oops", "TypeError", "RejectionError", "the promise was cancelled")
+        ] == promise.value()
+
+    @pytest.mark.usefixtures("reports")
+    def test_ends(self, run: Run) -> None:
+        """What it returns is followed; what it raises rejects."""
+
+        def returns(value: Any) -> Any:
+            return value
+            yield
+
+        def raises() -> Any:
+            raise Oops
+            yield
+
+        assert "value" == run(returns("value")).value()
+        assert "value" == run(returns(Promise.resolve("value"))).value()
+        assert isinstance(run(raises()).reason(), Oops)
+
+    def test_nothing_recurses(self, run: Run, scheduler: ManualScheduler) -> None:
+        """However often a generator waits for what is there at once, nothing recurses."""
+
+        def generator() -> Any:
+            total = 0
+            for _ in range(5000):
+                total += yield Signal(1)
+                total += yield succeed(1)
+                total += yield Promise.resolve(1)
+            return total
+
+        promise = run(generator())
+        scheduler.flush()
+        assert 15_000 == promise.value()
+
+    def test_stale_resume(self, run: Run, scheduler: ManualScheduler) -> None:
+        """Something that resumes twice, or too late, resumes nothing."""
+        first, second = Signal(), Signal()
+
+        def generator() -> Any:
+            return [(yield first), (yield second)]
+
+        promise = run(generator())
+        first.send(1)
+        first.send("again")
+        assert promise.is_pending()
+        second.send(2)
+        first.send("too late")
+        assert [1, 2] == promise.value()
+
+
+class TestCancelling:
+    """Cancelling throws in, once, when what is waited for has been left."""
+
+    def test_while_a_promise_is_waited_for(self, run: Run, scheduler: ManualScheduler) -> None:
+        """The promise is cancelled; the generator is told in a turn of its own."""
+        source = pending()
+        seen: list[Any] = []
+
+        def generator() -> Any:
+            try:
+                yield source
+            except BaseException as error:
+                seen.append(type(error))
+                raise
+
+        promise = run(generator())
+        promise.cancel()
+        assert [] == seen
+        scheduler.flush()
+        assert [Stop] == seen
+        assert source.is_cancelled()
+
+    def test_of_a_promise_that_others_wait_for(self, run: Run, scheduler: ManualScheduler) -> None:
+        """That one is left to them; what it comes to does not resume the generator."""
+        source = pending()
+        source.then()
+        seen: list[Any] = []
+
+        def generator() -> Any:
+            try:
+                yield source
+            except Stop:
+                seen.append("stopped")
+                yield other
+                seen.append("went on")
+                raise
+
+        other = pending()
+        promise = run(generator())
+        promise.cancel()
+        scheduler.flush()
+        assert ["stopped"] == seen
+        assert not source.is_cancelled()
+        source._resolve_from_anywhere("value")
+        scheduler.flush()
+        assert ["stopped"] == seen
+        other._resolve_from_anywhere()
+        scheduler.flush()
+        assert ["stopped", "went on"] == seen
+        assert promise.is_cancelled()
+
+    def test_left_promise_is_not_kept_alive(self, run: Run, scheduler: ManualScheduler) -> None:
+        """A generator that goes on to something else is no consumer of what it has left."""
+        source, cleanup = pending(), pending()
+        other = source.then()
+
+        def generator() -> Any:
+            try:
+                yield source
+            finally:
+                yield cleanup
+
+        promise = run(generator())
+        promise.cancel()
+        scheduler.flush()
+        assert not source.is_cancelled()
+        other.cancel()
+        assert source.is_cancelled()
+        scheduler.flush()
+        assert cleanup.is_pending()
+
+    @pytest.mark.parametrize("answers", [False, True], ids=["later", "at once"])
+    def test_signal(self, run: Run, scheduler: ManualScheduler, answers: bool) -> None:
+        """What is no promise is stopped, and resumes the generator when it has."""
+        signal = Signal()
+        if answers:
+            signal.stop = lambda: signal.send("stopped")
+        seen: list[Any] = []
+
+        def generator() -> Any:
+            seen.append((yield signal))
+
+        promise = run(generator())
+        promise.cancel()
+        assert 0 == signal.stopped
+        scheduler.flush()
+        assert 1 == signal.stopped
+        if not answers:
+            assert [] == seen
+            signal.send("stopped")
+        assert ["stopped"] == seen
+        assert promise.is_cancelled()
+
+    @pytest.mark.parametrize("answers", [False, True], ids=["raises", "answers and raises"])
+    def test_stop_that_fails(
+        self, run: Run, scheduler: ManualScheduler, reports: list[LogEvent], answers: bool
+    ) -> None:
+        """What stopping raises is logged; the generator is told without it, and only once."""
+        signal = Signal()
+        seen: list[Any] = []
+
+        def stop() -> None:
+            if answers:
+                signal.send("answered")
+            raise Oops
+
+        def generator() -> Any:
+            try:
+                seen.append((yield signal))
+            except Stop:
+                seen.append("thrown in")
+                raise
+
+        signal.stop = stop
+        promise = run(generator())
+        promise.cancel()
+        scheduler.flush()
+        signal.send("late")
+        assert ["answered" if answers else "thrown in"] == seen
+        assert [Oops] == [event["log_failure"].type for event in reports]
+        assert promise.is_cancelled()
+
+    def test_itself(self, run: Run, scheduler: ManualScheduler) -> None:
+        """A generator that cancels its own promise is told at what it waits for next."""
+        signal, source = Signal(), pending()
+        seen: list[Any] = []
+
+        def generator() -> Any:
+            yield signal
+            promise.cancel()
+            try:
+                seen.append((yield Signal("at once")))
+                yield source
+            except BaseException as error:
+                seen.append(type(error))
+                raise
+
+        promise = run(generator())
+        signal.send(None)
+        scheduler.flush()
+        assert ["at once", Stop] == seen
+        assert source.is_cancelled()
+        assert promise.is_cancelled()
+
+    def test_goes_on(self, run: Run, scheduler: ManualScheduler) -> None:
+        """One that goes on after it was told is not told again, and what it returns is nobody's."""
+        other = Signal()
+        seen: list[Any] = []
+
+        def generator() -> Any:
+            for signal in Signal(), other:
+                try:
+                    seen.append((yield pending() if signal is not other else other))
+                except BaseException as error:
+                    seen.append(type(error))
+            return "value"
+
+        promise = run(generator())
+        promise.cancel()
+        scheduler.flush()
+        promise.cancel()
+        scheduler.flush()
+        other.send("signal")
+        assert "signal" == seen[1]
+        assert promise.is_cancelled()
+
+    def test_left_promise_is_waited_for_again(self, run: Run, scheduler: ManualScheduler) -> None:
+        """It may wait again for a promise that was left, and is told of that once."""
+        resolvers: list[Any] = []
+        source: Promise[Any] = Promise(lambda resolve, reject: resolvers.append(resolve))
+        source.then()
+        seen: list[Any] = []
+
+        def generator() -> Any:
+            try:
+                yield source
+            except Stop:
+                seen.append((yield source))
+                seen.append((yield source))
+
+        promise = run(generator())
+        promise.cancel()
+        scheduler.flush()
+        resolvers[0]("value")
+        scheduler.flush()
+        assert ["value", "value"] == seen
+        assert promise.is_cancelled()
+
+
+def test_abstract(scheduler: ManualScheduler) -> None:
+    """The runner itself knows neither what else to wait for nor how to cancel."""
+    runner = Runner(new_pending(Promise._new), iter(()))  # type: ignore[arg-type]
+    for call in (
+        lambda: runner._wait_for_other(None),
+        runner._cancellation,
+        lambda: runner._is_cancellation(Oops()),
+    ):
+        with pytest.raises(NotImplementedError):
+            call()
+
+
+def test_what_a_cancelled_coroutine_returns(scheduler):
+    """Nobody waits for it: it is cancelled too."""
+    told = []
+    deferred = Deferred(lambda _: told.append("cancelled"))
+
+    async def run():
+        try:
+            await Promise.defer().promise
+        except CancellationError:
+            return deferred
+
+    promise = Promise.resolve(run())
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert ["cancelled"] == told

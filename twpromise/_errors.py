@@ -1,0 +1,186 @@
+"""The errors of this library: one family, the same objects in every library copy."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections.abc import Iterator, Sequence
+from typing import Any, Self, overload
+
+from twisted.internet import defer
+
+__all__ = [
+    "AggregateError",
+    "CancellationError",
+    "OperationalError",
+    "PromiseError",
+    "PromiseWarning",
+    "RejectionError",
+    "TimeoutError",
+]
+
+
+class PromiseWarning(UserWarning):
+    """The category of all warnings of this library; see `Promise.config`."""
+
+
+class PromiseError(Exception):
+    """The base class of the errors of this library."""
+
+    @property
+    def message(self) -> str:
+        """The message that the error was made with."""
+        return str(self.args[0]) if self.args else ""
+
+
+class _AlsoTwisteds(type):
+    # What `Deferred.addTimeout` raises is no instance of our class, and must be caught by
+    # `catch(TimeoutError)` all the same.
+    def __instancecheck__(cls, instance: object) -> bool:
+        return super().__instancecheck__(instance) or (
+            cls is TimeoutError and isinstance(instance, defer.TimeoutError)
+        )
+
+
+class TimeoutError(
+    PromiseError, builtins.TimeoutError, defer.TimeoutError, metaclass=_AlsoTwisteds
+):
+    """An operation took longer than it was given.
+
+    It is also the builtin `TimeoutError` and `twisted.internet.defer.TimeoutError`; and
+    ``isinstance`` and ``catch`` take what `Deferred.addTimeout` raises for one.
+
+    Bluebird: ``Promise.TimeoutError``.
+    """
+
+
+class CancellationError(PromiseError, defer.CancelledError):
+    """An operation was cancelled; also `twisted.internet.defer.CancelledError`.
+
+    Bluebird: ``Promise.CancellationError``.
+    """
+
+
+class _CausedError(PromiseError):
+    """An error that carries what it stands for.
+
+    Args:
+        message: What is printed; by default the text of the cause.
+        cause: What this error stands for.
+    """
+
+    __cause__: BaseException | None
+
+    def __init__(self, message: object = "", cause: Any = None) -> None:
+        super().__init__(message)
+        #: What this error stands for; `__cause__` too, if it is an exception.
+        self.cause = cause
+        if isinstance(cause, BaseException):
+            self.__cause__ = cause
+
+
+class OperationalError(_CausedError):
+    """An expected error that was handed over, as opposed to raised by a mistake in the code.
+
+    An error that comes through a promisified callback and has no class of its own arrives as
+    an `OperationalError`, with the original error in `cause`.
+
+    Bluebird: ``Promise.OperationalError``.
+    """
+
+    #: What `Promise.error` asks for.
+    is_operational = True
+
+
+class RejectionError(_CausedError):
+    """Stands for a rejection reason that is no exception where Python needs an exception.
+
+    The reason itself is in `cause`.
+    """
+
+    @classmethod
+    def wrap(cls, reason: object) -> RejectionError:
+        """An error that stands for *reason*."""
+        from_reason = cls("rejected with something that is not an exception", reason)
+        try:
+            from_reason.args = (f"rejected with {reason!r}"[:200],)
+        except Exception:
+            # Its repr fails: then without it.
+            pass
+        return from_reason
+
+
+#: What a coroutine sees when it is cancelled, whoever drives it.
+CANCELLATIONS = (defer.CancelledError, asyncio.CancelledError, GeneratorExit)
+
+
+def as_exception(reason: object) -> BaseException:
+    """*reason* where Python needs an exception: itself, or inside a `RejectionError`."""
+    return reason if isinstance(reason, BaseException) else RejectionError.wrap(reason)
+
+
+class AggregateError(PromiseError, ExceptionGroup[Exception], Sequence[Any]):
+    """The reasons why none (or not enough) of several promises was fulfilled.
+
+    An `ExceptionGroup`, so that ``except*`` works, and a sequence of the reasons themselves.
+
+    Args:
+        message: What is printed first.
+        errors: The reasons, at least one.
+
+    Raises:
+        ValueError: There are no reasons.
+
+    Bluebird: ``Promise.AggregateError``.
+    """
+
+    #: Aggregate errors are caught by `Promise.error`.
+    is_operational = True
+    _reasons: tuple[Any, ...]
+
+    def __new__(cls, message: str, errors: Sequence[Any]) -> Self:
+        """Build the group; what is no `Exception` goes into it inside a `RejectionError`."""
+        reasons = tuple(errors)
+        group = super().__new__(
+            cls,
+            message,
+            [
+                reason if isinstance(reason, Exception) else RejectionError.wrap(reason)
+                for reason in reasons
+            ],
+        )
+        group._reasons = reasons
+        return group
+
+    def __init__(self, message: str, errors: Sequence[Any]) -> None:
+        super().__init__(message, tuple(errors))
+
+    @property
+    def errors(self) -> tuple[Any, ...]:
+        """The reasons themselves."""
+        return self._reasons
+
+    def derive(self, excs: Sequence[Any], /) -> AggregateError:  # type: ignore[override]
+        """A group of the same kind with other reasons (what ``except*`` asks for)."""
+        group = AggregateError(self.message, excs)
+        # Its exceptions stay what they are (Python goes by their identity); what they were
+        # wrapped for is found again.
+        reasons = dict(zip(map(id, self.exceptions), self._reasons, strict=True))
+        group._reasons = tuple(reasons.get(id(error), error) for error in excs)
+        return group
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Any, ...]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        """The reason at *index*."""
+        return self._reasons[index]
+
+    def __len__(self) -> int:
+        """How many reasons there are."""
+        return len(self._reasons)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The reasons."""
+        return iter(self._reasons)

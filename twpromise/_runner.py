@@ -1,0 +1,288 @@
+"""What drives generators and coroutines: each step waits for what the step before yielded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import Any, Final
+
+from . import _core
+from ._core import (
+    CANCELLED,
+    CANCELLING,
+    DECLINED,
+    FOLLOWING,
+    FULFILLED,
+    NODE,
+    CorePromise,
+    Node,
+    call_soon,
+    cancel_all,
+    discard,
+    finish_cancel,
+    forget,
+    late_observer,
+    leave,
+    reject_raised,
+    resolve,
+    root_of,
+    wait_for,
+)
+
+__all__ = ["WAITS", "Runner"]
+
+#: How to wait for something that is yielded, by its exact type.  The function has the runner
+#: wait for a promise; or sets `Runner._foreign` and `Runner._stop`, and arranges for
+#: `Runner.resume`.
+WAITS: dict[type, Callable[[Runner, Any], object]] = {}
+
+#: What a generator "yields" when it has returned.
+_RETURNED: Final = object()
+
+
+class Runner(Node):
+    """Runs a generator or coroutine to its end, and resolves a promise with its result.
+
+    Args:
+        promise: What to resolve.
+        generator: Has ``send``, ``throw`` and ``close``.
+    """
+
+    __slots__ = (
+        "_cancelled_itself",
+        "_context",
+        "_foreign",
+        "_generator",
+        "_interrupted",
+        "_left",
+        "_ready",
+        "_running",
+        "_sends",
+        "_stop",
+        "_waiting",
+    )
+
+    def __init__(self, promise: CorePromise, generator: Any) -> None:
+        self._state = NODE
+        self._promise = promise
+        self._generator: Any = generator
+        # The generator's own context, once it has anything in it.
+        self._context: Context | None = None
+        # The promise that is waited for, and whether its outcome is sent in (else the
+        # generator looks for itself); or what else is waited for, and what is
+        # called with it to stop that.
+        self._waiting: CorePromise | None = None
+        self._sends = True
+        self._foreign: Any = None
+        self._stop: Callable[[Any], object] | None = None
+        # The promise that was left in a cancellation, where this is still among the waiters.
+        self._left: CorePromise | None = None
+        # What is waited for has been told that nobody cares any more, and will answer.
+        self._interrupted = False
+        self._running = False
+        self._cancelled_itself = False
+        self._ready: tuple[Any, BaseException | None] | None = None
+        promise._source = self
+
+    def start(self) -> None:
+        """Run up to the first thing to wait for."""
+        context = copy_context()
+        if not self._promise._library.async_hooks:
+            context = Context()
+        self._context = context
+        self._advance(None, None)
+
+    def resume(self, foreign: Any, value: Any, error: BaseException | None = None) -> None:
+        """*foreign*, which is no promise, is there; nothing happens if it was given up."""
+        if self._foreign is not foreign:
+            return
+        self._foreign = None
+        if self._running:
+            # It was there at once: the loop in `_advance` goes on with it.
+            self._ready = value, error
+        else:
+            self._go_on(value, error)
+
+    def _notify(self, parent: CorePromise) -> None:
+        if parent is not self._waiting:
+            # It was left, in a cancellation.
+            return
+        self._waiting = None
+        if not self._sends:
+            self._go_on(None, None)
+        elif parent._state & FULFILLED:
+            self._go_on(parent._value, None)
+        else:
+            self._go_on(None, _core.exception_of(parent))
+        # The traceback of what the generator raised may refer to this frame.
+        del self, parent
+
+    def _go_on(self, value: Any, error: BaseException | None) -> None:
+        if self._interrupted:
+            self._interrupted = False
+            value, error = self._answered(value, error)
+        self._advance(value, error)
+        # The traceback of what was thrown in refers to this frame.
+        del self, value, error
+
+    def _advance(self, value: Any, error: BaseException | None) -> None:
+        generator = self._generator
+        self._running = True
+        while True:
+            context = self._context
+            if context is None:
+                context = Context()
+            observer = _core._observer
+            token = None if observer is None else observer.before(self._promise, generator)
+            try:
+                try:
+                    if error is None:
+                        yielded = context.run(generator.send, value)
+                    else:
+                        yielded = context.run(generator.throw, error)
+                finally:
+                    if observer is not None:
+                        observer.after(token, DECLINED)
+            except StopIteration as stop:
+                yielded, value = _RETURNED, stop.value
+            except BaseException as raised:
+                self._fail(raised)
+                break
+            if yielded is _RETURNED:
+                # Not where StopIteration is handled: it would be the context of what follows.
+                self._finish(value)
+                break
+            # An empty context need not be kept: most have nothing in them.
+            self._context = context or None
+            self._ready = None
+            value = error = None
+            if self._left is not None:
+                forget(self._left, self)
+                self._left = None
+            self._state = NODE
+            kind = type(yielded)
+            try:
+                if kind in WAITS:
+                    WAITS[kind](self, yielded)
+                elif isinstance(yielded, CorePromise):
+                    self._wait_for(yielded)
+                else:
+                    self._wait_for_other(yielded)
+            except BaseException as raised:
+                value, error = None, raised
+                continue
+            if self._ready is None:
+                self._running = False
+                if self._cancelled_itself:
+                    self._cancelled_itself = False
+                    stack: list[CorePromise] = []
+                    self._abandon(stack)
+                    cancel_all(stack)
+                break
+            value, error = self._ready  # pyright: ignore[reportGeneralTypeIssues]
+            self._ready = None
+        # Frames of the generator refer back to this one.
+        generator = value = error = yielded = context = token = self = None  # type: ignore[assignment]
+
+    def _wait_for(self, promise: CorePromise, sends: bool = True) -> None:
+        root = root_of(promise) if promise._state & FOLLOWING else promise
+        if root._state & (CANCELLED | CANCELLING):
+            # What tells this runner will be another promise.
+            promise = late_observer(promise)
+        self._waiting = promise
+        self._sends = sends
+        wait_for(promise, self)
+
+    def _wait_for_other(self, yielded: Any) -> None:
+        raise NotImplementedError(type(self))
+
+    # --- the end
+
+    def _finish(self, result: Any) -> None:
+        promise = self._end()
+        if promise._state & CANCELLING:
+            finish_cancel(promise)
+            discard(promise, result)
+        else:
+            resolve(promise, result)
+
+    def _fail(self, error: BaseException) -> None:
+        promise = self._end()
+        if promise._state & CANCELLING and self._is_cancellation(error):
+            finish_cancel(promise)
+        else:
+            # The first frame of the traceback is that of `_advance`.
+            reject_raised(promise, error)
+        del error, promise
+
+    def _end(self) -> Any:
+        promise, self._promise = self._promise, None
+        promise._source = None
+        self._state = NODE | CANCELLED
+        self._generator = self._context = self._waiting = self._foreign = None
+        return promise
+
+    # --- cancellation
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        if self._running:
+            # It cancels itself: after this step.
+            self._cancelled_itself = True
+        elif not self._leave(stack):
+            call_soon(type(self._promise), self._interrupt)
+        return True
+
+    def _leave(self, stack: list[CorePromise]) -> bool:
+        """Leave the promise that is waited for.
+
+        Returns:
+            True if it will be cancelled, and tell: what it still has to finish comes first.
+        """
+        waiting = self._waiting
+        if waiting is None:
+            return False
+        # To the others who look at its waiters, this one is dead.
+        self._state = NODE | CANCELLING
+        self._interrupted = leave(waiting, stack)
+        if not self._interrupted:
+            self._waiting, self._left = None, waiting
+        return self._interrupted
+
+    def _interrupt(self) -> None:
+        """Tell the generator, in a turn of its own, that nobody cares any more."""
+        if self._state & CANCELLED:
+            return
+        stack: list[CorePromise] = []
+        waits = self._leave(stack)
+        cancel_all(stack)
+        if waits:
+            return
+        foreign = self._foreign
+        if foreign is not None:
+            self._interrupted = True
+            try:
+                self._stop(foreign)  # type: ignore[misc]
+            except BaseException as error:
+                _core.reports.escaped(error)
+            else:
+                # Which resumes the generator, now or when it pleases.
+                return
+            if self._foreign is not foreign:
+                return
+            self._foreign = None
+            self._interrupted = False
+        self._advance(None, self._cancellation())
+
+    def _answered(
+        self, value: Any, error: BaseException | None
+    ) -> tuple[Any, BaseException | None]:
+        """How to go on when what was waited for has answered that nobody cares any more."""
+        return value, error
+
+    def _cancellation(self) -> BaseException:
+        """What is thrown in."""
+        raise NotImplementedError(type(self))
+
+    def _is_cancellation(self, error: BaseException) -> bool:
+        """Whether that came out again."""
+        raise NotImplementedError(type(self))
