@@ -1,0 +1,73 @@
+"""What the tests of the bridge share."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import unittest
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, setDebugging
+from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+
+from twpromise import Promise
+
+
+@pytest.fixture
+def deferred_errors() -> list[LogEvent]:
+    """What Deferreds have logged at critical level; whoever asks for it checks it himself."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_logged_twice(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No Deferred may log an unhandled error, at the end of a test least of all.
+
+    Trial looks after its own tests.
+    """
+    if request.cls and issubclass(request.cls, unittest.TestCase):
+        yield
+        return
+    asked = "deferred_errors" in request.fixturenames
+    logged: list[LogEvent] = request.getfixturevalue("deferred_errors") if asked else []
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_namespace") != "twpromise" and event["log_level"] is LogLevel.critical:
+            logged.append(event)
+
+    globalLogPublisher.addObserver(observe)
+    yield
+    # What a test has left behind is young.
+    gc.collect(1)
+    globalLogPublisher.removeObserver(observe)
+    if not asked:
+        assert [] == [event.get("log_failure", event) for event in logged]
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "debugging"])
+def debugging(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """With `setDebugging(True)`, and without."""
+    before = Deferred.debug
+    setDebugging(request.param)
+    yield request.param
+    setDebugging(before)
+
+
+@pytest.fixture
+def on_asyncio() -> Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]:
+    """Runs a function's coroutine as an asyncio task, with promises on the same loop."""
+
+    def run(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        async def on_loop() -> Any:
+            loop = asyncio.get_running_loop()
+            previous = Promise.set_scheduler(lambda function: loop.call_soon(function))
+            try:
+                return await main()
+            finally:
+                Promise.set_scheduler(previous)
+
+        return asyncio.run(on_loop())
+
+    return run

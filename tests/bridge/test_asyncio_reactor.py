@@ -1,0 +1,41 @@
+"""The bridge on asyncio's reactor, in a process of its own: see `asyncio_program`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bridge.asyncio_program import SCENARIOS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module", params=["plain", "debug"])
+def outcomes(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What came of each scenario; with asyncio's debug mode, and without."""
+    process = subprocess.run(
+        [sys.executable, "-m", "tests.bridge.asyncio_program", request.param],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert 0 == process.returncode, process.stderr
+    outcomes: dict[str, str] = json.loads(process.stdout.splitlines()[-1])
+    return outcomes
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_on_asyncios_reactor(outcomes: dict[str, str], name: str) -> None:
+    """Each scenario does what its docstring says."""
+    assert "" == outcomes[name]
+
+
+def test_all_of_them(outcomes: dict[str, str]) -> None:
+    """None is left out."""
+    assert set(SCENARIOS) == set(outcomes)

@@ -1,0 +1,267 @@
+"""Futures of asyncio and of executors: `twpromise._bridge.futures`."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent
+
+from tests.bridge.support import result_of
+from twpromise import Promise
+from twpromise.testing import ManualScheduler
+
+OnAsyncio = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+
+
+class Oops(Exception):
+    """An error of these tests."""
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop that does not run unless the test says so."""
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def in_thread(function: Callable[[], object]) -> None:
+    """Call a function in a thread of its own, and wait for it."""
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+
+
+class TestConcurrent:
+    """Futures of `concurrent.futures`."""
+
+    def test_done_already(self, scheduler: ManualScheduler) -> None:
+        """One that is done gives a promise that is settled at once."""
+        fulfilled: concurrent.futures.Future[str] = concurrent.futures.Future()
+        fulfilled.set_result("value")
+        assert "value" == Promise.resolve(fulfilled).value()
+        error = Oops()
+        failed: concurrent.futures.Future[str] = concurrent.futures.Future()
+        failed.set_exception(error)
+        assert error is Promise.resolve(failed).reason()
+
+    @pytest.mark.parametrize("way", ["resolve", "returned", "resolver"])
+    def test_from_a_thread(self, scheduler: ManualScheduler, way: str) -> None:
+        """One that is set in another thread settles on the scheduler's own."""
+        ways: dict[str, Callable[[Any], Promise[Any]]] = {
+            "resolve": Promise.resolve,
+            "returned": lambda future: Promise.resolve().then(lambda _: future),
+            "resolver": lambda future: Promise(lambda resolve, reject: resolve(future)),
+        }
+        future: concurrent.futures.Future[str] = concurrent.futures.Future()
+        threads: list[int] = []
+        promise = ways[way](future)
+        promise.then(lambda _: threads.append(threading.get_ident()))
+        scheduler.flush()
+        in_thread(lambda: future.set_result("value"))
+        assert promise.is_pending()
+        scheduler.flush()
+        assert "value" == promise.value()
+        assert [threading.get_ident()] == threads
+
+    def test_from_a_thread_before_any_turn(self, scheduler: ManualScheduler) -> None:
+        """So it does when nothing has ever run on the scheduler before."""
+        future: concurrent.futures.Future[str] = concurrent.futures.Future()
+        promise = Promise.resolve(future)
+        in_thread(lambda: future.set_result("value"))
+        assert promise.is_pending()
+        scheduler.flush()
+        assert "value" == promise.value()
+
+    def test_set_at_home(self, scheduler: ManualScheduler) -> None:
+        """One that is set on the scheduler's thread settles the promise there and then."""
+        future: concurrent.futures.Future[str] = concurrent.futures.Future()
+        promise = Promise.resolve(future)
+        future.set_result("value")
+        assert "value" == promise.value()
+
+    def test_in_an_executor(self, scheduler: ManualScheduler) -> None:
+        """What an executor's function raises keeps its traceback."""
+
+        def work() -> None:
+            raise Oops
+
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            promise = Promise.resolve(executor.submit(work))
+            results = result_of(promise.to_deferred())
+        scheduler.flush()
+        assert "in work" in results[0].getTraceback()
+
+    def test_cause_stays(self, scheduler: ManualScheduler) -> None:
+        """A remote traceback in `__cause__` stays where it is."""
+        error = Oops()
+        error.__cause__ = cause = KeyError("remote")
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.set_exception(error)
+        assert cause is Promise.resolve(future).reason().__cause__
+
+    def test_value_that_is_followed(self, scheduler: ManualScheduler) -> None:
+        """A result that is a promise is followed."""
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.set_result(Promise.resolve("value"))
+        assert "value" == Promise.resolve(future).value()
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_cancelled(self, scheduler: ManualScheduler, when: str) -> None:
+        """One that is cancelled cancels the promise."""
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        if when == "before":
+            future.cancel()
+        promise = Promise.resolve(future)
+        if when == "after":
+            in_thread(future.cancel)
+        scheduler.flush()
+        assert promise.is_cancelled()
+
+    def test_cancelling(self, scheduler: ManualScheduler) -> None:
+        """Cancelling the promise cancels the future, in a turn of its own."""
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        promise = Promise.resolve(future)
+        promise.cancel()
+        assert promise.is_cancelled()
+        assert not future.cancelled()
+        scheduler.flush()
+        assert future.cancelled()
+
+    def test_cancelling_what_runs(self, scheduler: ManualScheduler) -> None:
+        """A future that runs cannot be cancelled; what comes of it is swallowed."""
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.set_running_or_notify_cancel()
+        promise = Promise.resolve(future)
+        promise.cancel()
+        scheduler.flush()
+        in_thread(lambda: future.set_exception(Oops()))
+        scheduler.flush()
+        assert promise.is_cancelled()
+
+    def test_cancelled_on_the_way_home(self, scheduler: ManualScheduler) -> None:
+        """A promise that is cancelled while the result is on its way stays cancelled."""
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        promise = Promise.resolve(future)
+        in_thread(lambda: future.set_exception(Oops()))
+        promise.cancel()
+        scheduler.flush()
+        assert promise.is_cancelled()
+
+
+class TestAsyncio:
+    """Futures and tasks of asyncio."""
+
+    def test_on_the_loop(self, on_asyncio: OnAsyncio) -> None:
+        """Futures and tasks of the loop that promises run on."""
+
+        async def main() -> list[Any]:
+            loop = asyncio.get_running_loop()
+
+            async def fails() -> None:
+                await asyncio.sleep(0)
+                raise Oops
+
+            future = loop.create_future()
+            loop.call_soon(future.set_result, "value")
+            task = loop.create_task(fails())
+            caught = Promise.resolve(task).catch(lambda reason: type(reason))
+            return [await Promise.resolve(future), await Promise.resolve(future), await caught]
+
+        assert ["value", "value", Oops] == on_asyncio(main)
+
+    @pytest.mark.parametrize("outcome", ["value", "error", "cancelled"])
+    def test_done_already(
+        self, scheduler: ManualScheduler, loop: asyncio.AbstractEventLoop, outcome: str
+    ) -> None:
+        """One that is done gives a promise that is settled at once, loop or no loop."""
+        future = loop.create_future()
+        error = Oops()
+        if outcome == "value":
+            future.set_result("value")
+        elif outcome == "error":
+            future.set_exception(error)
+        else:
+            future.cancel()
+        promise = Promise.resolve(future)
+        if outcome == "value":
+            assert "value" == promise.value()
+        elif outcome == "error":
+            assert error is promise.reason()
+        else:
+            assert promise.is_cancelled()
+
+    def test_another_loop(
+        self, scheduler: ManualScheduler, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """A future of a loop that runs in another thread settles on the scheduler's own."""
+        future = loop.create_future()
+        promise = Promise.resolve(future)
+        loop.call_soon(future.set_result, "value")
+        in_thread(lambda: loop.run_until_complete(future))
+        # The callback was added behind what `run_until_complete` has added.
+        in_thread(lambda: loop.run_until_complete(asyncio.sleep(0)))
+        assert promise.is_pending()
+        scheduler.flush()
+        assert "value" == promise.value()
+
+    def test_cancelling(self, scheduler: ManualScheduler, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancelling the promise cancels the future, on its own loop."""
+        future = loop.create_future()
+        promise = Promise.resolve(future)
+        promise.cancel()
+        scheduler.flush()
+        assert promise.is_cancelled()
+        assert not future.cancelled()
+        loop.run_until_complete(asyncio.sleep(0))
+        assert future.cancelled()
+
+    def test_cancelling_on_the_loop(self, on_asyncio: OnAsyncio) -> None:
+        """On the loop that promises run on, a task is cancelled too."""
+
+        async def main() -> bool:
+            task = asyncio.create_task(asyncio.sleep(3600))
+            await asyncio.sleep(0)
+            promise = Promise.resolve(task)
+            promise.cancel()
+            await asyncio.wait([task])
+            return task.cancelled() and promise.is_cancelled()
+
+        assert on_asyncio(main)
+
+    def test_task_that_is_cancelled(self, on_asyncio: OnAsyncio) -> None:
+        """A task that others cancel cancels the promise."""
+
+        async def main() -> bool:
+            task = asyncio.create_task(asyncio.sleep(3600))
+            promise = Promise.resolve(task)
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            return promise.is_cancelled()
+
+        assert on_asyncio(main)
+
+    def test_closed_loop(self, scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
+        """A future whose loop is closed will never be done: its promise says so."""
+        loop = asyncio.new_event_loop()
+        future = loop.create_future()
+        loop.close()
+        promise = Promise.resolve(future)
+        assert isinstance(promise.reason(), RuntimeError)
+        scheduler.flush()
+        assert [] == reports
+
+    def test_loop_that_is_closed_later(self, scheduler: ManualScheduler) -> None:
+        """Cancelling a promise whose loop has been closed is quiet."""
+        loop = asyncio.new_event_loop()
+        promise = Promise.resolve(loop.create_future())
+        loop.close()
+        promise.cancel()
+        scheduler.flush()
+        assert promise.is_cancelled()

@@ -1,0 +1,376 @@
+"""What has settled is freed by reference counting alone, on both sides of the bridge."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import gc
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks
+
+from tests.bridge.support import result_of
+from twpromise import Promise
+from twpromise.testing import ManualScheduler
+
+
+class Oops(Exception):
+    """An error of these tests; it can be referred to weakly."""
+
+
+class Thing:
+    """A value that can be referred to weakly."""
+
+
+@pytest.fixture(autouse=True)
+def _reference_counting_alone() -> Iterator[None]:
+    gc.collect(1)
+    gc.disable()
+    yield
+    gc.enable()
+
+
+class Watch:
+    """Weak references, and the names of those that are still alive."""
+
+    def __init__(self) -> None:
+        self._references: list[tuple[str, weakref.ref[Any]]] = []
+
+    def __call__(self, name: str, thing: Any) -> Any:
+        self._references.append((name, weakref.ref(thing)))
+        return thing
+
+    def alive(self) -> list[str]:
+        """What has not been freed."""
+        return [name for name, reference in self._references if reference() is not None]
+
+
+# A traceback refers to its frames, and they to those that had called them, local variables and
+# all.  So what happens must not happen below a frame that has in its variables what is to be
+# freed: scenarios are generators, which yield whenever there is something to be called, or only
+# to be flushed.
+Scenario = Callable[[Watch], Iterator[Callable[[], object] | None]]
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(function: Scenario) -> Scenario:
+    """Something that happens, and leaves nothing behind."""
+    SCENARIOS[function.__name__] = function
+    return function
+
+
+def _raises(watch: Watch) -> None:
+    raise watch("error", Oops())
+
+
+async def _coroutine(make: Callable[[], Any], caught: bool = False) -> None:
+    if caught:
+        try:
+            await make()
+        except Oops:
+            pass
+    else:
+        await make()
+
+
+@scenario
+def adopted(watch: Watch) -> Any:
+    """A Deferred that fires."""
+    deferred = watch("deferred", Deferred())
+    promise = watch("promise", Promise.from_deferred(deferred))
+    child = watch("child", promise.then(lambda value: value))
+    deferred.callback(watch("value", Thing()))
+    yield
+    assert child.is_fulfilled()
+
+
+@scenario
+def adopted_and_failed(watch: Watch) -> Any:
+    """A Deferred that fails, its failure handled."""
+    deferred = watch("deferred", Deferred())
+    deferred.addCallback(lambda _: _raises(watch))
+    promise = watch("promise", Promise.from_deferred(deferred))
+    child = watch("child", promise.catch(lambda reason: None))
+    yield partial(deferred.callback, None)
+    assert child.is_fulfilled()
+
+
+@scenario
+def adopted_and_cancelled(watch: Watch) -> Any:
+    """A Deferred that is cancelled by its promise."""
+    deferred = watch("deferred", Deferred())
+    promise = watch("promise", Promise.from_deferred(deferred))
+    promise.cancel()
+    yield
+    assert promise.is_cancelled()
+
+
+@scenario
+def to_deferred(watch: Watch) -> Any:
+    """A promise that is fulfilled, and a Deferred for it."""
+    promise = watch("promise", Promise.resolve(watch("value", Thing())).then())
+    results = result_of(watch("deferred", promise.to_deferred()))
+    yield
+    assert 1 == len(results)
+
+
+@scenario
+def to_deferred_rejected(watch: Watch) -> Any:
+    """A promise that is rejected by its handler, and Deferreds for it, before and after."""
+    promise = watch("promise", Promise.resolve().then(lambda _: _raises(watch)))
+    results = result_of(watch("deferred", promise.to_deferred()))
+    yield
+    later = result_of(watch("later", promise.to_deferred()))
+    watch("failure", results[0])
+    assert 2 == len(results + later)
+
+
+@scenario
+def to_deferred_cancelled(watch: Watch) -> Any:
+    """A Deferred that is cancelled."""
+    promise = watch("promise", Promise(lambda resolve, reject: None))
+    deferred = watch("deferred", promise.to_deferred())
+    results = result_of(deferred)
+    yield deferred.cancel
+    assert 1 == len(results)
+
+
+@scenario
+def there_and_back(watch: Watch) -> Any:
+    """A failure that goes over the bridge many times."""
+    deferred: Deferred[Any] = watch("first", Deferred())
+    deferred.addCallback(lambda _: _raises(watch))
+    promise: Promise[Any] = Promise.from_deferred(deferred)
+    for _ in range(5):
+        promise = Promise.from_deferred(promise.to_deferred())
+    watch("promise", promise)
+    results = result_of(watch("last", promise.to_deferred()))
+    yield partial(deferred.callback, None)
+    assert 1 == len(results)
+
+
+def _awaits(drive: Callable[[Any], Any], fails: bool, caught: bool) -> Scenario:
+    def scenario(watch: Watch) -> Any:
+        def make() -> Any:
+            if fails:
+                return watch("promise", Promise.resolve().then(lambda _: _raises(watch)))
+            return watch("promise", Promise.resolve().then(lambda _: watch("value", Thing())))
+
+        results: list[Any] = []
+        driven = watch("driven", drive(watch("coroutine", _coroutine(make, caught))))
+        if isinstance(driven, Promise):
+            driven.then(results.append, results.append)
+        else:
+            driven.addBoth(results.append)
+        yield
+        yield
+        assert 1 == len(results)
+
+    return scenario
+
+
+@inlineCallbacks
+def _inline(coroutine: Any) -> Any:
+    yield coroutine
+
+
+for _name, _drive in {
+    "ensureDeferred": ensureDeferred,
+    "promise": Promise.resolve,
+    "inlineCallbacks": _inline,
+}.items():
+    SCENARIOS[f"await_{_name}"] = _awaits(_drive, False, False)
+    SCENARIOS[f"await_rejected_{_name}"] = _awaits(_drive, True, False)
+    SCENARIOS[f"await_caught_{_name}"] = _awaits(_drive, True, True)
+# Twisted's own frames refer to the failure that they have thrown into a generator.
+del SCENARIOS["await_rejected_inlineCallbacks"]
+
+
+@scenario
+def await_settled(watch: Watch) -> Any:
+    """A coroutine that awaits a rejected promise, and lets it through."""
+
+    def rejected() -> Any:
+        return watch("awaited", Promise.reject(watch("error", Oops())))
+
+    def handler(_: Any) -> Any:
+        return watch("coroutine", _coroutine(rejected))
+
+    promise = watch("promise", Promise.resolve().then(handler))
+    caught = promise.catch(lambda reason: None)
+    yield
+    assert caught.is_fulfilled()
+
+
+@scenario
+def coroutine_that_fails_at_once(watch: Watch) -> Any:
+    """A coroutine that raises before it awaits anything, given to a promise by a handler."""
+
+    async def coroutine() -> None:
+        _raises(watch)
+
+    def handler(_: Any) -> Any:
+        return Promise.resolve(watch("coroutine", coroutine()))
+
+    for function in handler, lambda _: watch("coroutine", coroutine()):
+        promise = watch("promise", Promise.resolve().then(function))
+        caught = promise.catch(lambda reason: None)
+        yield
+        assert caught.is_fulfilled()
+
+
+@scenario
+def coroutine_and_deferreds(watch: Watch) -> Any:
+    """A coroutine that awaits Deferreds, the last of which fails."""
+    first, second = watch("first", Deferred()), watch("second", Deferred())
+
+    async def coroutine(deferreds: list[Any]) -> None:
+        for deferred in deferreds:
+            await deferred
+
+    promise = watch("promise", Promise.resolve(watch("coroutine", coroutine([first, second]))))
+    caught = promise.catch(lambda reason: None)
+    yield partial(first.callback, watch("value", Thing()))
+    yield partial(second.errback, watch("error", Oops()))
+    assert caught.is_fulfilled()
+
+
+def _cancelled(watch: Watch, make: Callable[[], Any]) -> Any:
+    promise = watch("promise", Promise.resolve(watch("coroutine", _coroutine(make))))
+    yield promise.cancel
+    assert promise.is_cancelled()
+
+
+@scenario
+def coroutine_cancelled(watch: Watch) -> Any:
+    """A coroutine that is cancelled while it waits for a promise."""
+    yield from _cancelled(watch, lambda: watch("awaited", Promise(lambda resolve, reject: None)))
+
+
+@scenario
+def coroutine_cancelled_at_a_deferred(watch: Watch) -> Any:
+    """A coroutine that is cancelled while it waits for a Deferred.
+
+    Twisted's own frames refer to the failure that they deliver, and so to the Deferred.
+    """
+    yield from _cancelled(watch, Deferred)
+
+
+@scenario
+def thenable(watch: Watch) -> Any:
+    """A thenable that fails."""
+
+    class Thenable:
+        def then(self, resolve: Any, reject: Any) -> None:
+            _raises(watch)
+
+    promise = watch("promise", Promise.resolve(watch("thenable", Thenable())))
+    caught = promise.catch(lambda reason: None)
+    yield
+    assert caught.is_fulfilled()
+
+
+@scenario
+def future(watch: Watch) -> Any:
+    """Futures of an executor."""
+    for fails in False, True:
+        future: Any = watch("future", concurrent.futures.Future())
+        promise = watch("promise", Promise.resolve(future))
+        promise.catch(lambda reason: None)
+        if fails:
+            yield partial(future.set_exception, watch("error", Oops()))
+        else:
+            yield partial(future.set_result, watch("value", Thing()))
+
+
+@scenario
+def deferify(watch: Watch) -> Any:
+    """A deferified function that fails, at once or later."""
+
+    @Promise.deferify
+    def fails() -> None:
+        _raises(watch)
+
+    @Promise.deferify
+    async def fails_later() -> None:
+        await Promise.resolve().then()
+        _raises(watch)
+
+    for function in fails, fails_later:
+        yield lambda: watch("deferred", function()).addErrback(lambda _: None)  # noqa: B023
+
+
+#: From Python 3.12 on, the frame of a coroutine that has failed refers to that of its caller: here
+#: to one of whoever makes the promise, or of Twisted's `Deferred`, and neither forgets anything.
+CALLERS_FRAMES = ("await_settled", "coroutine_that_fails_at_once", "coroutine_and_deferreds")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.xfail(
+                sys.version_info >= (3, 12) and name in CALLERS_FRAMES,
+                reason="the frames of callers, which are not ours, are kept",
+            ),
+        )
+        for name in SCENARIOS
+    ],
+)
+def test_freed(scheduler: ManualScheduler, name: str) -> None:
+    """Nothing is left of it, though no collector runs."""
+    watch = Watch()
+    for step in SCENARIOS[name](watch):
+        if step is not None:
+            step()
+            del step
+        scheduler.flush()
+    assert [] == watch.alive()
+
+
+def test_freed_under_asyncio(on_asyncio: Any) -> None:
+    """Nothing is left of what tasks have awaited either."""
+    watch = Watch()
+
+    def make(fails: bool) -> Any:
+        if fails:
+            return watch("promise", Promise.resolve().then(lambda _: _raises(watch)))
+        return watch("promise", Promise.resolve().then(lambda _: watch("value", Thing())))
+
+    async def main() -> None:
+        for fails in False, True:
+            source = partial(make, fails)
+            task = watch("task", asyncio.create_task(_coroutine(source, caught=True)))
+            await asyncio.wait([task])
+            del task
+
+    on_asyncio(main)
+    assert [] == watch.alive()
+
+
+def test_waiters_that_leave(scheduler: ManualScheduler) -> None:
+    """Consumers that come and go do not pile up on a promise that stays."""
+    promise: Promise[Any] = Promise(lambda resolve, reject: None)
+    kept = promise.then()
+
+    async def awaiting() -> None:
+        await promise
+
+    watch = Watch()
+    for _ in range(200):
+        for deferred in (promise.to_deferred(), ensureDeferred(awaiting())):
+            watch("deferred", deferred)
+            deferred.addErrback(lambda failure: None)
+            deferred.cancel()
+            scheduler.flush()
+    del deferred
+    gc.collect(1)
+    assert kept.is_pending()
+    assert 100 > len(watch.alive())

@@ -1,0 +1,119 @@
+"""What nobody handled, told to Twisted's log: `twpromise._bridge.reports`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import LogEvent, LogLevel, formatEvent
+
+from tests.bridge.support import frames, pending, result_of
+from twpromise import Promise, RejectionError
+from twpromise.testing import ManualScheduler
+
+
+class Oops(Exception):
+    """An error of these tests."""
+
+
+def test_report(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
+    """A rejection that stays unhandled is logged once, at critical level, with its failure."""
+    error = Oops()
+
+    def handler(_: Any) -> None:
+        raise error
+
+    promise = Promise.resolve().then(handler)
+    scheduler.flush()
+    scheduler.flush()
+    (event,) = reports
+    assert LogLevel.critical is event["log_level"]
+    assert "twpromise" == event["log_namespace"]
+    assert "Unhandled rejection in Promise" == formatEvent(event)
+    assert error is event["log_failure"].value
+    assert ["handler"] == frames(event["log_failure"].getTracebackObject())
+    assert error is promise.reason()
+
+
+def test_made_by_whoever_is_told(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
+    """A rejection that a listener makes is reported too, and not only with the next job."""
+    errors = [Oops(), Oops(), Oops()]
+    told: list[Any] = []
+
+    def listener(reason: Any, _: Any) -> None:
+        told.append(reason)
+        if len(told) < len(errors):
+            Promise.reject(errors[len(told)])
+
+    Promise.on("unhandled_rejection", listener)
+    try:
+        Promise.reject(errors[0])
+        scheduler.flush()
+    finally:
+        Promise.off("unhandled_rejection", listener)
+    assert errors == told
+    assert [] == reports
+
+
+def test_odd_reason(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
+    """A reason that is no exception is logged inside a RejectionError."""
+    Promise.reject("odd")
+    scheduler.flush()
+    (event,) = reports
+    assert isinstance(event["log_failure"].value, RejectionError)
+    assert "odd" == event["log_failure"].value.cause
+
+
+@pytest.mark.parametrize("way", ["to_deferred", "await", "coroutine", "Deferred in a coroutine"])
+@pytest.mark.parametrize("when", ["settled", "pending"])
+def test_crossing_the_bridge_is_handling(
+    scheduler: ManualScheduler, reports: list[LogEvent], way: str, when: str
+) -> None:
+    """What was turned into a Deferred, or awaited, is not reported here."""
+    source = pending()
+    if when == "settled":
+        source.reject(Oops())
+
+    async def coroutine() -> Any:
+        return await (source.promise if way == "coroutine" else source.promise.to_deferred())
+
+    async def awaiting() -> Any:
+        return await source.promise
+
+    if way == "to_deferred":
+        results = result_of(source.promise.to_deferred())
+    elif way == "await":
+        results = result_of(ensureDeferred(awaiting()))
+    else:
+        results = result_of(Promise.resolve(coroutine()).to_deferred())
+    source.reject(Oops())
+    scheduler.flush()
+    assert [] == reports
+    assert [Oops] == [failure.type for failure in results]
+
+
+def test_every_branch_reports(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
+    """A branch that nobody handles is reported beside one that was turned into a Deferred."""
+    source = pending()
+    results = result_of(source.promise.to_deferred())
+    branch = source.promise.then(str)
+    source.reject(Oops())
+    scheduler.flush()
+    assert 1 == len(reports) == len(results)
+    assert branch.is_rejected()
+
+
+def test_escaped(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
+    """What escapes from foreign code that is called in a turn is logged, and the drain goes on."""
+
+    def canceller(deferred: Deferred[Any]) -> None:
+        raise Oops
+
+    promise = Promise.from_deferred(Deferred(canceller))
+    promise.cancel()
+    after = Promise.resolve(1).then()
+    scheduler.flush()
+    assert [Oops] == [event["log_failure"].type for event in reports]
+    assert ["Unhandled error in a job of a Promise"] == [formatEvent(event) for event in reports]
+    assert 1 == after.value()

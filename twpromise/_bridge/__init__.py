@@ -1,0 +1,1 @@
+"""The bridge: the only room that knows Deferreds, Failures, coroutines and futures."""

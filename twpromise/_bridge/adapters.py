@@ -1,0 +1,38 @@
+"""``IPromise(x)`` and ``IDeferred(x)``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import classImplements
+from zope.interface.interface import adapter_hooks
+
+from .._core import CorePromise, is_followed, new_resolved
+from ..interfaces import IDeferred, IPromise
+from .deferreds import make_deferred
+
+__all__ = ["install"]
+
+
+def install(cls: type[CorePromise]) -> None:
+    """Adapt whatever promises follow.
+
+    Args:
+        cls: Whose promises come of it.
+    """
+
+    def adapt(interface: Any, value: Any) -> Any:
+        # A hook and not adapters: what is followed is decided elsewhere, and includes types
+        # that are not known here.
+        if interface is IPromise and is_followed(value):
+            return new_resolved(cls, value)
+        if interface is IDeferred and is_followed(value):
+            promise = value if isinstance(value, CorePromise) else new_resolved(cls, value)
+            return make_deferred(promise)
+        return None
+
+    adapter_hooks.append(adapt)
+
+
+classImplements(Deferred, IDeferred)

@@ -1,0 +1,155 @@
+"""``await promise``, whoever drives the coroutine.
+
+A coroutine that awaits a promise may be driven by Twisted, which expects a Deferred; by an
+asyncio task, which expects a future; or by this library.  Who it is cannot be found out
+beforehand (a Twisted coroutine may be started from within an asyncio task), so that what is
+yielded speaks to each of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextvars import Context
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from .._core import (
+    CANCELLED,
+    DEAD,
+    FOLLOWING,
+    LATE_OBSERVER,
+    NODE,
+    SETTLED,
+    CorePromise,
+    cancel_all,
+    consume,
+    leave,
+    root_of,
+    take,
+    wait_for,
+)
+from .._errors import CancellationError
+from .outcomes import outcome
+
+__all__ = ["Awaiter", "await_promise"]
+
+
+def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
+    """What `Promise.__await__` returns."""
+    consume(promise)
+    dead = promise._state & DEAD
+    if promise._state & FOLLOWING:
+        root = root_of(promise)
+        dead = root._state & DEAD
+        if dead:
+            take(promise, root)
+        del root
+    if not dead:
+        awaiter = Awaiter(promise)
+        yield awaiter
+        if awaiter._given_up:
+            raise CancellationError("the await was cancelled")
+        if not promise._state & SETTLED:
+            raise RuntimeError("await resumed before the promise has settled")
+        del awaiter
+    if dead & CANCELLED:
+        raise CancellationError(LATE_OBSERVER)
+    fulfilled, value, traceback = outcome(promise)
+    # What is raised refers to this frame; this frame must not refer to what holds it.
+    del promise
+    if fulfilled:
+        return value
+    try:
+        raise value.with_traceback(traceback)
+    finally:
+        del value, traceback
+
+
+class _Woken:
+    """What an asyncio task is woken with: it asks for the result, and gets none."""
+
+    __slots__ = ("_cancelled",)
+
+    def __init__(self, cancelled: tuple[object, ...] | None) -> None:
+        self._cancelled = cancelled
+
+    def result(self) -> None:
+        if self._cancelled is not None:
+            raise asyncio.CancelledError(*self._cancelled)
+
+
+class Awaiter(Deferred[Any]):
+    """Yielded, once, by a coroutine that waits for a promise; one of its consumers.
+
+    To Twisted it is a Deferred of which only ``addBoth`` and ``cancel`` are used, to asyncio
+    something that is waited for like a future.
+    """
+
+    _state = NODE
+    _given_up = False
+    #: Called with None, or with what asyncio's CancelledError is to be made with.
+    _wake: Callable[[tuple[object, ...] | None], object] | None = None
+
+    #: asyncio's sign that this is to be waited for like a future; the task sets it to False.
+    _asyncio_future_blocking = True
+
+    def __init__(self, promise: CorePromise) -> None:
+        # Not Deferred.__init__: nothing that it makes is used.
+        self._promise: Any = promise
+
+    def _notify(self, parent: CorePromise) -> None:
+        self._state = NODE | CANCELLED
+        self._promise = None
+        # The traceback of what the coroutine raises leads to this frame.
+        del parent
+        self._resume(None)
+
+    def _resume(self, cancelled: tuple[object, ...] | None) -> None:
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            wake(cancelled)
+
+    def _leave(self) -> bool:
+        """Stop waiting; False if there is nothing to wait for any more."""
+        if self._state & DEAD:
+            return False
+        self._state = NODE | CANCELLED
+        stack: list[CorePromise] = []
+        leave(self._promise, stack)
+        self._promise = None
+        cancel_all(stack)
+        return True
+
+    # --- as Twisted's coroutine driver sees it
+
+    def addBoth(self, callback: Any, *args: Any, **kwargs: Any) -> Any:
+        """Remember how to resume, and start to wait."""
+        # The result is read from the promise, in `await_promise`: so the exception is raised
+        # there, with its own traceback, and not thrown in by the driver.
+        self._wake = lambda cancelled: callback(None, *args, **kwargs)
+        wait_for(self._promise, self)
+        return self
+
+    def cancel(self, msg: object = None) -> bool:  # type: ignore[override]
+        """Stop waiting: the coroutine sees `CancellationError` (asyncio's, in a task)."""
+        if not self._leave():
+            return False
+        self._given_up = True
+        self._resume(() if msg is None else (msg,))
+        return True
+
+    # --- as an asyncio task sees it
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of the task, which is the one that is running."""
+        return asyncio.get_running_loop()
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: Context | None = None
+    ) -> None:
+        """Remember how to wake the task, and start to wait."""
+        loop = asyncio.get_running_loop()
+        self._wake = lambda cancelled: loop.call_soon(callback, _Woken(cancelled), context=context)
+        wait_for(self._promise, self)

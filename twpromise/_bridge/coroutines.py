@@ -1,0 +1,86 @@
+"""Coroutine objects: driven the Twisted way, as one consumer of what they await."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Coroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from .. import _core
+from .._core import KINDS, LOCKED, CorePromise, new_fulfilled, new_pending, resolve
+from .._errors import CANCELLATIONS, CancellationError, as_exception
+from .._runner import WAITS, Runner
+from .awaiting import Awaiter
+from .deferreds import cancel_deferred
+from .outcomes import traceback_of
+
+__all__ = ["CoroutineRunner", "adopt_coroutine"]
+
+
+class CoroutineRunner(Runner):
+    """Runs a coroutine object; it may await promises, Deferreds and asyncio's futures."""
+
+    __slots__ = ()
+
+    def _wait_for_other(self, yielded: Any) -> None:
+        kind = type(yielded)
+        if yielded is None:
+            # ``asyncio.sleep(0)``, or a bare ``yield``: let the others have their turn.
+            self._wait_for(new_fulfilled(type(self._promise), None))
+            return
+        if issubclass(kind, Deferred):
+            _wait_for_deferred(self, yielded)
+            return
+        adopt = KINDS[kind] if kind in KINDS else _core.classify(kind)
+        if adopt is None:
+            raise TypeError(
+                f"a value was awaited that could not be treated as a promise: {yielded!r}"
+            )
+        promise = new_pending(type(self._promise))
+        resolve(promise, yielded)
+        # An asyncio future is asked for its result by its own `__await__`.
+        self._wait_for(promise, not isinstance(yielded, Future))
+
+    def _cancellation(self) -> BaseException:
+        return CancellationError("the coroutine was cancelled")
+
+    def _is_cancellation(self, error: BaseException) -> bool:
+        return isinstance(error, CANCELLATIONS)
+
+
+def _wait_for_promise(runner: Runner, awaiter: Awaiter) -> None:
+    # The awaiter only tells what is awaited: the runner waits for the promise itself.
+    # `await_promise` reads the outcome from it.
+    runner._wait_for(awaiter._promise, False)
+
+
+def _wait_for_deferred(runner: Runner, deferred: Deferred[Any]) -> None:
+    runner._foreign = deferred
+    runner._stop = cancel_deferred
+    deferred.addBoth(_resume, runner, deferred)
+
+
+def _resume(result: Any, runner: Runner, deferred: Deferred[Any]) -> None:
+    # As Twisted's driver does it.  `Deferred.__await__` reads the result from the Deferred all
+    # the same, within this callback, which returns None: a failure is the coroutine's concern.
+    if isinstance(result, Failure):
+        error = as_exception(result.value)
+        runner.resume(deferred, None, error.with_traceback(traceback_of(result)))
+        # The traceback refers to the frames of those who resumed the coroutine.
+        del error
+    else:
+        runner.resume(deferred, result)
+    del result, runner, deferred
+
+
+WAITS[Awaiter] = _wait_for_promise
+WAITS[Deferred] = _wait_for_deferred
+
+
+def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Start a coroutine object, and have a pending promise take on its outcome."""
+    promise._state |= LOCKED
+    CoroutineRunner(promise, coroutine).start()

@@ -1,0 +1,148 @@
+"""Deferreds into promises, and promises into Deferreds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from .._core import (
+    CANCELLED,
+    CANCELLING,
+    FULFILLED,
+    LATE_OBSERVER,
+    LOCKED,
+    NODE,
+    REJECTED,
+    CorePromise,
+    Node,
+    call_soon,
+    cancel_all,
+    catch_up,
+    leave,
+    mark_handled,
+    reject,
+    reports_escaped,
+    resolve,
+    wait_for,
+)
+from .._errors import CancellationError
+from .outcomes import failure_of
+
+__all__ = ["ThreadSource", "adopt_deferred", "cancel_deferred", "make_deferred"]
+
+
+def cancel_deferred(deferred: Deferred[Any]) -> None:
+    """Cancel a Deferred that is ours alone; whoever fires it later does not get to feel it.
+
+    Twisted itself fires a Deferred whose canceller does not, and swallows the late answer only
+    where there is no canceller at all.
+    """
+    last: Any = deferred
+    while isinstance(getattr(last, "result", None), Deferred):
+        # That is where the cancellation goes.
+        last = last.result
+    if not last.called:
+        try:
+            deferred.cancel()
+        finally:
+            last._suppressAlreadyCalled = True
+
+
+class DeferredSource(Node):
+    """Stands between a Deferred and the promise that has adopted it."""
+
+    __slots__ = ("_deferred",)
+
+    def __init__(self, promise: CorePromise, deferred: Deferred[Any]) -> None:
+        self._promise = promise
+        self._deferred: Any = deferred
+
+    def __call__(self, result: Any) -> None:
+        """The Deferred's callback and errback; whoever looks at it later sees None."""
+        promise = self._promise
+        if promise is not None:
+            self._promise = self._deferred = None
+            if isinstance(result, Failure):
+                reject(promise, result.value, result)
+            else:
+                resolve(promise, result)
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        promise, self._promise = self._promise, None
+        # At once: what the Deferred was given between now and the next turn (a lock, say) would
+        # belong to nobody.
+        try:
+            cancel_deferred(self._deferred)
+        except BaseException as error:
+            # What a canceller raises is logged; the promise is cancelled anyway.
+            call_soon(type(promise), reports_escaped, error)
+        return False
+
+
+class ThreadSource(DeferredSource):
+    """The same for a Deferred of a thread, which cannot be stopped."""
+
+    __slots__ = ()
+
+    def _can_stop(self) -> bool:
+        return False
+
+
+def adopt_deferred(
+    promise: CorePromise,
+    deferred: Deferred[Any],
+    kind: type[DeferredSource] = DeferredSource,
+) -> None:
+    """Have a pending promise take on the fate of a Deferred, which it owns from now on."""
+    source = kind(promise, deferred)
+    promise._state |= LOCKED
+    promise._source = source
+    # If it has fired, this settles the promise at once.
+    deferred.addBoth(source)
+
+
+class DeferredSink(Node):
+    """Stands between a promise and a Deferred that was made of it: one of its consumers."""
+
+    __slots__ = ("_deferred",)
+
+    def __init__(self, promise: CorePromise) -> None:
+        self._state = NODE
+        self._promise = promise
+        self._deferred: Deferred[Any] = Deferred(self._canceller)
+
+    def _canceller(self, deferred: Deferred[Any]) -> None:
+        self._state |= CANCELLED
+        stack: list[CorePromise] = []
+        leave(self._promise, stack)
+        self._promise = None
+        # After this returns, Twisted errbacks with CancelledError.
+        cancel_all(stack)
+
+    def _notify(self, parent: CorePromise) -> None:
+        self._state |= CANCELLED
+        self._promise = None
+        if not self._deferred.called:
+            if parent._state & FULFILLED:
+                self._deferred.callback(parent._value)
+            elif parent._state & REJECTED:
+                self._deferred.errback(failure_of(parent._value, parent._aux))
+            else:
+                self._deferred.errback(CancellationError("the promise was cancelled"))
+
+
+def make_deferred(promise: CorePromise) -> Deferred[Any]:
+    """A new Deferred for a promise, which counts as one of its consumers."""
+    state = catch_up(promise)
+    if state & FULFILLED:
+        return succeed(promise._value)
+    if state & REJECTED:
+        mark_handled(promise)
+        return fail(failure_of(promise._value, promise._aux))
+    if state & (CANCELLED | CANCELLING):
+        return fail(CancellationError(LATE_OBSERVER))
+    sink = DeferredSink(promise)
+    wait_for(promise, sink)
+    return sink._deferred

@@ -1,0 +1,174 @@
+"""Work that is done elsewhere: in threads, in other processes, on a cluster; and futures back."""
+
+from __future__ import annotations
+
+import asyncio
+from _thread import get_ident
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+
+from twisted.internet.threads import deferToThread
+
+from .._core import (
+    CANCELLED,
+    DEAD,
+    FULFILLED,
+    NODE,
+    CorePromise,
+    Node,
+    cancel_all,
+    leave,
+    new_pending,
+    reject_raised,
+    wait_for,
+)
+from .._errors import RejectionError
+from .deferreds import ThreadSource, adopt_deferred
+from .futures import adopt_concurrent_future
+from .outcomes import exception_of
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["Executors"]
+
+T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
+P = ParamSpec("P")
+
+
+class _FutureSink(Node):
+    """Stands between a promise and an asyncio future that was made of it: one consumer."""
+
+    __slots__ = ("_future", "_loop")
+
+    def __init__(self, promise: CorePromise, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(promise)
+        self._loop = loop
+        self._future: asyncio.Future[Any] = loop.create_future()
+        self._future.add_done_callback(self._done)
+        wait_for(promise, self)
+
+    def _notify(self, parent: CorePromise) -> None:
+        self._state = NODE | CANCELLED
+        self._promise = None
+        if parent._state & CANCELLED:
+            self._on_loop(self._future.cancel)
+        elif parent._state & FULFILLED:
+            self._on_loop(self._set, self._future.set_result, parent._value)
+        else:
+            error = exception_of(parent)
+            if isinstance(error, StopIteration):
+                # asyncio does not take it: it would end the generator that waits for it.
+                error = RejectionError.wrap(error)
+            self._on_loop(self._set, self._future.set_exception, error)
+
+    def _on_loop(self, function: Callable[..., object], *arguments: Any) -> None:
+        if asyncio._get_running_loop() is self._loop:
+            function(*arguments)
+        elif not self._loop.is_closed():
+            # On a closed one nobody waits any more.
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _set(self, setter: Callable[[Any], None], value: Any) -> None:
+        if not self._future.done():
+            setter(value)
+
+    def _done(self, future: asyncio.Future[Any]) -> None:
+        promise: CorePromise | None = self._promise
+        if promise is None or not future.cancelled():
+            return
+        queue = promise._queue
+        if get_ident() == queue.thread:
+            self._leave()
+        else:
+            queue.scheduler.call_from_thread(self._leave)
+
+    def _leave(self) -> None:
+        if not self._state & DEAD:
+            promise, self._promise = self._promise, None
+            self._state = NODE | CANCELLED
+            stack: list[CorePromise] = []
+            leave(promise, stack)
+            cancel_all(stack)
+
+
+class Executors(CorePromise, Generic[T_co]):
+    """Work elsewhere, and promises in asyncio."""
+
+    __slots__ = ()
+
+    @classmethod
+    def run_in(
+        cls, executor: Executor, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Promise[U]:
+        """A promise for what a function returns that an executor runs.
+
+        Args:
+            executor: Any `concurrent.futures.Executor`: threads, processes, or a cluster's.
+            function: What to run.
+            *args: What it is called with.
+            **kwargs: What it is called with.
+
+        What the executor itself raises (because it was shut down, say) rejects.  Cancelling
+        cancels the future, if the function does not run yet.
+
+        Raises:
+            TypeError: *executor* has no ``submit``, or *function* is not callable.
+
+        Python: ``Executor.submit``.
+        """
+        submit = getattr(executor, "submit", None)
+        if not callable(submit):
+            raise TypeError(f"executor must be a concurrent.futures.Executor, not {executor!r}")
+        if not callable(function):
+            raise TypeError(f"function must be callable, not {function!r}")
+        promise = new_pending(cls)
+        try:
+            future: Any = submit(function, *args, **kwargs)
+        except BaseException as error:
+            reject_raised(promise, error)
+        else:
+            adopt_concurrent_future(promise, future)
+        del args, kwargs
+        return cast("Promise[U]", promise)
+
+    @classmethod
+    def in_thread(
+        cls, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Promise[U]:
+        """A promise for what a function returns that a thread of the reactor's pool runs.
+
+        Args:
+            function: What to run; it sees the context variables of the caller.
+            *args: What it is called with.
+            **kwargs: What it is called with.
+
+        Raises:
+            TypeError: *function* is not callable.
+
+        Twisted: ``deferToThread``; Python: ``asyncio.to_thread``.
+        """
+        if not callable(function):
+            raise TypeError(f"function must be callable, not {function!r}")
+        promise = new_pending(cls)
+        run = cast("Callable[..., U]", copy_context().run)
+        adopt_deferred(promise, deferToThread(run, function, *args, **kwargs), ThreadSource)
+        return cast("Promise[U]", promise)
+
+    def to_future(self, loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Future[T_co]:
+        """A new asyncio future for the outcome: one more consumer of this promise.
+
+        Args:
+            loop: The future's loop; by default the one that is running.
+
+        A rejection counts as handled, since the future reports for itself from now on.
+        Cancelling the future makes this consumer leave; a promise that is cancelled cancels
+        the future.
+
+        Raises:
+            RuntimeError: No loop was given, and none is running.
+        """
+        return _FutureSink(self, loop or asyncio.get_running_loop())._future

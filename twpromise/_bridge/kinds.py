@@ -1,0 +1,104 @@
+"""What is followed, decided by the type of a value: once per type, and remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.components import getRegistry
+from twisted.python.failure import Failure
+from zope.interface import implementedBy
+from zope.interface.adapter import AdapterRegistry
+
+from .._core import (
+    KINDS,
+    Adopter,
+    CorePromise,
+    Held,
+    adopt_held,
+    follow,
+    reject_raised,
+    resolve,
+    set_classify,
+)
+from ..interfaces import IPromise
+from .coroutines import adopt_coroutine
+from .deferreds import adopt_deferred
+from .futures import adopt_asyncio_future, adopt_concurrent_future
+from .outcomes import adopt_failure
+from .thenables import adopt_thenable
+
+__all__ = ["decide"]
+
+#: How many types are remembered; a program that makes types without end (mocks do) must not
+#: keep them all.
+LIMIT = 1024
+
+#: In this order: the first that a type is a subclass of.
+_FOLLOWED: tuple[tuple[type, Adopter], ...] = (
+    (CorePromise, follow),
+    (Held, adopt_held),
+    (Deferred, adopt_deferred),
+    (Failure, adopt_failure),
+    (asyncio.Future, adopt_asyncio_future),
+    (concurrent.futures.Future, adopt_concurrent_future),
+    (Coroutine, adopt_coroutine),
+)
+
+
+class _Adapters(AdapterRegistry):
+    """Twisted's adapters, as seen by one who has to know when they change."""
+
+    lookup1: Callable[[object, type[IPromise]], Callable[[Any], object] | None]
+
+    def changed(self, originally_changed: Any) -> None:
+        """An adapter was registered somewhere: forget what was decided without it."""
+        super().changed(originally_changed)
+        KINDS.clear()
+
+
+_adapters = _Adapters((getRegistry(),))
+
+
+def decide(kind: type) -> Adopter | None:
+    """How values of a type are followed, or None if they are not."""
+    adopter = _decide(kind)
+    if len(KINDS) >= LIMIT:
+        # The adapters remember types too.
+        _adapters.changed(_adapters)
+    KINDS[kind] = adopter
+    return adopter
+
+
+def _decide(kind: type) -> Adopter | None:
+    for followed, adopter in _FOLLOWED:
+        if issubclass(kind, followed):
+            return adopter
+    adapter = _adapters.lookup1(implementedBy(kind), IPromise)
+    if adapter is not None:
+        return _adopt_by(adapter)
+    # Not `hasattr`: what matters is what the class says, not what its metaclass has or what
+    # an instance with a `__getattr__` makes up.
+    if any("then" in vars(base) for base in kind.__mro__):
+        return adopt_thenable
+    return None
+
+
+def _adopt_by(adapter: Any) -> Adopter:
+    def adopt(promise: CorePromise, value: Any) -> None:
+        try:
+            adapted = adapter(value)
+            if type(adapted) is type(value) and KINDS.get(type(value)) is adopt:
+                raise TypeError(f"the adapter of {type(value)!r} to IPromise gives another one")
+        except BaseException as error:
+            reject_raised(promise, error)
+        else:
+            resolve(promise, adapted)
+
+    return adopt
+
+
+set_classify(decide)

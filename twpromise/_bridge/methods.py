@@ -1,0 +1,151 @@
+"""The methods of a promise that cross the bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+
+from twisted.internet.defer import Deferred
+
+from .._checks import check_seconds
+from .._core import DEAD, CorePromise, call_into, mark_handled, new_pending
+from .._promisify import DEFERREDS, add_all
+from .._types import Followed
+from .awaiting import await_promise
+from .deferreds import adopt_deferred, make_deferred
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["Bridge"]
+
+T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
+P = ParamSpec("P")
+
+
+class Deferify(Protocol):
+    """What ``deferify(timeout=...)`` gives: a decorator."""
+
+    @overload
+    def __call__(self, function: Callable[P, Followed[U]], /) -> Callable[P, Deferred[U]]: ...
+    @overload
+    def __call__(self, function: Callable[P, U | Followed[U]], /) -> Callable[P, Deferred[U]]: ...
+
+
+class Bridge(CorePromise, Generic[T_co]):
+    """Promises beside Deferreds and coroutines."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_deferred(cls, deferred: Deferred[U]) -> Promise[U]:
+        """A promise that takes on the fate of a Deferred, and owns it from now on.
+
+        Args:
+            deferred: Whoever adds callbacks to it later sees None, never the failure.
+
+        A Deferred that has fired gives a promise that has settled.  When the last consumer of
+        the promise leaves, the Deferred is cancelled.
+
+        Raises:
+            TypeError: *deferred* is no Deferred.
+        """
+        if not isinstance(deferred, Deferred):
+            raise TypeError(f"deferred must be a Deferred, not {deferred!r}")
+        promise = new_pending(cls)
+        adopt_deferred(promise, deferred)
+        return cast("Promise[U]", promise)
+
+    def to_deferred(self) -> Deferred[T_co]:
+        """A new Deferred for the outcome: one more consumer of this promise.
+
+        It has fired if the promise has settled, and fires from the scheduler otherwise.  A
+        rejection counts as handled, since the Deferred reports for itself from now on.
+        Cancelling the Deferred makes this consumer leave; a promise that others have cancelled
+        errbacks it with `CancellationError`.
+        """
+        return make_deferred(self)
+
+    @overload
+    @classmethod
+    def deferify(cls, function: Callable[P, Followed[U]], /) -> Callable[P, Deferred[U]]: ...
+    @overload
+    @classmethod
+    def deferify(cls, function: Callable[P, U | Followed[U]], /) -> Callable[P, Deferred[U]]: ...
+    @overload
+    @classmethod
+    def deferify(cls, /, *, timeout: float) -> Deferify: ...
+    @classmethod
+    def deferify(cls, function: Any = None, /, *, timeout: float | None = None) -> Any:
+        """A function that returns a Deferred for what *function* returns.
+
+        Args:
+            function: A function or method that returns a promise, or anything else that is
+                followed, or a plain value; ``async def`` will do.  If it is left out, and
+                *timeout* is given, a decorator comes back.
+            timeout: Seconds after which the Deferred errbacks with a `TimeoutError`, and what
+                the function returned is cancelled; see `timeout`.
+
+        Twisted asks for the exact type: a promise that is returned where Twisted wants a
+        Deferred (from a trial test, a klein route, an AMP responder, a `LoopingCall`) is taken
+        for a plain value, silently.  This decorator is the cure.  What *function* raises
+        becomes a failure of the Deferred.
+
+        Raises:
+            TypeError: *function* is not callable, or *timeout* is no number.
+            ValueError: *timeout* is negative or NaN.
+
+        Twisted: ``maybeDeferred``, ``Deferred.addTimeout``.
+        """
+        if timeout is not None:
+            check_seconds("timeout", timeout)
+            if function is None:
+                return lambda function: cls._deferified(function, timeout)
+        return cls._deferified(function, timeout)
+
+    @classmethod
+    def _deferified(cls, function: Any, timeout: float | None) -> Any:
+        if not callable(function):
+            raise TypeError(f"function must be callable, not {function!r}")
+
+        def deferified(*args: Any, **kwargs: Any) -> Deferred[Any]:
+            promise: Any = new_pending(cls)
+            mark_handled(promise)
+            call_into(promise, function, args, kwargs)
+            try:
+                if timeout is None or promise._state & DEAD:
+                    return make_deferred(promise)
+                return make_deferred(promise.timeout(timeout))
+            finally:
+                # The traceback of what the function raises leads to this frame.
+                del promise, args, kwargs
+
+        return update_wrapper(deferified, function)
+
+    @classmethod
+    def deferify_all(
+        cls,
+        target: Any,
+        *,
+        suffix: str = "Deferred",
+        filter: Callable[..., Any] | None = None,
+    ) -> Any:
+        """Add a Deferred-returning version of each function of *target*; give *target* back.
+
+        Args:
+            target: An object, a class, a module, or a list of classes; see `promisify_all`.
+            suffix: What is appended to the name of a function to name its new version.
+            filter: Says which functions to take; see `promisify_all`.
+
+        Raises:
+            TypeError: As `promisify_all`.
+            ValueError: As `promisify_all`.
+        """
+        add_all(target, cls.deferify, DEFERREDS, suffix, filter)
+        return target
+
+    def __await__(self) -> Generator[Any, Any, T_co]:
+        """Wait for the value: under Twisted, in an asyncio task, or in a promise's coroutine."""
+        return await_promise(self)

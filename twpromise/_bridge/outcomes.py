@@ -1,0 +1,117 @@
+"""Outcomes across the bridge: reasons, tracebacks and Failures."""
+
+from __future__ import annotations
+
+from io import StringIO
+from types import TracebackType
+from typing import Any, cast
+
+from twisted.python.failure import Failure
+from twisted.python.log import logerr
+
+from .._core import (
+    CANCELLED,
+    FULFILLED,
+    LATE_OBSERVER,
+    REJECTED,
+    UNWRAPPERS,
+    CorePromise,
+    mark_handled,
+    reject,
+    set_exception_of,
+    set_late_cancellation,
+)
+from .._errors import CancellationError, as_exception
+
+__all__ = ["adopt_failure", "exception_of", "failure_of", "outcome", "traceback_of"]
+
+
+class NotedFailure(Failure):
+    """A Failure that prints the notes of its exception, as Python does, but Twisted does not.
+
+    The places of a long stack trace are in such a note.
+    """
+
+    def printTraceback(
+        self, file: Any = None, elideFrameworkCode: bool = False, detail: str = "default"
+    ) -> None:
+        """Print the traceback, then the notes."""
+        text = StringIO()
+        base: Any = super()
+        base.printTraceback(text, elideFrameworkCode, detail)
+        for note in getattr(self.value, "__notes__", ()):
+            text.write(f"{note}\n")
+        if file is None:
+            file = logerr
+        file.write(text.getvalue())
+
+
+def failure_of(reason: object, aux: Any) -> Failure:
+    """A Failure for a reason, with the traceback that it was rejected with.
+
+    The Failure in which the reason came goes out again.
+    """
+    noted = getattr(reason, "__notes__", None)
+    if isinstance(aux, Failure):
+        if noted and type(aux) is Failure:
+            # The same Failure goes out, but tells more.
+            aux.__class__ = NotedFailure
+        return aux
+    kind: Any = NotedFailure if noted else Failure
+    error = as_exception(reason)
+    if isinstance(aux, TracebackType):
+        raised: Failure = kind(error, type(error), aux)
+        return raised
+    # It was never raised on its way to the promise.  What another consumer raised it with is
+    # not to be seen in this Failure.
+    traceback, error.__traceback__ = error.__traceback__, None
+    failure: Failure = kind(error)
+    error.__traceback__ = traceback
+    return failure
+
+
+def traceback_of(aux: Any) -> TracebackType | None:
+    """The traceback that a reason was rejected with."""
+    if isinstance(aux, Failure):
+        # Not `getTracebackObject()`: one that was cleaned or pickled gives an imitation, with
+        # which nothing can be raised.
+        aux = aux.tb
+    return aux if isinstance(aux, TracebackType) else None
+
+
+def outcome(promise: CorePromise) -> tuple[bool, Any, TracebackType | None]:
+    """What a consumer of a settled (or cancelling) promise gets.
+
+    Returns:
+        True and the value; or False, the exception to raise, and the traceback to raise it
+        with: the one that it was rejected with, so that it does not grow with each consumer.
+    """
+    state = promise._state
+    if state & FULFILLED:
+        return True, promise._value, None
+    if state & REJECTED:
+        mark_handled(promise)
+        return False, as_exception(promise._value), traceback_of(promise._aux)
+    if state & CANCELLED:
+        return False, CancellationError("the promise was cancelled"), None
+    return False, CancellationError(LATE_OBSERVER), None
+
+
+def exception_of(promise: CorePromise) -> BaseException:
+    """The exception to throw into whoever waits for a promise that was not fulfilled."""
+    _, error, traceback = outcome(promise)
+    return cast("BaseException", error).with_traceback(traceback)
+
+
+def adopt_failure(promise: CorePromise, failure: Failure) -> None:
+    """Reject with what a Failure holds: returning one means failing, as it does to Twisted."""
+    reject(promise, failure.value, failure)
+
+
+def _unwrap(failure: Failure) -> tuple[object, Failure]:
+    return failure.value, failure
+
+
+UNWRAPPERS[Failure] = _unwrap
+set_late_cancellation(lambda: CancellationError(LATE_OBSERVER))
+set_exception_of(exception_of)

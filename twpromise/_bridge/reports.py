@@ -1,0 +1,83 @@
+"""What nobody handled, told to Twisted's log."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from typing import Any
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .._core import CorePromise, Reports, set_reports
+from .._events import emit
+from .crash import crash
+from .outcomes import failure_of
+
+__all__ = ["LoggedReports"]
+
+_log = Logger(namespace="twpromise")
+
+
+class LoggedReports(Reports):
+    """Logs at critical level, with the failure attached: trial fails the test by itself."""
+
+    @staticmethod
+    def unhandled(promise: CorePromise) -> None:
+        """A rejection stayed unhandled to the end of the drain: the policy says what happens."""
+        library: Any = promise._library
+        library.unhandled += 1
+        library.policy.unhandled(promise, _report)
+
+    @staticmethod
+    def handled(promise: CorePromise) -> None:
+        """Tell that a rejection which was reported has been handled after all."""
+        library: Any = promise._library
+        library.unhandled -= 1
+        if library.policy.handled(promise):
+            hook = library.on_unhandled_handled
+            if hook is not None:
+                _guarded(hook, promise)
+            emit("rejection_handled", promise)
+
+    @staticmethod
+    def fatal(library: Any, reason: Any, aux: Any) -> None:
+        """Hand a failure to the fatal hook of its library copy."""
+        try:
+            if library.on_fatal is None:
+                crash(failure_of(reason, aux))
+            else:
+                copy_context().run(library.on_fatal, reason)
+        except BaseException as error:
+            # Whoever tells of a failure has more to do (to release other resources, say).
+            LoggedReports.escaped(error)
+
+    @staticmethod
+    def escaped(error: BaseException) -> None:
+        """Report an exception that escaped a job; the drain goes on."""
+        failure = error if isinstance(error, Failure) else Failure(error)
+        _log.failure("Unhandled error in a job of a Promise", failure)
+
+
+def _report(promise: Any) -> None:
+    """Tell the hook of the library copy and the listeners of all; else log it."""
+    library = promise._library
+    hook = library.on_unhandled
+    told = hook is not None
+    if callable(hook):
+        _guarded(hook, promise._value, promise)
+    if not emit("unhandled_rejection", promise._value, promise) and not told:
+        _log.failure(
+            "Unhandled rejection in Promise",
+            failure_of(promise._value, promise._aux),
+        )
+
+
+def _guarded(hook: Any, *arguments: Any) -> None:
+    try:
+        # What it sets is not for whoever runs just now.
+        copy_context().run(hook, *arguments)
+    except BaseException as error:
+        LoggedReports.escaped(error)
+
+
+set_reports(LoggedReports())

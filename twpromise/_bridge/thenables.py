@@ -1,0 +1,87 @@
+"""Thenables: objects of foreign promise libraries, which may misbehave in every way."""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from typing import Any
+
+from .. import _core
+from .._core import (
+    DEAD,
+    LOCKED,
+    CorePromise,
+    call_soon,
+    fulfill,
+    reject,
+    reject_raised,
+    resolve,
+)
+
+__all__ = ["adopt_thenable"]
+
+
+class _ThenableSource:
+    """What a thenable gets to call back; the first call counts."""
+
+    __slots__ = ("_promise",)
+
+    def __init__(self, promise: CorePromise) -> None:
+        self._promise: CorePromise | None = promise
+
+    def resolve(self, value: Any = None) -> None:
+        """Resolve with a value, or with whatever is followed."""
+        self._settle(resolve, value)
+
+    def reject(self, reason: Any = None) -> None:
+        """Reject with a reason."""
+        self._settle(reject, reason)
+
+    def _settle(self, settle: Any, value: Any) -> None:
+        promise = self._promise
+        if promise is None:
+            return
+        queue = promise._queue
+        if get_ident() != queue.thread:
+            queue.scheduler.call_from_thread(lambda: self._settle_at_home(settle, value))
+        else:
+            self._settle_at_home(settle, value)
+
+    def _settle_at_home(self, settle: Any, value: Any) -> None:
+        promise = self._take()
+        if promise is not None and not promise._state & DEAD:
+            settle(promise, value)
+
+    def _take(self) -> CorePromise | None:
+        promise, self._promise = self._promise, None
+        return promise
+
+
+def adopt_thenable(promise: CorePromise, thenable: Any) -> None:
+    """Have a pending promise take on the fate of a thenable; its `then` is called later."""
+    promise._state |= LOCKED
+    # Whatever brought the thenable (a Deferred, a future) is done, and cannot be cancelled.
+    promise._source = None
+    call_soon(type(promise), _call_then, promise, thenable)
+
+
+def _call_then(promise: CorePromise, thenable: Any) -> None:
+    if promise._state & DEAD:
+        return
+    source = _ThenableSource(promise)
+    try:
+        then = thenable.then
+        if callable(then):
+            then(source.resolve, source.reject)
+        elif source._take() is not None and not promise._state & DEAD:
+            fulfill(promise, thenable)
+    except BaseException as error:
+        taken = source._take()
+        if taken is None:
+            # It has called back before, and that counts; what it raised is nobody's.
+            pass
+        elif taken._state & DEAD:
+            _core.reports.escaped(error)
+        else:
+            reject_raised(taken, error)
+        del taken
+    del promise, source
