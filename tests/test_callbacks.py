@@ -1,0 +1,182 @@
+"""Callbacks of the form `callback(error, *values)`: `twpromise._callbacks`."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+import pytest
+from twisted.python.failure import Failure
+
+from tests.followed import Boom
+from twpromise import AggregateError, OperationalError, Promise
+from twpromise._callbacks import NodeCallback, operational
+
+pytestmark = pytest.mark.usefixtures("scheduler", "careless")
+
+
+@pytest.fixture
+def careless(reports):
+    """Rejections may stay unhandled here, and are reported; nothing else may be."""
+    yield
+    assert {"Unhandled rejection in Promise"} >= {event["log_format"] for event in reports}
+
+
+def called(*arguments, **keywords):
+    """What becomes of a promise whose callback is called."""
+    resolver = Promise.defer()
+    NodeCallback(resolver.promise, **keywords)(*arguments)
+    return resolver.promise
+
+
+class FalseError(Exception):
+    """An exception that is false."""
+
+    def __bool__(self):
+        return False
+
+
+@pytest.mark.parametrize("error", [None, 0, "", False, []], ids=repr)
+def test_without_an_error_it_fulfils(error):
+    """None says so, and whatever else is false; the first value counts, None if there is none."""
+    values = [called(error).value(), called(error, "a").value(), called(error, "a", "b").value()]
+    assert [None, "a", "a"] == values
+
+
+def test_without_arguments_it_fulfils():
+    """With None."""
+    assert None is called().value()
+
+
+def test_multi_args():
+    """All the values, in a list, however many."""
+    values = [called(None, *given, multi_args=True).value() for given in ((), (1,), (1, 2))]
+    assert [[], [1], [1, 2]] == values
+
+
+def test_an_exception_that_is_false_is_an_error():
+    """Whatever it thinks of itself."""
+    error = FalseError()
+    assert error is called(error).reason()
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), Boom(), KeyboardInterrupt()], ids=repr)
+def test_typed_errors_arrive_themselves(error):
+    """And count as operational from then on."""
+    reason = called(error).reason()
+    assert (error, True) == (reason, reason.is_operational)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (Exception("bare"), "bare"),
+        (BaseException("bare"), "bare"),
+        (Exception(), ""),
+        ("text", "text"),
+        (404, "404"),
+        ({"code": 1}, "{'code': 1}"),
+        ("x" * 1000, "x" * 200),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_other_errors_arrive_inside_an_operational_error(error, message):
+    """With the error itself as its cause, and a message that is not too long."""
+    reason = called(error).reason()
+    assert (OperationalError, message) == (type(reason), str(reason))
+    assert error is reason.cause
+    assert (error if isinstance(error, BaseException) else None) is reason.__cause__
+
+
+def test_an_error_that_cannot_be_shown():
+    """Is no reason to leave the promise hanging."""
+
+    class Shy:
+        def __repr__(self):
+            raise Boom("from repr")
+
+    error = Shy()
+    reason = called(error).reason()
+    assert (OperationalError, error) == (type(reason), reason.cause)
+    assert "Shy" in str(reason)
+
+
+def test_an_error_that_cannot_be_marked():
+    """Arrives itself, and is no operational error: one cannot have everything."""
+
+    class Closed(Exception):
+        def __setattr__(self, name, value):
+            raise AttributeError(name)
+
+    error = Closed()
+    assert error is called(error).reason()
+    assert not hasattr(error, "is_operational")
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), Exception("x")], ids=["typed", "bare"])
+def test_a_failure_is_taken_for_what_is_in_it(scheduler, error):
+    """An errback may hand it on: `deferred.addErrback(callback)`."""
+    try:
+        raise error
+    except Exception:
+        failure = Failure()
+    seen = []
+    promise = called(failure)
+    promise.error(seen.append)
+    scheduler.flush()
+    reason = promise.reason()
+    assert [reason] == seen
+    if type(error) is ValueError:
+        assert error is reason
+    else:
+        assert (OperationalError, error) == (type(reason), reason.cause)
+
+
+def test_a_failure_keeps_its_traceback(scheduler):
+    """All the way to a Deferred on the other side."""
+    try:
+        raise ValueError("x")
+    except ValueError:
+        failure = Failure()
+    fired = []
+    called(failure).to_deferred().addErrback(fired.append)
+    assert [failure] == fired
+
+
+def test_operational_errors_stay_themselves():
+    """They are marked already."""
+    for error in (OperationalError("x"), AggregateError("x", [Boom()])):
+        assert error is operational(error)
+
+
+def test_the_first_call_counts():
+    """Whatever it says; later ones do nothing."""
+    first, second = Promise.defer(), Promise.defer()
+    first.callback(None, "value")
+    first.callback(Boom())
+    second.callback(Boom("first"))
+    second.callback(Boom("second"))
+    second.callback(None, "value")
+    assert ("value", "first") == (first.promise.value(), str(second.promise.reason()))
+
+
+def test_values_are_followed(scheduler):
+    """A promise that is handed over is a promise."""
+    promise = called(None, Promise.delay(1, "value"))
+    assert promise.is_pending()
+    scheduler.advance(1)
+    assert "value" == promise.value()
+
+
+@pytest.mark.parametrize("error", [None, Boom()], ids=["value", "error"])
+def test_from_another_thread(scheduler, error):
+    """The promise settles on its own."""
+    resolver = Promise.defer()
+    thread = Thread(target=resolver.callback, args=(error, "value"))
+    thread.start()
+    thread.join()
+    assert resolver.promise.is_pending()
+    scheduler.flush()
+    promise = resolver.promise
+    assert ("value" if error is None else error) == (
+        promise.value() if error is None else promise.reason()
+    )

@@ -1,0 +1,618 @@
+"""Cancelling: who is cancelled, who is told, and when."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from twpromise import CancellationError, Promise, PromiseWarning
+
+pytestmark = pytest.mark.usefixtures("scheduler")
+
+
+class Boom(Exception):
+    pass
+
+
+def pending():
+    functions = []
+    promise = Promise(lambda *both: functions.extend(both))
+    return promise, *functions
+
+
+def hooked(called, name="hook"):
+    """A promise with a cancel hook, and what settles it."""
+    functions = []
+
+    def executor(resolve, reject, on_cancel):
+        on_cancel(lambda: called.append(name))
+        functions.extend((resolve, reject))
+
+    return Promise(executor), *functions
+
+
+# --- signals upwards
+
+
+def test_cancel_is_synchronous_and_hooks_run_in_the_next_turn(scheduler):
+    """The promise says so at once; what it stood for is told from the scheduler."""
+    called = []
+    promise, _, _ = hooked(called)
+    promise.cancel()
+    assert ([], True, False) == (called, promise.is_cancelled(), promise.is_pending())
+    scheduler.flush()
+    assert ["hook"] == called
+
+
+def test_cancelling_the_last_cancels_the_whole_chain(scheduler):
+    """All the way up to the executor, as nobody else waits."""
+    called = []
+    promise, _, _ = hooked(called)
+    chain = [promise]
+    for _ in range(5):
+        chain.append(chain[-1].then(called.append, called.append))
+    chain[-1].cancel()
+    assert [True] * 6 == [link.is_cancelled() for link in chain]
+    scheduler.flush()
+    assert ["hook"] == called
+
+
+def test_a_promise_goes_on_for_those_who_still_wait(scheduler):
+    """Only the last of several branches cancels what they share."""
+    called = []
+    promise, resolve, _ = hooked(called)
+    first, second, third = (promise.then(str) for _ in range(3))
+    first.cancel()
+    third.cancel()
+    scheduler.flush()
+    assert ([], False) == (called, promise.is_cancelled())
+    second.cancel()
+    scheduler.flush()
+    assert (["hook"], True) == (called, promise.is_cancelled())
+    resolve("too late")
+    assert promise.is_cancelled()
+
+
+def test_who_is_left_gets_the_value(scheduler):
+    """The branches that were cancelled call no handler."""
+    called = []
+    promise, resolve, _ = pending()
+    left = promise.then(lambda _: called.append("left"))
+    stays = promise.then(lambda value: called.append(value))
+    left.cancel()
+    resolve("value")
+    scheduler.flush()
+    assert ["value"] == called
+    assert stays.is_fulfilled()
+
+
+def test_cancelling_what_has_settled_does_nothing(scheduler):
+    """There is an outcome already."""
+    called = []
+    promise, resolve, _ = hooked(called)
+    resolve("value")
+    promise.cancel()
+    scheduler.flush()
+    assert (False, "value", []) == (promise.is_cancelled(), promise.value(), called)
+
+
+def test_cancelling_twice_is_cancelling_once(scheduler):
+    """Hooks run once."""
+    called = []
+    promise, _, _ = hooked(called)
+    promise.cancel()
+    promise.cancel()
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert ["hook"] == called
+
+
+def test_cancelling_in_the_middle(scheduler):
+    """What comes after it is cancelled too, and calls no handler save `finally_`."""
+    called = []
+    first, _, _ = hooked(called)
+    middle = first.then(called.append)
+    last = middle.then(called.append, called.append).finally_(lambda: called.append("finally"))
+    middle.cancel()
+    scheduler.flush()
+    assert (["hook", "finally"], True, True) == (
+        called,
+        first.is_cancelled(),
+        last.is_cancelled(),
+    )
+
+
+def test_settling_after_cancelling_is_ignored(scheduler):
+    """Whoever resolves or rejects later does no harm, and nothing is reported."""
+    promise, resolve, reject = pending()
+    promise.then(str).cancel()
+    resolve("value")
+    reject(Boom())
+    scheduler.flush()
+    assert promise.is_cancelled()
+
+
+def test_cancelled_between_settling_and_the_turn(scheduler):
+    """The handler is not called any more."""
+    called = []
+    promise, resolve, _ = pending()
+    child = promise.then(called.append)
+    last = child.then(called.append)
+    resolve("value")
+    last.cancel()
+    scheduler.flush()
+    assert ([], True, True) == (called, child.is_cancelled(), last.is_cancelled())
+    assert "value" == promise.value()
+
+
+def test_late_child_cancelled_before_its_turn(scheduler):
+    """The same for a handler attached after the promise had settled."""
+    called = []
+    child = Promise.resolve("value").then(called.append)
+    last = child.finally_(lambda: called.append("finally"))
+    child.cancel()
+    scheduler.flush()
+    assert (["finally"], True) == (called, last.is_cancelled())
+
+
+def test_a_long_chain_is_cancelled_without_recursion(scheduler):
+    """100,000 promises, up and down."""
+    called = []
+    promise, _, _ = hooked(called)
+    last = promise
+    for _ in range(100_000):
+        last = last.then(str)
+    last.cancel()
+    scheduler.flush()
+    assert (["hook"], True) == (called, promise.is_cancelled())
+
+
+# --- late observers
+
+
+@pytest.mark.parametrize("how", ["then", "catch", "returned", "resolved", "await"])
+def test_consuming_a_cancelled_promise_rejects(scheduler, how):
+    """With the page's words: "late cancellation observer"."""
+    promise, _, _ = pending()
+    promise.cancel()
+
+    async def wait():
+        await promise
+
+    consumer = {
+        "then": lambda: promise.then(str),
+        "catch": lambda: promise.then(str).then(str),
+        "returned": lambda: Promise.resolve().then(lambda _: promise),
+        "resolved": lambda: Promise(lambda resolve, reject: resolve(promise)),
+        "await": lambda: Promise.resolve(wait()),
+    }[how]()
+    seen = []
+    consumer.catch(seen.append)
+    scheduler.flush()
+    [error] = seen
+    assert CancellationError is type(error)
+    assert "late cancellation observer" == str(error)
+
+
+def test_consuming_a_promise_that_is_still_cancelling(scheduler):
+    """What stands before it is being finished: it is a late observer all the same."""
+    other, settle, _ = pending()
+    promise = pending()[0].finally_(lambda: other)
+    last = promise.then(str)
+    last.cancel()
+    seen = []
+    last.catch(seen.append)
+    scheduler.flush()
+    assert [CancellationError] == [type(error) for error in seen]
+    settle(None)
+    scheduler.flush()
+    assert last.is_cancelled()
+
+
+def test_finally_of_a_cancelled_promise_runs(scheduler):
+    """Attached late, it still runs; the outcome is the late observer's."""
+    called = []
+    promise, _, _ = pending()
+    promise.cancel()
+    promise.finally_(lambda: called.append("finally")).catch(lambda e: called.append(type(e)))
+    scheduler.flush()
+    assert ["finally", CancellationError] == called
+
+
+# --- followers
+
+
+def test_cancelling_a_follower_cancels_what_it_follows(scheduler):
+    """If nobody else waits for that."""
+    called = []
+    root, _, _ = hooked(called)
+    follower = Promise.resolve().then(lambda _: root)
+    last = follower.then(str)
+    scheduler.flush()
+    last.cancel()
+    scheduler.flush()
+    assert (["hook"], True, True) == (called, root.is_cancelled(), follower.is_cancelled())
+
+
+def test_cancelling_one_of_two_followers(scheduler):
+    """The other one keeps it alive."""
+    called = []
+    root, resolve, _ = hooked(called)
+    first = Promise.resolve().then(lambda _: root)
+    second = Promise.resolve().then(lambda _: root)
+    scheduler.flush()
+    first.cancel()
+    scheduler.flush()
+    resolve("value")
+    scheduler.flush()
+    assert ([], "value", True) == (called, second.value(), first.is_cancelled())
+
+
+def test_cancelling_what_is_followed_cancels_the_followers(scheduler):
+    """They share its fate."""
+    called = []
+    root, _, _ = pending()
+    follower = Promise(lambda resolve, reject: resolve(root))
+    last = follower.then(called.append, called.append).finally_(lambda: called.append("finally"))
+    root.cancel()
+    scheduler.flush()
+    assert (["finally"], True, True) == (called, follower.is_cancelled(), last.is_cancelled())
+
+
+def row_of_followers(called, length=3):
+    """Promises each of which follows the next; the last has a hook."""
+    promises = [pending() for _ in range(length)]
+    root = hooked(called)
+    for (_, resolve, _), (promise, *_) in zip(promises, [*promises[1:], root], strict=True):
+        resolve(promise)
+    return [promise for promise, *_ in promises], root
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_cancelling_in_a_row_of_followers(scheduler, index):
+    """Those before it go with it; what comes after goes on only if somebody waits for it."""
+    called = []
+    promises, (root, _, _) = row_of_followers(called)
+    promises[index].cancel()
+    scheduler.flush()
+    assert [True] * (index + 1) == [promise.is_cancelled() for promise in promises[: index + 1]]
+    assert promises[0].is_cancelled()
+    assert root.is_cancelled() == (["hook"] == called)
+
+
+def test_cancelling_the_first_of_a_row_of_followers_cancels_the_root(scheduler):
+    """Nobody else waits."""
+    called = []
+    promises, (root, _, _) = row_of_followers(called)
+    promises[0].cancel()
+    scheduler.flush()
+    assert (["hook"], True) == (called, root.is_cancelled())
+
+
+def test_a_follower_in_the_middle_that_has_a_consumer_goes_on(scheduler):
+    """It is not cancelled with the one that followed it."""
+    called = []
+    promises, (_, resolve, _) = row_of_followers(called)
+    kept = promises[1].then(str)
+    promises[0].cancel()
+    scheduler.flush()
+    resolve("value")
+    scheduler.flush()
+    assert ([], "value") == (called, kept.value())
+    assert promises[0].is_cancelled()
+
+
+def test_cancelling_a_follower_whose_root_has_settled_does_nothing(scheduler):
+    """It has its outcome, though it has not been told yet."""
+    root, settle, _ = pending()
+    follower = Promise(lambda resolve, reject: resolve(root))
+    settle("value")
+    follower.cancel()
+    scheduler.flush()
+    assert ("value", False) == (follower.value(), follower.is_cancelled())
+
+
+def test_cancelling_a_child_of_a_follower_whose_root_has_settled(scheduler):
+    """The handler is not called; the follower has its outcome."""
+    called = []
+    root, settle, _ = pending()
+    follower = Promise(lambda resolve, reject: resolve(root))
+    child = follower.then(called.append)
+    settle("value")
+    child.cancel()
+    scheduler.flush()
+    assert ([], "value", True) == (called, follower.value(), child.is_cancelled())
+
+
+def test_cancelling_a_child_of_what_is_being_cancelled(scheduler):
+    """It is told when its parent has been."""
+    other, settle, _ = pending()
+    parent = pending()[0].finally_(lambda: other)
+    child = parent.then(str)
+    parent.cancel()
+    scheduler.flush()
+    child.cancel()
+    scheduler.flush()
+    settle(None)
+    scheduler.flush()
+    assert (True, True) == (parent.is_cancelled(), child.is_cancelled())
+
+
+def test_consuming_a_follower_of_what_is_being_cancelled(scheduler):
+    """Who comes late sees a rejection, those who came before are told in the end."""
+    other, settle, _ = pending()
+    root = pending()[0].finally_(lambda: other)
+    follower = Promise(lambda resolve, reject: resolve(root))
+    before = follower.then(str)
+    root.cancel()
+    seen = []
+    follower.catch(lambda error: seen.append(str(error)))
+    scheduler.flush()
+    assert ["late cancellation observer"] == seen
+    settle(None)
+    scheduler.flush()
+    assert (True, True) == (follower.is_cancelled(), before.is_cancelled())
+
+
+def test_a_cancelled_round_of_an_endless_loop_ends_it(scheduler):
+    """The whole is cancelled by its consumer, in whatever round it is."""
+    rounds = []
+    waiting = []
+
+    def step(_):
+        rounds.append(None)
+        promise, resolve, _ = pending()
+        waiting.append((promise, resolve))
+        return promise.then(step)
+
+    whole = Promise.resolve().then(step)
+    for _ in range(5):
+        scheduler.flush()
+        waiting[-1][1](None)
+    scheduler.flush()
+    whole.cancel()
+    scheduler.flush()
+    assert (6, True, True) == (len(rounds), whole.is_cancelled(), waiting[-1][0].is_cancelled())
+
+
+# --- hooks
+
+
+def test_hooks_run_in_order_each_in_a_turn(scheduler, reports):
+    """One that fails is logged, and stops none of the others."""
+    called = []
+
+    def failing():
+        raise Boom
+
+    def executor(resolve, reject, on_cancel):
+        on_cancel(lambda: called.append(1))
+        on_cancel(failing)
+        on_cancel(lambda: called.append(2))
+
+    Promise(executor).cancel()
+    scheduler.flush()
+    assert [1, 2] == called
+    assert [Boom] == [type(event["log_failure"].value) for event in reports]
+
+
+@pytest.mark.parametrize("hook", [None, 5, "hook"])
+def test_a_hook_must_be_callable(hook):
+    """A clear error: in an executor it rejects."""
+
+    def executor(resolve, reject, on_cancel):
+        on_cancel(hook)
+
+    promise = Promise(executor)
+    error = promise.reason()
+    assert TypeError is type(error)
+    assert "hook must be callable" in str(error)
+
+
+def test_hooks_registered_later(scheduler):
+    """`on_cancel` may be kept, and used as long as the promise is pending."""
+    called = []
+    functions = []
+    promise = Promise(lambda resolve, reject, on_cancel: functions.append(on_cancel))
+    scheduler.flush()
+    functions[0](lambda: called.append("later"))
+    promise.cancel()
+    functions[0](lambda: called.append("too late"))
+    scheduler.flush()
+    functions[0](lambda: called.append("much too late"))
+    scheduler.flush()
+    assert ["later"] == called
+
+
+@pytest.mark.parametrize("how", ["fulfilled", "rejected"])
+def test_hooks_do_not_run_for_what_has_settled(scheduler, how):
+    """Nor is anything kept of them."""
+    called = []
+    promise, resolve, reject = hooked(called)
+    (resolve if how == "fulfilled" else reject)("outcome")
+    promise.cancel()
+    promise.catch(str)
+    scheduler.flush()
+    assert [] == called
+
+
+@pytest.mark.parametrize("outcome", ["cancelled", "fulfilled", "rejected"])
+def test_hooks_stay_in_force_while_what_was_resolved_with_is_pending(scheduler, outcome):
+    """They run if it is cancelled then, and so is what it follows; else its outcome counts."""
+    called = []
+    other, settle, fail = pending()
+    promise, resolve, _ = hooked(called)
+    seen = []
+    resolve(other)
+    resolve("ignored")
+    last = promise.then(seen.append, seen.append)
+    scheduler.flush()
+    assert promise.is_pending()
+    if outcome == "cancelled":
+        last.cancel()
+    else:
+        (settle if outcome == "fulfilled" else fail)("outcome")
+    scheduler.flush()
+    assert (["hook"] if outcome == "cancelled" else []) == called
+    assert ([] if outcome == "cancelled" else ["outcome"]) == seen
+    assert (outcome == "cancelled") == other.is_cancelled()
+
+
+def test_what_was_resolved_with_is_cancelled_by_others(scheduler):
+    """Then the promise is cancelled too; the hooks, which were for its own, do not run."""
+    called = []
+    other, _, _ = pending()
+    promise, resolve, _ = hooked(called)
+    resolve(other)
+    other.cancel()
+    scheduler.flush()
+    assert (True, []) == (promise.is_cancelled(), called)
+
+
+def test_bound_to_a_hook_the_executor_may_settle_first(scheduler):
+    """An executor that has resolved before it registers its hook registers nothing."""
+    called = []
+
+    def executor(resolve, reject, on_cancel):
+        resolve("value")
+        on_cancel(lambda: called.append("hook"))
+
+    promise = Promise(executor)
+    promise.cancel()
+    scheduler.flush()
+    assert ("value", []) == (promise.value(), called)
+
+
+# --- cancellation switched off
+
+
+def test_cancellation_switched_off(config, scheduler):
+    """`cancel` does nothing, and executors get None for `on_cancel`."""
+    config(cancellation=False)
+    got = []
+
+    def executor(resolve, reject, on_cancel):
+        got.append((on_cancel, resolve))
+
+    promise = Promise(executor)
+    child = promise.then(lambda value: value)
+    child.cancel()
+    [(on_cancel, resolve)] = got
+    resolve("value")
+    scheduler.flush()
+    assert (None, "value", False) == (on_cancel, child.value(), child.is_cancelled())
+
+
+def test_cancel_while_switched_off_warns_if_told_to(config):
+    """Since it does not do what it says."""
+    config(cancellation=False, warnings=True)
+    promise, _, _ = pending()
+    with pytest.warns(PromiseWarning, match="cancellation is disabled") as caught:
+        promise.cancel()
+    assert [__file__] == [warning.filename for warning in caught]
+
+
+# --- a cancellation that ends in a failure
+
+
+def test_a_failure_on_the_way_down_is_handled_by_who_catches(scheduler):
+    """A `finally_` that fails in a cancellation rejects: handlers further down hear of it."""
+
+    def fail():
+        raise Boom
+
+    called = []
+    promise, _, _ = pending()
+    last = (
+        promise.finally_(fail)
+        .then(lambda _: called.append("wrong"))
+        .catch(lambda error: called.append(type(error)))
+    )
+    last.cancel()
+    scheduler.flush()
+    assert [Boom] == called
+
+
+@pytest.mark.parametrize("bound", [False, True], ids=["plain", "bound"])
+def test_what_a_handler_returns_that_cancelled_its_own_promise(scheduler, bound):
+    """Nobody waits for it: it is cancelled too, and its failure is nobody's surprise."""
+    told = []
+    deferred = Deferred(lambda _: told.append("cancelled"))
+
+    def handler(*_):
+        promise.cancel()
+        return deferred
+
+    start = Promise.resolve().bind("this") if bound else Promise.resolve()
+    promise = start.then(handler)
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert ["cancelled"] == told
+
+
+@pytest.mark.parametrize("kind", ["value", "shared promise"])
+def test_a_value_of_a_handler_that_cancelled_its_own_promise(scheduler, kind):
+    """A plain value is dropped; a promise that somebody else waits for is left alone."""
+    shared = Promise.defer()
+    values = []
+    shared.promise.then(values.append)
+
+    def handler(_):
+        promise.cancel()
+        return 1 if kind == "value" else shared.promise
+
+    promise = Promise.resolve().then(handler)
+    scheduler.flush()
+    assert promise.is_cancelled()
+    shared.resolve("value")
+    scheduler.flush()
+    assert ["value"] == values
+
+
+# --- thenables
+
+
+class Thenable:
+    """Does what it is told when its `then` is called."""
+
+    def __init__(self, then):
+        self._then = then
+
+    def then(self, resolve, reject):
+        return self._then(resolve, reject)
+
+
+def test_a_thenable_is_not_asked_for_what_was_cancelled_before(scheduler):
+    """Its `then` is not called, as nobody wants to know."""
+    called = []
+    promise = Promise.resolve(Thenable(lambda *both: called.append(both)))
+    promise.cancel()
+    scheduler.flush()
+    assert ([], True) == (called, promise.is_cancelled())
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["resolve", "reject"])
+def test_what_a_thenable_says_of_a_cancelled_promise_is_ignored(scheduler, index):
+    """Whether it resolves or rejects; nothing is reported."""
+    functions = []
+    promise = Promise.resolve(Thenable(lambda *both: functions.extend(both)))
+    scheduler.flush()
+    promise.cancel()
+    functions[index](Boom())
+    scheduler.flush()
+    assert promise.is_cancelled()
+
+
+def test_a_thenable_that_cancels_its_promise_and_fails(scheduler, reports):
+    """Nobody can be told by the promise: what it raised is logged."""
+    promises = []
+
+    def then(resolve, reject):
+        promises[0].cancel()
+        raise Boom
+
+    promises.append(Promise.resolve(Thenable(then)))
+    scheduler.flush()
+    assert promises[0].is_cancelled()
+    assert [Boom] == [type(event["log_failure"].value) for event in reports]

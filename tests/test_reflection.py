@@ -1,0 +1,450 @@
+"""Outcomes as values: `reflect`, `PromiseInspection`, and rejections that are not reported.
+
+Bluebird's pages: .reflect, PromiseInspection, Synchronous inspection,
+.suppressUnhandledRejections, .done.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+
+from tests.followed import Boom, eventually, fail, pending
+from twpromise import CancellationError, Promise, PromiseInspection, _core
+
+pytestmark = pytest.mark.usefixtures("scheduler")
+
+
+def unhandled(reports):
+    """The reasons that were reported."""
+    return [event["log_failure"].value for event in reports]
+
+
+# --- reflect
+
+
+def states(inspection):
+    """What each of the questions is answered with."""
+    return {
+        name
+        for name in ("pending", "fulfilled", "rejected", "cancelled")
+        if getattr(inspection, f"is_{name}")()
+    }
+
+
+@pytest.mark.parametrize("how", ["fulfilled", "rejected", "cancelled"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_reflect_is_fulfilled_however_the_promise_settles(scheduler, how, when):
+    """The value is an inspection, whether it is asked for early or late."""
+    error = Boom()
+    promise, resolve, reject = pending()
+    settle = {
+        "fulfilled": lambda: resolve("value"),
+        "rejected": lambda: reject(error),
+        "cancelled": promise.cancel,
+    }[how]
+    if when == "after":
+        settle()
+    reflected = promise.reflect()
+    if when == "before":
+        scheduler.flush()
+        assert reflected.is_pending()
+        settle()
+    scheduler.flush()
+    inspection = reflected.value()
+    assert PromiseInspection is Promise.PromiseInspection is type(inspection)
+    assert {how} == states(inspection)
+    if how == "fulfilled":
+        assert "value" == inspection.value()
+    elif how == "rejected":
+        assert (error, error) == (inspection.reason(), inspection.error())
+
+
+def test_reflecting_what_is_still_being_cancelled(scheduler):
+    """To everybody outside it is cancelled."""
+    gate, open_gate, _ = pending()
+    promise = pending()[0].finally_(lambda: gate)
+    follower = Promise(lambda resolve, _: resolve(promise))
+    promise.cancel()
+    scheduler.flush()
+    assert {"cancelled"} == states(promise.reflect().value())
+    assert {"cancelled"} == states(follower.reflect().value())
+    open_gate()
+
+
+@pytest.mark.parametrize("how", ["fulfilled", "rejected", "cancelled"])
+def test_reflecting_a_follower(scheduler, how):
+    """It shares the fate of what it follows, also while it has not been told."""
+    root, resolve, reject = pending()
+    follower = Promise(lambda resolve_it, _: resolve_it(root))
+    early = follower.reflect()
+    {"fulfilled": resolve, "rejected": lambda: reject(Boom()), "cancelled": root.cancel}[how]()
+    late = follower.reflect()
+    scheduler.flush()
+    assert [{how}, {how}] == [states(early.value()), states(late.value())]
+
+
+def test_settle_all(scheduler):
+    """The page's example: wait until all are either fulfilled or rejected."""
+    error = Boom()
+    promises = [Promise.resolve(1), Promise.reject(error), Promise.delay(1, 3)]
+    seen = []
+
+    def look(inspection):
+        seen.append(inspection.value() if inspection.is_fulfilled() else inspection.reason())
+
+    Promise.all([promise.reflect() for promise in promises]).each(look)
+    scheduler.advance(1)
+    assert [1, error, 3] == seen
+
+
+def test_settle_props(scheduler):
+    """The same for the values of a mapping."""
+    error = Boom()
+    named = {"first": Promise.resolve(1), "second": Promise.reject(error)}
+    promise = Promise.props({key: value.reflect() for key, value in named.items()})
+    scheduler.flush()
+    assert 1 == promise.value()["first"].value()
+    assert error is promise.value()["second"].reason()
+
+
+def test_a_reflected_rejection_is_handled(scheduler, reports):
+    """Somebody looks at it."""
+    Promise.reject(Boom()).reflect()
+    promise, _, reject = pending()
+    promise.reflect()
+    reject(Boom())
+    scheduler.flush()
+    assert [] == reports
+
+
+def test_a_bound_promise_is_reflected_bound(scheduler):
+    """Handlers get the bound value first, early and late."""
+    seen = []
+    promise, resolve, _ = pending()
+    early = promise.bind("this").reflect()
+    resolve("value")
+    scheduler.flush()
+    late = promise.bind("this").reflect()
+    for reflected in (early, late):
+        reflected.then(lambda this, inspection: seen.append((this, inspection.value())))
+    scheduler.flush()
+    assert [("this", "value")] * 2 == seen
+
+
+def test_cancelling_what_reflects(scheduler):
+    """It is a consumer like others: the source goes with the last of them."""
+    source = eventually()
+    first, second = source.promise.reflect(), source.promise.reflect()
+    first.cancel()
+    scheduler.flush()
+    assert (0, True, True) == (source.cancelled, first.is_cancelled(), second.is_pending())
+    second.cancel()
+    scheduler.flush()
+    assert (1, True, True) == (source.cancelled, first.is_cancelled(), second.is_cancelled())
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
+def test_what_comes_after_a_cancelled_reflection_is_finished(scheduler, others):
+    """`finally_` down the chain runs, whether the source goes or not."""
+    source = eventually()
+    if others:
+        source.promise.then(str)
+    called = []
+    last = source.promise.reflect().finally_(lambda: called.append("finally"))
+    last.cancel()
+    scheduler.flush()
+    assert (["finally"], int(not others)) == (called, source.cancelled)
+    source.resolve("value")
+    scheduler.flush()
+    assert ["finally"] == called
+
+
+def test_cancelling_a_reflection_of_what_has_settled_and_not_told(scheduler):
+    """It is cancelled all the same."""
+    source = eventually()
+    reflected = source.promise.reflect()
+    source.resolve("value")
+    reflected.cancel()
+    scheduler.flush()
+    assert reflected.is_cancelled()
+
+
+# --- PromiseInspection
+
+
+@pytest.mark.parametrize("how", ["fulfilled", "rejected", "cancelled"])
+def test_asking_an_inspection_for_what_is_not_there(how):
+    """Raises, in the page's words, and tells the state."""
+    promise = {
+        "fulfilled": lambda: Promise.resolve("value"),
+        "rejected": lambda: Promise.reject(Boom()),
+        "cancelled": lambda: pending()[0],
+    }[how]()
+    promise.cancel()
+    inspection = promise.reflect().value()
+    if how != "fulfilled":
+        words = f"cannot get fulfillment value of a non-fulfilled promise.*{how}"
+        with pytest.raises(TypeError, match=words):
+            inspection.value()
+    if how != "rejected":
+        words = f"cannot get rejection reason of a non-rejected promise.*{how}"
+        with pytest.raises(TypeError, match=words):
+            inspection.reason()
+        with pytest.raises(TypeError, match=words):
+            inspection.error()
+
+
+def test_an_inspection_outlives_its_promise(scheduler):
+    """And does not keep it."""
+    promise = Promise.resolve("value")
+    reference = weakref.ref(promise)
+    inspection = promise.reflect().value()
+    del promise
+    gc.collect()
+    assert (None, "value") == (reference(), inspection.value())
+
+
+def test_an_inspection_does_not_change(scheduler):
+    """It tells what was: a cancellation that fails in the end stays one."""
+    gate, _, reject = pending()
+    promise = pending()[0].finally_(lambda: gate)
+    promise.catch(lambda _: None)
+    promise.cancel()
+    inspection = promise.reflect().value()
+    scheduler.flush()
+    reject(Boom())
+    scheduler.flush()
+    assert (True, {"cancelled"}) == (promise.is_rejected(), states(inspection))
+
+
+@pytest.mark.parametrize(
+    "name", ["isPending", "isFulfilled", "isRejected", "isCancelled", "value", "reason"]
+)
+def test_promises_and_inspections_answer_to_the_interface(name):
+    """Both have the six names of the page."""
+    assert callable(getattr(Promise.resolve(1), name))
+    assert callable(getattr(Promise.resolve(1).reflect().value(), name))
+
+
+def test_inspections_in_bluebirds_spelling(scheduler):
+    """As the page's examples ask."""
+    inspection = Promise.resolve("value").reflect().value()
+    answers = (inspection.isPending(), inspection.isFulfilled(), inspection.isRejected())
+    assert (False, True, False) == answers
+    assert not inspection.isCancelled()
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: Promise.resolve("value"), "<PromiseInspection fulfilled: 'value'>"),
+        (lambda: Promise.reject(Boom("x")), "<PromiseInspection rejected: Boom('x')>"),
+        (lambda: Promise.resolve("x" * 500), "<PromiseInspection fulfilled: 'xxxxxxxxx"),
+    ],
+    ids=["fulfilled", "rejected", "long"],
+)
+def test_repr_of_an_inspection(make, expected):
+    """The state, and the start of the value."""
+    text = repr(make().reflect().value())
+    assert text.startswith(expected)
+    assert 120 > len(text)
+
+
+# --- synchronous inspection in a chain
+
+
+def test_values_of_earlier_promises_in_a_flat_chain(scheduler):
+    """The page's example: what is fulfilled for certain can be asked for at once."""
+
+    def authenticate():
+        user = Promise.resolve("name").then(lambda name: {"name": name, "password": "secret"})
+        return user.then(lambda _: Promise.delay(1, "secret")).then(
+            lambda password: password == user.value()["password"]
+        )
+
+    promise = authenticate()
+    scheduler.advance(1)
+    assert promise.value()
+
+
+# --- suppress_unhandled_rejections
+
+
+@pytest.mark.parametrize("when", ["before", "after", "following"])
+def test_suppressed_rejections_are_not_reported(scheduler, reports, when):
+    """Though nobody handles them; whether it is asked for before or after the rejection."""
+    promise, resolve, reject = pending()
+    if when == "after":
+        reject(Boom())
+    promise.suppress_unhandled_rejections()
+    if when == "before":
+        reject(Boom())
+    elif when == "following":
+        resolve(Promise.delay(1).throw(Boom()))
+    scheduler.advance(2)
+    assert (True, []) == (promise.is_rejected(), reports)
+
+
+def test_suppressing_gives_nothing_and_adds_no_branch(scheduler):
+    """Unlike `catch` of everything: one consumer that leaves is the last one."""
+    source = eventually()
+    assert None is source.promise.suppress_unhandled_rejections()
+    source.promise.then(str).cancel()
+    scheduler.flush()
+    assert 1 == source.cancelled
+
+
+def test_what_is_derived_is_not_suppressed(scheduler, reports):
+    """Only this promise's rejection was expected."""
+    error = Boom()
+    promise = Promise.reject(error)
+    promise.suppress_unhandled_rejections()
+    promise.then(str)
+    scheduler.flush()
+    assert [error] == unhandled(reports)
+
+
+def test_handlers_attached_later_get_the_rejection(scheduler, reports):
+    """The page's example: a document that is ready long after the fetching has failed."""
+    error = Boom()
+    promise = Promise.delay(1).throw(error)
+    promise.suppress_unhandled_rejections()
+    scheduler.advance(10)
+    seen = []
+    promise.then(fail).catch(seen.append)
+    scheduler.flush()
+    assert ([error], []) == (seen, reports)
+
+
+def test_fulfilled_and_cancelled_promises_may_be_suppressed(scheduler):
+    """Nothing changes for them."""
+    fulfilled, (cancelled, *_) = Promise.resolve("value"), pending()
+    cancelled.cancel()
+    for promise in (fulfilled, cancelled):
+        promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert ("value", True) == (fulfilled.value(), cancelled.is_cancelled())
+
+
+def test_a_suppressed_promise_settles_and_handles_as_others(scheduler):
+    """Also one that is derived, with a handler of its own."""
+    parent, resolve, _ = pending()
+    child = parent.then(lambda value: value + 1)
+    child.suppress_unhandled_rejections()
+    other = parent.then(fail)
+    other.suppress_unhandled_rejections()
+    resolve(1)
+    scheduler.flush()
+    assert (2, True) == (child.value(), other.is_rejected())
+
+
+# --- done
+
+
+class Fatal(_core.Reports):
+    """Remembers what was fatal; everything else goes where it went before."""
+
+    def __init__(self):
+        self.reasons = []
+        self.unhandled = _core.reports.unhandled
+        self.handled = _core.reports.handled
+        self.escaped = _core.reports.escaped
+
+    def fatal(self, library, reason, aux):
+        self.reasons.append((library, reason))
+
+
+@pytest.fixture
+def fatal():
+    """What comes to the fatal hook."""
+    before, hook = _core.reports, Fatal()
+    _core.set_reports(hook)
+    yield hook.reasons
+    _core.set_reports(before)
+
+
+def test_done_gives_nothing(scheduler, fatal):
+    """It is the end of a chain."""
+    assert None is Promise.resolve().done()
+
+
+def test_done_without_failure(scheduler, fatal):
+    """Handlers are called as by `then`; nothing is fatal."""
+    seen = []
+    Promise.resolve("value").done(seen.append)
+    Promise.resolve("value").done(seen.append, fail)
+    Promise.reject("reason").done(None, seen.append)
+    Promise.reject("reason").done(fail, seen.append)
+    Promise.resolve("value").done()
+    scheduler.flush()
+    assert (["value", "value", "reason", "reason"], []) == (seen, fatal)
+
+
+@pytest.mark.parametrize(
+    "how", ["unhandled", "the value's handler", "the reason's handler", "later", "async def"]
+)
+def test_what_done_leaves_unhandled_is_fatal(scheduler, fatal, reports, how):
+    """Whether it came down the chain or was raised in a handler; it is reported just there."""
+    error = Boom(how)
+
+    def raises(_):
+        raise error
+
+    async def raises_later(_):
+        await Promise.delay(1)
+        raise error
+
+    {
+        "unhandled": lambda: Promise.reject(error).done(fail),
+        "the value's handler": lambda: Promise.resolve().done(raises),
+        "the reason's handler": lambda: Promise.reject(Boom()).done(None, raises),
+        "later": lambda: Promise.delay(1).throw(error).done(),
+        "async def": lambda: Promise.resolve().done(raises_later),
+    }[how]()
+    scheduler.advance(1)
+    assert ([(Promise._library, error)], []) == (fatal, reports)
+
+
+def test_done_of_a_library_copy_tells_which(scheduler, fatal):
+    """Each copy has a fatal hook of its own."""
+    copy = Promise.get_new_library_copy()
+    error = Boom()
+    copy.reject(error).done()
+    scheduler.flush()
+    assert [(copy._library, error)] == fatal
+
+
+def test_a_cancelled_chain_is_not_fatal(scheduler, fatal):
+    """Nobody cares; but a late observer has made a mistake."""
+    promise, *_ = pending()
+    promise.done(fail, fail)
+    promise.cancel()
+    scheduler.flush()
+    assert [] == fatal
+    promise.done()
+    scheduler.flush()
+    assert [CancellationError] == [type(reason) for _, reason in fatal]
+
+
+def test_done_is_a_consumer(scheduler, fatal):
+    """The work is not cancelled while it waits."""
+    source = eventually()
+    seen = []
+    source.promise.done(seen.append)
+    source.promise.then(str).cancel()
+    scheduler.flush()
+    assert 0 == source.cancelled
+    source.resolve("value")
+    scheduler.flush()
+    assert ["value"] == seen
+
+
+def test_done_of_a_bound_promise(scheduler, fatal):
+    """Handlers get the bound value first."""
+    seen = []
+    Promise.bind("this", "value").done(lambda *arguments: seen.append(arguments))
+    scheduler.flush()
+    assert [("this", "value")] == seen

@@ -1,0 +1,116 @@
+"""Starting chains: `try_`, `method`, `defer` and `is_`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from ._both import typed_elsewhere
+from ._callbacks import NodeCallback
+from ._core import CorePromise, call_into, new_pending, new_rejected
+from ._types import Followed, Resolve
+
+if TYPE_CHECKING:
+    from ._promise import Promise
+
+__all__ = ["Construction", "Resolver"]
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+U = TypeVar("U")
+P = ParamSpec("P")
+
+
+class Resolver(Generic[T]):
+    """A promise together with what settles it; see `Promise.defer`.
+
+    Attributes:
+        promise: The promise.
+        resolve: Resolves it; as an executor's first argument.
+        reject: Rejects it; as an executor's second argument.
+        callback: Settles it like a callback: ``callback(error, *values)``.
+    """
+
+    __slots__ = ("callback", "promise", "reject", "resolve")
+
+    promise: Promise[T]
+    resolve: Resolve[T]
+
+    def __init__(self, promise: Any) -> None:
+        self.promise = promise
+        self.resolve = promise._resolve_from_anywhere
+        self.reject: Callable[..., None] = promise._reject_from_anywhere
+        self.callback: Callable[..., None] = NodeCallback(promise)
+
+
+class Construction(CorePromise, Generic[T_co]):
+    """The functions that make promises of other things than values."""
+
+    __slots__ = ()
+
+    @typed_elsewhere
+    @classmethod
+    def try_(cls, function: Callable[[], Any]) -> Any:
+        """A promise for what *function* returns or raises.
+
+        Args:
+            function: Called at once, without arguments.  Something that is not callable
+                rejects with a `TypeError`.
+
+        Bluebird: ``Promise.try``; Twisted: ``maybeDeferred``.
+        """
+        if not callable(function):
+            return new_rejected(
+                cls,
+                TypeError(f"fn must be a function: function must be callable, not {function!r}"),
+            )
+        promise = new_pending(cls)
+        call_into(promise, function, (), {})
+        return promise
+
+    attempt = try_
+
+    @overload
+    @classmethod
+    def method(cls, function: Callable[P, Followed[U]]) -> Callable[P, Promise[U]]: ...
+    @overload
+    @classmethod
+    def method(cls, function: Callable[P, U | Followed[U]]) -> Callable[P, Promise[U]]: ...
+    @classmethod
+    def method(cls, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that returns a promise for what *function* returns or raises.
+
+        Args:
+            function: A function or method: plain, ``async def``, or returning a Deferred.
+
+        Raises:
+            TypeError: *function* is not callable.
+
+        Bluebird: ``Promise.method``; Twisted: ``maybeDeferred``, as a decorator.
+        """
+        if not callable(function):
+            raise TypeError(f"fn must be a function: function must be callable, not {function!r}")
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            promise = new_pending(cls)
+            call_into(promise, function, args, kwargs)
+            return promise
+
+        return update_wrapper(method, function)
+
+    @classmethod
+    def defer(cls) -> Resolver[Any]:
+        """A pending promise, and the functions that settle it.
+
+        Bluebird: ``Promise.defer``; Twisted: ``Deferred()``.
+        """
+        return Resolver(new_pending(cls))
+
+    @staticmethod
+    def is_(value: object) -> bool:
+        """Whether *value* is a promise of this library, of whichever copy.
+
+        Bluebird: ``Promise.is``.
+        """
+        return isinstance(value, CorePromise)

@@ -1,0 +1,452 @@
+"""Handling outcomes: `then`, `catch` and `finally_`, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
+
+from . import _core
+from ._core import (
+    CANCELLED,
+    CANCELLING,
+    DECLINED,
+    FULFILLED,
+    KINDS,
+    NODE,
+    REJECTED,
+    CorePromise,
+    Node,
+    call_soon,
+    finish_cancel,
+    forget,
+    leave,
+    new_rejected,
+    new_resolved,
+    pass_on,
+    prepare,
+    reject_raised,
+    run_in_context,
+    wait_for,
+)
+from ._types import Followed
+
+if TYPE_CHECKING:
+    from ._promise import Promise
+
+__all__ = ["Filter", "Handlers", "check_filters", "passes"]
+
+T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
+V = TypeVar("V")
+E = TypeVar("E", bound=BaseException)
+
+#: What `catch` takes before its handler.  That a predicate returns a `bool` is asked for so that
+#: checkers do not take an exception class for one.
+Test: TypeAlias = Callable[[Any], bool] | Mapping[str, Any]
+Filter: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Test
+
+_UNKNOWN = object()
+
+
+# --- filters ------------------------------------------------------------------------------
+
+
+def check_filters(filters: tuple[Any, ...]) -> TypeError | None:
+    """The error for something that is no filter, or None.
+
+    A filter is an exception class or a tuple of them, a predicate, or a mapping of attribute
+    names to values.
+    """
+    for one in filters:
+        if isinstance(one, type):
+            if issubclass(one, BaseException):
+                continue
+        elif isinstance(one, tuple):
+            if all(isinstance(each, type) and issubclass(each, BaseException) for each in one):
+                continue
+        elif callable(one) or isinstance(one, Mapping):
+            continue
+        return TypeError(
+            "Catch filter must inherit from Error or be a simple predicate function: a filter "
+            "must be an exception class, a tuple of them, a function of the reason, or "
+            f"a mapping of attribute names to values, not {one!r}"
+        )
+    return None
+
+
+def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
+    """Whether any of *filters* lets a reason pass; all do, if there are none.
+
+    Args:
+        filters: What `check_filters` finds nothing wrong with.
+        arguments: What a predicate is called with: the reason, behind the bound value if there
+            is one.
+    """
+    if not filters:
+        return True
+    reason = arguments[-1]
+    for one in filters:
+        if isinstance(one, type | tuple):
+            if isinstance(reason, one):
+                return True
+        elif isinstance(one, Mapping):
+            if all(
+                hasattr(reason, name) and getattr(reason, name) == value
+                for name, value in one.items()
+            ):
+                return True
+        elif one(*arguments):
+            return True
+    return False
+
+
+class _Catch:
+    """A handler that is only for some reasons."""
+
+    __slots__ = ("_filters", "_handler")
+
+    def __init__(self, filters: tuple[Any, ...], handler: Callable[..., Any]) -> None:
+        self._filters = filters
+        self._handler = handler
+
+    def __call__(self, *arguments: Any) -> Any:
+        if passes(self._filters, arguments):
+            return self._handler(*arguments)
+        return DECLINED
+
+
+def _is_operational(*arguments: Any) -> bool:
+    return getattr(arguments[-1], "is_operational", False) is True
+
+
+# --- handlers beside the outcome ------------------------------------------------------------
+
+
+class _Aside(Node):
+    """Runs a handler beside an outcome: it is waited for, and changes nothing save by failing.
+
+    Args:
+        parent: Whose outcome is passed on.
+        handler: Called once at most; `_call` says when, and with what.
+    """
+
+    __slots__ = ("_handler", "_left", "_outcome", "_parent")
+
+    def _start(self, parent: CorePromise, handler: Callable[..., Any]) -> None:
+        self._handler: Callable[..., Any] = handler
+        self._parent: CorePromise | None = parent
+        # What will be passed on: the parent, or the promise itself if that was cancelled.
+        self._outcome: CorePromise | None = None
+        # The parent that was left in a cancellation, though it may still tell its outcome.
+        self._left: CorePromise | None = None
+        wait_for(parent, self)
+
+    def _call(self, outcome: CorePromise) -> Any:
+        """Call the handler, if it is meant for this outcome."""
+        raise NotImplementedError(type(self))
+
+    def _notify(self, parent: CorePromise) -> None:
+        if self._outcome is None:
+            self._outcome = parent
+            self._run()
+        elif parent._state & FULFILLED:
+            # What the handler returned is there, and all is well.
+            self._finish()
+        else:
+            self._outcome = parent
+            self._finish()
+
+    def _run(self) -> None:
+        outcome = self._outcome
+        assert outcome is not None
+        if self._left is not None:
+            # It is going to wait again, for what the handler returns.
+            forget(self._left, self)
+        self._state = NODE
+        try:
+            result = self._call(outcome)
+            if KINDS.get(type(result), _UNKNOWN) is None:
+                self._finish()
+            else:
+                wait_for(new_resolved(type(self._promise), result), self)
+        except BaseException as error:
+            reject_raised(self._end(), error)
+        # Where the handler failed, the traceback refers to this frame.
+        del outcome, self
+
+    def _finish(self) -> None:
+        outcome = self._outcome
+        promise = self._end()
+        if outcome is None or outcome is promise:
+            finish_cancel(promise)
+        else:
+            pass_on(promise, outcome)
+
+    def _end(self) -> CorePromise:
+        promise: CorePromise = self._promise
+        self._state = NODE | CANCELLED
+        self._promise = self._parent = self._left = self._outcome = None
+        return promise
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        if self._outcome is None:
+            # To the others who look at the parent's waiters, this one is dead.
+            self._state = NODE | CANCELLING
+            parent = self._parent
+            assert parent is not None
+            if leave(parent, stack):
+                # The parent will be cancelled, and say so.
+                return True
+            # Somebody else waits for it, or it has settled and has yet to say so.
+            self._state = NODE | CANCELLED
+            self._left = parent
+            call_soon(type(self._promise), self._run)
+        # A handler that runs already is seen through: it may be giving something back.
+        self._outcome = self._promise
+        return True
+
+
+class _Finally(_Aside):
+    """Whatever the outcome is, cancellation included."""
+
+    __slots__ = ()
+
+    def _call(self, outcome: CorePromise) -> Any:
+        return run_in_context(self._handler)
+
+
+class _Tap(_Aside):
+    """If there is a value."""
+
+    __slots__ = ()
+
+    def _call(self, outcome: CorePromise) -> Any:
+        if outcome._state & FULFILLED:
+            return run_in_context(self._handler, outcome._value)
+        return None
+
+
+class _TapCatch(_Aside):
+    """If there is a reason that the filters let pass."""
+
+    __slots__ = ("_filters",)
+
+    def _start(  # type: ignore[override]
+        self, parent: CorePromise, handler: Callable[..., Any], filters: tuple[Any, ...]
+    ) -> None:
+        self._filters = filters
+        super()._start(parent, handler)
+
+    def _call(self, outcome: CorePromise) -> Any:
+        if outcome._state & REJECTED and passes(self._filters, (outcome._value,)):
+            return run_in_context(self._handler, outcome._value)
+        return None
+
+
+class _Done(Node):
+    """The end of a chain, where a rejection is fatal."""
+
+    __slots__ = ()
+
+    def __init__(self, parent: CorePromise) -> None:
+        super().__init__(None)
+        wait_for(parent, self)
+
+    def _notify(self, parent: CorePromise) -> None:
+        if parent._state & REJECTED:
+            _core.reports.fatal(parent._library, parent._value, parent._aux)
+
+
+class Handlers(CorePromise, Generic[T_co]):
+    """The methods that attach handlers."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        # `CorePromise.then` as its users see it.  For why there are so many, see `Followed`.
+
+        @overload
+        def then(self, on_fulfilled: None = None, on_rejected: None = None) -> Promise[T_co]: ...
+        @overload
+        def then(
+            self, on_fulfilled: Callable[[T_co], Followed[U]], on_rejected: None = None
+        ) -> Promise[U]: ...
+        @overload
+        def then(
+            self, on_fulfilled: Callable[[T_co], U | Followed[U]], on_rejected: None = None
+        ) -> Promise[U]: ...
+        @overload
+        def then(
+            self, on_fulfilled: None, on_rejected: Callable[[Any], Followed[V]]
+        ) -> Promise[T_co | V]: ...
+        @overload
+        def then(
+            self, on_fulfilled: None, on_rejected: Callable[[Any], V | Followed[V]]
+        ) -> Promise[T_co | V]: ...
+        @overload
+        def then(self, *, on_rejected: Callable[[Any], Followed[V]]) -> Promise[T_co | V]: ...
+        @overload
+        def then(self, *, on_rejected: Callable[[Any], V | Followed[V]]) -> Promise[T_co | V]: ...
+        @overload
+        def then(
+            self,
+            on_fulfilled: Callable[[T_co], Followed[U]],
+            on_rejected: Callable[[Any], Followed[V]],
+        ) -> Promise[U | V]: ...
+        @overload
+        def then(
+            self,
+            on_fulfilled: Callable[[T_co], Followed[U]],
+            on_rejected: Callable[[Any], V | Followed[V]],
+        ) -> Promise[U | V]: ...
+        @overload
+        def then(
+            self,
+            on_fulfilled: Callable[[T_co], U | Followed[U]],
+            on_rejected: Callable[[Any], Followed[V]],
+        ) -> Promise[U | V]: ...
+        @overload
+        def then(
+            self,
+            on_fulfilled: Callable[[T_co], U | Followed[U]],
+            on_rejected: Callable[[Any], V | Followed[V]],
+        ) -> Promise[U | V]: ...
+        def then(self, on_fulfilled: Any = None, on_rejected: Any = None) -> Any: ...
+
+    @overload
+    def catch(self, handler: Callable[[Any], Followed[V]], /) -> Promise[T_co | V]: ...
+    @overload
+    def catch(self, handler: Callable[[Any], V | Followed[V]], /) -> Promise[T_co | V]: ...
+    @overload
+    def catch(
+        self, filter: type[E] | tuple[type[E], ...], handler: Callable[[E], Followed[V]], /
+    ) -> Promise[T_co | V]: ...
+    @overload
+    def catch(
+        self, filter: type[E] | tuple[type[E], ...], handler: Callable[[E], V | Followed[V]], /
+    ) -> Promise[T_co | V]: ...
+    @overload
+    def catch(
+        self, filter: Test, handler: Callable[[Any], Followed[V]], /
+    ) -> Promise[T_co | V]: ...
+    @overload
+    def catch(
+        self, filter: Test, handler: Callable[[Any], V | Followed[V]], /
+    ) -> Promise[T_co | V]: ...
+    @overload
+    def catch(self, filter: Filter, other: Filter, handler: Any, /, *more: Any) -> Promise[Any]: ...
+    def catch(self, *filters_and_handler: Any) -> Any:
+        """A promise for the value, or for what a handler makes of the reason.
+
+        Args:
+            *filters_and_handler: Any number of filters, then the handler, which is called with
+                the reason if there are no filters, or if one of them lets the reason pass.
+                A filter is an exception class or a tuple of them; a predicate, called with
+                the reason; or a mapping of names of attributes of the reason to their values.
+                Something else rejects with a `TypeError`, and so does a predicate that raises
+                with what it raised.
+
+        Bluebird: ``.catch``; Twisted: ``Deferred.addErrback``, ``Failure.check``.
+        """
+        if not filters_and_handler:
+            return self.then()
+        *filters, handler = filters_and_handler
+        return self._catch(tuple(filters), handler)
+
+    caught = catch
+
+    def _catch(self, filters: tuple[Any, ...], handler: Any) -> Any:
+        if not filters or not callable(handler):
+            return self.then(None, handler)
+        error = check_filters(filters)
+        if error is not None:
+            return new_rejected(type(self), error)
+        return self.then(None, _Catch(filters, handler))
+
+    @overload
+    def error(self, handler: Callable[[Any], Followed[V]]) -> Promise[T_co | V]: ...
+    @overload
+    def error(self, handler: Callable[[Any], V | Followed[V]]) -> Promise[T_co | V]: ...
+    def error(self, handler: Any) -> Any:
+        """Like `catch`, for operational errors only.
+
+        Args:
+            handler: Called with the reason if that is an `OperationalError`, or is marked as
+                operational, as what comes through promisified callbacks is.
+
+        Bluebird: ``.error``.
+        """
+        return self._catch((_is_operational,), handler)
+
+    def finally_(self, handler: Callable[[], object]) -> Promise[T_co]:
+        """A promise for the same outcome, once *handler* has run.
+
+        Args:
+            handler: Called without arguments whatever the outcome is, also when the promise
+                is cancelled.  What it returns is waited for; only by failing does it change
+                the outcome.  Something that is not callable is ignored, as by `then`.
+
+        Bluebird: ``.finally``; Twisted: ``Deferred.addBoth``.
+        """
+        if not callable(handler):
+            return cast("Promise[T_co]", self.then(handler, handler))
+        return cast("Promise[T_co]", _Finally.derive(self, prepare(self, handler)))
+
+    lastly = finally_
+
+    def tap(self, handler: Callable[[T_co], object]) -> Promise[T_co]:
+        """A promise for the same outcome, once *handler* has seen the value.
+
+        Args:
+            handler: Called with the value, if there is one; like that of `finally_` otherwise.
+
+        Bluebird: ``.tap``.
+        """
+        if not callable(handler):
+            return cast("Promise[T_co]", self.then(handler))
+        return cast("Promise[T_co]", _Tap.derive(self, prepare(self, handler)))
+
+    @overload
+    def tap_catch(self, handler: Callable[[Any], object], /) -> Promise[T_co]: ...
+    @overload
+    def tap_catch(
+        self, filter: type[E] | tuple[type[E], ...], handler: Callable[[E], object], /
+    ) -> Promise[T_co]: ...
+    @overload
+    def tap_catch(self, filter: Test, handler: Callable[[Any], object], /) -> Promise[T_co]: ...
+    @overload
+    def tap_catch(
+        self, filter: Filter, other: Filter, handler: Any, /, *more: Any
+    ) -> Promise[T_co]: ...
+    def tap_catch(self, *filters_and_handler: Any) -> Any:
+        """A promise for the same outcome, once a handler has seen the reason.
+
+        Args:
+            *filters_and_handler: As for `catch`; the handler is like that of `finally_`
+                otherwise.
+
+        Bluebird: ``.tapCatch``.
+        """
+        if not filters_and_handler:
+            return self.then()
+        *filters, handler = filters_and_handler
+        if not callable(handler):
+            return self.then(None, handler)
+        error = check_filters(tuple(filters))
+        if error is not None:
+            return new_rejected(type(self), error)
+        prepared = tuple(
+            one if isinstance(one, type | tuple | Mapping) else prepare(self, one)
+            for one in filters
+        )
+        return _TapCatch.derive(self, prepare(self, handler), prepared)
+
+    def done(self, on_fulfilled: Any = None, on_rejected: Any = None) -> None:
+        """Like `then`, at the end of a chain: what is not handled here is fatal.
+
+        It goes to the fatal hook, which by default logs it, stops the reactor, and makes the
+        process exit with status 2.
+
+        Bluebird: ``.done``.
+        """
+        _Done(self.then(on_fulfilled, on_rejected))
