@@ -1,0 +1,1174 @@
+"""Waiting for several: `all`, `all_settled`, `props`, `any`, `some`, `race`, `join`, `spread`."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import gc
+import random
+import sys
+import weakref
+from collections import ChainMap, OrderedDict, UserDict, deque
+from types import MappingProxyType
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from twpromise import AggregateError, CancellationError, Promise
+
+pytestmark = pytest.mark.usefixtures("scheduler")
+
+NOT_ITERABLE = "expecting an array, a promise or a thenable"
+
+
+class Source:
+    """A pending promise, what settles it, and how often its hook was called."""
+
+    def __init__(self):
+        self.cancelled = 0
+        self.promise = Promise(self._execute)
+
+    def _execute(self, resolve, reject, on_cancel):
+        self.resolve, self.reject = resolve, reject
+        on_cancel(self._hook)
+
+    def _hook(self):
+        self.cancelled += 1
+
+
+def sources(count):
+    """Sources, and the promises of them."""
+    made = [Source() for _ in range(count)]
+    return made, [source.promise for source in made]
+
+
+def quiet(promise):
+    """A promise whose rejection, if it comes to that, is the test's concern."""
+    promise.suppress_unhandled_rejections()
+    return promise
+
+
+def cancelled(scheduler):
+    """A promise that was cancelled a while ago."""
+    promise = Source().promise
+    promise.cancel()
+    scheduler.flush()
+    return promise
+
+
+def cancelling(scheduler):
+    """A promise that is cancelled, and still has something to finish."""
+    promise = Source().promise.finally_(lambda: Source().promise)
+    promise.cancel()
+    scheduler.flush()
+    return promise
+
+
+def outcome(promise):
+    """The value of a promise, or its reason, or the word for its state."""
+    if promise.is_fulfilled():
+        return promise.value()
+    return promise.reason() if promise.is_rejected() else repr(promise)[9:-1]
+
+
+class Thenable:
+    def __init__(self, value):
+        self.value = value
+
+    def then(self, on_fulfilled, on_rejected):
+        on_fulfilled(self.value)
+
+
+async def returns(value):
+    return value
+
+
+def asyncio_future(value):
+    loop = asyncio.new_event_loop()
+    future = loop.create_future()
+    loop.close()
+    future.set_result(value)
+    return future
+
+
+def concurrent_future(value):
+    future = concurrent.futures.Future()
+    future.set_result(value)
+    return future
+
+
+def follower(value):
+    source, promise = Source(), Source()
+    promise.resolve(source.promise)
+    source.resolve(value)
+    return promise.promise
+
+
+#: What makes of a value something that is followed, or is the value already.
+WRAPPED = {
+    "value": lambda value: value,
+    "promise": Promise.resolve,
+    "later": lambda value: Promise.resolve().then(lambda _: value),
+    "follower": follower,
+    "other copy": Promise.get_new_library_copy().resolve,
+    "Deferred": succeed,
+    "coroutine": returns,
+    "asyncio": asyncio_future,
+    "concurrent": concurrent_future,
+    "thenable": Thenable,
+}
+
+#: Every method that waits for several, as functions of the input.
+METHODS = {
+    "all": Promise.all,
+    "all_settled": Promise.all_settled,
+    "any": Promise.any,
+    "some": lambda xs: Promise.some(xs, 2),
+    "race": Promise.race,
+}
+IDS = list(METHODS)
+
+#: Those, and what they make of the values 1, 2, 3 if all are there.
+RESULTS = {
+    "all": (METHODS["all"], [1, 2, 3]),
+    "any": (METHODS["any"], 1),
+    "some": (METHODS["some"], [1, 2]),
+    "race": (METHODS["race"], 1),
+}
+
+each_kind = pytest.mark.parametrize("wrap", WRAPPED.values(), ids=list(WRAPPED))
+each_method = pytest.mark.parametrize("method", METHODS.values(), ids=IDS)
+each_result = pytest.mark.parametrize(("method", "expected"), RESULTS.values(), ids=list(RESULTS))
+
+
+# --- inputs
+
+
+@each_result
+@each_kind
+def test_items_may_be_whatever_is_followed(scheduler, method, expected, wrap):
+    """Values, promises, Deferreds, coroutines, futures and thenables, all alike."""
+    promise = method([wrap(1), wrap(2), wrap(3)])
+    scheduler.flush()
+    assert expected == promise.value()
+
+
+@each_kind
+def test_items_may_be_mixed(scheduler, wrap):
+    """Each result is at the place of its item, whatever the others are."""
+    promise = Promise.all([1, wrap(2), Promise.resolve(3), None])
+    scheduler.flush()
+    assert [1, 2, 3, None] == promise.value()
+
+
+@each_result
+@each_kind
+def test_a_promise_for_the_input_will_do(scheduler, method, expected, wrap):
+    """The iterable itself may be whatever is followed; and so may its items be."""
+    promise = method(wrap([1, Promise.resolve(2), 3]))
+    scheduler.flush()
+    assert expected == promise.value()
+
+
+@each_result
+@pytest.mark.parametrize(
+    "make",
+    [tuple, iter, deque, lambda xs: (x for x in xs), lambda xs: dict.fromkeys(xs).keys()],
+    ids=["tuple", "iterator", "deque", "generator", "keys"],
+)
+def test_any_iterable_will_do(scheduler, method, expected, make):
+    """Tuples, iterators, generators and views, read once."""
+    assert expected == method(make([1, 2, 3])).value()
+
+
+@each_method
+@pytest.mark.parametrize(
+    "wrong",
+    [5, None, "text", b"bytes", {"a": 1}, MappingProxyType({}), object(), list],
+    ids=["number", "None", "str", "bytes", "dict", "mapping", "object", "class"],
+)
+@pytest.mark.parametrize("as_promise", [False, True], ids=["itself", "promise"])
+def test_what_is_no_collection_rejects(scheduler, method, wrong, as_promise):
+    """A TypeError, in the words of bluebird's page; nothing is raised."""
+    promise = quiet(method(Promise.resolve().then(lambda _: wrong) if as_promise else wrong))
+    scheduler.flush()
+    assert TypeError is type(promise.reason())
+    assert str(promise.reason()).startswith(NOT_ITERABLE)
+    assert type(wrong).__name__ in str(promise.reason())
+
+
+@each_method
+def test_what_iterating_raises_rejects(method):
+    """An iterator that fails makes the result fail."""
+
+    def items():
+        yield 1
+        raise LookupError("iterating")
+
+    assert LookupError is type(method(items()).reason())
+
+
+@each_method
+@pytest.mark.parametrize("how", ["rejected", "cancelled"])
+def test_the_result_shares_the_fate_of_a_promise_for_the_input(scheduler, method, how):
+    """If there is no input, there is no result."""
+    source = Source()
+    promise = quiet(method(source.promise))
+    error = ValueError("no input")
+    if how == "rejected":
+        source.reject(error)
+    else:
+        source.promise.cancel()
+    scheduler.flush()
+    if how == "rejected":
+        assert error is promise.reason()
+    else:
+        # The method waits for a promise of its own, which somebody else's cancelling reaches.
+        assert promise.is_cancelled()
+
+
+@each_method
+def test_inputs_are_not_modified(scheduler, method):
+    """The list that was given holds what it held."""
+    items = [1, Promise.resolve(2), succeed(3), None]
+    before = list(items)
+    method(items)
+    scheduler.flush()
+    assert before == items
+
+
+@each_method
+def test_a_later_change_of_the_input_changes_nothing(scheduler, method):
+    """The input is read once, at the start."""
+    made, items = sources(3)
+    promise = method(items)
+    items.clear()
+    for source in made:
+        source.resolve("value")
+    scheduler.flush()
+    assert promise.is_fulfilled()
+
+
+def test_none_is_a_value_like_others(scheduler):
+    """Bluebird's holes: None is an item."""
+    items = [None, Promise.resolve(), None]
+    results = [
+        Promise.all(items),
+        Promise.any(items),
+        Promise.some(items, 2),
+        Promise.race(items),
+    ]
+    scheduler.flush()
+    assert [[None] * 3, None, [None] * 2, None] == [promise.value() for promise in results]
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [(Promise.all, []), (Promise.all_settled, []), (lambda xs: Promise.some(xs, 0), [])],
+    ids=["all", "all_settled", "some"],
+)
+@each_kind
+def test_nothing_gives_nothing(scheduler, method, expected, wrap):
+    """The empty input gives an empty list."""
+    promise = method(wrap([]))
+    scheduler.flush()
+    assert expected == promise.value()
+
+
+@each_method
+def test_settled_inputs_give_a_settled_result(method):
+    """Where nothing has to be waited for, nothing is."""
+    assert method([1, 2]).is_fulfilled()
+
+
+# --- all
+
+
+def test_all_waits_for_all(scheduler):
+    """It pends until the last item is there; values are in the order of the input."""
+    made, items = sources(3)
+    promise = Promise.all(items)
+    for index in (2, 0):
+        made[index].resolve(index)
+        scheduler.flush()
+        assert promise.is_pending()
+    made[1].resolve(1)
+    scheduler.flush()
+    assert [0, 1, 2] == promise.value()
+
+
+@pytest.mark.parametrize("index", [0, 1, 2], ids=["first", "middle", "last"])
+@pytest.mark.parametrize("settled", [False, True], ids=["later", "before"])
+def test_all_rejects_with_the_first_rejection(scheduler, index, settled):
+    """At once, wherever it stands, whatever else pends."""
+    made, items = sources(3)
+    error = ValueError(index)
+    if settled:
+        made[index].reject(error)
+    promise = quiet(Promise.all(items))
+    made[index].reject(error)
+    scheduler.flush()
+    assert error is promise.reason()
+
+
+def test_of_two_rejections_the_first_in_time_wins(scheduler):
+    """Not the first in the input."""
+    made, items = sources(3)
+    promise = quiet(Promise.all(items))
+    made[2].reject(ValueError("first"))
+    made[0].reject(ValueError("second"))
+    scheduler.flush()
+    assert "first" == str(promise.reason())
+
+
+def test_the_same_promise_may_be_there_several_times(scheduler):
+    """Each place gets its value."""
+    source = Source()
+    promise = Promise.all([source.promise, 1, source.promise])
+    source.resolve(2)
+    scheduler.flush()
+    assert [2, 1, 2] == promise.value()
+
+
+# --- all_settled
+
+
+def test_all_settled_tells_how_each_has_settled(scheduler):
+    """An inspection an item, in order, once the last has settled; nothing rejects it."""
+    made, items = sources(3)
+    error = ValueError("x")
+    promise = quiet(Promise.all_settled([0, *items, Promise.reject(error)]))
+    made[2].promise.cancel()
+    made[1].reject(error)
+    scheduler.flush()
+    assert promise.is_pending()
+    made[0].resolve(1)
+    scheduler.flush()
+    inspections = promise.value()
+    assert [
+        (True, False, False),
+        (True, False, False),
+        (False, True, False),
+        (False, False, True),
+        (False, True, False),
+    ] == [(each.is_fulfilled(), each.is_rejected(), each.is_cancelled()) for each in inspections]
+    assert [0, 1] == [each.value() for each in inspections[:2]]
+    assert [error, error] == [inspections[2].reason(), inspections[4].reason()]
+
+
+@pytest.mark.parametrize("make", [cancelled, cancelling])
+@pytest.mark.parametrize("follows", [False, True], ids=["itself", "follower"])
+def test_all_settled_of_what_was_cancelled_before(scheduler, make, follows):
+    """It has been cancelled, in all but name at least, and that is what is told of it."""
+    promise = make(scheduler)
+    if follows:
+        ends, waits = Source(), Source()
+        other = ends.promise.finally_(lambda: waits.promise if make is cancelling else None)
+        promise = Promise.resolve().then(lambda _: other)
+        scheduler.flush()
+        other.cancel()
+        scheduler.flush()
+    settled = Promise.all_settled([promise])
+    scheduler.flush()
+    assert [True] == [each.is_cancelled() for each in settled.value()]
+
+
+# --- props
+
+
+def test_props_waits_for_the_values_of_a_mapping(scheduler):
+    """A `dict` comes back, its keys in the same order, whatever came first."""
+    made, items = sources(2)
+    mapping = {"c": items[0], "a": 1, "b": items[1], None: succeed(3)}
+    promise = Promise.props(mapping)
+    made[1].resolve("second")
+    made[0].resolve("first")
+    scheduler.flush()
+    assert [("c", "first"), ("a", 1), ("b", "second"), (None, 3)] == list(promise.value().items())
+    assert items[0] is mapping["c"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [dict, OrderedDict, UserDict, ChainMap, MappingProxyType],
+    ids=lambda kind: kind.__name__,
+)
+@each_kind
+def test_props_takes_any_mapping(scheduler, make, wrap):
+    """And a promise for one; the result is a plain `dict`."""
+    promise = Promise.props(wrap(make({"a": wrap(1)})))
+    scheduler.flush()
+    assert {"a": 1} == promise.value()
+    assert dict is type(promise.value())
+
+
+def test_props_of_nothing():
+    """The empty mapping gives an empty `dict`."""
+    assert {} == Promise.props({}).value()
+
+
+def test_props_does_not_await_keys(scheduler):
+    """Promises among the keys stay what they are."""
+    key = Promise.resolve("key")
+    promise = Promise.props({key: Promise.resolve("value")})
+    scheduler.flush()
+    assert {key: "value"} == promise.value()
+
+
+def test_props_rejects_with_the_first_rejection(scheduler):
+    """As `all` does."""
+    made, items = sources(2)
+    promise = quiet(Promise.props({"a": items[0], "b": items[1]}))
+    made[1].reject(ValueError("b"))
+    scheduler.flush()
+    assert "b" == str(promise.reason())
+
+
+@pytest.mark.parametrize("wrong", [5, None, "text", [("a", 1)], object()], ids=repr)
+def test_props_of_no_mapping_rejects(scheduler, wrong):
+    """A TypeError, in the words of bluebird's page."""
+    promise = quiet(Promise.props(wrong))
+    assert TypeError is type(promise.reason())
+    assert str(promise.reason()).startswith("cannot await properties of a non-object")
+
+
+def test_props_of_a_mapping_that_fails():
+    """What looking up a value raises rejects."""
+
+    class Failing(UserDict):
+        def __getitem__(self, key):
+            raise LookupError(key)
+
+    assert LookupError is type(Promise.props(Failing(a=1)).reason())
+
+
+# --- any, some
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_some_gives_the_first_values_in_the_order_in_which_they_came(scheduler, count):
+    """As soon as there are so many, and no more than so many."""
+    made, items = sources(3)
+    promise = Promise.some(items, count)
+    for number, index in enumerate((2, 0, 1)):
+        scheduler.flush()
+        assert (number >= count) == promise.is_fulfilled()
+        made[index].resolve(index)
+    scheduler.flush()
+    assert [2, 0, 1][:count] == promise.value()
+
+
+def test_some_of_zero_waits_for_nothing(scheduler):
+    """No values are there at once; and the rejections of the input are nobody's surprise."""
+    promise = Promise.some([Source().promise, Promise.reject(ValueError("x")), 1], 0)
+    assert [] == promise.value()
+
+
+def test_some_and_spread(scheduler):
+    """The page's example: the fastest two of four name servers."""
+    pinged = []
+    made, items = sources(4)
+    Promise.some(items, 2).spread(lambda first, second: pinged.append((first, second)))
+    for index in (3, 1, 0, 2):
+        made[index].resolve(f"ns{index}")
+    scheduler.flush()
+    assert [("ns3", "ns1")] == pinged
+
+
+def test_some_rejects_as_soon_as_it_can_never_be(scheduler):
+    """With an AggregateError of the reasons, in the order in which they came."""
+    made, items = sources(4)
+    promise = quiet(Promise.some(items, 3))
+    made[2].reject(ValueError("first"))
+    scheduler.flush()
+    assert promise.is_pending()
+    made[0].reject(KeyError("second"))
+    scheduler.flush()
+    error = promise.reason()
+    assert Promise.AggregateError is AggregateError is type(error)
+    assert [ValueError, KeyError] == [type(reason) for reason in error]
+    assert ("first", 2) == (str(error[0]), len(error))
+
+
+def test_the_aggregate_error_of_some_is_caught_by_its_class_and_by_error(scheduler):
+    """`catch(Promise.AggregateError, ...)` and `.error(...)`, though no reason is operational."""
+    caught = []
+    for attach in (lambda promise: promise.error, lambda promise: promise.caught):
+        attach(Promise.any([Promise.reject(ValueError("x"))]))(caught.append)
+    Promise.any([Promise.reject(ValueError("x"))]).catch(Promise.AggregateError, caught.append)
+    scheduler.flush()
+    assert [AggregateError] * 3 == [type(error) for error in caught]
+
+
+def test_except_star_of_what_any_awaits(scheduler):
+    """A coroutine that awaits it sorts its reasons with `except*`."""
+    caught = []
+
+    async def main():
+        try:
+            await Promise.any([Promise.reject(ValueError("x")), fail(KeyError("y"))])
+        except* KeyError as group:
+            caught.append(group.exceptions)
+        except* ValueError as group:
+            caught.append(group.exceptions)
+
+    Promise.resolve(main())
+    scheduler.flush()
+    assert [KeyError, ValueError] == [type(error) for (error,) in caught]
+
+
+def test_any_gives_the_value_itself(scheduler):
+    """The first that comes, not a list of it; rejections are passed over."""
+    made, items = sources(3)
+    promise = Promise.any(items)
+    made[1].reject(ValueError("x"))
+    scheduler.flush()
+    assert promise.is_pending()
+    made[2].resolve("value")
+    made[0].resolve("later")
+    scheduler.flush()
+    assert "value" == promise.value()
+
+
+@pytest.mark.parametrize("values", [[Promise.reject], [fail, Promise.reject]], ids=len)
+def test_any_of_rejections_only(scheduler, values):
+    """An AggregateError of them all."""
+    promise = quiet(Promise.any([make(ValueError(index)) for index, make in enumerate(values)]))
+    scheduler.flush()
+    assert [(index,) for index in range(len(values))] == [e.args for e in promise.reason()]
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        (Promise.any, "at least 1 items but contains only 0 items"),
+        (lambda xs: Promise.some(xs, 5), "at least 5 items but contains only 0 items"),
+    ],
+    ids=["any", "some"],
+)
+def test_too_few_items(method, expected):
+    """More than can ever be there: a ValueError at once, bluebird's RangeError."""
+    error = method([]).reason()
+    assert ValueError is type(error)
+    assert expected in str(error)
+
+
+def test_with_too_few_items_their_rejections_are_nobodys_surprise(scheduler):
+    """Not reported as unhandled; and coroutines among them are run as ever."""
+    ran = []
+
+    async def run():
+        ran.append(True)
+        raise ValueError("not reported either")
+
+    promise = quiet(Promise.some([Promise.reject(KeyError("x")), run()], 3))
+    scheduler.flush()
+    assert ValueError is type(promise.reason())
+    assert [True] == ran
+
+
+@pytest.mark.parametrize("count", [-1, 1.0, 2.5, True, False, None, "1", float("nan")], ids=repr)
+def test_a_count_that_is_none(count):
+    """Negative, or no `int`: a TypeError, in the words of bluebird's page."""
+    promise = quiet(Promise.some([1, 2], count))
+    assert TypeError is type(promise.reason())
+    assert str(promise.reason()).startswith("expecting a positive integer")
+    assert repr(count) in str(promise.reason())
+
+
+def test_cancelled_items_can_not_be_fulfilled(scheduler):
+    """To `some` they count as missing: the reasons are those of the others."""
+    made, items = sources(3)
+    promise = quiet(Promise.some(items, 2))
+    made[0].promise.cancel()
+    made[1].reject(ValueError("x"))
+    scheduler.flush()
+    assert [ValueError] == [type(reason) for reason in promise.reason()]
+
+
+def test_cancelled_items_do_not_stop_some(scheduler):
+    """As long as there are enough others."""
+    made, items = sources(3)
+    some, first = Promise.some(items, 2), Promise.any(items)
+    made[0].promise.cancel()
+    made[1].resolve(1)
+    made[2].resolve(2)
+    scheduler.flush()
+    assert [[1, 2], 1] == [some.value(), first.value()]
+
+
+@pytest.mark.parametrize("method", [Promise.any, METHODS["some"]], ids=["any", "some"])
+def test_all_items_cancelled(scheduler, method):
+    """There is no reason to reject with: the result is cancelled too."""
+    made, items = sources(2)
+    promise = method(items)
+    for source in made:
+        source.promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+
+
+# --- race
+
+
+@pytest.mark.parametrize("how", ["resolve", "reject", "cancel"])
+def test_race_settles_as_the_first_does(scheduler, how):
+    """However that settles; those that come later change nothing."""
+    made, items = sources(3)
+    promise = quiet(Promise.race(items))
+    if how == "cancel":
+        made[1].promise.cancel()
+    else:
+        getattr(made[1], how)(ValueError("first"))
+    made[0].resolve("later")
+    scheduler.flush()
+    made[2].reject(ValueError("later"))
+    scheduler.flush()
+    assert ("cancelled" if how == "cancel" else "first") == str(outcome(promise))
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        (lambda p: [p, 1, Promise.reject(ValueError("x"))], 1),
+        (lambda p: [p, Promise.resolve(2), 1], 2),
+        (lambda p: [p, Promise.reject(ValueError("x")), 1], "x"),
+    ],
+    ids=["value", "promise", "rejection"],
+)
+def test_of_those_that_have_settled_the_first_in_the_input_wins(items, expected):
+    """There is nothing else to tell them apart by."""
+    promise = Promise.race(items(Source().promise))
+    assert str(expected) == str(outcome(promise))
+
+
+def test_a_race_of_nothing_pends_for_ever(scheduler):
+    """As in the standard; `any` says what is wrong."""
+    promise = Promise.race([])
+    scheduler.flush()
+    assert promise.is_pending()
+    promise.cancel()
+    assert promise.is_cancelled()
+
+
+# --- spread, join
+
+
+@each_kind
+def test_spread_gives_the_items_as_arguments(scheduler, wrap):
+    """It does `all` first, so that items may be promises, as in the page's second example."""
+    got = []
+    Promise.delay(0.5).then(lambda _: [wrap("text1"), wrap("text2")]).spread(
+        lambda first, second: got.append((first, second))
+    )
+    scheduler.advance(1)
+    assert [("text1", "text2")] == got
+
+
+@pytest.mark.parametrize("values", [[], [1], [1, 2, 3]], ids=len)
+def test_spread_takes_any_number(scheduler, values):
+    """As many arguments as there are items."""
+    promise = Promise.resolve(values).spread(lambda *arguments: arguments)
+    scheduler.flush()
+    assert tuple(values) == promise.value()
+
+
+def test_spread_of_the_wrong_number(scheduler):
+    """Python's own TypeError, for a handler that takes another number."""
+    promise = quiet(Promise.resolve([1, 2]).spread(lambda one: one))
+    scheduler.flush()
+    assert TypeError is type(promise.reason())
+
+
+@pytest.mark.parametrize("wrong", [5, "text", {"a": 1}], ids=repr)
+def test_spread_of_no_collection(scheduler, wrong):
+    """The value must be one; the handler is not called."""
+    promise = quiet(Promise.resolve(wrong).spread(pytest.fail))
+    scheduler.flush()
+    assert str(promise.reason()).startswith(NOT_ITERABLE)
+
+
+@pytest.mark.parametrize("handler", [None, 5, "text"], ids=repr)
+def test_spread_with_no_function(handler):
+    """A TypeError, in the words of bluebird's page."""
+    promise = quiet(Promise.resolve([1]).spread(handler))
+    assert TypeError is type(promise.reason())
+    assert str(promise.reason()).startswith("fn must be a function")
+
+
+def test_spread_passes_a_rejection_on(scheduler):
+    """Of the promise, or of an item; the handler is not called."""
+    promises = [
+        quiet(Promise.reject(ValueError("x")).spread(pytest.fail)),
+        quiet(Promise.resolve([1, Promise.reject(ValueError("x"))]).spread(pytest.fail)),
+    ]
+    scheduler.flush()
+    assert ["x", "x"] == [str(promise.reason()) for promise in promises]
+
+
+@each_kind
+def test_what_a_spread_handler_returns_is_followed(scheduler, wrap):
+    """As of every handler."""
+    promise = Promise.resolve([1, 2]).spread(lambda a, b: wrap(a + b))
+    scheduler.flush()
+    assert 3 == promise.value()
+
+
+def test_spread_of_a_bound_promise(scheduler):
+    """The bound value comes first."""
+    promise = Promise.bind("this", [1, 2]).spread(lambda *arguments: arguments)
+    scheduler.flush()
+    assert ("this", 1, 2) == promise.value()
+
+
+@each_kind
+def test_join_calls_its_handler_with_the_values(scheduler, wrap):
+    """The last argument is the handler, and the others are waited for."""
+    promise = Promise.join(wrap(1), wrap(2), 3, lambda *values: wrap(values))
+    scheduler.flush()
+    assert (1, 2, 3) == promise.value()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [((), []), ((1,), [1]), ((1, Promise.resolve(2)), [1, 2]), ((lambda: "called",), "called")],
+    ids=["nothing", "one", "two", "handler-only"],
+)
+def test_join_without_values_or_handler(scheduler, arguments, expected):
+    """Without a handler it is the list of the values; without values the handler gets none."""
+    promise = Promise.join(*arguments)
+    scheduler.flush()
+    assert expected == promise.value()
+
+
+def test_join_rejects_with_the_first_rejection(scheduler):
+    """As `all` does; the handler is not called."""
+    promise = quiet(Promise.join(Source().promise, Promise.reject(ValueError("x")), pytest.fail))
+    scheduler.flush()
+    assert "x" == str(promise.reason())
+
+
+def test_what_join_handler_raises(scheduler):
+    """It rejects, as of every handler."""
+    promise = quiet(Promise.join(1, 2, lambda *_: 1 / 0))
+    scheduler.flush()
+    assert ZeroDivisionError is type(promise.reason())
+
+
+# --- nobody else notices
+
+
+@each_method
+def test_later_rejections_are_not_reported(scheduler, method):
+    """Once the result is decided, what else the input does is nobody's surprise."""
+    made, items = sources(4)
+    promise = quiet(method([*items, Promise.reject(ValueError("in the input"))]))
+    for source in made:
+        source.reject(ValueError("x"))
+        scheduler.flush()
+    assert not promise.is_pending()
+
+
+@pytest.mark.parametrize("make", [cancelled, cancelling])
+@each_method
+def test_what_was_cancelled_before_is_seen_as_late(scheduler, method, make):
+    """Whoever consumes it gets a CancellationError; and nothing else is reported."""
+    promise = quiet(method([make(scheduler), make(scheduler)]))
+    scheduler.flush()
+    if method is METHODS["all_settled"]:
+        assert promise.is_fulfilled()
+        return
+    error = promise.reason()
+    errors = list(error) if isinstance(error, AggregateError) else [error]
+    assert {(CancellationError, "late cancellation observer")} == {
+        (type(error), str(error)) for error in errors
+    }
+
+
+@each_method
+def test_a_rejection_is_reported_once_for_the_result(scheduler, method, reports):
+    """The result's own rejection is somebody's concern: it is the one that is reported."""
+    method([Promise.reject(ValueError("x")), Promise.reject(ValueError("x"))])
+    scheduler.flush()
+    assert len(reports) == (0 if method is METHODS["all_settled"] else 1)
+
+
+@each_method
+@pytest.mark.parametrize("how", ["resolve", "reject"])
+def test_other_consumers_of_an_input_notice_nothing(scheduler, method, how):
+    """They see every outcome, when the result has been decided or cancelled as well."""
+    made, items = sources(3)
+    seen = []
+    first, second = method(items), method(items)
+    for item in items:
+        item.then(seen.append, seen.append)
+    first.cancel()
+    second.suppress_unhandled_rejections()
+    scheduler.flush()
+    for index, source in enumerate(made):
+        getattr(source, how)(str(index))
+        scheduler.flush()
+    assert ["0", "1", "2"] == seen
+    assert first.is_cancelled()
+
+
+# --- cancellation
+
+
+@each_method
+@pytest.mark.parametrize("as_promise", [False, True], ids=["itself", "promise"])
+def test_cancelling_the_result_cancels_the_inputs(scheduler, method, as_promise):
+    """Each once, in the order of the input, however often it is there."""
+    hooked = []
+    items = [
+        Promise(lambda resolve, reject, on_cancel, i=i: on_cancel(lambda: hooked.append(i)))
+        for i in range(3)
+    ]
+    collection = [*items, items[0]]
+    promise = method(Promise.resolve().then(lambda _: collection) if as_promise else collection)
+    scheduler.flush()
+    promise.cancel()
+    assert promise.is_cancelled()
+    scheduler.flush()
+    assert [0, 1, 2] == hooked
+    assert [True] * 3 == [item.is_cancelled() for item in items]
+
+
+@each_method
+def test_inputs_that_others_wait_for_are_not_cancelled(scheduler, method):
+    """Only those that nobody else waits for; the last consumer decides."""
+    made, items = sources(3)
+    other = items[1].then()
+    promise = method(items)
+    promise.cancel()
+    scheduler.flush()
+    assert [1, 0, 1] == [source.cancelled for source in made]
+    other.cancel()
+    scheduler.flush()
+    assert [1, 1, 1] == [source.cancelled for source in made]
+
+
+@each_method
+def test_cancelling_before_the_input_is_there(scheduler, method):
+    """The promise for the input is cancelled."""
+    source = Source()
+    promise = method(source.promise)
+    promise.cancel()
+    scheduler.flush()
+    assert (True, 1) == (promise.is_cancelled(), source.cancelled)
+
+
+@each_method
+def test_deferreds_and_coroutines_are_cancelled(scheduler, method):
+    """Whatever has been started for the result."""
+    stopped = []
+
+    async def run():
+        try:
+            await Source().promise
+        finally:
+            stopped.append("coroutine")
+
+    promise = method([Deferred(lambda _: stopped.append("Deferred")), run()])
+    promise.cancel()
+    scheduler.flush()
+    assert ["Deferred", "coroutine"] == stopped
+
+
+def test_a_decided_result_cancels_nothing(scheduler):
+    """Those that lose go on: somebody may come for them yet."""
+    made, items = sources(2)
+    promises = [method([*items, 1]) for method in (Promise.any, Promise.race)]
+    promises.append(Promise.all([*items, Promise.reject(ValueError("x"))]))
+    promises[-1].suppress_unhandled_rejections()
+    for promise in promises:
+        promise.cancel()
+    scheduler.flush()
+    assert [0, 0] == [source.cancelled for source in made]
+    assert ["fulfilled", "fulfilled", "rejected"] == [
+        "fulfilled" if promise.is_fulfilled() else "rejected" for promise in promises
+    ]
+
+
+@pytest.mark.parametrize("method", [Promise.all, Promise.race], ids=["all", "race"])
+def test_an_input_that_others_cancel(scheduler, method):
+    """The result is cancelled: its handlers would wait for ever."""
+    made, items = sources(2)
+    promise = method(items)
+    called = []
+    promise.then(called.append, called.append)
+    after = promise.finally_(lambda: called.append("finally"))
+    items[0].cancel()
+    scheduler.flush()
+    assert (True, ["finally"]) == (promise.is_cancelled(), called)
+    assert after.is_cancelled()
+    assert 0 == made[1].cancelled
+
+
+@each_method
+def test_items_that_cancel_the_result(scheduler, method, reports):
+    """A coroutine that is started for the result and cancels it: all that goes with it."""
+    source = Source()
+    hooked = Source()
+    ran = []
+
+    async def run(number):
+        ran.append(number)
+        promise.cancel()
+        await hooked.promise
+
+    promise = method(source.promise)
+    waiting = Source().promise
+    source.resolve([waiting, run(1), run(2), Promise.reject(ValueError("x"))])
+    scheduler.flush()
+    assert (True, [1, 2]) == (promise.is_cancelled(), ran)
+    assert waiting.is_cancelled()
+    assert [] == reports
+
+
+@each_method
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_iterator_that_cancels_the_result(scheduler, method, fails, reports):
+    """It is read to its end, for nothing; what it raises then has nowhere to go but the log."""
+
+    def items():
+        promise.cancel()
+        yield 1
+        if fails:
+            raise ValueError("too late")
+        yield Promise.reject(KeyError("in the input"))
+
+    source = Source()
+    promise = method(source.promise)
+    source.resolve(items())
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert [ValueError] * fails == [event["log_failure"].type for event in reports]
+
+
+def test_cancellation_can_be_switched_off(scheduler, config):
+    """Then nothing is cancelled, and the result comes."""
+    config(cancellation=False)
+    resolve = []
+    items = [Promise(lambda settle, _: resolve.append(settle)) for _ in range(2)]
+    promise = Promise.all(items)
+    promise.cancel()
+    for settle in resolve:
+        settle(1)
+    scheduler.flush()
+    assert [1, 1] == promise.value()
+
+
+# --- many
+
+
+def low_recursion_limit():
+    """Little more than what pytest needs itself."""
+    frame, depth = sys._getframe(), 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1
+    sys.setrecursionlimit(depth + 60)
+
+
+@pytest.fixture
+def _shallow():
+    """Whatever recurses for each of many items fails."""
+    before = sys.getrecursionlimit()
+    low_recursion_limit()
+    yield
+    sys.setrecursionlimit(before)
+
+
+def calls_of(function):
+    """How many functions are called while one runs, those in C included."""
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+SETTLING = {
+    "settled": lambda made: None,
+    "in order": lambda made: made,
+    "in random order": lambda made: random.Random(1).sample(made, len(made)),
+    "never": None,
+}
+
+
+def run(scheduler, method, count, settling):
+    """Run a method over so many inputs; `never` is cancelled instead."""
+    made, items = sources(0 if settling == "settled" else count)
+    if settling == "settled":
+        items = [Promise.resolve(index) if index % 2 else index for index in range(count)]
+    promise = method(items)
+    if settling == "never":
+        promise.cancel()
+    else:
+        for number, source in enumerate(SETTLING[settling](made) or ()):
+            source.resolve(number)
+            if not number % 1000:
+                scheduler.flush()
+    scheduler.flush()
+    assert not promise.is_pending()
+
+
+HALF = {
+    **METHODS,
+    "some": lambda xs: Promise.some(xs, len(xs) // 2),
+    "props": lambda xs: Promise.props(dict(enumerate(xs))),
+}
+
+
+@pytest.mark.no_cover
+@pytest.mark.usefixtures("_shallow")
+@pytest.mark.parametrize("method", HALF.values(), ids=list(HALF))
+@pytest.mark.parametrize("settling", SETTLING)
+def test_100_000_inputs(scheduler, method, settling):
+    """All settled, all pending, or settling in any order: nothing recurses."""
+    run(scheduler, method, 100_000, settling)
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("method", HALF.values(), ids=list(HALF))
+@pytest.mark.parametrize("settling", SETTLING)
+def test_twice_the_inputs_take_twice_the_calls(scheduler, method, settling):
+    """The work is in proportion to the number of inputs."""
+    first, second = (
+        calls_of(lambda count=count: run(scheduler, method, count, settling))
+        for count in (1000, 2000)
+    )
+    assert second <= 2.1 * first
+
+
+def lines_of(function):
+    """How many lines of Python run while a function does."""
+    lines = 0
+
+    def trace(frame, event, argument):
+        nonlocal lines
+        lines += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("method", HALF.values(), ids=list(HALF))
+@pytest.mark.parametrize("how", ["cancelled", "rejected", "fulfilled"])
+def test_one_promise_many_times_is_no_more_work(scheduler, method, how):
+    """The same promise at every place: settled or cancelled in time in proportion."""
+
+    def main(count):
+        source = Source()
+        promise = method([source.promise] * count)
+        promise.suppress_unhandled_rejections()
+        if how == "cancelled":
+            promise.cancel()
+        elif how == "rejected":
+            source.reject(ValueError("x"))
+        else:
+            source.resolve(1)
+        scheduler.flush()
+        assert not promise.is_pending()
+
+    first, second = (lines_of(lambda count=count: main(count)) for count in (100, 200))
+    assert second <= 2.2 * first
+
+
+# --- memory
+
+
+@pytest.fixture
+def _no_collector():
+    """What is freed is freed by reference counting."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+class Value:
+    """Something to which there may be a weak reference."""
+
+
+def failing_items():
+    yield 1
+    raise ValueError("x")
+
+
+@pytest.mark.usefixtures("_no_collector")
+@each_method
+@pytest.mark.parametrize("how", ["settled", "later", "rejected", "wrong", "failing", "cancelled"])
+def test_results_are_freed_by_reference_counting(scheduler, method, how):
+    """With what they hold, however they came to be settled."""
+    value = Value()
+    if how in ("wrong", "failing"):
+        promise = quiet(method(5 if how == "wrong" else failing_items()))
+    elif how == "settled":
+        promise = method([value, Promise.resolve(value)])
+    else:
+        made, items = sources(2)
+        promise = quiet(method(items))
+        if how == "cancelled":
+            promise.cancel()
+        for source in made:
+            source.resolve(value) if how == "later" else source.reject(ValueError("x"))
+        scheduler.flush()
+        del made, items, source
+    scheduler.flush()
+    assert not promise.is_pending()
+    references = [weakref.ref(promise), weakref.ref(value)]
+    del promise, value
+    assert [None, None] == [reference() for reference in references]
+
+
+@pytest.mark.usefixtures("_no_collector")
+@each_method
+def test_a_cancelled_result_is_freed_while_its_inputs_live(scheduler, method):
+    """What it has waited for does not keep it."""
+    _, items = sources(3)
+    others = [item.then() for item in items]
+    promise = method(items)
+    promise.cancel()
+    scheduler.flush()
+    reference = weakref.ref(promise)
+    del promise
+    assert reference() is None
+    assert [True] * 3 == [other.is_pending() for other in others]
+
+
+def test_losers_that_never_settle_do_not_pile_up(scheduler):
+    """A promise that lives long, raced against many that do not, forgets them."""
+    forever = Source().promise
+    for _ in range(1000):
+        Promise.race([forever, 1])
+        race = Promise.race([forever, Promise.delay(1)])
+        scheduler.advance(1)
+        assert race.is_fulfilled()
+    assert len(forever._waiters) < 20
+
+
+# --- reasons and failures
+
+
+def test_a_failure_among_the_items(scheduler):
+    """It counts as the rejection that it stands for."""
+    error = ValueError("x")
+    promise = quiet(Promise.all([1, Failure(error)]))
+    scheduler.flush()
+    assert error is promise.reason()

@@ -1,0 +1,703 @@
+"""Collections that are read item by item, by every method that calls a function for each."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import sys
+import weakref
+from contextvars import Context, ContextVar
+
+import pytest
+from twisted.internet.defer import succeed
+
+from twpromise import CancellationError, Promise
+
+pytestmark = pytest.mark.usefixtures("scheduler")
+
+variable: ContextVar[str] = ContextVar("variable", default="unset")
+
+
+class Source:
+    """A pending promise, what settles it, and how often its hook was called."""
+
+    def __init__(self):
+        self.cancelled = 0
+        self.promise = Promise(self._execute)
+
+    def _execute(self, resolve, reject, on_cancel):
+        self.resolve, self.reject = resolve, reject
+        on_cancel(self._hook)
+
+    def _hook(self):
+        self.cancelled += 1
+
+
+def quiet(promise):
+    """A promise whose rejection, if it comes to that, is the test's concern."""
+    promise.suppress_unhandled_rejections()
+    return promise
+
+
+#: Every method that calls a function for each item, with the item last of its arguments.
+METHODS = {
+    "map": lambda xs, f: Promise.map(xs, f, 1),
+    "filter": lambda xs, f: Promise.filter(xs, f, 1),
+    "unlimited": lambda xs, f: Promise.map(xs, f),
+    "each": lambda xs, f: Promise.each(xs, f),
+    "map_series": lambda xs, f: Promise.map_series(xs, f),
+    "reduce": lambda xs, f: Promise.reduce(xs, lambda _, item: f(item), None),
+}
+LAZY = [name for name in METHODS if name != "unlimited"]
+
+each_method = pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
+#: Those that do not read on while a result pends.
+each_lazy = pytest.mark.parametrize("method", [METHODS[name] for name in LAZY], ids=LAZY)
+
+
+class Input:
+    """Makes generators, sync or async, and tells how far they were read and closed."""
+
+    def __init__(self, is_async):
+        self.is_async = is_async
+        self.read = []
+        self.closed = 0
+
+    def generate(self, items, wait=lambda: None):
+        """A generator of *items*; calls *wait*, and awaits what it gives, when it is closed."""
+        self.generator = (self._async if self.is_async else self._sync)(items, wait)
+        return self.generator
+
+    def _sync(self, items, wait):
+        try:
+            for item in items:
+                self.read.append(item)
+                yield item
+        finally:
+            self.closed += 1
+
+    async def _async(self, items, wait):
+        try:
+            for item in items:
+                self.read.append(item)
+                yield item
+        finally:
+            waited_for = wait()
+            if waited_for is not None:
+                await waited_for
+            self.closed += 1
+
+
+@pytest.fixture(params=[False, True], ids=["sync", "async"])
+def reading(request):
+    """An input whose reading is watched."""
+    return Input(request.param)
+
+
+class Iterator:
+    """An iterator that is no generator."""
+
+    def __init__(self, items):
+        self.items = iter(items)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self.items)
+
+
+class AsyncIterator:
+    """An async iterator that is no generator."""
+
+    def __init__(self, items):
+        self.items = iter(items)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        await Promise.resolve()
+        for item in self.items:
+            return item
+        raise StopAsyncIteration
+
+
+RESULTS = [
+    (Promise.map, lambda x: x * 10, [10, 20, 30]),
+    (Promise.filter, lambda x: x != 2, [1, 3]),
+    (Promise.each, lambda x: x * 10, [1, 2, 3]),
+    (Promise.map_series, lambda x: x * 10, [10, 20, 30]),
+    (Promise.reduce, lambda a, x: a + x, 6),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "function", "expected"),
+    RESULTS,
+    ids=["map", "filter", "each", "map_series", "reduce"],
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        list,
+        tuple,
+        iter,
+        Iterator,
+        AsyncIterator,
+        Input(False).generate,
+        Input(True).generate,
+        lambda xs: dict.fromkeys(xs).keys(),
+        lambda xs: dict(enumerate(xs)).values(),
+    ],
+    ids=[
+        "list",
+        "tuple",
+        "iter",
+        "Iterator",
+        "AsyncIterator",
+        "generator",
+        "async-generator",
+        "keys",
+        "values",
+    ],
+)
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda x: x, Promise.resolve, lambda x: Promise.delay(1, x), succeed],
+    ids=["value", "promise", "later", "Deferred"],
+)
+def test_any_iterable_will_do(scheduler, method, function, expected, make, wrap):
+    """Collections, iterators, generators, and the async ones; items are what they always are."""
+    promise = method(make([wrap(1), wrap(2), 3]), function)
+    for _ in range(3):
+        scheduler.advance(1)
+    assert expected == promise.value()
+
+
+@each_method
+def test_nothing(scheduler, method, reading):
+    """An iterator without items is read to its end, and the function is not called."""
+    promise = method(reading.generate([]), pytest.fail)
+    scheduler.flush()
+    assert (True, 1) == (promise.is_fulfilled(), reading.closed)
+
+
+def test_an_async_generator_of_none(scheduler, reading):
+    """None is an item like others."""
+    promise = Promise.map(reading.generate([None, Promise.resolve(), ()]), lambda item: (item,))
+    scheduler.flush()
+    assert [(None,), (None,), ((),)] == promise.value()
+
+
+# --- no further than needed
+
+
+@each_lazy
+def test_an_endless_input_is_read_no_further_than_needed(scheduler, method, reading):
+    """An item is read when there is room for it, and not before."""
+    made = {}
+
+    def function(item):
+        made[item] = Source()
+        return made[item].promise
+
+    promise = method(reading.generate(itertools.count()), function)
+    for number in range(5):
+        scheduler.flush()
+        assert list(range(number + 1)) == reading.read
+        made[number].resolve(True)
+    promise.cancel()
+    scheduler.flush()
+    assert (5, 1) == (len(reading.read), reading.closed)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+@pytest.mark.parametrize("method", [Promise.map, Promise.filter], ids=["map", "filter"])
+def test_no_more_are_read_than_may_pend(scheduler, method, limit, reading):
+    """Items that pend take a place: they will give results."""
+    pending = []
+
+    def items():
+        while True:
+            pending.append(Source())
+            yield pending[-1].promise
+
+    source = Source()
+    promise = method(reading.generate(items()), lambda _: source.promise, limit)
+    scheduler.flush()
+    assert limit == len(pending)
+    pending[0].resolve()
+    scheduler.flush()
+    assert limit == len(pending)
+    source.resolve()
+    scheduler.flush()
+    assert limit + 1 == len(pending)
+    promise.cancel()
+    scheduler.flush()
+    assert 1 == reading.closed
+
+
+def test_items_of_an_async_generator_may_pend_side_by_side(scheduler):
+    """The next one is asked for while the last one pends, if there is room."""
+    made = [Source() for _ in range(3)]
+    started = []
+    reading = Input(True)
+    promise = Promise.map(
+        reading.generate([source.promise for source in made]), lambda x: started.append(x) or x, 2
+    )
+    scheduler.flush()
+    assert 2 == len(reading.read)
+    made[1].resolve(1)
+    scheduler.flush()
+    assert ([1], 3) == (started, len(reading.read))
+    made[2].resolve(2)
+    made[0].resolve(0)
+    scheduler.flush()
+    assert [0, 1, 2] == promise.value()
+
+
+@each_method
+def test_the_next_is_not_asked_for_before_the_last_is_there(scheduler, method):
+    """An async generator cannot bear that."""
+    asked = []
+
+    async def items():
+        for number in range(4):
+            asked.append(number)
+            await Promise.delay(1)
+            yield number
+
+    promise = method(items(), lambda _: None)
+    for number in range(4):
+        scheduler.flush()
+        assert list(range(number + 1)) == asked
+        scheduler.advance(1)
+    assert promise.is_fulfilled()
+
+
+@each_method
+def test_what_follows_a_failure_is_not_read(scheduler, method, reading):
+    """The function raises: nothing more is read, and `finally` blocks run."""
+
+    def function(item):
+        if item == 2:
+            raise ValueError("x")
+
+    promise = quiet(method(reading.generate(itertools.count()), function))
+    scheduler.flush()
+    assert ("x", [0, 1, 2], 1) == (str(promise.reason()), reading.read, reading.closed)
+
+
+# --- closing
+
+
+@each_method
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda _: 1 / 0,
+        lambda _: Promise.reject(ZeroDivisionError()),
+        lambda _: Promise.delay(1).then(lambda _: 1 / 0),
+    ],
+    ids=["raises", "rejected", "later"],
+)
+def test_closed_when_the_function_fails(scheduler, method, function, reading):
+    """At once, by whatever it fails."""
+    promise = quiet(method(reading.generate([0, Source().promise]), function))
+    scheduler.advance(1)
+    assert ZeroDivisionError is type(promise.reason())
+    assert 1 == reading.closed
+
+
+@each_method
+@pytest.mark.parametrize("when", ["before", "later"])
+def test_closed_when_an_item_is_rejected(scheduler, method, when, reading):
+    """An item that is read, and turns out to be a rejection."""
+    source = Source()
+    if when == "before":
+        source.reject(ValueError("x"))
+    promise = quiet(method(reading.generate([source.promise, 1]), lambda _: None))
+    scheduler.flush()
+    source.reject(ValueError("x"))
+    scheduler.flush()
+    assert ("x", 1) == (str(promise.reason()), reading.closed)
+
+
+@each_method
+@pytest.mark.parametrize("pends", ["item", "result"])
+def test_closed_when_the_result_is_cancelled(scheduler, method, pends, reading):
+    """Whether it waits for an item or for what the function gave; which is cancelled too."""
+    source = Source()
+    items = [source.promise, 1] if pends == "item" else [1, 2]
+    promise = method(reading.generate(items), lambda _: source.promise)
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert (True, 1, 1) == (promise.is_cancelled(), reading.closed, source.cancelled)
+
+
+@each_method
+def test_cancelled_before_it_is_read(scheduler, method, reading):
+    """A generator that has not begun has nothing to finish."""
+    promise = method(reading.generate([1]), pytest.fail)
+    promise.cancel()
+    scheduler.flush()
+    assert ([], 0, True) == (reading.read, reading.closed, promise.is_cancelled())
+
+
+@each_method
+@pytest.mark.parametrize("how", ["cancelled", "rejected"])
+def test_an_async_generator_that_is_waiting(scheduler, method, how):
+    """Cancelled at its `await`, where it can still finish what it has to finish."""
+    seen = []
+    source = Source()
+
+    async def items():
+        try:
+            yield 1
+            await source.promise
+        except BaseException as error:
+            seen.append(type(error))
+            raise
+        finally:
+            await Promise.delay(1)
+            seen.append("finally")
+
+    failing = Source()
+    unlimited = method is METHODS["unlimited"]
+    promise = quiet(method(items(), lambda _: failing.promise if unlimited else None))
+    scheduler.flush()
+    if how == "cancelled":
+        promise.cancel()
+    elif unlimited:
+        failing.reject(ValueError("x"))
+    else:
+        source.reject(ValueError("x"))
+    scheduler.flush()
+    if how == "cancelled":
+        assert promise.is_cancelled()
+    scheduler.advance(1)
+    assert ["finally"] == seen[1:]
+    stopped = how == "cancelled" or unlimited
+    assert (CancellationError if stopped else ValueError) is seen[0]
+    assert int(stopped) == source.cancelled
+
+
+@each_method
+def test_an_async_generator_that_goes_on_all_the_same(scheduler, method):
+    """One that swallows its cancellation is closed where it yields next."""
+    seen = []
+
+    async def items():
+        try:
+            try:
+                await Source().promise
+            except CancellationError:
+                seen.append("swallowed")
+            yield 1
+            seen.append("went on")
+        finally:
+            seen.append("closed")
+
+    generator = items()
+    promise = method(generator, pytest.fail)
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert ["swallowed", "closed"] == seen
+
+
+@each_lazy
+def test_finally_blocks_of_async_generators_are_waited_for(scheduler, method):
+    """They may await; the result is cancelled at once."""
+    reading = Input(True)
+    promise = method(reading.generate([1], lambda: Promise.delay(1)), lambda _: Source().promise)
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert (True, 0) == (promise.is_cancelled(), reading.closed)
+    scheduler.advance(1)
+    assert 1 == reading.closed
+
+
+@each_lazy
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_finally_block_that_fails(scheduler, method, is_async, reports):
+    """The result has another fate already: it is logged."""
+
+    def sync():
+        try:
+            yield 1
+        finally:
+            raise KeyError("finally")
+
+    async def other():
+        try:
+            yield 1
+        finally:
+            raise KeyError("finally")
+
+    promise = method(other() if is_async else sync(), lambda _: Source().promise)
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert [KeyError] == [event["log_failure"].type for event in reports]
+
+
+@each_lazy
+@pytest.mark.parametrize("make", [Iterator, AsyncIterator])
+def test_iterators_that_are_no_generators(scheduler, method, make):
+    """There is nothing to close."""
+    promise = method(make(itertools.count()), lambda _: Source().promise)
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+
+
+@each_method
+def test_an_async_iterator_that_is_no_generator_and_waits(scheduler, method):
+    """What it waits for is cancelled."""
+    source = Source()
+
+    class Waiting(AsyncIterator):
+        async def __anext__(self):
+            await source.promise
+
+    promise = method(Waiting([]), pytest.fail)
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert 1 == source.cancelled
+
+
+# --- inputs that fail
+
+
+def failing(items, is_async):
+    """An iterator that raises behind its items."""
+
+    def sync():
+        yield from items
+        raise LookupError("reading")
+
+    async def other():
+        for item in items:
+            yield item
+        raise LookupError("reading")
+
+    return other() if is_async else sync()
+
+
+@each_method
+@pytest.mark.parametrize("items", [[], [1]], ids=len)
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_what_reading_raises_rejects(scheduler, method, items, is_async):
+    """When it comes to that; items that come before are started."""
+    started = []
+    promise = quiet(method(failing(items, is_async), started.append))
+    scheduler.flush()
+    assert (LookupError, items) == (type(promise.reason()), started)
+
+
+@each_method
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_what_making_the_iterator_raises_rejects(scheduler, method, is_async):
+    """`__iter__` and `__aiter__` are the user's, too."""
+
+    class Sync:
+        def __iter__(self):
+            raise LookupError("making")
+
+    class Async:
+        def __aiter__(self):
+            raise LookupError("making")
+
+    promise = quiet(method(Async() if is_async else Sync(), pytest.fail))
+    scheduler.flush()
+    assert LookupError is type(promise.reason())
+
+
+@each_method
+def test_an_async_iterable_that_is_none(scheduler, method):
+    """One whose `__aiter__` gives no async iterator: Python's own TypeError."""
+
+    class Async:
+        def __aiter__(self):
+            return iter([])
+
+    promise = quiet(method(Async(), pytest.fail))
+    scheduler.flush()
+    assert TypeError is type(promise.reason())
+
+
+# --- inputs that cancel the result
+
+
+@each_method
+@pytest.mark.parametrize("then", ["yields", "ends", "raises", "pends"])
+def test_an_input_that_cancels_the_result_while_it_is_read(
+    scheduler, method, then, reading, reports
+):
+    """It is closed after that step; no item is started; what it raises is logged."""
+    source = Source()
+
+    def items():
+        promise.cancel()
+        if then == "raises":
+            raise ValueError("x")
+        if then != "ends":
+            yield source.promise if then == "pends" else 1
+            yield 2
+
+    promise = method(reading.generate(items()), pytest.fail)
+    scheduler.flush()
+    assert (True, 1) == (promise.is_cancelled(), reading.closed)
+    assert len(reading.read) <= 1
+    assert [ValueError] * (then == "raises") == [event["log_failure"].type for event in reports]
+
+
+@each_method
+def test_an_async_generator_that_cancels_the_result_and_waits(scheduler, method):
+    """It is cancelled where it waits."""
+    source = Source()
+    closed = []
+
+    async def items():
+        try:
+            promise.cancel()
+            await source.promise
+            yield 1
+        finally:
+            closed.append(True)
+
+    promise = method(items(), pytest.fail)
+    scheduler.flush()
+    assert (1, [True]) == (source.cancelled, closed)
+
+
+# --- contexts
+
+
+@each_method
+@pytest.mark.parametrize("where", ["empty", "set"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_the_input_is_read_in_the_context_of_the_call(scheduler, method, where, is_async):
+    """What is set for a call is seen by what is read for it, and what functions set is not."""
+    seen = []
+
+    def sync():
+        for number in range(3):
+            seen.append(variable.get())
+            yield number
+
+    async def other():
+        for number in range(3):
+            seen.append(variable.get())
+            await Promise.resolve()
+            seen.append(variable.get())
+            yield number
+
+    def main():
+        if where == "set":
+            variable.set("outer")
+        return method(other() if is_async else sync(), lambda _: variable.set("set by function"))
+
+    promise = Context().run(main)
+    scheduler.flush()
+    assert promise.is_fulfilled()
+    assert {"outer" if where == "set" else "unset"} == set(seen)
+
+
+# --- many
+
+
+@pytest.fixture
+def _shallow():
+    """Whatever recurses for each of many items fails."""
+    frame, depth = sys._getframe(), 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(depth + 60)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.no_cover
+@pytest.mark.usefixtures("_shallow")
+@each_method
+@pytest.mark.parametrize("pends", [False, True], ids=["settled", "pending"])
+def test_100_000_items(scheduler, method, pends, reading):
+    """Nothing recurses, whether items are there or not."""
+    items = (Promise.resolve().then() if pends else number for number in range(100_000))
+    done = []
+    promise = method(reading.generate(items), done.append)
+    reading.read = _Nothing()
+    scheduler.flush()
+    assert (True, 100_000) == (promise.is_fulfilled(), len(done))
+
+
+class _Nothing:
+    def append(self, item):
+        """Keep nothing."""
+
+
+# --- memory
+
+
+@pytest.fixture
+def _no_collector():
+    """What is freed is freed by reference counting."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collector")
+@each_method
+@pytest.mark.parametrize("how", ["fulfilled", "raises", "reading", "cancelled"])
+def test_results_are_freed_by_reference_counting(scheduler, method, how, reading):
+    """And so is the generator, however it ended."""
+    source = Source()
+    items = failing([1], reading.is_async) if how == "reading" else reading.generate([1])
+    if how == "fulfilled":
+        promise = method(items, lambda x: x)
+    elif how == "raises":
+        promise = quiet(method(items, lambda x: 1 / 0))
+    else:
+        promise = quiet(method(items, lambda x: source.promise))
+    scheduler.flush()
+    if how == "reading":
+        source.resolve()
+    elif how == "cancelled":
+        promise.cancel()
+    scheduler.flush()
+    assert not promise.is_pending()
+    references = [weakref.ref(promise), weakref.ref(items)]
+    del promise, items
+    reading.generator = None
+    assert [None, None] == [reference() for reference in references]
+
+
+def test_under_asyncio():
+    """An async generator that awaits asyncio's own futures is read by a promise all the same."""
+
+    async def items():
+        for number in range(3):
+            await asyncio.sleep(0)
+            yield number
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        previous = Promise.set_scheduler(lambda function: loop.call_soon(function))
+        try:
+            return await Promise.map(items(), lambda number: asyncio.sleep(0, number * 10))
+        finally:
+            Promise.set_scheduler(previous)
+
+    assert [0, 10, 20] == asyncio.run(main())

@@ -1,0 +1,590 @@
+"""Time: `delay` and `timeout`; on a clock that the test owns.
+
+Bluebird's pages: Promise.delay, .delay, .timeout, TimeoutError.
+"""
+
+from __future__ import annotations
+
+import builtins
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TwistedTimeoutError
+from twisted.internet.task import Clock
+
+from tests.followed import KINDS, Boom, eventually, later, pending
+from twpromise import CancellationError, Promise, ReactorScheduler, TimeoutError
+from twpromise._timers import _Timed
+
+pytestmark = pytest.mark.usefixtures("scheduler", "careless")
+
+
+@pytest.fixture
+def careless(reports):
+    """Rejections may stay unhandled here, and are reported; nothing else may be."""
+    yield
+    assert {"Unhandled rejection in Promise"} >= {event["log_format"] for event in reports}
+
+
+def outcome(promise):
+    """What has become of a promise: the name of its state, and the value or the reason."""
+    if promise.is_fulfilled():
+        return "fulfilled", promise.value()
+    if promise.is_rejected():
+        return "rejected", promise.reason()
+    return "cancelled" if promise.is_cancelled() else "pending", None
+
+
+def unhandled(reports):
+    """The reasons that were reported."""
+    return [event["log_failure"].value for event in reports]
+
+
+def timers(scheduler):
+    """When the timers that are set go off, seconds from now."""
+    scheduler.flush()
+    now = scheduler.clock.seconds()
+    return sorted(call.getTime() - now for call in scheduler.clock.getDelayedCalls())
+
+
+# --- delay
+
+DELAYS = {
+    "static": Promise.delay,
+    "method": lambda seconds, value=None: Promise.resolve(value).delay(seconds),
+}
+
+
+@pytest.mark.parametrize("how", DELAYS)
+def test_delay(scheduler, how):
+    """The value, after that many seconds and not before."""
+    promise = DELAYS[how](2.5, "value")
+    assert [2.5] == timers(scheduler)
+    scheduler.advance(2.4)
+    assert promise.is_pending()
+    scheduler.advance(0.2)
+    assert (("fulfilled", "value"), []) == (outcome(promise), timers(scheduler))
+
+
+@pytest.mark.parametrize("how", DELAYS)
+def test_a_delay_counts_from_the_call(scheduler, how):
+    """If the value is there: no turn has to pass before the clock is set."""
+    promise = DELAYS[how](1, "value")
+    assert 1 == len(scheduler.clock.getDelayedCalls())
+    scheduler.clock.advance(1)
+    assert ("fulfilled", "value") == outcome(promise)
+
+
+def test_delay_without_a_value_is_none(scheduler):
+    """The value may be left out."""
+    promise = Promise.delay(1)
+    scheduler.advance(1)
+    assert ("fulfilled", None) == outcome(promise)
+
+
+def test_the_pages_example(scheduler):
+    """Two delays in a row, of which the second passes the value on."""
+    seen = []
+    (
+        Promise.delay(0.5)
+        .then(lambda _: seen.append("500 ms passed") or "Hello world")
+        .delay(0.5)
+        .then(seen.append)
+    )
+    scheduler.advance(0.5)
+    assert ["500 ms passed"] == seen
+    scheduler.advance(0.5)
+    assert ["500 ms passed", "Hello world"] == seen
+
+
+@pytest.mark.parametrize("seconds", [0, 0.0, 1, 0.001, 1e9], ids=repr)
+def test_any_number_from_0_on(scheduler, seconds):
+    """Integers and floats."""
+    promise = Promise.delay(seconds, "value")
+    assert promise.is_pending()
+    scheduler.advance(seconds)
+    assert ("fulfilled", "value") == outcome(promise)
+
+
+def test_a_delay_without_end(scheduler):
+    """An infinite delay never ends, and can be cancelled like others."""
+    promise = Promise.delay(float("inf"))
+    scheduler.advance(1e12)
+    assert promise.is_pending()
+    promise.cancel()
+    assert [] == timers(scheduler)
+
+
+def test_a_delay_of_nothing_waits_for_a_turn(scheduler):
+    """It is never over at once."""
+    order = []
+    Promise.delay(0).then(lambda _: order.append("delayed"))
+    Promise.resolve().then(lambda _: order.append("handler"))
+    order.append("code")
+    scheduler.flush()
+    assert "code" == order[0]
+    assert {"code", "delayed", "handler"} == set(order)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_delay_counts_from_when_the_value_is_there(scheduler, kind):
+    """Whatever is given for it; and what it is fulfilled with comes out."""
+    thing, resolve, _ = later(kind)
+    promise = Promise.delay(1, thing)
+    scheduler.advance(10)
+    assert (True, []) == (promise.is_pending(), timers(scheduler))
+    resolve("value")
+    assert [1.0] == timers(scheduler)
+    scheduler.advance(1)
+    assert ("fulfilled", "value") == outcome(promise)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rejection_is_not_delayed(scheduler, kind):
+    """It passes at once, and no timer is set."""
+    thing, _, reject = later(kind)
+    promise = Promise.delay(1, thing)
+    scheduler.flush()
+    error = Boom()
+    reject(error)
+    scheduler.flush()
+    assert (("rejected", error), []) == (outcome(promise), timers(scheduler))
+
+
+@pytest.mark.parametrize("how", DELAYS)
+def test_a_promise_that_is_rejected_already(scheduler, how):
+    """Rejects immediately; whose it was is handled."""
+    error = Boom()
+    promise = DELAYS[how](1, Promise.reject(error))
+    scheduler.flush()
+    assert (("rejected", error), []) == (outcome(promise), timers(scheduler))
+
+
+def test_a_delayed_rejection_is_reported_once(scheduler, reports):
+    """By the delayed promise."""
+    error = Boom()
+    Promise.reject(error).delay(1)
+    scheduler.advance(2)
+    assert [error] == unhandled(reports)
+
+
+def test_a_cancelled_promise_is_not_delayed(scheduler):
+    """The cancellation passes at once; late observers see a rejection."""
+    source = eventually()
+    promise = source.promise.delay(1)
+    source.promise.cancel()
+    late = source.promise.delay(1)
+    scheduler.flush()
+    assert [] == timers(scheduler)
+    assert ("cancelled", None) == outcome(promise)
+    assert CancellationError is type(late.reason())
+
+
+def test_delays_of_one_promise_are_independent(scheduler):
+    """Each has a timer of its own."""
+    source = Promise.resolve("value")
+    promises = [source.delay(seconds) for seconds in (3, 1, 2)]
+    assert [1.0, 2.0, 3.0] == timers(scheduler)
+    promises[0].cancel()
+    scheduler.advance(1.5)
+    assert ["cancelled", "fulfilled", "pending"] == [outcome(each)[0] for each in promises]
+
+
+@pytest.mark.parametrize("how", DELAYS)
+def test_cancelling_a_delay_clears_the_timer(scheduler, how):
+    """While it runs."""
+    promise = DELAYS[how](1, "value")
+    scheduler.advance(0.5)
+    promise.cancel()
+    assert (("cancelled", None), []) == (outcome(promise), timers(scheduler))
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
+def test_cancelling_before_the_value_is_there(scheduler, others):
+    """The source goes if nobody else waits for it; what comes after is finished."""
+    source = eventually()
+    if others:
+        source.promise.then(str)
+    called = []
+    last = source.promise.delay(1).finally_(lambda: called.append("finally"))
+    last.cancel()
+    scheduler.flush()
+    assert (["finally"], int(not others)) == (called, source.cancelled)
+    source.resolve("value")
+    assert [] == timers(scheduler)
+
+
+def test_cancelling_when_the_value_is_there_and_has_not_told(scheduler):
+    """No timer is set any more."""
+    source = eventually()
+    promise = source.promise.delay(1)
+    source.resolve("value")
+    promise.cancel()
+    assert (("cancelled", None), []) == (outcome(promise), timers(scheduler))
+
+
+def test_a_delayed_deferred_is_cancelled(scheduler):
+    """The page's `delay` of a Deferred: its canceller is called."""
+    cancelled = []
+    promise = Promise.delay(1, Deferred(cancelled.append))
+    promise.cancel()
+    scheduler.flush()
+    assert 1 == len(cancelled)
+
+
+# --- timeout
+
+
+def test_timeout_of_what_takes_too_long(scheduler):
+    """Rejects with a TimeoutError that says so; on time, and not before."""
+    promise = eventually().promise.timeout(0.1)
+    assert [0.1] == timers(scheduler)
+    scheduler.advance(0.05)
+    assert promise.is_pending()
+    scheduler.advance(0.06)
+    reason = promise.reason()
+    assert (TimeoutError, "operation timed out") == (type(reason), str(reason))
+    assert "operation timed out" == reason.message
+    assert [] == timers(scheduler)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Promise.TimeoutError, TwistedTimeoutError, builtins.TimeoutError, OSError],
+    ids=["ours", "Twisted's", "Python's", "OSError"],
+)
+def test_timeouts_are_caught_by_all_their_names(scheduler, error):
+    """Bluebird's, Twisted's and Python's."""
+    seen = []
+    eventually().promise.timeout(1).catch(error, lambda _: seen.append("caught"))
+    scheduler.advance(1)
+    assert ["caught"] == seen
+
+
+@pytest.mark.parametrize("message", ["too slow", ""], ids=repr)
+def test_timeout_with_a_message(scheduler, message):
+    """The error has it."""
+    promise = eventually().promise.timeout(1, message)
+    scheduler.advance(1)
+    assert (TimeoutError, message) == (type(promise.reason()), str(promise.reason()))
+
+
+def test_timeout_with_an_error(scheduler):
+    """It is the reason, itself."""
+    error = Boom("too slow")
+    promise = eventually().promise.timeout(1, error)
+    scheduler.advance(1)
+    assert ("rejected", error) == outcome(promise)
+
+
+@pytest.mark.parametrize("message", [5, b"bytes", Boom, ["x"]], ids=repr)
+def test_what_is_neither_message_nor_error(scheduler, message):
+    """Rejects with a TypeError at once, and sets no timer."""
+    promise = eventually().promise.timeout(1, message)
+    assert TypeError is type(promise.reason())
+    assert repr(message) in str(promise.reason())
+    assert [] == timers(scheduler)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("well", [True, False], ids=["well", "badly"])
+def test_what_is_in_time_passes(scheduler, kind, well):
+    """Value or reason; and the timer goes."""
+    thing, resolve, reject = later(kind)
+    promise = Promise.resolve(thing).timeout(1)
+    scheduler.advance(0.9)
+    error = Boom()
+    if well:
+        resolve("value")
+    else:
+        reject(error)
+    scheduler.flush()
+    assert (("fulfilled", "value") if well else ("rejected", error)) == outcome(promise)
+    assert [] == timers(scheduler)
+    scheduler.advance(10)
+    assert (("fulfilled", "value") if well else ("rejected", error)) == outcome(promise)
+
+
+@pytest.mark.parametrize("make", [Promise.resolve, Promise.reject], ids=["value", "reason"])
+@pytest.mark.parametrize("follows", [False, True], ids=["itself", "followed"])
+def test_what_has_settled_sets_no_timer(scheduler, make, follows):
+    """Not even for a moment."""
+    source, expected = make(5), None
+    expected = outcome(source)
+    if follows:
+        root, resolve, _ = pending()
+        follower = Promise(lambda resolve_it, _: resolve_it(root))
+        resolve(source)
+        source = follower
+    promise = source.timeout(1)
+    assert [] == scheduler.clock.getDelayedCalls()
+    scheduler.flush()
+    assert (expected, []) == (outcome(promise), timers(scheduler))
+
+
+def test_a_cancelled_source_is_observed_late(scheduler):
+    """As by any other consumer, without a timer."""
+    source = eventually()
+    source.promise.cancel()
+    promise = source.promise.timeout(1)
+    assert [] == scheduler.clock.getDelayedCalls()
+    scheduler.flush()
+    assert CancellationError is type(promise.reason())
+
+
+def test_a_source_that_is_cancelled_by_others(scheduler):
+    """The timer goes, and the cancellation passes."""
+    source = eventually()
+    promise = source.promise.timeout(1)
+    source.promise.cancel()
+    scheduler.flush()
+    assert (("cancelled", None), []) == (outcome(promise), timers(scheduler))
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
+def test_time_is_up_for_one_consumer(scheduler, others):
+    """The source is cancelled if nobody else waits for it, and not otherwise."""
+    source = eventually()
+    seen = []
+    if others:
+        source.promise.then(seen.append)
+    promise = source.promise.timeout(1)
+    scheduler.advance(1)
+    assert (TimeoutError, int(not others)) == (type(promise.reason()), source.cancelled)
+    source.resolve("value")
+    scheduler.flush()
+    assert (["value"] if others else []) == seen
+    assert others == source.promise.is_fulfilled()
+
+
+def test_several_timeouts_of_one_promise(scheduler):
+    """The last of them cancels it."""
+    source = eventually()
+    promises = [source.promise.timeout(seconds) for seconds in (1, 2, 3)]
+    counts = []
+    for _ in range(3):
+        scheduler.advance(1)
+        counts.append((source.cancelled, [outcome(each)[0] for each in promises]))
+    assert [
+        (0, ["rejected", "pending", "pending"]),
+        (0, ["rejected", "rejected", "pending"]),
+        (1, ["rejected", "rejected", "rejected"]),
+    ] == counts
+
+
+def test_the_deferred_behind_is_cancelled(scheduler):
+    """When time is up, and nobody else waits."""
+    cancelled = []
+    promise = Promise.resolve(Deferred(cancelled.append)).timeout(1)
+    scheduler.advance(1)
+    assert (TimeoutError, 1) == (type(promise.reason()), len(cancelled))
+
+
+@pytest.mark.parametrize("raises", [False, True], ids=["never answers", "raises"])
+def test_it_fires_on_time_whatever_a_canceller_does(scheduler, reports, raises):
+    """A canceller that raises is logged, and holds nothing up."""
+
+    def canceller(deferred):
+        if raises:
+            raise Boom("from the canceller")
+
+    deferred = Deferred(canceller)
+    seen = []
+    Promise.resolve(deferred).timeout(1).catch(TimeoutError, seen.append)
+    scheduler.advance(1)
+    assert [TimeoutError] == [type(error) for error in seen]
+    assert [] == timers(scheduler)
+    if raises:
+        assert [Boom] == [type(error) for error in unhandled(reports)]
+        reports.clear()
+    else:
+        deferred.callback("late, and of no interest")
+
+
+def test_it_fires_on_time_whatever_a_hook_does(scheduler, reports):
+    """The same for the hook of an executor."""
+
+    def executor(resolve, reject, on_cancel):
+        on_cancel(lambda: [].pop())
+
+    promise = Promise(executor).timeout(1)
+    scheduler.advance(1)
+    assert TimeoutError is type(promise.reason())
+    assert IndexError in [type(error) for error in unhandled(reports)]
+    reports.clear()
+
+
+def test_the_rejection_does_not_wait_for_cleanup(scheduler):
+    """A `finally_` of the source may take as long as it likes."""
+    gate, open_gate, _ = pending()
+    promise = eventually().promise.finally_(lambda: gate).timeout(1)
+    scheduler.advance(1)
+    assert TimeoutError is type(promise.reason())
+    open_gate()
+
+
+@pytest.mark.parametrize("number", [1, 2, 20])
+def test_cleanup_that_fails_after_time_was_up_is_reported(scheduler, reports, number):
+    """Nobody waits for it any more, yet it is not lost; however many had waited."""
+    gate, _, reject = pending()
+    seen = []
+    source = eventually().promise.finally_(lambda: gate)
+    for _ in range(number):
+        source.timeout(1).catch(TimeoutError, seen.append)
+    scheduler.advance(1)
+    assert (number, []) == (len(seen), reports)
+    error = Boom("cleanup failed")
+    reject(error)
+    scheduler.flush()
+    assert [error] == unhandled(reports)
+
+
+def test_a_source_that_is_being_cancelled_for_long(scheduler):
+    """It is no excuse: time is up on time."""
+    gate, open_gate, _ = pending()
+    source = eventually().promise.finally_(lambda: gate)
+    promise = source.timeout(1)
+    source.cancel()
+    scheduler.advance(1)
+    assert TimeoutError is type(promise.reason())
+    open_gate()
+
+
+def test_the_source_may_settle_in_the_very_turn(scheduler):
+    """Whatever comes first counts, and only that."""
+    source = eventually()
+    seen = []
+    source.promise.timeout(1).then(seen.append, seen.append)
+    scheduler.clock.callLater(1, source.resolve, "value")
+    scheduler.advance(1)
+    assert 1 == len(seen)
+    assert [] == timers(scheduler)
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
+def test_cancelling_a_timeout(scheduler, others):
+    """The timer goes, and the source if nobody else waits; what comes after is finished."""
+    source = eventually()
+    if others:
+        source.promise.then(str)
+    called = []
+    promise = source.promise.timeout(1)
+    last = promise.finally_(lambda: called.append("finally"))
+    last.cancel()
+    scheduler.flush()
+    assert (["finally"], int(not others)) == (called, source.cancelled)
+    assert (("cancelled", None), []) == (outcome(promise), timers(scheduler))
+
+
+def test_cancelling_a_timeout_of_what_has_settled_and_not_told(scheduler):
+    """It is cancelled all the same."""
+    source = eventually()
+    promise = source.promise.timeout(1)
+    source.resolve("value")
+    promise.cancel()
+    assert (("cancelled", None), []) == (outcome(promise), timers(scheduler))
+
+
+def test_timeouts_without_cancellation(config, scheduler):
+    """Where it is switched off, the work goes on, and nobody hears of it."""
+    config(cancellation=False)
+    source = eventually()
+    promise = source.promise.timeout(1)
+    scheduler.advance(1)
+    assert TimeoutError is type(promise.reason())
+    source.resolve("value")
+    scheduler.flush()
+    assert ("fulfilled", "value") == outcome(source.promise)
+
+
+def test_a_timeout_of_a_timeout(scheduler):
+    """The shorter one wins, and both timers go."""
+    source = eventually()
+    promise = source.promise.timeout(5, "long").timeout(1, "short")
+    scheduler.advance(1)
+    assert ("short", 1) == (str(promise.reason()), source.cancelled)
+    assert [] == timers(scheduler)
+
+
+def test_a_timeout_of_a_delay(scheduler):
+    """The delay's timer goes with it."""
+    promise = Promise.delay(10).timeout(1)
+    assert [1.0, 10.0] == timers(scheduler)
+    scheduler.advance(1)
+    assert (TimeoutError, []) == (type(promise.reason()), timers(scheduler))
+
+
+# --- numbers that are none
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error"),
+    [
+        (-1, ValueError),
+        (-0.001, ValueError),
+        (float("-inf"), ValueError),
+        (float("nan"), ValueError),
+        (10**400, ValueError),
+        (True, TypeError),
+        (False, TypeError),
+        (None, TypeError),
+        ("1", TypeError),
+        (Decimal(1), TypeError),
+        (Fraction(1, 2), TypeError),
+        (1j, TypeError),
+    ],
+    ids=lambda value: getattr(value, "__name__", repr(value)),
+)
+@pytest.mark.parametrize(
+    "name", ["Promise.delay", "delay", "delay of a rejection", "timeout", "timeout of a rejection"]
+)
+def test_seconds_that_are_none(scheduler, name, seconds, error):
+    """Reject at once with a message that shows them; nothing is raised, no timer is set."""
+    promise = {
+        "Promise.delay": lambda: Promise.delay(seconds, "value"),
+        "delay": lambda: Promise.resolve("value").delay(seconds),
+        "delay of a rejection": lambda: Promise.reject(Boom()).delay(seconds),
+        "timeout": lambda: pending()[0].timeout(seconds),
+        "timeout of a rejection": lambda: Promise.reject(Boom()).timeout(seconds),
+    }[name]()
+    reason = promise.reason()
+    assert error is type(reason)
+    assert "seconds must be a number of seconds" in str(reason)
+    assert repr(seconds) in str(reason)
+    assert [] == timers(scheduler)
+
+
+# --- clocks
+
+
+def test_timers_are_on_the_clock_of_the_scheduler():
+    """Any reactor or clock will do."""
+    clock = Clock()
+    copy = Promise.get_new_library_copy()
+    copy.set_scheduler(ReactorScheduler(clock))
+    promises = [copy.delay(1, "value"), copy.delay(5).timeout(1)]
+    clock.pump([0, 0.5, 0.5, 0])
+    assert ("fulfilled", "value") == outcome(promises[0])
+    assert TimeoutError is type(promises[1].reason())
+    assert [] == clock.getDelayedCalls()
+
+
+def test_a_bound_promise_is_timed_bound(scheduler):
+    """Handlers behind get the bound value first, also with the timeout."""
+    seen = []
+    bound = Promise.bind("this", "value")
+    for promise in (bound.delay(1), bound.timeout(1), pending()[0].bind("this").timeout(1)):
+        promise.then(
+            lambda *arguments: seen.append(arguments[0]),
+            lambda *arguments: seen.append(arguments[0]),
+        )
+    scheduler.advance(1)
+    assert ["this"] * 3 == seen
+
+
+def test_a_node_with_a_timer_says_what_happens():
+    """When time is up; nothing is done for it."""
+    with pytest.raises(NotImplementedError):
+        _Timed()._fire()

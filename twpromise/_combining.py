@@ -1,0 +1,430 @@
+"""Waiting for several: `all`, `all_settled`, `props`, `any`, `some`, `race`, `join`, `spread`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from . import _core
+from ._both import both, typed_elsewhere
+from ._core import (
+    CANCELLED,
+    DEAD,
+    FULFILLED,
+    KINDS,
+    NODE,
+    REJECTED,
+    CorePromise,
+    Node,
+    catch_up,
+    finish_cancel,
+    fulfill,
+    late_observer,
+    leave,
+    mark_handled,
+    new_fulfilled,
+    new_rejected,
+    new_resolved,
+    pass_on,
+    reject,
+    reject_raised,
+    wait_for,
+)
+from ._errors import AggregateError
+from ._reflection import PromiseInspection
+from ._types import Followed
+
+if TYPE_CHECKING:
+    from ._promise import Promise
+
+__all__ = ["Combining", "expect_iterable"]
+
+T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
+
+_UNKNOWN = object()
+
+#: The words of the page, and what Python calls it.
+NOT_ITERABLE = "expecting an array, a promise or a thenable: the input must be an iterable, not {}"
+
+
+def expect_iterable(iterable: object) -> Any:
+    """*iterable*, if it is a collection to us.
+
+    Raises:
+        TypeError: It is not iterable; or it is a mapping, a `str` or `bytes`, which hold no
+            promises side by side.
+    """
+    if isinstance(iterable, str | bytes | Mapping) or not isinstance(iterable, Iterable):
+        raise TypeError(NOT_ITERABLE.format(f"{type(iterable).__name__}"))
+    return iterable
+
+
+class _Several(Node):
+    """Waits for a promise of a collection, then for the items, and settles one promise.
+
+    It sits among the waiters of every item itself: there is no object for each of them.
+    """
+
+    __slots__ = ("_items", "_pending", "_source")
+
+    def _start(self, source: CorePromise) -> None:
+        # The items: plain values, values of settled promises, and promises that pend.
+        self._items: list[Any] | None = None
+        self._pending = 0
+        self._source: CorePromise | None = None
+        if catch_up(source) & FULFILLED:
+            self._begin(source._value)
+        else:
+            self._source = source
+            wait_for(source, self)
+
+    def _notify(self, parent: CorePromise) -> None:
+        if self._items is not None:
+            self._settled(parent)
+        elif parent._state & FULFILLED:
+            self._source = None
+            self._begin(parent._value)
+        else:
+            pass_on(self._end(), parent)
+
+    def _begin(self, collection: Any) -> None:
+        cls = type(self._promise)
+        try:
+            items = self._items = self._list(collection)
+        except BaseException as error:
+            if self._state & DEAD:
+                # What was iterated has cancelled all this before.
+                _core.reports.escaped(error)
+            else:
+                reject_raised(self._end(), error)
+            return
+        # One more than pend: nothing is complete before every item has been looked at.
+        self._pending = 1
+        if not self._state & DEAD:
+            self._look_ahead(len(items))
+        for index, item in enumerate(items):
+            if KINDS.get(type(item), _UNKNOWN) is None:
+                self._plain(item)
+                continue
+            promise = item if isinstance(item, CorePromise) else new_resolved(cls, item)
+            state = catch_up(promise)
+            if state & FULFILLED:
+                items[index] = promise._value
+                self._plain(promise._value)
+            elif self._state & DEAD:
+                # It is decided; but the rest has been asked for, and is nobody's surprise.
+                mark_handled(promise)
+            else:
+                items[index] = promise
+                self._pending += 1
+                if state & DEAD:
+                    mark_handled(promise)
+                    self._settled(late_observer(promise) if not state & REJECTED else promise)
+                else:
+                    wait_for(promise, self)
+        if not self._state & DEAD:
+            self._one_less()
+
+    def _one_less(self) -> None:
+        self._pending -= 1
+        if not self._pending:
+            self._complete()
+
+    def _list(self, collection: Any) -> list[Any]:
+        return list(expect_iterable(collection))
+
+    def _look_ahead(self, length: int) -> None:
+        """There are so many items; this may decide it, though each is still looked at."""
+
+    def _plain(self, value: Any) -> None:
+        """An item has its value already; this may decide it, and be called again after."""
+
+    def _settled(self, promise: CorePromise) -> None:
+        """An item that pended has settled."""
+
+    def _complete(self) -> None:
+        """All items have settled, and nothing has decided it before."""
+
+    def _end(self) -> CorePromise:
+        promise: CorePromise = self._promise
+        self._state = NODE | CANCELLED
+        self._promise = self._source = None
+        self._items = []
+        return promise
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        waited_for = [self._source] if self._items is None else self._items
+        self._end()
+        # The first item is to be the first that is cancelled.
+        for item in reversed(waited_for):
+            if isinstance(item, CorePromise):
+                leave(item, stack)
+        return False
+
+
+class _All(_Several):
+    """All values; or the first rejection, or cancellation."""
+
+    __slots__ = ()
+
+    def _settled(self, promise: CorePromise) -> None:
+        if promise._state & FULFILLED:
+            self._one_less()
+        else:
+            pass_on(self._end(), promise)
+
+    def _values(self) -> list[Any]:
+        return [
+            item._value if isinstance(item, CorePromise) else item for item in self._items or ()
+        ]
+
+    def _complete(self) -> None:
+        values = self._values()
+        fulfill(self._end(), values)
+
+
+class _Props(_All):
+    """All values of a mapping."""
+
+    __slots__ = ("_keys",)
+
+    def _list(self, collection: Any) -> list[Any]:
+        if not isinstance(collection, Mapping):
+            raise TypeError(
+                "cannot await properties of a non-object: the input must be a mapping, "
+                f"not {type(collection).__name__}"
+            )
+        self._keys = list(collection)
+        return [collection[key] for key in self._keys]
+
+    def _complete(self) -> None:
+        values = dict(zip(self._keys, self._values(), strict=True))
+        fulfill(self._end(), values)
+
+
+class _AllSettled(_Several):
+    """An inspection of each, however it has settled."""
+
+    __slots__ = ()
+
+    def _settled(self, promise: CorePromise) -> None:
+        self._one_less()
+
+    def _complete(self) -> None:
+        inspections = [
+            PromiseInspection._of(item)
+            if isinstance(item, CorePromise)
+            else PromiseInspection(FULFILLED, item)
+            for item in self._items or ()
+        ]
+        fulfill(self._end(), inspections)
+
+
+class _Some(_Several):
+    """The first values, in the order in which they came."""
+
+    __slots__ = ("_can", "_count", "_reasons", "_unwrap", "_values")
+
+    def _start(  # type: ignore[override]
+        self, source: CorePromise, count: int, unwrap: bool
+    ) -> None:
+        self._count = count
+        self._unwrap = unwrap
+        self._values: list[Any] = []
+        self._reasons: list[Any] = []
+        # How many can still be fulfilled, those that are included.
+        self._can = 0
+        super()._start(source)
+
+    def _look_ahead(self, length: int) -> None:
+        self._can = length
+        if not self._count:
+            self._complete()
+        elif length < self._count:
+            error = ValueError(
+                f"the input must contain at least {self._count} items "
+                f"but contains only {length} items"
+            )
+            reject(self._end(), error)
+
+    def _plain(self, value: Any) -> None:
+        if not self._state & DEAD:
+            self._values.append(value)
+            self._decide()
+
+    def _settled(self, promise: CorePromise) -> None:
+        self._pending -= 1
+        if promise._state & FULFILLED:
+            self._values.append(promise._value)
+        else:
+            self._can -= 1
+            if promise._state & REJECTED:
+                self._reasons.append(promise._value)
+        self._decide()
+
+    def _decide(self) -> None:
+        if len(self._values) == self._count:
+            self._complete()
+        elif self._can < self._count:
+            reasons, self._reasons = self._reasons, []
+            promise = self._end()
+            if reasons:
+                reject(promise, AggregateError("too few of the promises were fulfilled", reasons))
+            else:
+                finish_cancel(promise)
+
+    def _complete(self) -> None:
+        values, self._values = self._values, []
+        fulfill(self._end(), values[0] if self._unwrap else values)
+
+
+class _Race(_Several):
+    """Whatever settles first."""
+
+    __slots__ = ()
+
+    def _plain(self, value: Any) -> None:
+        if not self._state & DEAD:
+            fulfill(self._end(), value)
+
+    def _settled(self, promise: CorePromise) -> None:
+        pass_on(self._end(), promise)
+
+    def _complete(self) -> None:
+        """A race of nothing stays pending."""
+
+
+def _expect_count(count: object) -> int:
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise TypeError(
+            f"expecting a positive integer: count must be an int, 0 or more, not {count!r}"
+        )
+    return count
+
+
+class _Spread:
+    """Calls a handler with the items of a list as its arguments."""
+
+    __slots__ = ("_handler",)
+
+    def __init__(self, handler: Callable[..., Any]) -> None:
+        self._handler = handler
+
+    def __call__(self, *arguments: Any) -> Any:
+        # The bound value, if there is one, comes first.
+        *bound, values = arguments
+        return self._handler(*bound, *values)
+
+
+class Combining(CorePromise, Generic[T_co]):
+    """The methods that wait for several promises; each is a static function too.
+
+    An input is an iterable, or a promise (a Deferred, ...) for one, of values, promises,
+    Deferreds and whatever else is followed.  It is never modified.  A rejection settles the
+    result at once, and later ones of the same input are not reported as unhandled.  Cancelling
+    the result cancels the inputs that nobody else waits for.
+    """
+
+    __slots__ = ()
+
+    @both
+    def all(self) -> Any:
+        """A promise for the list of all values, in the order of the input.
+
+        Bluebird: ``Promise.all``; Twisted: ``gatherResults``.
+        """
+        return _All.derive(self)
+
+    @both
+    def all_settled(self) -> Any:
+        """A promise for a list of `PromiseInspection`, one for each item, once all settled.
+
+        Bluebird: ``Promise.allSettled``; Twisted: ``DeferredList``.
+        """
+        return _AllSettled.derive(self)
+
+    @both
+    def props(self) -> Any:
+        """A promise for a `dict` of all values of a mapping, its keys in the same order.
+
+        What is no `collections.abc.Mapping` rejects with a `TypeError`.
+
+        Bluebird: ``Promise.props``.
+        """
+        return _Props.derive(self)
+
+    @both
+    def any(self) -> Any:
+        """A promise for the first value that comes.
+
+        Rejects with an `AggregateError` of all reasons if there is none, and with a
+        `ValueError` if there are no items; it is cancelled if all items are.
+
+        Bluebird: ``Promise.any``.
+        """
+        return _Some.derive(self, 1, True)
+
+    @both
+    def some(self, count: int) -> Any:
+        """A promise for a list of the first *count* values, in the order in which they came.
+
+        Args:
+            count: An `int`, 0 or more; anything else rejects with a `TypeError`.
+
+        Rejects with an `AggregateError` of the reasons, in the order in which they came, as
+        soon as too few can be fulfilled; with a `ValueError` if there are too few items.
+
+        Bluebird: ``Promise.some``.
+        """
+        try:
+            _expect_count(count)
+        except TypeError as error:
+            return new_rejected(type(self), error.with_traceback(None))
+        return _Some.derive(self, count, False)
+
+    @both
+    def race(self) -> Any:
+        """A promise that settles as the first of the items that does.
+
+        A race of nothing stays pending for ever; see `any`.
+
+        Bluebird: ``Promise.race``; Twisted: `DeferredList`, fired by the first of either kind.
+        """
+        return _Race.derive(self)
+
+    @overload
+    def spread(self, handler: Callable[..., Followed[U]]) -> Promise[U]: ...
+    @overload
+    def spread(self, handler: Callable[..., U | Followed[U]]) -> Promise[U]: ...
+    def spread(self, handler: Callable[..., Any]) -> Any:
+        """`all`, then *handler* with the values as its arguments.
+
+        Args:
+            handler: Called with as many arguments as there are values; something that is not
+                callable rejects with a `TypeError`.
+
+        Bluebird: ``.spread``.
+        """
+        if not callable(handler):
+            return new_rejected(
+                type(self),
+                TypeError(f"fn must be a function: handler must be callable, not {handler!r}"),
+            )
+        return _All.derive(self).then(_Spread(handler))
+
+    @typed_elsewhere
+    @classmethod
+    def join(cls, *values: Any) -> Any:
+        """A promise for what a handler makes of several values.
+
+        Args:
+            *values: Values, promises, Deferreds, ...; the last argument is the handler, called
+                with the values as its arguments.  Without a handler it is the list of values.
+
+        Bluebird: ``Promise.join``.
+        """
+        handler = values[-1] if values else None
+        if callable(handler):
+            return _All.derive(new_fulfilled(cls, values[:-1])).then(_Spread(handler))
+        return _All.derive(new_fulfilled(cls, values))

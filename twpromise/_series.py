@@ -1,0 +1,362 @@
+"""One after the other: `reduce`, `each` and `map_series`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+from . import _core
+from ._both import both
+from ._core import (
+    CANCELLED,
+    DEAD,
+    FULFILLED,
+    KINDS,
+    NODE,
+    CorePromise,
+    Node,
+    call_soon,
+    catch_up,
+    drop,
+    fulfill,
+    keep_context,
+    leave,
+    mark_handled,
+    new_rejected,
+    new_resolved,
+    pass_on,
+    prepare,
+    reject_raised,
+    run_in_context,
+    wait_for,
+)
+from ._iterating import END, Reader
+from ._mapping import call, extra_arguments, not_a_function
+
+__all__ = ["InSeries"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+_UNKNOWN = object()
+
+
+class _Missing:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<nothing>"
+
+
+#: Stands for an `initial` that was left out.
+MISSING: Final = _Missing()
+
+#: How many items are passed before whatever else is queued has its turn.
+_BATCH = 32
+
+
+class _Series(Node):
+    """Reads an item, calls a function, waits for its result, and so on."""
+
+    __slots__ = (
+        "_cls",
+        "_context",
+        "_extra",
+        "_function",
+        "_index",
+        "_reader",
+        "_step",
+        "_waiting",
+    )
+
+    #: How many arguments the function gets in any case.
+    _least = 1
+
+    def _start(self, source: CorePromise, function: Callable[..., Any]) -> None:
+        self._extra = extra_arguments(source, function, self._least)
+        self._function: Callable[..., Any] | None = prepare(source, function)
+        self._cls = type(source)
+        # Calls a function in the context of now: an iterator is read in there, too.
+        self._context: Callable[..., Any] | None = keep_context(self._cls, call)
+        self._reader: Reader | None = None
+        self._index = 0
+        # What is waited for, and what to do with its value.
+        self._waiting: CorePromise | None = None
+        self._step: Callable[[Any], bool] | None = None
+        if self._wait(source, self._begin):
+            self._run_soon()
+
+    def _wait(self, item: Any, step: Callable[[Any], bool]) -> bool:
+        """Have *step* called with the value of *item*: now, or when it is there.
+
+        Returns:
+            Whether to go on; else there is nothing to do until `_notify`.
+        """
+        if KINDS.get(type(item), _UNKNOWN) is None:
+            return step(item)
+        promise = item if isinstance(item, CorePromise) else new_resolved(self._cls, item)
+        if self._state & DEAD:
+            # It was started just now, and has cancelled all this.
+            drop(promise)
+            return False
+        if catch_up(promise) & FULFILLED:
+            return step(promise._value)
+        self._waiting = promise
+        self._step = step
+        wait_for(promise, self)
+        return False
+
+    def _notify(self, parent: CorePromise) -> None:
+        self._waiting = None
+        step, self._step = self._step, None
+        assert step is not None
+        if not parent._state & FULFILLED:
+            pass_on(self._end(), parent)
+        elif step(parent._value):
+            self._run()
+
+    def _run_soon(self) -> None:
+        call_soon(self._cls, self._run)
+
+    def _run(self) -> None:
+        if self._state & DEAD:
+            return
+        for _ in range(_BATCH):
+            if not self._next():
+                return
+        self._run_soon()
+
+    def _next(self) -> bool:
+        reader = self._reader
+        context = self._context
+        assert reader is not None
+        assert context is not None
+        try:
+            # What reads a list is no code of others, and needs no context.
+            whole = reader.items is not None
+            item = reader.read() if whole else run_in_context(context, reader.read)
+        except BaseException as error:
+            self._fail(error)
+            return False
+        if self._state & DEAD:
+            # The iterator has cancelled all this.
+            return False
+        return self._wait(item, self._read_async) if reader.is_async else self._read(item)
+
+    # --- the steps; each returns whether to go on
+
+    def _begin(self, collection: Any) -> bool:
+        try:
+            reader = self._reader = Reader(collection)
+        except BaseException as error:
+            self._fail(error)
+            return False
+        items = reader.items or []
+        for index, item in enumerate(items):
+            if KINDS.get(type(item), _UNKNOWN) is not None:
+                items[index] = self._later(item)
+        return not self._state & DEAD
+
+    def _later(self, item: Any) -> CorePromise:
+        """Something that is followed, whose turn is still to come."""
+        promise = item if isinstance(item, CorePromise) else new_resolved(self._cls, item)
+        # A rejection counts when it is its turn; until then it is nobody's surprise.
+        mark_handled(promise)
+        return promise
+
+    def _read_async(self, read: Any) -> bool:
+        return self._read(END if read is END else read[0])
+
+    def _read(self, item: Any) -> bool:
+        if item is END:
+            result = self._result()
+            fulfill(self._end(), result)
+            return False
+        return self._wait(item, self._item)
+
+    def _item(self, value: Any) -> bool:
+        return self._call(value)
+
+    def _call(self, *arguments: Any) -> bool:
+        """Call the function with an item."""
+        function = self._function
+        assert function is not None
+        index = self._index
+        self._index = index + 1
+        if self._extra:
+            arguments = (*arguments, index)
+            if self._extra == 2:
+                assert self._reader is not None
+                arguments = (*arguments, self._reader.length)
+        try:
+            result = run_in_context(function, *arguments)
+        except BaseException as error:
+            self._fail(error)
+            return False
+        # Its own function may have cancelled it.
+        return self._wait(result, self._called) and not self._state & DEAD
+
+    def _called(self, result: Any) -> bool:
+        """There is a result of the function."""
+        return True
+
+    def _result(self) -> Any:
+        """What the promise is fulfilled with in the end."""
+
+    # --- ending
+
+    def _fail(self, error: BaseException) -> None:
+        """Something that was called has raised this to the caller of this function."""
+        if self._state & DEAD:
+            # It has cancelled all this before.
+            _core.reports.escaped(error)
+        else:
+            reject_raised(self._end(), error)
+
+    def _end(self) -> CorePromise:
+        promise: CorePromise = self._promise
+        reader, self._reader = self._reader, None
+        context, self._context = self._context, None
+        self._state = NODE | CANCELLED
+        self._promise = self._waiting = self._step = self._function = None
+        if reader is not None and context is not None:
+            run_in_context(context, reader.close, self._cls)
+        return promise
+
+    def _still_wanted(self) -> list[Any]:
+        """What is waited for now, and what would have been waited for later."""
+        items = self._reader.items if self._reader is not None else None
+        return [self._waiting, *(items or ())]
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        wanted = self._still_wanted()
+        self._end()
+        # The first item is to be the first that is cancelled.
+        for item in reversed(wanted):
+            if isinstance(item, CorePromise):
+                leave(item, stack)
+        return False
+
+
+class _Each(_Series):
+    """Keeps the items."""
+
+    __slots__ = ("_results",)
+
+    def _start(self, source: CorePromise, function: Callable[..., Any]) -> None:
+        self._results: list[Any] = []
+        super()._start(source, function)
+
+    def _call(self, *arguments: Any) -> bool:
+        self._results.append(arguments[0])
+        return super()._call(*arguments)
+
+    def _result(self) -> Any:
+        return self._results
+
+
+class _MapSeries(_Series):
+    """Keeps what the function gives."""
+
+    __slots__ = ("_results",)
+
+    def _start(self, source: CorePromise, function: Callable[..., Any]) -> None:
+        self._results: list[Any] = []
+        super()._start(source, function)
+
+    def _called(self, result: Any) -> bool:
+        self._results.append(result)
+        return True
+
+    def _result(self) -> Any:
+        return self._results
+
+
+class _Reduce(_Series):
+    """Keeps what the function gave last."""
+
+    __slots__ = ("_accumulator", "_initial")
+
+    _least = 2
+
+    def _start(  # type: ignore[override]
+        self, source: CorePromise, function: Callable[..., Any], initial: Any
+    ) -> None:
+        self._cls = type(source)
+        plain = KINDS.get(type(initial), _UNKNOWN) is None
+        self._initial: Any = initial if plain else self._later(initial)
+        self._accumulator: Any = MISSING
+        super()._start(source, function)
+
+    def _begin(self, collection: Any) -> bool:
+        return super()._begin(collection) and self._wait(self._initial, self._called)
+
+    def _called(self, result: Any) -> bool:
+        self._initial = None
+        self._accumulator = result
+        return True
+
+    def _still_wanted(self) -> list[Any]:
+        return [*super()._still_wanted(), self._initial]
+
+    def _call(self, *arguments: Any) -> bool:
+        if self._accumulator is MISSING:
+            # Nothing to start with: the first item is.
+            self._index += 1
+            return self._called(arguments[0])
+        accumulator, self._accumulator = self._accumulator, None
+        return super()._call(accumulator, *arguments)
+
+    def _result(self) -> Any:
+        return None if self._accumulator is MISSING else self._accumulator
+
+
+class InSeries(CorePromise, Generic[T_co]):
+    """The methods that take one item at a time, in order; each is a static function too.
+
+    An item that is pending is waited for before its turn, a rejected one ends the series when
+    its turn has come, and the next item is not read before the function's result is there.
+    Collections are read, and the function is called, as by `Promise.map`.
+    """
+
+    __slots__ = ()
+
+    @both
+    def reduce(self, reducer: Callable[..., Any], initial: Any = MISSING) -> Any:
+        """A promise for what is left when *reducer* has combined all items, two at a time.
+
+        Args:
+            reducer: Called with what it gave last and with an item.
+            initial: What it is called with first; if that is left out, the first item, and
+                *reducer* is not called for a single item.  It is waited for.
+
+        Bluebird: ``Promise.reduce``; Python: `functools.reduce`.
+        """
+        if not callable(reducer):
+            return new_rejected(type(self), not_a_function("reducer", reducer))
+        return _Reduce.derive(self, reducer, initial)
+
+    @both
+    def each(self, function: Callable[..., Any]) -> Any:
+        """A promise for the list of the items, once *function* was called for each of them.
+
+        Args:
+            function: Called for each item, for what it does.
+
+        Bluebird: ``Promise.each``.
+        """
+        if not callable(function):
+            return new_rejected(type(self), not_a_function("function", function))
+        return _Each.derive(self, function)
+
+    @both
+    def map_series(self, mapper: Callable[..., Any]) -> Any:
+        """A promise for the list of what *mapper* gives, called for one item after the other.
+
+        Args:
+            mapper: Called for each item.
+
+        Bluebird: ``Promise.mapSeries``.
+        """
+        if not callable(mapper):
+            return new_rejected(type(self), not_a_function("mapper", mapper))
+        return _MapSeries.derive(self, mapper)

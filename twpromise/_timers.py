@@ -1,0 +1,202 @@
+"""Time: `delay` and `timeout`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from ._both import Both
+from ._checks import check_seconds
+from ._core import (
+    CANCELLED,
+    CANCELLING,
+    DEAD,
+    FULFILLED,
+    NODE,
+    CorePromise,
+    Node,
+    cancel_all,
+    catch_up,
+    fulfill,
+    leave,
+    new_rejected,
+    new_resolved,
+    pass_on,
+    reject,
+    wait_for,
+)
+from ._errors import TimeoutError
+
+if TYPE_CHECKING:
+    from ._promise import Promise
+
+__all__ = ["Timers"]
+
+T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
+
+
+class _Timed(Node):
+    """A node with a timer, on the clock of its promise's scheduler."""
+
+    __slots__ = ("_call", "_source")
+
+    def _start(self, source: CorePromise, /, *arguments: Any, **_: Any) -> None:
+        self._call: Any = None
+        self._source: CorePromise | None = source
+
+    def _start_timer(self, seconds: float) -> None:
+        self._call = self._promise._queue.scheduler.call_later(seconds, self._fire)
+
+    def _fire(self) -> None:
+        """Time is up."""
+        raise NotImplementedError(type(self))
+
+    def _end(self) -> CorePromise:
+        promise: CorePromise = self._promise
+        call = self._call
+        self._state = NODE | CANCELLED
+        self._promise = self._source = self._call = None
+        if call is not None and call.active():
+            call.cancel()
+        return promise
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        source = self._source
+        promise = self._end()
+        if source is None:
+            return False
+        self._state = NODE | CANCELLING
+        if leave(source, stack):
+            # The source will be cancelled, and what it still has to finish comes first.
+            self._promise = promise
+            return True
+        self._state = NODE | CANCELLED
+        return False
+
+
+class _Delay(_Timed):
+    """Passes a value on after a while; anything else at once."""
+
+    __slots__ = ("_seconds", "_value")
+
+    def _start(self, source: CorePromise, seconds: float) -> None:
+        super()._start(source)
+        self._seconds = seconds
+        if catch_up(source) & FULFILLED:
+            self._delay(source._value)
+        else:
+            wait_for(source, self)
+
+    def _delay(self, value: Any) -> None:
+        self._value = value
+        self._source = None
+        self._start_timer(self._seconds)
+
+    def _notify(self, parent: CorePromise) -> None:
+        if parent._state & FULFILLED:
+            self._delay(parent._value)
+        else:
+            pass_on(self._end(), parent)
+
+    def _fire(self) -> None:
+        value, self._value = self._value, None
+        fulfill(self._end(), value)
+
+
+class _Timeout(_Timed):
+    """Passes an outcome on, unless it takes too long."""
+
+    __slots__ = ("_error",)
+
+    def _start(self, source: CorePromise, seconds: float, error: Callable[[], Any]) -> None:
+        super()._start(source)
+        self._error = error
+        settled = catch_up(source) & DEAD
+        wait_for(source, self)
+        if not settled:
+            self._start_timer(seconds)
+
+    def _notify(self, parent: CorePromise) -> None:
+        pass_on(self._end(), parent)
+
+    def _fire(self) -> None:
+        source = self._source
+        # First the rejection: it waits for nothing that the source's cancellation does.
+        reject(self._end(), self._error())
+        stack: list[CorePromise] = []
+        leave(cast("CorePromise", source), stack)
+        cancel_all(stack)
+
+
+def _invalid(cls: type[CorePromise], seconds: object) -> Any:
+    """A rejected promise, if *seconds* is no time to wait, else None."""
+    try:
+        check_seconds("seconds", seconds)
+    except (TypeError, ValueError) as error:
+        return new_rejected(cls, error.with_traceback(None))
+    return None
+
+
+def _delay(self: CorePromise, seconds: float) -> Any:  # noqa: D417 - a method
+    """A promise for the same value, some time after it is there; anything else passes at once.
+
+    Args:
+        seconds: How long, 0 or more.  A number that is negative or NaN rejects with
+            a `ValueError`, something that is no number with a `TypeError`.
+
+    The static function takes the value second: ``Promise.delay(seconds, value=None)``.
+
+    Cancelling clears the timer.  Bluebird: ``Promise.delay``; Twisted: ``task.deferLater``.
+    """
+    return _invalid(type(self), seconds) or _Delay.derive(self, seconds)
+
+
+def _static_delay(cls: type[CorePromise], seconds: float, value: Any = None) -> Any:
+    return _invalid(cls, seconds) or _Delay.derive(new_resolved(cls, value), seconds)
+
+
+_delay.__name__ = "delay"
+
+
+class Timers(CorePromise, Generic[T_co]):
+    """The methods that take time, in seconds; timers are on the scheduler's clock."""
+
+    __slots__ = ()
+
+    delay: Any = Both(_delay, _static_delay)
+
+    def timeout(
+        self, seconds: float, message_or_error: str | BaseException | None = None
+    ) -> Promise[T_co]:
+        """A promise for the same outcome, or a rejection if there is none in time.
+
+        Args:
+            seconds: How long, 0 or more; what is no such number rejects as with `delay`.
+            message_or_error: The message of the `TimeoutError`, by default "operation timed
+                out"; or the exception to reject with.  Anything else rejects with
+                a `TypeError`.
+
+        When time is up this promise has one consumer less: if nobody else waits for it, it is
+        cancelled, and so is the Deferred behind it.  The rejection waits for nothing that this
+        cancellation does.
+
+        Bluebird: ``.timeout``; Twisted: ``Deferred.addTimeout``.
+        """
+        invalid = _invalid(type(self), seconds)
+        if invalid is not None:
+            return cast("Promise[T_co]", invalid)
+        if isinstance(message_or_error, BaseException):
+            error = message_or_error
+            make = lambda: error  # noqa: E731
+        elif message_or_error is None or isinstance(message_or_error, str):
+            message = "operation timed out" if message_or_error is None else message_or_error
+            make = lambda: TimeoutError(message)  # noqa: E731
+        else:
+            return new_rejected(
+                type(self),
+                TypeError(
+                    f"message_or_error must be a str or an exception, not {message_or_error!r}"
+                ),
+            )
+        return cast("Promise[T_co]", _Timeout.derive(self, seconds, make))
