@@ -1,0 +1,1317 @@
+"""Resources: `twpromise._resources`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import threading
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, ensureDeferred, succeed
+
+from tests.bridge.support import frames
+from twpromise import CancellationError, Disposer, Promise, RejectionError
+
+
+def quiet(promise):
+    """A promise whose rejection the test looks at later."""
+    promise.suppress_unhandled_rejections()
+    return promise
+
+
+def using(*arguments):
+    """`Promise.using`, with an outcome that the test looks at later."""
+    return quiet(Promise.using(*arguments))
+
+
+class Boom(Exception):
+    pass
+
+
+@pytest.fixture
+def fatal():
+    """What the fatal hook was told."""
+    told = []
+    Promise.on_fatal(told.append)
+    yield told
+    Promise.on_fatal(None)
+
+
+class Connection:
+    """What the pages' examples use."""
+
+    def __init__(self, log, name="connection"):
+        self.log = log
+        self.name = name
+
+    def query(self, text):
+        """Take a second for it."""
+        self.log.append(f"{self.name}: {text}")
+        return Promise.delay(1).then(lambda _: f"result of {text}")
+
+    def close(self):
+        """Close it."""
+        self.log.append(f"{self.name} closed")
+
+
+def connect(log, name="connection", seconds=1):
+    """A disposer for a connection that takes a while to open."""
+    return Promise.delay(seconds).then(lambda _: Connection(log, name)).disposer(Connection.close)
+
+
+# --- the pages
+
+
+def test_resource_management_page(scheduler):
+    """The connection is closed after the query, and in any case; the file is read meanwhile."""
+    log = []
+    read_file = Promise.delay(2, "select")
+    promise = using(connect(log), read_file, lambda connection, text: connection.query(text))
+    scheduler.advance(2)
+    assert ["connection: select"] == log
+    scheduler.advance(1)
+    assert ["connection: select", "connection closed"] == log
+    assert "result of select" == promise.value()
+
+
+def test_the_other_fails(scheduler):
+    """The connection that came is closed, too, if the file cannot be read."""
+    log = []
+    promise = using(connect(log), Promise.reject(Boom("no file")), lambda *_: log.append("used"))
+    scheduler.advance(1)
+    assert "no file" == str(promise.reason())
+    assert ["connection closed"] == log
+
+
+def test_a_disposer_is_no_promise(scheduler):
+    """It is very hard to use it wrong: there is no way to the resource but `using`."""
+    disposer = Promise.resolve("resource").disposer(print)
+    assert isinstance(disposer, Disposer)
+    assert isinstance(disposer, Promise.Disposer)
+    assert not hasattr(disposer, "then")
+    using(disposer, lambda _: None).cancel()
+
+
+def test_released_when_the_outcome_of_use_is_there(scheduler):
+    """Not while what the handler returned is pending, and before anybody sees the result."""
+    log = []
+    using(connect(log), lambda c: c.query("x")).then(log.append)
+    scheduler.advance(1)
+    scheduler.advance(0.5)
+    assert ["connection: x"] == log
+    scheduler.advance(0.5)
+    assert ["connection: x", "connection closed", "result of x"] == log
+
+
+def test_mixed_with_promises_in_their_order(scheduler):
+    """Acquired side by side, handed over in the order given; values are taken as they are."""
+    log = []
+    promise = using(
+        Promise.delay(3, "one"),
+        succeed("two"),
+        connect(log, seconds=2),
+        4,
+        lambda *resources: resources,
+    )
+    scheduler.advance(2.5)
+    assert [] == log
+    scheduler.advance(0.5)
+    one, two, connection, four = promise.value()
+    assert ("one", "two", "connection", 4) == (one, two, connection.name, four)
+    assert ["connection closed"] == log
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_a_list(scheduler, kind):
+    """The resources may come as one list: the handler gets one list."""
+    log = []
+    resources = kind([connect(log, "a"), connect(log, "b"), "c"])
+    promise = using(resources, lambda acquired: (type(acquired), [str(each) for each in acquired]))
+    scheduler.advance(1)
+    given, texts = promise.value()
+    assert (list, 3, "c") == (given, len(texts), texts[2])
+    assert ["a closed", "b closed"] == log
+
+
+def test_an_empty_list(scheduler):
+    """Nothing is acquired, and the handler gets an empty list."""
+    promise = using([], lambda acquired: acquired)
+    scheduler.flush()
+    assert [] == promise.value()
+
+
+def test_two_lists_are_two_values(scheduler):
+    """Only a list that is the one argument is a list of resources."""
+    promise = using([1], [2], lambda one, two: one + two)
+    scheduler.flush()
+    assert [1, 2] == promise.value()
+
+
+def test_the_callers_list_is_left_alone(scheduler):
+    """Neither `using` nor the handler's changes to its list change it."""
+    resources = [1, 2]
+    using(resources, list.clear)
+    scheduler.flush()
+    assert [1, 2] == resources
+
+
+def test_promise_method_for_what_raises(scheduler):
+    """What raises at once, wrapped in `Promise.method`, is a resource that is not to be had."""
+    log = []
+
+    @Promise.method
+    def broken():
+        raise Boom
+
+    promise = using(connect(log), broken(), print)
+    scheduler.advance(1)
+    assert isinstance(promise.reason(), Boom)
+    assert ["connection closed"] == log
+
+
+def test_pg(scheduler):
+    """The page's first real example: what releases comes with the resource."""
+    log = []
+
+    class Pg:
+        def connect(self, address, callback):
+            callback(None, f"client at {address}", lambda: log.append("done"))
+
+    Promise.promisify_all(Pg, multi_args=True)
+    pg = Pg()
+
+    def get_sql_connection(address):
+        close = []
+
+        def keep(client, done):
+            close.append(done)
+            return client
+
+        def release():
+            close[0]()
+
+        return pg.connectAsync(address).spread(keep).disposer(release)
+
+    promise = using(get_sql_connection("here"), str.upper)
+    scheduler.flush()
+    assert ("CLIENT AT HERE", ["done"]) == (promise.value(), log)
+
+
+def test_with_transaction(scheduler):
+    """The page's pattern: committed if all went well, else rolled back and rejected."""
+    log = []
+
+    class Transactional(Connection):
+        def commit(self):
+            self.log.append("commit")
+            return Promise.resolve()
+
+        def rollback(self):
+            self.log.append("rollback")
+            return Promise.reject(Boom("rollback failed, too"))
+
+    def with_transaction(function):
+        def use(connection):
+            return Promise.try_(lambda: function(connection)).then(
+                lambda result: connection.commit().then_return(result),
+                lambda error: connection.rollback().catch(lambda _: None).then_throw(error),
+            )
+
+        resource = Promise.resolve(Transactional(log)).disposer(Connection.close)
+        return using(resource, use)
+
+    good = with_transaction(lambda tx: tx.query("a").then(lambda _: tx.query("b")))
+    scheduler.advance(1)
+    scheduler.advance(1)
+    assert "result of b" == good.value()
+    assert ["connection: a", "connection: b", "commit", "connection closed"] == log
+    log.clear()
+    bad = with_transaction(lambda tx: 1 / 0)
+    scheduler.flush()
+    assert isinstance(bad.reason(), ZeroDivisionError)
+    assert ["rollback", "connection closed"] == log
+
+
+# --- releases
+
+
+@pytest.mark.parametrize(
+    ("release", "arguments"),
+    [
+        (lambda log: lambda: log.append(()), 0),
+        (lambda log: lambda resource: log.append((resource,)), 1),
+        (lambda log: lambda resource, outcome: log.append((resource, outcome)), 2),
+        (lambda log: lambda resource, other=None: log.append((resource, other)[:1]), 1),
+        (lambda log: lambda *arguments: log.append(arguments), 0),
+        (lambda log: lambda resource, *more: log.append((resource, *more)), 1),
+    ],
+    ids=["none", "one", "two", "default", "star", "one and star"],
+)
+def test_arity(scheduler, release, arguments):
+    """A release gets what it declares without a default: nothing, the resource, the outcome."""
+    log = []
+    promise = using(Promise.resolve("r").disposer(release(log)), lambda _: "value")
+    scheduler.flush()
+    assert "value" == promise.value()
+    (got,) = log
+    if arguments:
+        assert "r" == got[0]
+    assert max(arguments, len(got)) == len(got)
+    if arguments == 2:
+        assert "value" == got[1].value()
+
+
+def test_a_release_that_does_not_tell_its_arity(scheduler):
+    """A builtin without a signature gets the resource."""
+    seen = {}
+    promise = using(Promise.resolve("r").disposer(seen.__delitem__), seen.setdefault)
+    scheduler.flush()
+    assert (None, {}) == (promise.value(), seen)
+
+
+@pytest.mark.parametrize("kind", ["promise", "Deferred", "coroutine"])
+def test_a_release_is_waited_for(scheduler, kind):
+    """What it returns is followed: the next is not released, and nobody told, before it is."""
+    log = []
+    ends = {name: Deferred() for name in "ab"}
+
+    async def coroutine(name):
+        await ends[name]
+
+    def release(name):
+        log.append(name)
+        if kind == "coroutine":
+            return coroutine(name)
+        return Promise.from_deferred(ends[name]) if kind == "promise" else ends[name]
+
+    resources = [Promise.resolve(name).disposer(release) for name in "ab"]
+    promise = using(resources, lambda names: log.append("used"))
+    scheduler.flush()
+    assert (["used", "a"], True) == (log, promise.is_pending())
+    ends["a"].callback(None)
+    scheduler.flush()
+    assert (["used", "a", "b"], True) == (log, promise.is_pending())
+    ends["b"].callback(None)
+    scheduler.flush()
+    assert promise.is_fulfilled()
+
+
+def test_what_a_release_gives_is_dropped(scheduler):
+    """The outcome is the handler's."""
+    promise = using(Promise.resolve("r").disposer(lambda _: "released"), lambda _: "handled")
+    scheduler.flush()
+    assert "handled" == promise.value()
+
+
+def test_a_release_that_fails(scheduler, fatal):
+    """The fatal hook gets the reason; it is no unhandled rejection, and changes no outcome."""
+    error = Boom()
+
+    def release(_):
+        raise error
+
+    promise = using(Promise.resolve("r").disposer(release), lambda _: "handled")
+    scheduler.flush()
+    assert ("handled", [error]) == (promise.value(), fatal)
+
+
+def test_a_release_that_catches(scheduler, fatal):
+    """A release that takes care of its own errors is fine."""
+    release = Promise.method(lambda _: 1 / 0)
+    disposer = Promise.resolve("r").disposer(lambda r: release(r).catch(lambda _: None))
+    promise = using(disposer, str)
+    scheduler.flush()
+    assert ("r", []) == (promise.value(), fatal)
+
+
+def test_a_release_that_is_cancelled(scheduler, fatal):
+    """It has not failed: the next is released, and nobody hangs."""
+    released = []
+    ends = Promise.delay(10)
+    resources = [
+        Promise.resolve("a").disposer(lambda _: ends),
+        Promise.resolve("b").disposer(released.append),
+    ]
+    promise = using(resources, len)
+    scheduler.flush()
+    ends.cancel()
+    scheduler.flush()
+    assert (["b"], 2, []) == (released, promise.value(), fatal)
+
+
+@pytest.mark.parametrize("hooks", [True, False])
+def test_context_variables(scheduler, config, hooks):
+    """Release and handler see the variables of where they were attached, unless switched off."""
+    config(async_hooks=hooks)
+    variable = contextvars.ContextVar("variable", default="nothing")
+    seen = []
+
+    def make():
+        variable.set("disposer")
+        return Promise.delay(1, "r").disposer(lambda _: seen.append(variable.get()))
+
+    def use(disposer):
+        variable.set("using")
+
+        def handler(_):
+            seen.append(variable.get())
+            variable.set("handler")
+
+        return using(disposer, handler)
+
+    disposer = contextvars.copy_context().run(make)
+    promise = contextvars.copy_context().run(use, disposer)
+    scheduler.advance(1)
+    assert promise.is_fulfilled()
+    assert (["using", "disposer"] if hooks else ["nothing", "nothing"]) == seen
+
+
+def test_a_coroutine_handler_sees_its_context(scheduler):
+    """What the handler sets before its first wait is there after it, and nowhere else."""
+    variable = contextvars.ContextVar("variable", default="nothing")
+    seen = []
+
+    async def handler(_):
+        variable.set("handler")
+        await Promise.delay(1)
+        seen.append(variable.get())
+
+    def release():
+        seen.append(variable.get())
+
+    using(Promise.resolve("r").disposer(release), handler)
+    scheduler.advance(1)
+    assert ["handler", "nothing"] == seen
+
+
+# --- handlers
+
+
+def test_a_handler_that_cancels(scheduler):
+    """It may cancel the promise of the very `using` that called it."""
+    log = []
+    promises = []
+
+    def handler(_):
+        promises[0].cancel()
+        return Promise.delay(10).finally_(lambda: log.append("stopped"))
+
+    promises.append(using(connect(log), handler))
+    scheduler.advance(1)
+    assert promises[0].is_cancelled()
+    assert ["stopped", "connection closed"] == log
+    assert [] == scheduler.clock.getDelayedCalls()
+
+
+def test_a_handler_that_cancels_and_returns_a_value(scheduler):
+    """It is cancelled, and the resource is released."""
+    log = []
+    promises = []
+    promises.append(using(connect(log), lambda _: promises[0].cancel()))
+    scheduler.advance(1)
+    assert (True, ["connection closed"]) == (promises[0].is_cancelled(), log)
+
+
+def test_a_cancelled_handler_that_fails(scheduler):
+    """What goes wrong while the handler's promise is cancelled is not lost."""
+    log = []
+    error = Boom("while stopping")
+
+    def stop():
+        raise error
+
+    promise = using(connect(log), lambda _: Promise.delay(10).finally_(stop))
+    scheduler.advance(1)
+    promise.suppress_unhandled_rejections()
+    promise.cancel()
+    scheduler.flush()
+    assert (["connection closed"], error) == (log, promise.reason())
+
+
+def test_a_handlers_promise_that_others_cancel(scheduler):
+    """It goes with the handler's promise, and the resource is released."""
+    log = []
+    work = Promise.delay(10)
+    promise = using(connect(log), lambda _: work)
+    scheduler.advance(1)
+    work.cancel()
+    scheduler.flush()
+    assert (["connection closed"], True) == (log, promise.is_cancelled())
+
+
+def test_a_handlers_promise_that_was_cancelled_before(scheduler):
+    """Consuming a cancelled promise is an error, and the resource is released."""
+    log = []
+    work = Promise.delay(10)
+    work.cancel()
+    promise = using(connect(log), lambda _: work)
+    scheduler.advance(1)
+    assert ["connection closed"] == log
+    assert isinstance(promise.reason(), CancellationError)
+    assert "late cancellation observer" == str(promise.reason())
+
+
+def test_a_handlers_promise_that_others_wait_for(scheduler):
+    """A cancellation does not stop it, but the resource is released at once: nobody uses it."""
+    log = []
+    work = Promise.delay(10, "work")
+    other = work.then()
+    promise = using(connect(log), lambda _: work)
+    scheduler.advance(1)
+    promise.cancel()
+    scheduler.advance(10)
+    assert ("work", ["connection closed"]) == (other.value(), log)
+    assert promise.is_cancelled()
+
+
+def test_the_handler_runs_in_a_turn_of_its_own(scheduler):
+    """Neither handler nor release is called from within `using`."""
+    log = []
+    resource = Promise.resolve("r").disposer(lambda _: log.append("released"))
+    using(resource, lambda _: log.append("handled"))
+    assert [] == log
+    scheduler.flush()
+    assert ["handled", "released"] == log
+
+
+# --- resources that do not come, or twice
+
+
+def test_an_acquisition_that_others_cancel(scheduler):
+    """The whole is cancelled; what came is released."""
+    log = []
+    waiting = Promise.delay(10)
+    promise = using(waiting.disposer(print), connect(log), print)
+    scheduler.advance(1)
+    waiting.cancel()
+    scheduler.flush()
+    assert (True, ["connection closed"]) == (promise.is_cancelled(), log)
+
+
+def test_cancelled_between_coming_and_being_used(scheduler):
+    """Everything is there, the handler has not been called yet: it is not, and all is released."""
+    log = []
+    promise = using(Promise.resolve("r").disposer(log.append), lambda _: log.append("used"))
+    promise.cancel()
+    scheduler.flush()
+    assert (["r"], True) == (log, promise.is_cancelled())
+
+
+def test_a_disposer_used_twice_at_once(scheduler):
+    """The second use rejects; the resource is released once."""
+    log = []
+    disposer = connect(log)
+    promise = using(disposer, disposer, lambda *_: log.append("used"))
+    scheduler.advance(1)
+    assert ["connection closed"] == log
+    assert isinstance(promise.reason(), RuntimeError)
+    assert "used already" in str(promise.reason())
+
+
+def test_a_disposer_used_again(scheduler):
+    """Whoever comes second is rejected, whatever became of the first."""
+    log = []
+    disposer = connect(log)
+    first = using(disposer, lambda connection: connection.name)
+    second = using(disposer, connect(log, "other"), print)
+    scheduler.advance(1)
+    assert "connection" == first.value()
+    assert isinstance(second.reason(), RuntimeError)
+    assert ["connection closed", "other closed"] == log
+
+
+def test_a_promise_for_a_disposer(scheduler):
+    """It is waited for, and then for its resource, which is released."""
+    log = []
+    promise = using(Promise.delay(1).then(lambda _: connect(log)), lambda c: c.query("x"))
+    for _ in range(3):
+        scheduler.advance(1)
+    assert ("result of x", ["connection: x", "connection closed"]) == (promise.value(), log)
+
+
+def test_a_promise_for_a_disposer_that_was_used(scheduler):
+    """Rejected, as if the disposer itself had been given."""
+    log = []
+    disposer = connect(log)
+    using(disposer, lambda _: None)
+    promise = using(Promise.resolve(disposer), connect(log, "other"), print)
+    scheduler.advance(1)
+    assert isinstance(promise.reason(), RuntimeError)
+    assert ["connection closed", "other closed"] == sorted(log)
+
+
+def test_a_promise_for_a_disposer_that_is_not_needed(scheduler):
+    """A context manager behind a promise is not entered when another resource is missing."""
+    log = []
+
+    @contextmanager
+    def manager():
+        log.append("entered")
+        yield
+        log.append("left")
+
+    promise = using(Promise.delay(1, Disposer.of(manager())), Promise.delay(2, "x"), print)
+    scheduler.advance(1)
+    promise.cancel()
+    scheduler.flush()
+    assert ([], True) == (log, promise.is_cancelled())
+
+
+def test_a_promise_for_a_disposer_that_is_being_acquired(scheduler):
+    """What it acquires is released when the whole was cancelled before."""
+    log = []
+    shared = Promise.delay(3, "r")
+    other = shared.then()
+    promise = using(Promise.delay(1).then(lambda _: shared.disposer(log.append)), print)
+    keep = Promise.delay(1)
+    scheduler.advance(1)
+    promise.cancel()
+    scheduler.advance(2)
+    assert (["r"], True, "r", True) == (
+        log,
+        promise.is_cancelled(),
+        other.value(),
+        keep.is_fulfilled(),
+    )
+
+
+# --- bad input
+
+
+@pytest.mark.parametrize("arguments", [0, 1])
+def test_too_few_arguments(scheduler, arguments):
+    """Rejected with the page's words; a disposer that was given is not left unreleased."""
+    log = []
+    shared = Promise.resolve("r")
+    promise = using(*[shared.disposer(log.append) for _ in range(arguments)])
+    scheduler.flush()
+    assert isinstance(promise.reason(), TypeError)
+    assert "you must pass at least 2 arguments to Promise.using" == str(promise.reason())
+    gc.collect()
+    scheduler.flush()
+    assert ["r"] * arguments == log
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["arguments", "list"])
+def test_the_handler_is_not_callable(scheduler, listed):
+    """Rejected, and everything is released: acquired or not, it was meant for this call."""
+    log = []
+    resources = [connect(log, "a"), connect(log, "b")]
+    promise = using(resources, "handler") if listed else using(*resources, "handler")
+    del resources
+    gc.collect()
+    scheduler.advance(1)
+    assert isinstance(promise.reason(), TypeError)
+    assert "handler must be callable, not 'handler'" in str(promise.reason())
+    assert ["a closed", "b closed"] == log
+    assert [] == scheduler.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["itself", "what follows it"])
+def test_the_handler_returns_the_promise_itself(scheduler, wrapped):
+    """Rejected, instead of waiting for itself with the resource in hand."""
+    log = []
+
+    def handle(_):
+        return Promise(lambda resolve, reject: resolve(promise)) if wrapped else promise
+
+    promise = using(Promise.resolve("resource").disposer(log.append), handle)
+    scheduler.flush()
+    assert isinstance(promise.reason(), TypeError)
+    assert "circular promise resolution chain" == str(promise.reason())
+    assert ["resource"] == log
+
+
+@pytest.mark.parametrize("release", [None, "close", 5])
+def test_the_release_is_not_callable(scheduler, release):
+    """Refused at once."""
+    with pytest.raises(TypeError, match=f"release must be callable, not {release!r}"):
+        Promise.resolve("r").disposer(release)
+
+
+class Both:
+    """A context manager that can be entered both ways."""
+
+    def __init__(self):
+        self.log = []
+
+    def __enter__(self):
+        self.log.append("entered")
+        return "sync"
+
+    def __exit__(self, *error):
+        self.log.append(("left", *error[:2]))
+        return True
+
+    async def __aenter__(self):
+        await Promise.delay(1)
+        self.log.append("entered async")
+        return "async"
+
+    async def __aexit__(self, *error):
+        await Promise.delay(1)
+        self.log.append(("left async", *error[:2]))
+        return True
+
+
+class Sync:
+    """A sync context manager that suppresses, or tries to."""
+
+    def __init__(self):
+        self.log = []
+
+    __enter__ = Both.__enter__
+    __exit__ = Both.__exit__
+
+
+@pytest.mark.parametrize("make", [Sync, Both, threading.Lock])
+def test_a_bare_context_manager(scheduler, make):
+    """Rejected with the remedy; it is not entered, and what else came is released."""
+    log = []
+    manager = make()
+    promise = using(connect(log), manager, print)
+    scheduler.advance(1)
+    assert isinstance(promise.reason(), TypeError)
+    assert "wrap it with Disposer.of(" in str(promise.reason())
+    assert ([], ["connection closed"]) == (getattr(manager, "log", []), log)
+
+
+def test_a_class_is_a_value(scheduler):
+    """A class whose instances are context managers is none."""
+    promise = using(Sync, lambda kind: kind)
+    scheduler.flush()
+    assert Sync is promise.value()
+
+
+# --- Disposer.of
+
+
+def test_of_sync(scheduler):
+    """Entered when it is used, left afterwards."""
+    manager = Sync()
+    disposer = Disposer.of(manager)
+    assert [] == manager.log
+    promise = using(disposer, str.upper)
+    scheduler.flush()
+    assert "SYNC" == promise.value()
+    assert ["entered", ("left", None, None)] == manager.log
+
+
+def test_of_both(scheduler):
+    """Entered asynchronously, and waited for both ways."""
+    manager = Both()
+    promise = using(Disposer.of(manager), str.upper)
+    scheduler.advance(1)
+    assert promise.is_pending()
+    scheduler.advance(1)
+    assert "ASYNC" == promise.value()
+    assert ["entered async", ("left async", None, None)] == manager.log
+
+
+@pytest.mark.parametrize("make", [Sync, Both])
+def test_of_is_told_the_exception(scheduler, make):
+    """The manager sees why the use failed, and cannot suppress it."""
+    manager = make()
+    error = Boom()
+
+    def handler(_):
+        raise error
+
+    promise = using(Disposer.of(manager), handler)
+    scheduler.advance(1)
+    scheduler.advance(1)
+    assert error is promise.reason()
+    assert (Boom, error) == manager.log[-1][1:]
+
+
+def test_of_is_told_the_traceback(scheduler):
+    """The third argument is the exception's own."""
+    told = []
+
+    class Manager(Sync):
+        def __exit__(self, *error):
+            told.append(error)
+
+    def handler(_):
+        raise Boom
+
+    promise = using(Disposer.of(Manager()), handler)
+    scheduler.flush()
+    ((kind, error, traceback),) = told
+    assert (Boom, promise.reason(), error.__traceback__) == (kind, error, traceback)
+    assert "handler" == frames(traceback)[-1]
+
+
+def test_of_is_told_an_odd_reason(scheduler):
+    """A reason that is no exception comes inside one."""
+    manager = Sync()
+    promise = using(Disposer.of(manager), lambda _: Promise.reject("odd"))
+    scheduler.flush()
+    assert "odd" == promise.reason()
+    _, kind, error = manager.log[-1]
+    assert (RejectionError, "odd") == (kind, error.cause)
+
+
+@pytest.mark.parametrize("make", [Sync, Both])
+def test_of_is_told_of_a_cancellation(scheduler, make):
+    """What was cancelled did not go well: a transaction must not be committed then."""
+    manager = make()
+    promise = using(Disposer.of(manager), lambda _: Promise.delay(10))
+    scheduler.advance(1)
+    promise.cancel()
+    scheduler.advance(1)
+    assert promise.is_cancelled()
+    _, kind, error = manager.log[-1]
+    assert CancellationError is kind
+    assert isinstance(error, CancellationError)
+
+
+def test_of_when_another_is_missing(scheduler):
+    """The manager is told why it is not used."""
+    manager = Sync()
+    error = Boom()
+    promise = using(Disposer.of(manager), Promise.reject(error), print)
+    scheduler.flush()
+    assert (error, ("left", Boom, error)) == (promise.reason(), manager.log[-1])
+
+
+def test_of_generators(scheduler):
+    """What `contextlib` makes of generators, sync and async, in the order given."""
+    log = []
+
+    @contextmanager
+    def sync():
+        log.append("sync in")
+        try:
+            yield 1
+        except Boom:
+            log.append("sync failed")
+            raise
+        finally:
+            log.append("sync out")
+
+    @asynccontextmanager
+    async def asynchronous():
+        log.append("async in")
+        try:
+            yield 2
+        finally:
+            await Promise.delay(1)
+            log.append("async out")
+
+    def handler(one, two):
+        log.append(one + two)
+        raise Boom
+
+    promise = using(Disposer.of(sync()), Disposer.of(asynchronous()), handler)
+    scheduler.advance(1)
+    assert isinstance(promise.reason(), Boom)
+    assert ["sync in", "async in", 3, "sync failed", "sync out", "async out"] == log
+
+
+def test_of_cannot_be_entered(scheduler):
+    """Then the resource is not to be had, and there is nothing to leave."""
+    error = Boom()
+
+    class Closed(Sync):
+        def __enter__(self):
+            raise error
+
+    manager = Closed()
+    promise = using(Disposer.of(manager), print)
+    scheduler.flush()
+    assert (error, []) == (promise.reason(), manager.log)
+
+
+def test_of_a_twisted_lock(scheduler):
+    """Deferreds that a manager's methods return are waited for; all take their turn."""
+    lock = DeferredLock()
+    log = []
+
+    class Locked:
+        def __aenter__(self):
+            return lock.acquire()
+
+        async def __aexit__(self, *_):
+            lock.release()
+
+    def use(name):
+        def handler(_):
+            log.append(f"{name} in")
+            return Promise.delay(1).then(lambda _: log.append(f"{name} out"))
+
+        return using(Disposer.of(Locked()), handler)
+
+    promises = [use(name) for name in "abc"]
+    scheduler.advance(0.5)
+    promises[1].cancel()
+    for _ in range(3):
+        scheduler.advance(1)
+    assert ["a in", "a out", "c in", "c out"] == log
+    assert not lock.locked
+
+
+def test_of_what_is_none():
+    """A clear error for what cannot be entered: a value, and the class of a manager."""
+    for value in (5, None, Sync):
+        with pytest.raises(TypeError, match="manager must be a context manager, not"):
+            Disposer.of(value)
+
+
+def test_of_thrown_away(scheduler):
+    """One that was never used was never entered."""
+    manager = Sync()
+    Disposer.of(manager)
+    gc.collect()
+    scheduler.flush()
+    assert [] == manager.log
+
+
+# --- unused disposers
+
+
+def test_thrown_away_unused(scheduler):
+    """The resource is given back; the outcome says that it was not used."""
+    outcomes = []
+    Promise.resolve("r").disposer(lambda r, outcome: outcomes.append((r, outcome.is_cancelled())))
+    gc.collect()
+    scheduler.flush()
+    assert [("r", True)] == outcomes
+
+
+def test_thrown_away_while_acquiring(scheduler):
+    """Nobody wants it any more: it is not acquired."""
+    log = []
+    connect(log)
+    gc.collect()
+    scheduler.flush()
+    assert ([], []) == (log, scheduler.clock.getDelayedCalls())
+
+
+def test_thrown_away_and_rejected(scheduler):
+    """There is no resource, and nobody is told of a rejection that nobody could handle."""
+    Promise.delay(1).then(lambda _: 1 / 0).disposer(print)
+    Promise.reject(Boom()).disposer(print)
+    scheduler.advance(1)
+
+
+def test_thrown_away_and_its_release_fails(scheduler, fatal):
+    """Lost, and told to the fatal hook."""
+
+    def release(_):
+        raise Boom
+
+    Promise.resolve("r").disposer(release)
+    gc.collect()
+    scheduler.flush()
+    assert [Boom] == [type(error) for error in fatal]
+
+
+def test_thrown_away_in_another_thread(scheduler, monkeypatch):
+    """Garbage is collected anywhere: nothing is queued but on the promises' own thread."""
+    log = []
+    call_from_thread = scheduler.call_from_thread
+
+    def hand_over(function):
+        log.append("handed over")
+        call_from_thread(function)
+
+    monkeypatch.setattr(scheduler, "call_from_thread", hand_over)
+    Promise.resolve().then(lambda _: None)
+    disposers = [Promise.resolve("r").disposer(lambda: log.append("released"))]
+    scheduler.flush()
+    thread = threading.Thread(target=disposers.clear)
+    thread.start()
+    thread.join()
+    assert ["handed over"] == log
+    scheduler.flush()
+    assert ["handed over", "released"] == log
+
+
+def test_a_used_one_is_not_given_back_again(scheduler):
+    """Throwing it away afterwards releases nothing twice."""
+    log = []
+    disposer = connect(log)
+    using(disposer, lambda _: None)
+    scheduler.advance(1)
+    del disposer
+    gc.collect()
+    scheduler.flush()
+    assert ["connection closed"] == log
+
+
+# --- async with
+
+
+def test_async_with(scheduler):
+    """A disposer is an async context manager, in Twisted's coroutines."""
+    log = []
+
+    async def main():
+        async with connect(log) as connection:
+            return await connection.query("x")
+
+    results = []
+    ensureDeferred(main()).addBoth(results.append)
+    scheduler.advance(1)
+    scheduler.advance(1)
+    assert ["connection: x", "connection closed"] == log
+    assert ["result of x"] == results
+
+
+def test_async_with_in_a_promises_coroutine(scheduler):
+    """And in those that promises drive; the release is waited for."""
+    log = []
+
+    @Promise.coroutine
+    async def main():
+        async with Promise.resolve("r").disposer(lambda _: Promise.delay(1)) as resource:
+            log.append(resource)
+        log.append("released")
+
+    main()
+    scheduler.flush()
+    assert ["r"] == log
+    scheduler.advance(1)
+    assert ["r", "released"] == log
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["well", "fails"])
+def test_async_with_tells_the_outcome(scheduler, fails):
+    """An exception is the outcome that the release sees; it is not suppressed."""
+    outcomes = []
+    error = Boom()
+
+    @Promise.coroutine
+    async def main():
+        async with Promise.resolve("r").disposer(lambda r, outcome: outcomes.append(outcome)):
+            if fails:
+                raise error
+
+    promise = quiet(main())
+    scheduler.flush()
+    (outcome,) = outcomes
+    if fails:
+        assert (error, error) == (promise.reason(), outcome.reason())
+    else:
+        assert promise.is_fulfilled()
+        assert outcome.value() is None
+
+
+def test_async_with_a_manager(scheduler):
+    """`Disposer.of` in ``async with``: the manager sees the exception."""
+    manager = Sync()
+
+    @Promise.coroutine
+    async def main():
+        async with Disposer.of(manager) as resource:
+            raise Boom(resource)
+
+    promise = quiet(main())
+    scheduler.flush()
+    assert "sync" == str(promise.reason())
+    assert (Boom, promise.reason()) == manager.log[-1][1:]
+
+
+def test_async_with_what_is_not_to_be_had(scheduler):
+    """The reason is raised, the body is not run, and nothing is released."""
+    log = []
+    error = Boom()
+
+    @Promise.coroutine
+    async def main():
+        async with Promise.reject(error).disposer(log.append):
+            log.append("body")
+
+    promise = quiet(main())
+    scheduler.flush()
+    assert (error, []) == (promise.reason(), log)
+
+
+def test_async_with_twice(scheduler):
+    """One resource, one use."""
+    log = []
+    disposer = connect(log)
+
+    @Promise.coroutine
+    async def main():
+        async with disposer:
+            pass
+        async with disposer:
+            log.append("again")
+
+    promise = quiet(main())
+    scheduler.advance(1)
+    assert isinstance(promise.reason(), RuntimeError)
+    assert ["connection closed"] == log
+
+
+def test_async_with_a_release_that_fails(scheduler, fatal):
+    """The fatal hook is told; the coroutine goes on."""
+
+    def release(_):
+        raise Boom
+
+    @Promise.coroutine
+    async def main():
+        async with Promise.resolve("r").disposer(release):
+            pass
+        return "on"
+
+    promise = quiet(main())
+    scheduler.flush()
+    assert ("on", [Boom]) == (promise.value(), [type(error) for error in fatal])
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
+@pytest.mark.parametrize("driver", ["Twisted", "promise"])
+@pytest.mark.parametrize("moment", [0.5, 1.5, 2.5], ids=["acquiring", "body", "releasing"])
+def test_async_with_cancelled(scheduler, shared, driver, moment):
+    """At whatever moment: what was acquired is released, once, and to its end."""
+    log = []
+    outcomes = []
+    acquired = Promise.delay(1, "r")
+    other = acquired.then() if shared else None
+
+    def release(resource, outcome):
+        outcomes.append(outcome)
+        log.append("releasing")
+        return Promise.delay(1).then(lambda _: log.append("released"))
+
+    async def main():
+        async with acquired.disposer(release):
+            log.append("body")
+            await Promise.delay(1)
+
+    results = []
+    if driver == "Twisted":
+        running = ensureDeferred(main())
+        running.addBoth(results.append)
+    else:
+        running = Promise.resolve(main())
+    for _ in range(round(moment * 2)):
+        scheduler.advance(0.5)
+    running.cancel()
+    for _ in range(10):
+        scheduler.advance(0.5)
+    came = moment > 1 or shared
+    assert (["releasing", "released"] if came else []) == [e for e in log if e != "body"]
+    assert (moment > 1) == ("body" in log)
+    if came:
+        assert (moment < 2) == outcomes[0].is_cancelled()
+    if driver == "Twisted":
+        assert isinstance(results[0].value, CancelledError)
+    else:
+        assert running.is_cancelled()
+    assert other is None or "r" == other.value()
+    assert [] == scheduler.clock.getDelayedCalls()
+
+
+def test_async_with_cancelled_while_a_release_fails(scheduler, fatal):
+    """Nobody waits for the release any more, and its failure is noticed all the same."""
+
+    def release(_):
+        return Promise.delay(1).then(lambda _: 1 / 0)
+
+    async def main():
+        async with Promise.resolve("r").disposer(release):
+            pass
+
+    promise = Promise.resolve(main())
+    scheduler.flush()
+    promise.cancel()
+    scheduler.advance(1)
+    assert [ZeroDivisionError] == [type(error) for error in fatal]
+
+
+def test_async_with_closed(scheduler):
+    """A coroutine that is closed cannot wait: its resource is released all the same."""
+    log = []
+
+    async def main():
+        async with connect(log):
+            await Promise.delay(10)
+
+    coroutine = main()
+    ensureDeferred(coroutine)
+    scheduler.advance(1)
+    coroutine.close()
+    scheduler.flush()
+    assert ["connection closed"] == log
+
+
+def test_async_with_closed_while_releasing(scheduler):
+    """The release goes on."""
+    log = []
+
+    async def main():
+        async with Promise.resolve("r").disposer(
+            lambda _: Promise.delay(1).then(lambda _: log.append("released"))
+        ):
+            pass
+
+    coroutine = main()
+    ensureDeferred(coroutine)
+    scheduler.flush()
+    coroutine.close()
+    scheduler.advance(1)
+    assert ["released"] == log
+
+
+def test_async_with_closed_while_acquiring(scheduler):
+    """What comes all the same is released."""
+    log = []
+
+    async def main():
+        async with connect(log):
+            log.append("body")
+
+    coroutine = main()
+    ensureDeferred(coroutine)
+    scheduler.flush()
+    coroutine.close()
+    scheduler.advance(1)
+    assert (["connection closed"], []) == (log, scheduler.clock.getDelayedCalls())
+
+
+def test_async_with_what_others_cancel(scheduler):
+    """The coroutine sees a cancellation at ``async with``."""
+    acquired = Promise.delay(10)
+
+    async def main():
+        async with acquired.disposer(print):
+            pass
+
+    results = []
+    ensureDeferred(main()).addBoth(results.append)
+    scheduler.flush()
+    acquired.cancel()
+    scheduler.flush()
+    assert isinstance(results[0].value, CancellationError)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
+@pytest.mark.parametrize("phase", ["acquiring", "acquired", "body", "releasing"])
+def test_async_with_in_a_task(phase, shared):
+    """In an asyncio task, cancelled in each phase: released once, and to its end."""
+    log = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        previous = Promise.set_scheduler(lambda function: loop.call_soon(function))
+        resolves = []
+        come, released = loop.create_future(), loop.create_future()
+        acquired = Promise(lambda resolve, reject: resolves.append(resolve))
+        other = acquired.then() if shared else None
+
+        def release(resource):
+            log.append(f"releasing {resource}")
+            return Promise.resolve(released).then(lambda _: log.append("released"))
+
+        async def work():
+            async with acquired.disposer(release):
+                log.append("body")
+                if phase == "body":
+                    await come
+
+        async def turns():
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+        task = asyncio.ensure_future(work())
+        await turns()
+        if phase != "acquiring":
+            resolves[0]("r")
+            if phase != "acquired":
+                await turns()
+        task.cancel()
+        await turns()
+        if phase == "acquiring":
+            resolves[0]("r")
+            await turns()
+        released.set_result(None)
+        await turns()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        Promise.set_scheduler(previous)
+        assert other is None or "r" == other.value()
+
+    asyncio.run(main())
+    came = shared or phase != "acquiring"
+    assert (["releasing r", "released"] if came else []) == [each for each in log if each != "body"]
+    assert (phase in ("body", "releasing")) == ("body" in log)
+
+
+# --- library copies
+
+
+def test_library_copies(scheduler):
+    """Disposers of one copy work in another, and failing releases go to the disposer's own."""
+    copy = Promise.get_new_library_copy()
+    told = []
+    copy.on_fatal(told.append)
+
+    def release(_):
+        raise Boom
+
+    promise = using(copy.resolve("r").disposer(release), str)
+    other = copy.using(Promise.resolve("r").disposer(print_nothing), str)
+    scheduler.flush()
+    assert ("r", "r", [Boom]) == (promise.value(), other.value(), [type(e) for e in told])
+    assert isinstance(promise, Promise)
+    assert isinstance(other, copy)
+
+
+def print_nothing(_):
+    """A release that does nothing."""
+
+
+def test_a_lock_that_is_granted_in_the_turn_of_the_cancellation(scheduler):
+    """It does not get lost between `cancel` and the next turn."""
+    lock = DeferredLock()
+    lock.acquire()
+    waiting = Promise.from_deferred(lock.acquire()).disposer(lambda lock: lock.release())
+    promise = Promise.using(waiting, lambda _: None)
+    scheduler.flush()
+    promise.cancel()
+    lock.release()
+    scheduler.flush()
+    assert not lock.locked
+    assert promise.is_cancelled()
+
+
+def test_a_handler_that_makes_the_resource_is_let_run(scheduler):
+    """What it is made of is there already when the cancellation comes: so it is released."""
+    released = []
+    making = Promise.resolve("connection").then(str.upper)
+    promise = Promise.using(making.disposer(released.append), lambda _: None)
+    promise.cancel()
+    scheduler.flush()
+    assert ["CONNECTION"] == released
+    assert promise.is_cancelled()
+
+
+@pytest.mark.parametrize("how", ["using", "thrown away"])
+@pytest.mark.parametrize("running", [True, False], ids=["running", "waiting"])
+def test_an_executor_that_cannot_be_stopped(scheduler, how, running):
+    """A worker that acquires already is waited for; one that does not yet is cancelled."""
+    future = Future()
+    if running:
+        future.set_running_or_notify_cancel()
+    released = []
+    disposer = Promise.resolve(future).disposer(released.append)
+    if how == "using":
+        promise = Promise.using(disposer, lambda _: None)
+        scheduler.flush()
+        promise.cancel()
+        assert promise.is_cancelled()
+    del disposer
+    scheduler.flush()
+    assert running is not future.cancelled()
+    if running:
+        future.set_result("connection")
+        scheduler.flush()
+    assert (["connection"] if running else []) == released

@@ -1,0 +1,537 @@
+"""The fault matrix of `using`: whatever fails, and whenever, each resource is released once.
+
+Time is the test's own: resource number n takes n + 1 seconds to come, the handler takes two
+seconds, each release takes one.
+"""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import deferLater
+
+from twpromise import Disposer, Promise, TimeoutError
+
+HANDLING = 2.0
+
+
+class Boom(Exception):
+    pass
+
+
+class Yard:
+    """Resources that take time to come and to go, and a log of what happened to them."""
+
+    def __init__(self, scheduler, how):
+        self.scheduler = scheduler
+        self.clock = scheduler.clock
+        self.how = how
+        self.log = []
+
+    def later(self, seconds, function):
+        """What comes of *function*, after a while: a promise, a Deferred or a coroutine."""
+        return getattr(self, f"_later_as_{self.how}")(seconds, function)
+
+    def _later_as_promise(self, seconds, function):
+        return Promise.delay(seconds).then(lambda _: function())
+
+    def _later_as_deferred(self, seconds, function):
+        return deferLater(self.clock, seconds, function)
+
+    async def _later_as_coroutine(self, seconds, function):
+        await Promise.delay(seconds)
+        return function()
+
+    def acquire(self, number, refused=False):
+        """A promise for a resource."""
+
+        def come():
+            if refused:
+                raise Boom(f"no {number}")
+            self.log.append(f"acquired {number}")
+            return number
+
+        return Promise.resolve(self.later(number + 1, come))
+
+    def release(self, number):
+        """Take a second to release a resource."""
+        self.log.append(f"releasing {number}")
+        return self.later(1, lambda: self.log.append(f"released {number}"))
+
+    def resource(self, number, refused=False, shared=None):
+        """A disposer for a resource; with *shared*, somebody else waits for it too."""
+        promise = self.acquire(number, refused)
+        if shared is not None:
+            shared.append(promise.then())
+        return promise.disposer(self.release)
+
+    def handle(self, *numbers):
+        """Use the resources."""
+        self.log.append("handling")
+        return self.later(HANDLING, lambda: self.log.append("handled") or sum(numbers))
+
+    def acquired(self):
+        """The numbers of what was acquired, smallest first."""
+        return sorted(int(entry[-1]) for entry in self.log if entry.startswith("acquired "))
+
+    def advance(self, seconds):
+        """Let time pass in small steps: what ends one wait begins another."""
+        for _ in range(round(seconds * 4)):
+            self.scheduler.advance(0.25)
+        self.scheduler.flush()
+
+    def watch(self, promise):
+        """A promise that settles as *promise* does, when it has told so in the log."""
+        watched = promise.finally_(lambda: self.log.append("after"))
+        watched.suppress_unhandled_rejections()
+        return watched
+
+    def check(self, promise):
+        """Each resource was released exactly once, one after the other, each waited for."""
+        self.advance(20)
+        releases = [entry for entry in self.log if entry.startswith("releas") or entry == "after"]
+        expected = []
+        for number in self.acquired():
+            expected += [f"releasing {number}", f"released {number}"]
+        assert [*expected, "after"] == releases
+        assert [] == self.clock.getDelayedCalls()
+        assert not promise.is_pending()
+
+
+@pytest.fixture(params=["promise", "deferred", "coroutine"])
+def yard(request, scheduler):
+    """Acquired, used and released by promises, Deferreds and coroutines."""
+    return Yard(scheduler, request.param)
+
+
+@pytest.fixture(params=[1, 2, 3], ids=["one resource", "two resources", "three resources"])
+def count(request):
+    """How many resources."""
+    return request.param
+
+
+def end_of(count):
+    """When all is over, if nothing goes wrong."""
+    return count + HANDLING + count
+
+
+def test_nothing_fails(yard, count):
+    """All come, all are handled, all are released, and the handler's value comes out."""
+    promise = Promise.using(*map(yard.resource, range(count)), yard.handle)
+    watched = yard.watch(promise)
+    yard.check(watched)
+    assert sum(range(count)) == watched.value()
+    assert list(range(count)) == yard.acquired()
+    assert "handled" in yard.log
+
+
+def test_released_before_it_settles(yard, count):
+    """The promise is pending until the last release has ended, and no longer."""
+    promise = Promise.using(*map(yard.resource, range(count)), yard.handle)
+    yard.advance(end_of(count) - 0.25)
+    assert promise.is_pending()
+    yard.advance(0.25)
+    assert promise.is_fulfilled()
+
+
+def test_an_argument_raises(yard, count):
+    """What was begun before an argument raised is given back, though `using` is never called."""
+
+    def broken():
+        raise Boom("before it began")
+
+    with pytest.raises(Boom):
+        Promise.using(*[yard.resource(number) for number in range(count)], broken())
+    gc.collect()
+    yard.advance(20)
+    # Nobody waits for them any more: they are cancelled before they come.
+    assert ([], []) == (yard.log, yard.clock.getDelayedCalls())
+
+
+def test_an_argument_raises_when_the_others_are_there(yard, count):
+    """What is there already, or is coming to somebody else, is released."""
+    shared = []
+
+    def broken():
+        yard.advance(1)
+        raise Boom("before it began")
+
+    with pytest.raises(Boom):
+        Promise.using(*[yard.resource(number, shared=shared) for number in range(count)], broken())
+    gc.collect()
+    yard.advance(20)
+    assert sorted(
+        entry
+        for number in range(count)
+        for entry in (f"acquired {number}", f"releasing {number}", f"released {number}")
+    ) == sorted(yard.log)
+
+
+@pytest.mark.parametrize("refused", range(3))
+def test_one_is_not_to_be_had(yard, count, refused):
+    """Whichever it is: the others are released, and it rejects with the reason."""
+    if refused >= count:
+        refused = count - 1
+    resources = [yard.resource(number, refused=number == refused) for number in range(count)]
+    watched = yard.watch(Promise.using(*resources, yard.handle))
+    yard.check(watched)
+    assert f"no {refused}" == str(watched.reason())
+    assert "handling" not in yard.log
+    assert [number for number in range(count) if number != refused] == yard.acquired()
+
+
+def test_none_is_to_be_had(yard, count):
+    """It rejects with the reason of the first, and there is nothing to release."""
+    resources = [yard.resource(number, refused=True) for number in range(count)]
+    watched = yard.watch(Promise.using(*resources, yard.handle))
+    yard.check(watched)
+    assert ("no 0", ["after"]) == (str(watched.reason()), yard.log)
+
+
+def test_handler_raises(yard, count):
+    """It rejects with what the handler raised, when all have been released."""
+    error = Boom("handler")
+
+    def handle(*_):
+        raise error
+
+    watched = yard.watch(Promise.using(*map(yard.resource, range(count)), handle))
+    yard.check(watched)
+    assert error is watched.reason()
+    assert list(range(count)) == yard.acquired()
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])
+def test_handler_rejects(yard, count, later):
+    """It rejects with the reason of what the handler returned, when all have been released."""
+    error = Boom("handler")
+
+    def broken():
+        raise error
+
+    def handle(*_):
+        return yard.later(HANDLING, broken) if later else rejected[yard.how]()
+
+    async def coroutine():
+        raise error
+
+    rejected = {
+        "promise": lambda: Promise.reject(error),
+        "deferred": lambda: fail(error),
+        "coroutine": coroutine,
+    }
+    watched = yard.watch(Promise.using(*map(yard.resource, range(count)), handle))
+    yard.check(watched)
+    assert error is watched.reason()
+    assert list(range(count)) == yard.acquired()
+
+
+MOMENTS = [number / 2 for number in range(16)]
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_cancelled(yard, count, moment, shared):
+    """At any moment: what is there by then is released, what comes later too.
+
+    Acquiring takes as many seconds as there are resources, handling takes two, and releasing as
+    many again.
+    """
+    others = [] if shared else None
+    resources = [yard.resource(number, shared=others) for number in range(count)]
+    promise = Promise.using(*resources, yard.handle)
+    watched = yard.watch(promise)
+    yard.advance(moment)
+    acquired = yard.acquired()
+    over = not watched.is_pending()
+    watched.cancel()
+    yard.check(watched)
+    assert moment >= end_of(count) or not over
+    assert over != promise.is_cancelled()
+    handled = moment >= count + HANDLING
+    assert handled == ("handled" in yard.log)
+    assert (moment >= count) == ("handling" in yard.log)
+    # Nobody else waited for those that had not come, unless they were shared.
+    assert (list(range(count)) if shared else acquired) == yard.acquired()
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_cancelled_twice(yard, count, moment):
+    """A second cancellation, in whatever phase, changes nothing."""
+    promise = Promise.using(*map(yard.resource, range(count)), yard.handle)
+    watched = yard.watch(promise)
+    yard.advance(moment)
+    watched.cancel()
+    yard.advance(0.5)
+    watched.cancel()
+    promise.cancel()
+    yard.check(watched)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
+@pytest.mark.parametrize("moment", [number + 0.25 for number in range(8)])
+def test_timeout(yard, count, moment, shared):
+    """It rejects on time, and the releases go on to their end."""
+    others = [] if shared else None
+    resources = [yard.resource(number, shared=others) for number in range(count)]
+    watched = yard.watch(Promise.using(*resources, yard.handle))
+    timed = watched.timeout(moment)
+    timed.suppress_unhandled_rejections()
+    yard.advance(moment)
+    acquired = yard.acquired()
+    assert not timed.is_pending()
+    if moment > end_of(count):
+        assert sum(range(count)) == timed.value()
+    else:
+        assert isinstance(timed.reason(), TimeoutError)
+    yard.check(watched)
+    assert (list(range(count)) if shared else acquired) == yard.acquired()
+
+
+@pytest.mark.parametrize("moment", [number + 0.25 for number in range(3)])
+def test_each_with_a_timeout(yard, count, moment):
+    """A timeout of one acquisition is a resource that is not to be had."""
+    resources = [
+        yard.acquire(number).timeout(moment).disposer(yard.release) for number in range(count)
+    ]
+    watched = yard.watch(Promise.using(*resources, yard.handle))
+    yard.check(watched)
+    if moment > count:
+        assert sum(range(count)) == watched.value()
+    else:
+        assert isinstance(watched.reason(), TimeoutError)
+    assert [number for number in range(count) if number + 1 < moment] == yard.acquired()
+
+
+def test_handler_with_a_timeout(yard, count):
+    """A timeout within the handler is the handler's rejection."""
+    promise = Promise.using(
+        *map(yard.resource, range(count)),
+        lambda *numbers: Promise.resolve(yard.handle(*numbers)).timeout(1),
+    )
+    watched = yard.watch(promise)
+    yard.check(watched)
+    assert isinstance(watched.reason(), TimeoutError)
+    assert list(range(count)) == yard.acquired()
+
+
+def test_release_with_a_timeout(yard, count):
+    """A release that takes too long is one that failed, and the others are released."""
+    fatal = []
+    Promise.on_fatal(fatal.append)
+    try:
+        resources = [
+            yard.acquire(number).disposer(
+                lambda resource: Promise.resolve(yard.release(resource)).timeout(0.5)
+            )
+            for number in range(count)
+        ]
+        watched = yard.watch(Promise.using(*resources, yard.handle))
+        yard.advance(20)
+    finally:
+        Promise.on_fatal(None)
+    assert [TimeoutError] * count == [type(error) for error in fatal]
+    assert sum(range(count)) == watched.value()
+    assert [f"releasing {number}" for number in range(count)] == [
+        entry for entry in yard.log if entry.startswith("releas")
+    ]
+
+
+@pytest.mark.parametrize("release", ["raises", "rejects", "rejects later"])
+@pytest.mark.parametrize("broken", ["first", "last", "all"])
+@pytest.mark.parametrize("cancelled", [False, True], ids=["to its end", "cancelled"])
+def test_release_fails(yard, count, release, broken, cancelled):
+    """The fatal hook is told of each failure; the other releases and the outcome stay."""
+    fatal = []
+    which = {"first": [0], "last": [count - 1], "all": list(range(count))}[broken]
+
+    def fail_now(number):
+        raise Boom(f"release {number}")
+
+    def dispose(number):
+        if number not in which:
+            return yard.release(number)
+        yard.log.append(f"releasing {number}")
+        if release == "raises":
+            fail_now(number)
+        if release == "rejects":
+            return Promise.reject(Boom(f"release {number}"))
+        return yard.later(1, lambda: fail_now(number))
+
+    Promise.on_fatal(fatal.append)
+    try:
+        resources = [yard.acquire(number).disposer(dispose) for number in range(count)]
+        promise = Promise.using(*resources, yard.handle)
+        watched = yard.watch(promise)
+        if cancelled:
+            yard.advance(count + HANDLING / 2)
+            watched.cancel()
+        yard.advance(20)
+    finally:
+        Promise.on_fatal(None)
+    expected = []
+    for number in range(count):
+        expected.append(f"releasing {number}")
+        if number not in which:
+            expected.append(f"released {number}")
+    assert [*expected, "after"] == [
+        entry for entry in yard.log if entry.startswith("releas") or entry == "after"
+    ]
+    assert [f"release {number}" for number in which] == [str(error) for error in fatal]
+    if cancelled:
+        assert promise.is_cancelled()
+    else:
+        assert sum(range(count)) == watched.value()
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_disposers_that_come_later(yard, count, moment):
+    """Promises for disposers: each phase may be cut short, and nothing is left unreleased."""
+    begun = []
+
+    def lazily(number):
+        def begin():
+            begun.append(number)
+            return yard.resource(number)
+
+        return Promise.delay(1).then(lambda _: begin())
+
+    promise = Promise.using(*[lazily(number) for number in range(count)], yard.handle)
+    watched = yard.watch(promise)
+    yard.advance(moment)
+    watched.cancel()
+    yard.check(watched)
+    assert (list(range(count)) if moment >= 1 else []) == begun
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_nested(yard, count, moment):
+    """The inner resources are released before the outer ones, at whatever moment it ends."""
+
+    def use(number):
+        if number == count:
+            return Promise.resolve(yard.handle())
+        return Promise.using(yard.resource(number), lambda _: use(number + 1))
+
+    watched = yard.watch(use(0))
+    yard.advance(moment)
+    watched.cancel()
+    yard.advance(20)
+    expected = []
+    for number in reversed(yard.acquired()):
+        expected += [f"releasing {number}", f"released {number}"]
+    assert [*expected, "after"] == [
+        entry for entry in yard.log if entry.startswith("releas") or entry == "after"
+    ]
+    assert [] == yard.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("outcome", ["fulfilled", "rejected", "cancelled"])
+def test_releases_are_told_the_outcome(yard, count, outcome):
+    """The second argument of each release is an inspection of what came of the use."""
+    told = []
+    error = Boom("handler")
+
+    def handle(*_):
+        if outcome == "rejected":
+            raise error
+        return yard.later(HANDLING, lambda: "value")
+
+    resources = [
+        yard.acquire(number).disposer(lambda resource, outcome: told.append(outcome))
+        for number in range(count)
+    ]
+    watched = Promise.using(*resources, handle)
+    watched.suppress_unhandled_rejections()
+    yard.advance(count + HANDLING / 2)
+    if outcome == "cancelled":
+        watched.cancel()
+    yard.advance(20)
+    assert count == len(told)
+    for inspection in told:
+        if outcome == "fulfilled":
+            assert "value" == inspection.value()
+        elif outcome == "rejected":
+            assert error is inspection.reason()
+        else:
+            assert inspection.is_cancelled()
+
+
+def test_lost_with_the_one_that_was_cancelled(scheduler, count):
+    """A resource that comes after all to a Deferred that was cancelled is nobody's: see `then`.
+
+    Whoever cancels a Deferred makes it give up what it acquires; here it stays with its maker.
+    """
+    cancelled = []
+    deferreds = [Deferred(cancelled.append) for _ in range(count)]
+    promise = Promise.using(
+        *[Promise.from_deferred(deferred).disposer(print) for deferred in deferreds], print
+    )
+    promise.cancel()
+    scheduler.flush()
+    assert (set(deferreds), True) == (set(cancelled), promise.is_cancelled())
+    for deferred in deferreds:
+        deferred.callback("late")
+    scheduler.flush()
+
+
+def test_fired_deferreds_and_values(scheduler, count):
+    """Resources that are there already are handled and released in their order all the same."""
+    log = []
+    resources = [
+        Promise.resolve(succeed(number)).disposer(lambda resource: log.append(resource))
+        for number in range(count)
+    ]
+    promise = Promise.using(resources, lambda numbers: log.append("handle") or sum(numbers))
+    assert [] == log
+    scheduler.flush()
+    assert ["handle", *range(count)] == log
+    assert sum(range(count)) == promise.value()
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_managers(yard, count, moment):
+    """Context managers take part: each that was entered is left, whatever the moment."""
+
+    class Manager:
+        def __init__(self, number):
+            self.number = number
+
+        def __aenter__(self):
+            return yard.acquire(self.number)
+
+        def __aexit__(self, *_):
+            return yard.release(self.number)
+
+    resources = [Disposer.of(Manager(number)) for number in range(count)]
+    watched = yard.watch(Promise.using(*resources, yard.handle))
+    yard.advance(moment)
+    watched.cancel()
+    yard.check(watched)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_async_with(yard, count, moment):
+    """Nested ``async with`` blocks, cancelled: each is left that was entered, inmost first."""
+
+    async def use(number):
+        if number == count:
+            await Promise.resolve(yard.handle())
+            return
+        async with yard.resource(number):
+            await use(number + 1)
+
+    watched = yard.watch(Promise.resolve(use(0)))
+    yard.advance(moment)
+    watched.cancel()
+    yard.advance(20)
+    expected = []
+    for number in reversed(yard.acquired()):
+        expected += [f"releasing {number}", f"released {number}"]
+    assert [*expected, "after"] == [
+        entry for entry in yard.log if entry.startswith("releas") or entry == "after"
+    ]
+    assert [] == yard.clock.getDelayedCalls()
+    assert not watched.is_pending()

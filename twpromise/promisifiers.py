@@ -1,0 +1,71 @@
+"""Ready-made promisifiers: how functions of other kinds than callbacks' become promises'.
+
+Each is to be given to `Promise.promisify` or `Promise.promisify_all` as ``promisifier``, or can be
+called as it is, with a function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import update_wrapper
+from typing import Any, ParamSpec, TypeVar, overload
+
+from ._promise import Promise
+
+__all__ = ["callback_pair", "returning", "threads"]
+
+P = ParamSpec("P")
+U = TypeVar("U")
+
+
+def callback_pair(function: Callable[..., object]) -> Callable[..., Promise[Any]]:
+    """A function that returns a promise, of one that takes a callback and an errback.
+
+    Args:
+        function: Called with two functions after the other positional arguments: the first
+            takes the result, the second the error; what else either is called with is dropped.
+
+    Bluebird: the ``DOMPromisifier`` of ``Promise.promisifyAll``'s page.
+    """
+
+    def promisified(*args: Any, **kwargs: Any) -> Promise[Any]:
+        def executor(resolve: Callable[..., None], reject: Callable[..., None]) -> None:
+            def success(*values: Any) -> None:
+                resolve(*values[:1])
+
+            def failure(*errors: Any) -> None:
+                reject(*errors[:1])
+
+            function(*args, success, failure, **kwargs)
+
+        return Promise(executor)
+
+    return update_wrapper(promisified, function)
+
+
+@overload
+def returning(function: Callable[P, Awaitable[U]]) -> Callable[P, Promise[U]]: ...
+@overload
+def returning(function: Callable[P, U]) -> Callable[P, Promise[U]]: ...
+def returning(function: Any) -> Any:
+    """A function that returns a promise, of one that returns a Deferred, a coroutine or a value.
+
+    Args:
+        function: What it raises rejects.
+
+    The same as `Promise.method`, to be used where a promisifier is asked for.
+    """
+    return Promise.method(function)
+
+
+def threads(function: Callable[P, U]) -> Callable[P, Promise[U]]:
+    """A function that returns a promise, of one that blocks: each call runs in a thread.
+
+    Args:
+        function: Run in the reactor's pool; see `Promise.in_thread`.
+    """
+
+    def promisified(*args: P.args, **kwargs: P.kwargs) -> Promise[U]:
+        return Promise.in_thread(function, *args, **kwargs)
+
+    return update_wrapper(promisified, function)
