@@ -1,0 +1,273 @@
+"""Context variables, as real libraries use them, across everything that calls back."""
+
+from __future__ import annotations
+
+from contextvars import Context, ContextVar, copy_context
+
+import pytest
+import structlog
+from opentelemetry import context as otel
+from twisted.internet.defer import Deferred, succeed
+
+from twpromise import Disposer, Promise
+
+variable: ContextVar[str] = ContextVar("variable", default="unset")
+
+
+def through_then(copy, callback):
+    return copy.resolve(1).then(callback)
+
+
+def through_catch(copy, callback):
+    return copy.reject(ValueError()).catch(callback)
+
+
+def through_finally(copy, callback):
+    return copy.resolve(1).finally_(lambda: callback(1))
+
+
+def through_tap(copy, callback):
+    return copy.resolve(1).tap(callback)
+
+
+def through_delay(copy, callback):
+    return copy.delay(1, 1).then(callback)
+
+
+def through_map(copy, callback):
+    return copy.map([copy.delay(1)], callback)
+
+
+def through_each(copy, callback):
+    return copy.each([copy.delay(1)], callback)
+
+
+def through_reduce(copy, callback):
+    return copy.reduce([1, copy.delay(1)], lambda total, item: callback(item))
+
+
+def through_deferred(copy, callback):
+    deferred = Deferred()
+    copy.delay(1).then(deferred.callback).done()
+    return copy.resolve(deferred).then(callback)
+
+
+def through_coroutine(copy, callback):
+    @copy.coroutine
+    def step():
+        yield copy.delay(1)
+        callback(1)
+
+    return step()
+
+
+def through_async(copy, callback):
+    async def step():
+        await copy.delay(1)
+        callback(1)
+
+    return copy.try_(step)
+
+
+def through_using(copy, callback):
+    return copy.using(copy.delay(1).disposer(lambda _: None), callback)
+
+
+def through_disposer(copy, callback):
+    return copy.using(copy.delay(1).disposer(callback), lambda _: None)
+
+
+def through_callback(copy, callback):
+    return copy.delay(1).as_callback(lambda error, value: callback(value))
+
+
+def through_cancel_hook(copy, callback):
+    promise = copy(lambda resolve, reject, on_cancel: on_cancel(lambda: callback(1)))
+    promise.cancel()
+    return promise
+
+
+WAYS = [
+    through_then,
+    through_catch,
+    through_finally,
+    through_tap,
+    through_delay,
+    through_map,
+    through_each,
+    through_reduce,
+    through_deferred,
+    through_coroutine,
+    through_async,
+    through_using,
+    through_disposer,
+    through_callback,
+    through_cancel_hook,
+]
+
+
+def run(scheduler):
+    scheduler.advance(1)
+    scheduler.advance(1)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_callback_sees_where_it_was_attached(scheduler, way):
+    """Each callback runs in the context in which it was attached, whoever settles what."""
+    seen = []
+    for name in ("one", "two"):
+
+        def attach(name=name):
+            variable.set(name)
+            way(Promise, lambda *_: seen.append(variable.get()))
+
+        Context().run(attach)
+    way(Promise, lambda *_: seen.append(variable.get()))
+    run(scheduler)
+    assert ["one", "two", "unset"] == seen
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("outer", ["unset", "set"])
+def test_a_callback_leaks_nothing(scheduler, way, outer):
+    """What one callback sets, no other sees, nor whoever runs the reactor."""
+    seen = []
+
+    def attach():
+        if outer == "set":
+            variable.set("set")
+        for name in ("one", "two"):
+
+            def callback(*_, name=name):
+                seen.append(variable.get())
+                variable.set(name)
+
+            way(Promise, callback)
+
+    Context().run(attach)
+    run(scheduler)
+    assert [outer, outer] == seen
+    assert "unset" == variable.get()
+
+
+@pytest.mark.parametrize("way", [through_then, through_delay, through_map, through_deferred])
+def test_structlog(scheduler, way):
+    """What structlog has bound when a callback is attached is bound when it runs."""
+    seen = []
+    for request in ("first", "second"):
+
+        def handle(request=request):
+            structlog.contextvars.bind_contextvars(request=request)
+            way(Promise, lambda *_: seen.append(structlog.contextvars.get_contextvars()))
+
+        copy_context().run(handle)
+    run(scheduler)
+    assert [{"request": "first"}, {"request": "second"}] == seen
+
+
+@pytest.mark.parametrize("way", [through_then, through_delay, through_map, through_deferred])
+def test_opentelemetry(scheduler, way):
+    """OpenTelemetry's current context is that in which a callback was attached."""
+    seen = []
+    for span in ("first", "second"):
+        token = otel.attach(otel.set_value("span", span))
+        way(Promise, lambda *_: seen.append(otel.get_value("span")))
+        otel.detach(token)
+    run(scheduler)
+    assert ["first", "second"] == seen
+
+
+def test_switched_off(scheduler):
+    """With ``async_hooks=False`` callbacks run in a context where nothing is set."""
+    copy = Promise.get_new_library_copy()
+    copy.config(async_hooks=False)
+    seen = []
+
+    def attach():
+        variable.set("set")
+        copy.resolve(1).then(lambda _: seen.append(variable.get()))
+        copy.map([1], lambda _: seen.append(variable.get()))
+
+    Context().run(attach)
+    scheduler.flush()
+    assert ["unset", "unset"] == seen
+
+
+def test_a_coroutine_keeps_its_own(scheduler):
+    """What a coroutine sets it sees in its later steps, and nobody else does."""
+    seen = []
+
+    async def step(name):
+        variable.set(name)
+        await Promise.delay(1)
+        seen.append(variable.get())
+
+    for name in ("one", "two"):
+        Promise.resolve(step(name))
+    assert "unset" == variable.get()
+    scheduler.advance(1)
+    assert ["one", "two"] == seen
+
+
+def test_a_disposer_of_a_context_manager(scheduler):
+    """A context manager is entered and left as it would be by the handler itself."""
+    from contextlib import contextmanager
+
+    seen = []
+
+    @contextmanager
+    def manager():
+        seen.append(variable.get())
+        yield
+        seen.append(variable.get())
+
+    def use():
+        variable.set("set")
+        Promise.using(Disposer.of(manager()), lambda _: succeed(None))
+
+    Context().run(use)
+    scheduler.flush()
+    assert ["set", "set"] == seen
+
+
+def test_a_release_leaks_nothing_into_the_block(scheduler):
+    """What a release sets, the coroutine that leaves the ``async with`` does not see."""
+
+    def release(_):
+        variable.set("release")
+
+    async def use():
+        async with Promise.resolve(1).disposer(release):
+            pass
+        return variable.get()
+
+    promise = Promise.resolve(use())
+    scheduler.flush()
+    assert "unset" == promise.value()
+
+
+def test_hooks_and_listeners_leak_nothing(scheduler):
+    """What they set is seen neither by whoever runs just then nor by those that come after."""
+    copy = Promise.get_new_library_copy()
+    copy.config(monitoring=True)
+
+    def leak(*_):
+        leaks.append(variable.get())
+        variable.set("leaked")
+
+    leaks = []
+    copy.on_possibly_unhandled_rejection(leak)
+    copy.on_unhandled_rejection_handled(leak)
+    copy.on_fatal(leak)
+    copy.on("promise_created", leak)
+    try:
+        promise = copy.reject(ValueError())
+        scheduler.flush()
+        promise.suppress_unhandled_rejections()
+        promise.done()
+        scheduler.flush()
+    finally:
+        copy.off("promise_created", leak)
+        copy.config(monitoring=False)
+    assert {"unset"} == set(leaks)
+    assert "unset" == variable.get()

@@ -1,0 +1,343 @@
+"""Global events: rejections and the life cycle of promises."""
+
+from __future__ import annotations
+
+import pytest
+
+from twpromise import Promise
+from twpromise._events import EVENTS, MONITORING, off, on
+
+
+class Boom(Exception):
+    pass
+
+
+@pytest.fixture
+def listen():
+    """Subscribes, and takes it back at the end."""
+    subscribed = []
+
+    def subscribe(name, listener):
+        Promise.on(name, listener)
+        subscribed.append((name, listener))
+
+    yield subscribe
+    for name, listener in subscribed:
+        Promise.off(name, listener)
+
+
+def camel(name):
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+# --- subscribing
+
+
+@pytest.mark.parametrize("name", EVENTS)
+@pytest.mark.parametrize("spell", [str, camel], ids=["snake", "camel"])
+def test_both_spellings(name, spell):
+    """An event is subscribed to, and left, in either spelling."""
+    listener = print
+    Promise.on(spell(name), listener)
+    assert Promise.off(name, listener)
+    assert not Promise.off(name, listener)
+
+
+@pytest.mark.parametrize("method", [Promise.on, Promise.off])
+@pytest.mark.parametrize(("name", "error"), [("nothing", ValueError), (3, TypeError)])
+def test_unknown_events(method, name, error):
+    """What is no event is named, with those that are."""
+    with pytest.raises(error, match="name must be"):
+        method(name, print)
+
+
+def test_a_listener_must_be_callable():
+    """Something that is not callable is refused at once."""
+    with pytest.raises(TypeError, match="handler must be callable"):
+        Promise.on("unhandled_rejection", None)
+
+
+def test_subscribed_twice_told_twice(scheduler, listen):
+    """Each subscription counts, and is ended by one `off`."""
+    told = []
+    listen("unhandled_rejection", listener := lambda reason, promise: told.append(reason))
+    listen("unhandled_rejection", listener)
+    error = Boom()
+    Promise.reject(error)
+    scheduler.flush()
+    assert [error, error] == told
+    Promise.off("unhandled_rejection", listener)
+    Promise.reject(error)
+    scheduler.flush()
+    assert [error] * 3 == told
+
+
+# --- rejections
+
+
+def test_unhandled_then_handled(scheduler, listen, reports):
+    """First the one, with reason and promise, then the other, with the promise: each once."""
+    told = []
+    listen("unhandled_rejection", lambda *arguments: told.append(("unhandled", *arguments)))
+    listen("rejection_handled", lambda *arguments: told.append(("handled", *arguments)))
+    error = Boom()
+    promise = Promise.reject(error)
+    scheduler.flush()
+    scheduler.flush()
+    assert [("unhandled", error, promise)] == told
+    promise.catch(lambda _: None)
+    promise.catch(lambda _: None)
+    scheduler.flush()
+    assert [("unhandled", error, promise), ("handled", promise)] == told
+    assert [] == reports
+
+
+def test_handled_in_time_is_no_event(scheduler, listen):
+    """What is handled before the end of the drain is told to nobody."""
+    told = []
+    listen("unhandled_rejection", lambda *arguments: told.append(arguments))
+    listen("rejection_handled", lambda *arguments: told.append(arguments))
+    Promise.reject(Boom()).catch(lambda _: None)
+    scheduler.flush()
+    assert [] == told
+
+
+def test_the_hook_of_the_copy_comes_before_the_event(scheduler, listen, reports):
+    """First the copy's own hook, then the event; neither leaves anything for the log."""
+    told = []
+    copy = Promise.get_new_library_copy()
+    copy.on_possibly_unhandled_rejection(lambda *arguments: told.append(("hook", *arguments)))
+    copy.on_unhandled_rejection_handled(lambda *arguments: told.append(("hook", *arguments)))
+    listen("unhandled_rejection", lambda *arguments: told.append(("event", *arguments)))
+    listen("rejection_handled", lambda *arguments: told.append(("event", *arguments)))
+    error = Boom()
+    promise = copy.reject(error)
+    scheduler.flush()
+    assert [("hook", error, promise), ("event", error, promise)] == told
+    told.clear()
+    promise.catch(lambda _: None)
+    scheduler.flush()
+    assert [("hook", promise), ("event", promise)] == told
+    assert [] == reports
+
+
+def test_a_hook_is_for_its_own_copy(scheduler, reports):
+    """The hooks of one library copy are not told of the promises of another."""
+    told = []
+    copy = Promise.get_new_library_copy()
+    copy.on_possibly_unhandled_rejection(lambda *arguments: told.append(arguments))
+    Promise.reject(Boom())
+    scheduler.flush()
+    assert [] == told
+    assert 1 == len(reports)
+
+
+@pytest.mark.parametrize("nothing", [(), (None,), (5,)])
+def test_no_hook_no_report(scheduler, reports, nothing):
+    """Without a function the hook removes any kind of report."""
+    copy = Promise.get_new_library_copy()
+    copy.on_possibly_unhandled_rejection(*nothing)
+    copy.on_unhandled_rejection_handled(*nothing)
+    promise = copy.reject(Boom())
+    scheduler.flush()
+    promise.catch(lambda _: None)
+    assert [] == reports
+
+
+def test_a_hook_that_raises_is_logged(scheduler, reports, listen):
+    """What a hook or listener raises is logged; the others are told all the same."""
+    told = []
+
+    def bad(*_):
+        raise ValueError("bad listener")
+
+    copy = Promise.get_new_library_copy()
+    copy.on_possibly_unhandled_rejection(bad)
+    copy.on_unhandled_rejection_handled(bad)
+    for name in ("unhandled_rejection", "rejection_handled"):
+        listen(name, bad)
+        listen(name, lambda *_: told.append("told"))
+    promise = copy.reject(Boom())
+    scheduler.flush()
+    promise.catch(lambda _: None)
+    assert ["told", "told"] == told
+    assert ["bad listener"] * 4 == [str(event["log_failure"].value) for event in reports]
+
+
+# --- the life cycle
+
+
+@pytest.fixture
+def monitored(scheduler, listen):
+    """A library copy with monitoring on, and what its listeners were told."""
+    copy = Promise.get_new_library_copy()
+    copy.config(monitoring=True)
+    told = []
+    for name in MONITORING:
+        listen(name, lambda *promises, name=name: told.append((name, *promises)))
+    yield copy, told
+    copy.config(monitoring=False)
+
+
+def test_a_chain(scheduler, monitored):
+    """Made, chained and fulfilled, in this order."""
+    copy, told = monitored
+    promise = copy.resolve(1)
+    child = promise.then(str)
+    scheduler.flush()
+    assert [
+        ("promise_created", promise),
+        ("promise_fulfilled", promise),
+        ("promise_chained", promise, child),
+        ("promise_fulfilled", child),
+    ] == told
+
+
+def test_a_rejection(scheduler, monitored):
+    """A rejected promise, and what recovers from it."""
+    copy, told = monitored
+    promise = copy(lambda resolve, reject: reject(Boom()))
+    child = promise.catch(lambda _: None)
+    scheduler.flush()
+    assert [
+        ("promise_created", promise),
+        ("promise_rejected", promise),
+        ("promise_chained", promise, child),
+        ("promise_fulfilled", child),
+    ] == told
+
+
+def test_following(scheduler, monitored):
+    """A promise that adopts the state of another is resolved."""
+    copy, told = monitored
+    other = copy.defer()
+    promise = copy(lambda resolve, reject: resolve(other.promise))
+    other.resolve(1)
+    scheduler.flush()
+    assert [
+        ("promise_created", other.promise),
+        ("promise_created", promise),
+        ("promise_resolved", promise),
+        ("promise_fulfilled", other.promise),
+        ("promise_fulfilled", promise),
+    ] == told
+
+
+def test_cancelling(scheduler, monitored):
+    """A cancelled promise is cancelled, and so is what it was derived from."""
+    copy, told = monitored
+    promise = copy.defer().promise
+    child = promise.then(str)
+    told.clear()
+    child.cancel()
+    scheduler.flush()
+    assert [("promise_cancelled", promise), ("promise_cancelled", child)] == told
+
+
+def test_switched_off_nobody_is_told(scheduler, listen):
+    """Without ``monitoring`` there are no life-cycle events."""
+    told = []
+    for name in MONITORING:
+        listen(name, lambda *promises: told.append(promises))
+    Promise.resolve(1).then(str)
+    Promise.defer().promise.cancel()
+    scheduler.flush()
+    assert [] == told
+
+
+def test_only_the_copies_that_are_monitored(scheduler, monitored):
+    """Monitoring one copy tells nothing of the others."""
+    _, told = monitored
+    Promise.resolve(1).then(str)
+    scheduler.flush()
+    assert [] == told
+
+
+def test_a_listener_may_use_promises(scheduler, monitored, listen):
+    """A listener that makes and resolves promises gets no events of its own, and no loop."""
+    copy, told = monitored
+    made = []
+    listen("promise_created", lambda promise: made.append(copy.resolve(2).then(str)))
+    copy.resolve(1)
+    scheduler.flush()
+    assert 1 == len(made)
+    assert "2" == made[0].value()
+    # The promise that was settled later, from the queue, is told of again.
+    assert ["promise_created", "promise_fulfilled", "promise_fulfilled"] == [
+        name for name, *_ in told
+    ]
+
+
+def test_a_listener_that_raises_disturbs_nothing(scheduler, monitored, listen, reports):
+    """What a listener raises is logged, and the promise goes its way."""
+    copy, told = monitored
+
+    def bad(*_):
+        raise ValueError("bad listener")
+
+    listen("promise_fulfilled", bad)
+    child = copy.resolve(1).then(str)
+    scheduler.flush()
+    assert "1" == child.value()
+    assert 4 == len(told)
+    assert ["bad listener"] * 2 == [str(event["log_failure"].value) for event in reports]
+
+
+# --- figures
+
+
+def test_statistics(scheduler, monitored):
+    """Created, settled and pending are counted while monitoring is on."""
+    copy, _ = monitored
+    copy.resolve(1).then(str)
+    copy.defer()
+    assert {"created": 3, "settled": 1, "pending": 2, "queue_length": 1} == {
+        name: copy.statistics()[name] for name in ("created", "settled", "pending", "queue_length")
+    }
+    scheduler.flush()
+    assert {"created": 3, "settled": 2, "pending": 1, "queue_length": 0} == {
+        name: copy.statistics()[name] for name in ("created", "settled", "pending", "queue_length")
+    }
+
+
+def test_statistics_without_monitoring(scheduler):
+    """What is not counted is None; the rest is there."""
+    statistics = Promise.get_new_library_copy().statistics()
+    assert [None] * 3 == [statistics[name] for name in ("created", "settled", "pending")]
+    assert 0 == statistics["unhandled"]
+
+
+def test_unhandled_rejections_are_counted(scheduler, reports):
+    """One more with each that is reported, one less when it is handled."""
+    copy = Promise.get_new_library_copy()
+    promise = copy.reject(Boom())
+    copy.reject(Boom())
+    scheduler.flush()
+    assert 2 == copy.statistics()["unhandled"]
+    promise.catch(lambda _: None)
+    assert 1 == copy.statistics()["unhandled"]
+
+
+def test_the_longest_drain_is_measured():
+    """In seconds, by the scheduler's own timer."""
+    from twisted.internet.task import Clock
+
+    from twpromise import ReactorScheduler
+
+    clock = Clock()
+    time = [0.0]
+    copy = Promise.get_new_library_copy()
+    copy.set_scheduler(ReactorScheduler(clock, timer=lambda: time[0]))
+    copy.resolve().then(lambda _: time.__setitem__(0, 0.25))
+    clock.advance(0)
+    copy.resolve().then(lambda _: time.__setitem__(0, 0.3))
+    clock.advance(0)
+    assert 0.25 == copy.statistics()["longest_drain"]
+
+
+def test_on_and_off_below_the_front_door():
+    """`off` tells whether there was anything to end."""
+    on("promise_created", print)
+    assert off("promise_created", print)
+    assert not off("promise_created", print)

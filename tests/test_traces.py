@@ -1,0 +1,300 @@
+"""Long stack traces: the places where a chain was built."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import Deferred
+
+import twpromise
+from twpromise import Promise
+from twpromise._traces import FRAMES, HEADING, SECTIONS, Trace, annotate, capture
+
+
+class Boom(Exception):
+    pass
+
+
+@pytest.fixture
+def traced(scheduler):
+    """A library copy with long stack traces on."""
+    copy = Promise.get_new_library_copy()
+    copy.config(long_stack_traces=True)
+    yield copy
+    copy.config(long_stack_traces=False)
+
+
+def boom(*_):
+    raise Boom("reason")
+
+
+def lines(error):
+    """The functions of each section that Python prints behind the error."""
+    text = "".join(traceback.format_exception(error))
+    sections = text.split(HEADING)[1:]
+    return [
+        [line.rsplit(" in ", 1)[1] for line in section.splitlines() if ", in " in line]
+        for section in sections
+    ]
+
+
+def test_nested_handlers(scheduler, traced):
+    """Each section is where the handler was attached in which the next chain was built."""
+
+    def outer(_):
+        def inner(_):
+            def evenMoreInner(_):
+                raise Boom("reason")
+
+            return traced.resolve().then(evenMoreInner)
+
+        return traced.resolve().then(inner)
+
+    promise = traced.resolve().then(outer)
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    found = lines(promise.reason())
+    assert [["inner"], ["outer"]] == found[:2]
+    assert "test_nested_handlers" == found[2][-1]
+    assert 3 == len(found)
+
+
+def test_the_line_is_where_the_handler_was_attached(scheduler, traced):
+    """The innermost place of the first section is the call of `then`."""
+    promise = traced.resolve().then(boom)
+    line = sys._getframe().f_lineno - 1
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    [note] = promise.reason().__notes__
+    assert f'{__file__}", line {line}, in test_the_line' in note
+    assert note.endswith("promise = traced.resolve().then(boom)")
+
+
+def build_delay(copy):
+    return copy.delay(1).delay(1).then(boom)
+
+
+def build_map(copy):
+    return copy.map([1, 2], lambda _: copy.delay(1).then(boom))
+
+
+def build_all(copy):
+    return copy.all([copy.delay(1).then(boom)])
+
+
+def build_coroutine(copy):
+    @copy.coroutine
+    def step():
+        yield copy.delay(1)
+        yield copy.delay(1).then(boom)
+
+    return step()
+
+
+def build_deferred(copy):
+    def handler(_):
+        deferred = Deferred()
+        copy.delay(1).then(boom).to_deferred().chainDeferred(deferred)
+        return deferred
+
+    return copy.resolve().then(handler)
+
+
+def build_async(copy):
+    async def step():
+        await copy.delay(1).then(boom)
+
+    return copy.try_(step)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [build_delay, build_map, build_all, build_coroutine, build_deferred, build_async],
+)
+def test_through_everything(scheduler, traced, build):
+    """The place where the chain was built is told, whatever the error passes through."""
+    promise = build(traced)
+    promise.suppress_unhandled_rejections()
+    scheduler.advance(1)
+    scheduler.advance(1)
+    found = lines(promise.reason())
+    assert any(build.__name__ in section for section in found)
+    assert "test_through_everything" in found[-1]
+
+
+def test_printed_by_failures_and_the_log(scheduler, traced, reports):
+    """A Failure, and so Twisted's log, prints the places too."""
+    traced.resolve().then(boom)
+    scheduler.flush()
+    [event] = reports
+    assert HEADING in event["log_failure"].getTraceback()
+    failed = []
+    traced.resolve().then(boom).to_deferred().addErrback(failed.append)
+    scheduler.flush()
+    assert HEADING in failed[0].getTraceback()
+    assert HEADING in failed[0].getTraceback(detail="verbose")
+
+
+def test_a_failure_that_came_in_goes_out_and_tells_more(scheduler, traced):
+    """The very same Failure, which prints the places where it passed."""
+    from twisted.python.failure import Failure
+
+    failure = Failure(Boom("reason"))
+    failed = []
+    deferred = traced.from_deferred(_failed(failure)).then(str).to_deferred()
+    deferred.addErrback(failed.append)
+    scheduler.flush()
+    assert failure is failed[0]
+    assert HEADING in failure.getTraceback()
+
+
+def _failed(failure):
+    from twisted.internet.defer import fail
+
+    return fail(failure)
+
+
+def test_printed_to_the_log_by_default(capsys):
+    """`printTraceback` without a file writes where Twisted's does."""
+    from io import StringIO
+
+    from twpromise._bridge.outcomes import failure_of
+
+    error = Boom("reason")
+    error.add_note("a note")
+    file = StringIO()
+    failure_of(error, None).printTraceback(file)
+    assert file.getvalue().endswith("Boom: reason\na note\n")
+
+
+def test_the_same_report_for_every_consumer(scheduler, traced):
+    """The places are noted once, however many consumers and chains the error goes through."""
+    promise = traced.resolve().then(boom)
+    for _ in range(3):
+        promise.then(str).catch(boom).suppress_unhandled_rejections()
+    scheduler.flush()
+    assert 1 == len(promise.reason().__notes__)
+
+
+def test_an_endless_loop_takes_no_more_memory(scheduler, traced):
+    """A round more adds no section: each is there once, and there is a bound."""
+    rounds = 0
+
+    def step(_):
+        nonlocal rounds
+        rounds += 1
+        if rounds == 1000:
+            raise Boom("reason")
+        return traced.resolve().then(step)
+
+    promise = traced.resolve().then(step)
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    found = lines(promise.reason())
+    assert ["step"] == found[0]
+    assert 2 == len(found)
+
+
+def test_a_trace_is_bounded():
+    """No more than so many sections, and so many places in each."""
+    trace = None
+    for number in range(3 * SECTIONS):
+        trace = Trace((("file", number, "function"),), trace)
+    assert SECTIONS == len(trace.sections)
+    assert ("file", 3 * SECTIONS - 1, "function") == trace.place
+
+    def deep(depth):
+        return deep(depth - 1) if depth else capture(None)
+
+    assert FRAMES == len(deep(2 * FRAMES).sections[0])
+
+
+def test_a_trace_of_nothing():
+    """A promise that nobody's code has made has a place all the same."""
+    assert ("<unknown>", 0, "<unknown>") == Trace((), None).place
+    assert HEADING == str(Trace((), None))
+    assert "line 1, in f" in str(Trace((("no such file", 1, "f"),), None))
+
+
+class Unnotable(Exception):
+    @property
+    def __notes__(self):
+        raise ValueError("no notes")
+
+
+@pytest.mark.parametrize("reason", ["no exception", Unnotable("x")], ids=["str", "hostile"])
+def test_what_takes_no_note_goes_without(reason):
+    """A reason that cannot be annotated is left as it is."""
+    annotate(reason, Trace((), None))
+    assert "x" in repr(reason) or "str" == type(reason).__name__
+
+
+def test_switched_off_there_is_no_note(scheduler):
+    """Without long stack traces an error is left as it was raised."""
+    promise = Promise.resolve().then(boom)
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert not hasattr(promise.reason(), "__notes__")
+
+
+def test_the_old_name(scheduler):
+    """`long_stack_traces()` switches them on, for its own copy."""
+    copy = Promise.get_new_library_copy()
+    copy.longStackTraces()
+    assert copy.config()["long_stack_traces"]
+    assert not Promise.config()["long_stack_traces"]
+    copy.config(long_stack_traces=False)
+
+
+def test_bindings_and_contexts_are_kept(scheduler, traced):
+    """A promise that is traced is bound, and runs in its context, as any other."""
+    from contextvars import ContextVar
+
+    variable = ContextVar("variable", default="unset")
+    variable.set("set")
+    seen = []
+    traced.bind("this", 1).then(lambda *arguments: seen.append((*arguments, variable.get())))
+    variable.set("changed")
+    traced.resolve(2).then(lambda value: seen.append((value, variable.get())))
+    pending = traced.defer()
+    pending.promise.suppress_unhandled_rejections()
+    derived = pending.promise.then(lambda value: seen.append(value))
+    derived.suppress_unhandled_rejections()
+    pending.resolve(3)
+    scheduler.flush()
+    assert [("this", 1, "set"), (2, "changed"), 3] == seen
+
+
+def test_nothing_is_kept_alive(scheduler, traced):
+    """A trace refers to no frames and no promises."""
+    import weakref
+
+    class Local:
+        pass
+
+    def build():
+        local = Local()
+        return weakref.ref(local), traced.resolve().then(lambda _: None)
+
+    gc.disable()
+    try:
+        reference, promise = build()
+        assert reference() is None
+    finally:
+        gc.enable()
+    scheduler.flush()
+    assert promise.is_fulfilled()
+
+
+def test_a_package_with_a_longer_name_is_not_ours():
+    """Its frames are the user's, though its folder's name begins like ours."""
+    filename = f"{Path(twpromise.__file__).parent}_app{os.sep}service.py"
+    found = {}
+    code = compile("found['trace'] = capture(None)", filename, "exec")
+    exec(code, {"found": found, "capture": capture})
+    assert (filename, 1, "<module>") == found["trace"].place

@@ -1,0 +1,417 @@
+"""The warnings: each says what it should, where it should, and no other time."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections import deque
+
+import pytest
+
+from twpromise import Promise, PromiseWarning, background
+
+
+class Boom(Exception):
+    pass
+
+
+@pytest.fixture
+def warned(scheduler):
+    """A library copy with warnings on, and the list of what it warns about."""
+    copy = Promise.get_new_library_copy()
+    copy.config(warnings=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield copy, caught
+        gc.collect()
+        copy.config(warnings=False)
+
+
+def messages(caught):
+    return [str(warning.message) for warning in caught]
+
+
+def test_a_handler_that_is_none(scheduler, warned):
+    """What is not callable is ignored, and warned about, at the user's line."""
+    copy, caught = warned
+    promise = copy.resolve(1).then(5, "x")
+    scheduler.flush()
+    assert 1 == promise.value()
+    assert [
+        ".then() only accepts functions but was passed: int",
+        ".then() only accepts functions but was passed: str",
+    ] == messages(caught)
+    assert {__file__} == {warning.filename for warning in caught}
+    assert all(issubclass(warning.category, PromiseWarning) for warning in caught)
+
+
+def test_none_is_no_handler(scheduler, warned):
+    """Leaving a handler out is no mistake."""
+    copy, caught = warned
+    copy.resolve(None).then(None, None).done()
+    scheduler.flush()
+    assert [] == messages(caught)
+
+
+def test_a_reason_that_is_no_exception(scheduler, warned):
+    """It is handed on as it is, and warned about."""
+    copy, caught = warned
+    seen = []
+    copy.reject("reason").catch(seen.append)
+    copy.reject(Boom()).catch(lambda _: None)
+    scheduler.flush()
+    assert ["reason"] == seen
+    assert ["a promise was rejected with a non-error: str"] == messages(caught)
+
+
+def test_cancel_while_disabled(scheduler, warned):
+    """It does nothing, and is warned about."""
+    copy, caught = warned
+    copy.config(cancellation=False)
+    promise = copy.defer().promise
+    promise.suppress_unhandled_rejections()
+    promise.cancel()
+    assert promise.is_pending()
+    assert ["cancellation is disabled"] == messages(caught)
+
+
+# --- forgotten returns
+
+
+def forget(copy, start):
+    """A handler that forgets to return what *start* gives."""
+
+    def handler(_):
+        start(copy)
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda copy: copy.delay(1),
+        lambda copy: copy.delay(1).then(str),
+        lambda copy: copy.delay(1).then(str).catch(str),
+        lambda copy: copy.all([copy.delay(1)]),
+        lambda copy: copy(lambda resolve, reject: None),
+    ],
+    ids=["timer", "chain", "long chain", "collection", "executor"],
+)
+def test_a_forgotten_return(scheduler, warned, start):
+    """A pending promise that nobody waits for: the handler's file and line are named."""
+    copy, caught = warned
+    handler = forget(copy, start)
+    copy.resolve(1).then(handler)
+    scheduler.flush()
+    [warning] = [each for each in caught if "not returned" in str(each.message)]
+    assert "a promise was created in handler forget.<locals>.handler at" in str(warning.message)
+    assert "but was not returned from it" in str(warning.message)
+    assert (__file__, handler.__code__.co_firstlineno) == (warning.filename, warning.lineno)
+    scheduler.advance(1)
+
+
+def test_a_method_that_forgets(scheduler, warned):
+    """The same for a method."""
+    copy, caught = warned
+
+    class Service:
+        def handle(self, _):
+            copy.delay(1)
+
+    copy.resolve().then(Service().handle)
+    scheduler.flush()
+    assert "Service.handle" in messages(caught)[0]
+
+
+def test_a_callable_that_forgets(scheduler, warned):
+    """A handler without code of its own: the promise's line is named."""
+    copy, caught = warned
+
+    class Service:
+        def __call__(self, _):
+            copy.delay(1)
+
+    copy.resolve().then(Service())
+    scheduler.flush()
+    assert 1 == len(caught)
+
+
+def returns_it(copy):
+    return lambda _: copy.delay(1)
+
+
+def returns_something_else(copy):
+    def handler(_):
+        copy.delay(1)
+        return False
+
+    return handler
+
+
+def awaits_it(copy):
+    async def handler(_):
+        await copy.delay(1)
+
+    return handler
+
+
+def awaits_and_starts(copy):
+    async def handler(_):
+        await copy.delay(1)
+        keep.append(copy.delay(1))
+
+    return handler
+
+
+keep: list[object] = []
+
+
+def keeps_it(copy):
+    def handler(_):
+        keep.append(copy.delay(1))
+
+    return handler
+
+
+def hands_it_to_twisted(copy):
+    def handler(_):
+        copy.delay(1).to_deferred()
+
+    return handler
+
+
+def ends_it(copy):
+    def handler(_):
+        copy.delay(1).done()
+
+    return handler
+
+
+def has_settled_it(copy):
+    def handler(_):
+        copy.resolve(1)
+
+    return handler
+
+
+def has_suppressed_it(copy):
+    def handler(_):
+        copy.delay(1).suppress_unhandled_rejections()
+
+    return handler
+
+
+def has_cancelled_it(copy):
+    def handler(_):
+        copy.delay(1).cancel()
+
+    return handler
+
+
+def raises(copy):
+    def handler(_):
+        copy.delay(1).suppress_unhandled_rejections()
+        raise Boom
+
+    return handler
+
+
+def makes_none(copy):
+    return lambda _: None
+
+
+def in_the_background(copy):
+    return background(lambda _: copy.delay(1) and None)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        returns_it,
+        returns_something_else,
+        awaits_it,
+        awaits_and_starts,
+        keeps_it,
+        hands_it_to_twisted,
+        ends_it,
+        has_settled_it,
+        has_suppressed_it,
+        has_cancelled_it,
+        raises,
+        makes_none,
+        in_the_background,
+    ],
+)
+def test_no_false_alarm(scheduler, warned, make):
+    """What is returned, kept, waited for or left to itself on purpose is nobody's mistake."""
+    copy, caught = warned
+    copy.resolve(None).then(make(copy)).suppress_unhandled_rejections()
+    scheduler.flush()
+    scheduler.advance(1)
+    scheduler.advance(1)
+    assert not [message for message in messages(caught) if "not returned" in message]
+    keep.clear()
+
+
+def test_it_is_kept_in_a_deque(scheduler, warned):
+    """A queue of the user's own keeps it, and not only a list."""
+    copy, caught = warned
+    kept = deque()
+    copy.resolve().then(lambda _: kept.append(copy.delay(1)))
+    scheduler.flush()
+    assert [] == messages(caught)
+    kept.pop().cancel()
+
+
+def test_forgotten_returns_alone(scheduler, warned):
+    """Without warnings there is not this one either, though traces are taken."""
+    copy, caught = warned
+    copy.config(warnings=False, w_forgotten_return=True, long_stack_traces=True)
+    copy.resolve().then(forget(copy, lambda copy: copy.delay(1)))
+    scheduler.flush()
+    copy.config(long_stack_traces=False)
+    assert [] == messages(caught)
+
+
+def test_forgotten_returns_can_be_left_out(scheduler, warned):
+    """It is the one warning that is switched by itself."""
+    copy, caught = warned
+    copy.config(warnings={"wForgottenReturn": False})
+    copy.resolve().then(forget(copy, lambda copy: copy.delay(1)))
+    scheduler.flush()
+    assert [] == messages(caught)
+
+
+def test_a_forgotten_return_where_warnings_are_errors(scheduler, warned, reports):
+    """The handler has made no error: its promise is fulfilled, and the warning logged."""
+    copy, _ = warned
+    warnings.simplefilter("error")
+    promise = copy.resolve().then(forget(copy, lambda copy: copy.delay(1)))
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert promise.is_fulfilled()
+    [event] = reports
+    assert isinstance(event["log_failure"].value, PromiseWarning)
+
+
+def test_background_calls_the_handler(scheduler, warned):
+    """What is marked behaves as before, bound values and all."""
+    copy, caught = warned
+    seen = []
+    copy.bind("this", 1).then(background(lambda *arguments: seen.append(arguments)))
+    scheduler.flush()
+    assert [("this", 1)] == seen
+    assert [] == messages(caught)
+
+
+def test_background_wants_a_function():
+    """Something that is not callable is refused at once."""
+    with pytest.raises(TypeError, match="handler must be callable"):
+        background(None)
+
+
+# --- never consumed
+
+
+def test_never_consumed(scheduler, warned):
+    """A promise that is collected and that nobody wanted: the line of its making is named."""
+    copy, caught = warned
+    copy.resolve(5)
+    gc.collect()
+    [warning] = caught
+    assert f"a promise was never consumed: it was made at {__file__}:" in str(warning.message)
+    assert __file__ == warning.filename
+
+
+def test_never_consumed_and_pending(scheduler, warned):
+    """Nor has it ever settled."""
+    copy, caught = warned
+    copy(lambda resolve, reject: None)
+    gc.collect()
+    assert 1 == len(caught)
+
+
+USES = {
+    "then": lambda promise: promise.then(lambda _: None),
+    "finally": lambda promise: promise.finally_(lambda: None).then(lambda _: None),
+    "to_deferred": lambda promise: promise.to_deferred(),
+    "reflect": lambda promise: promise.reflect().then(lambda _: None),
+    "suppress": lambda promise: promise.suppress_unhandled_rejections(),
+    "as_callback": lambda promise: promise.as_callback(lambda *_: None),
+    "all": lambda promise: Promise.all([promise]),
+    "race": lambda promise: Promise.race([promise]),
+    "resolve": lambda promise: Promise.resolve(promise),
+    "map": lambda promise: Promise.map([promise], str),
+    "each": lambda promise: Promise.each([promise], str),
+    "try_": lambda promise: Promise.try_(lambda: promise),
+    "cancel": lambda promise: promise.cancel(),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("settled", [True, False], ids=["settled", "pending"])
+def test_consumed(scheduler, warned, use, settled):
+    """Whatever asks for the outcome consumes the promise."""
+    copy, caught = warned
+    resolver = copy.defer()
+    if settled:
+        resolver.resolve(5)
+    USES[use](resolver.promise)
+    resolver.resolve(5)
+    del resolver
+    scheduler.flush()
+    gc.collect()
+    assert [] == messages(caught)
+
+
+@pytest.mark.parametrize("look", ["value", "reason"])
+def test_looked_at(scheduler, warned, look):
+    """Whoever reads the value or the reason has consumed the promise."""
+    copy, caught = warned
+    promise = copy.resolve(5) if look == "value" else copy.reject(Boom())
+    getattr(promise, look)()
+    del promise
+    scheduler.flush()
+    gc.collect()
+    assert [] == messages(caught)
+
+
+def test_what_was_called_for_its_effect(scheduler, warned):
+    """A promise for None that nobody wants was made for what it does."""
+    copy, caught = warned
+    copy.resolve(1).then(lambda _: None)
+    copy.delay(1)
+    scheduler.advance(1)
+    gc.collect()
+    assert [] == messages(caught)
+
+
+def test_a_rejection_is_reported_otherwise(scheduler, warned, reports):
+    """An unhandled rejection has its own report."""
+    copy, caught = warned
+    copy.reject(Boom())
+    scheduler.flush()
+    gc.collect()
+    assert [] == messages(caught)
+    assert 1 == len(reports)
+
+
+def test_a_promise_that_was_never_finished(warned):
+    """A constructor that fails leaves nothing to warn about."""
+    copy, caught = warned
+    with pytest.raises(TypeError):
+        copy(None)
+    gc.collect()
+    assert [] == messages(caught)
+
+
+def test_switched_off_nothing_is_said(scheduler):
+    """Warnings are errors in these tests: there are none."""
+    Promise.resolve(5)
+    Promise.resolve(1).then(5)
+    Promise.reject("x").catch(lambda _: None)
+    Promise.resolve(1).then(forget(Promise, lambda copy: copy.delay(1)))
+    scheduler.flush()
+    scheduler.advance(1)
+    gc.collect()

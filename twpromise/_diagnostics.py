@@ -1,0 +1,316 @@
+"""Diagnostics: what can be switched on, and costs nothing while it is off."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from _thread import get_ident
+from collections.abc import Callable
+from types import FrameType, FunctionType, MethodType
+from typing import Any, Generic, ParamSpec, TypeVar
+from weakref import WeakSet
+
+from . import _core
+from ._callbacks import NodeCallback
+from ._core import (
+    CANCELLED,
+    CANCELLING,
+    DECLINED,
+    FULFILLED,
+    HANDLED,
+    REJECTED,
+    SETTLED,
+    CorePromise,
+    Extra,
+    Node,
+    Waiters,
+    observe,
+)
+from ._errors import PromiseWarning
+from ._events import emit
+from ._library import Library, warn
+from ._traces import Trace, annotate, capture
+
+__all__ = ["add", "background", "switch"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# What was warned about already, for Python's filters: the places are not those of a frame.
+_registry: dict[Any, Any] = {}
+
+_libraries: WeakSet[Library] = WeakSet()
+
+
+class Background(Generic[P, T]):
+    """A handler whose promises are left to themselves on purpose; see `background`."""
+
+    __slots__ = ("_handler",)
+
+    def __init__(self, handler: Callable[P, T]) -> None:
+        self._handler = handler
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the handler."""
+        return self._handler(*args, **kwargs)
+
+
+def background(handler: Callable[P, T]) -> Background[P, T]:
+    """A handler about which the forgotten-return warning is silent.
+
+    Args:
+        handler: Starts something that it does not wait for, on purpose.
+
+    Raises:
+        TypeError: *handler* is not callable.
+
+    Bluebird: ``return null`` from the handler.
+    """
+    if not callable(handler):
+        raise TypeError(f"handler must be callable, not {handler!r}")
+    return Background(handler)
+
+
+class _Made(Trace):
+    """What is known of one promise: where it was made, and whether anybody wants it."""
+
+    __slots__ = ("consumed",)
+
+    consumed: bool
+
+
+def _made(promise: CorePromise) -> _Made | None:
+    extra = promise._extra
+    return extra.trace if type(extra) is Extra else None
+
+
+class _Running:
+    """A handler that is running."""
+
+    __slots__ = ("handler", "outer", "promises", "trace")
+
+    def __init__(self, handler: Any, trace: Trace | None, outer: _Running | None) -> None:
+        self.handler = handler
+        self.trace = trace
+        self.outer = outer
+        self.promises: list[CorePromise] = []
+
+
+class _Watch:
+    """Watches promises while some library copy has diagnostics switched on."""
+
+    def __init__(self) -> None:
+        # The innermost handler that is running.
+        self._running: _Running | None = None
+        # A listener is being told of an event: what it does itself is not told.
+        self._telling = False
+
+    # --- what the core tells
+
+    def created(self, promise: CorePromise) -> None:
+        """A promise was made."""
+        library: Any = promise._library
+        self._remember(library, promise)
+        if library.monitoring:
+            library.counts.created += 1
+            self._tell("promise_created", promise)
+
+    def chained(self, parent: CorePromise, child: CorePromise) -> None:
+        """A promise was derived from another."""
+        self.consumed(parent)
+        library: Any = child._library
+        self._remember(library, child)
+        if library.monitoring:
+            library.counts.created += 1
+            self._tell("promise_chained", parent, child)
+
+    def settled(self, promise: CorePromise) -> None:
+        """A promise was fulfilled, rejected or cancelled."""
+        library: Any = promise._library
+        state = promise._state
+        if state & REJECTED and library.long_stack_traces:
+            trace = _made(promise)
+            if trace is not None:
+                annotate(promise._value, trace)
+        if library.monitoring:
+            library.counts.settled += 1
+            if state & FULFILLED:
+                self._tell("promise_fulfilled", promise)
+            elif state & REJECTED:
+                self._tell("promise_rejected", promise)
+            else:
+                self._tell("promise_cancelled", promise)
+
+    def resolved(self, promise: CorePromise) -> None:
+        """A promise took on another's fate."""
+        library: Any = promise._library
+        if library.monitoring:
+            self._tell("promise_resolved", promise)
+
+    def consumed(self, promise: CorePromise) -> None:
+        """Somebody has asked for the outcome of a promise."""
+        trace = _made(promise)
+        if trace is not None:
+            trace.consumed = True
+
+    def before(self, child: CorePromise, handler: Any) -> _Running:
+        """A handler is about to run."""
+        running = _Running(handler, _made(child), self._running)
+        self._running = running
+        return running
+
+    def after(self, token: Any, result: Any) -> None:
+        """The handler has returned."""
+        if type(token) is _Running:
+            self._running = token.outer
+            if result is None and token.promises and not _is_background(token.handler):
+                try:
+                    self._check_return(token)
+                except Warning as warning:
+                    # Warnings are errors; but the handler itself has made none.
+                    _core.reports_escaped(warning)
+
+    def watched(self, promise: CorePromise, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A callback of a node, watched like a handler."""
+
+        def watched(*arguments: Any) -> Any:
+            token = self.before(promise, function)
+            try:
+                return function(*arguments)
+            finally:
+                self.after(token, DECLINED)
+
+        return watched
+
+    # --- what is made of it
+
+    def _tell(self, name: str, *promises: CorePromise) -> None:
+        if not self._telling:
+            self._telling = True
+            try:
+                emit(name, *promises)
+            finally:
+                self._telling = False
+
+    def _remember(self, library: Library, promise: CorePromise) -> None:
+        """Remember where a promise was made."""
+        if library.warnings:
+            home = promise._queue.thread
+            if home is not None and home != get_ident():
+                warn("a promise was used in a thread that is not the reactor's")
+        elif not library.long_stack_traces:
+            return
+        running = self._running
+        captured = capture(None if running is None else running.trace)
+        trace = _Made.__new__(_Made)
+        trace.sections = captured.sections
+        trace.consumed = False
+        extra = promise._extra
+        if type(extra) is Extra:
+            promise._extra = Extra(extra.binding, extra.context, trace)
+        else:
+            promise._extra = Extra(None, extra, trace)
+        if running is not None and library.warnings and library.w_forgotten_return:
+            running.promises.append(promise)
+
+    def _check_return(self, running: _Running) -> None:
+        """Warn if a handler has left a promise behind that nobody waits for."""
+        promises, running.promises = running.promises, []
+        while promises:
+            promise = promises.pop()
+            trace = _made(promise)
+            if trace is None or trace.consumed or promise._state & (FULFILLED | CANCELLED):
+                continue
+            if promise._state & (HANDLED | CANCELLING) or _is_kept(promise, promises):
+                continue
+            code = _code_of(running.handler)
+            filename, line, name = (
+                trace.place
+                if code is None
+                else (code.co_filename, code.co_firstlineno, code.co_qualname)
+            )
+            warnings.warn_explicit(
+                f"a promise was created in handler {name} at {filename}:{line}, on line "
+                f"{trace.place[1]}, but was not returned from it",
+                PromiseWarning,
+                filename,
+                line,
+                registry=_registry,
+            )
+            return
+
+
+def _is_background(handler: Any) -> bool:
+    if isinstance(handler, _core.Callback):
+        handler = handler._function
+    return isinstance(handler, Background)
+
+
+def _code_of(handler: Any) -> Any:
+    if isinstance(handler, MethodType):
+        handler = handler.__func__
+    return handler.__code__ if isinstance(handler, FunctionType) else None
+
+
+def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:
+    """Whether something that is not ours refers to a promise: then it is waited for elsewhere.
+
+    This takes its time, and is asked only about a promise that one is about to warn of.
+    """
+    for other in gc.get_referrers(promise):
+        if other is made or other is promise._queue:
+            continue
+        if isinstance(other, CorePromise | Node | Waiters | NodeCallback | FrameType):
+            continue
+        if isinstance(other, MethodType) and isinstance(other.__self__, CorePromise):
+            continue
+        return True
+    return False
+
+
+def _never_consumed(promise: Any) -> None:
+    """What warns, once a promise is collected, that nobody ever wanted it."""
+    try:
+        trace = _made(promise)
+        state = promise._state
+        value = promise._value
+    except AttributeError:
+        # It was never made to its end.
+        return
+    if trace is None or trace.consumed or state & (REJECTED | CANCELLED | CANCELLING):
+        return
+    if state & SETTLED and value is None:
+        # It was called for what it does.
+        return
+    filename, line, _ = trace.place
+    warnings.warn_explicit(
+        f"a promise was never consumed: it was made at {filename}:{line}",
+        PromiseWarning,
+        filename,
+        line,
+        registry=_registry,
+    )
+
+
+def add(library: Library) -> None:
+    """There is one more library copy."""
+    _libraries.add(library)
+    switch()
+
+
+def switch() -> None:
+    """Watch promises, or do not, after the settings have changed."""
+    wanted = False
+    for library in _libraries:
+        watched = library.warnings or library.long_stack_traces or library.monitoring
+        wanted = wanted or watched
+        # A finalizer would cost each promise something, so it is there only when it is needed.
+        has = "__del__" in vars(library.promise_class)
+        if library.warnings and not has:
+            library.promise_class.__del__ = _never_consumed
+        elif has and not library.warnings:
+            del library.promise_class.__del__
+    if not wanted:
+        observe(None)
+    elif not isinstance(_core._observer, _Watch):
+        observe(_Watch())
