@@ -1,0 +1,505 @@
+"""`Promise`: the list of its themes, and how a library copy is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar, cast, overload
+from weakref import WeakValueDictionary
+
+from zope.interface import implementer
+
+from . import _diagnostics, _errors, _events
+from ._bridge import kinds as _kinds  # noqa: F401 - says what is followed
+from ._bridge import reports as _reports  # noqa: F401 - says where reports go
+from ._bridge.adapters import install as _install_adapters
+from ._bridge.executors import Executors
+from ._bridge.methods import Bridge
+from ._camel import add_aliases
+from ._cancellation import Cancellation, execute
+from ._combining import Combining
+from ._construction import Construction
+from ._core import PENDING, CorePromise, created, drain
+from ._core import new_rejected as _new_rejected
+from ._core import new_resolved as _new_resolved
+from ._coroutines import Coroutines
+from ._inspection import Inspection
+from ._library import Library, check_settings
+from ._mapping import Mapped
+from ._policies import POLICIES
+from ._promisify import Promisification
+from ._queue import JobQueue
+from ._reflection import PromiseInspection, Reflection
+from ._resources import Disposer, Resources, set_default_class
+from ._scheduler import FunctionScheduler, ReactorScheduler
+from ._series import InSeries
+from ._timers import Timers
+from ._types import Followed, Resolve
+from ._values import Values
+from .interfaces import IPromise, IScheduler
+
+if TYPE_CHECKING:
+    from . import _typing_collections as _collections
+    from . import _typing_methods as _methods
+
+__all__ = ["Promise"]
+
+T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
+
+
+@implementer(IPromise)
+class _Themes(
+    Bridge[T_co],
+    Cancellation,
+    Combining[T_co],
+    Construction[T_co],
+    Coroutines[T_co],
+    Executors[T_co],
+    InSeries[T_co],
+    Inspection[T_co],
+    Mapped[T_co],
+    Promisification[T_co],
+    Reflection[T_co],
+    Resources[T_co],
+    Timers[T_co],
+    Values[T_co],
+    Generic[T_co],
+):
+    """What a promise can do, theme by theme; every library copy derives from this."""
+
+    __slots__ = ()
+
+    AggregateError = _errors.AggregateError
+    CancellationError = _errors.CancellationError
+    Disposer = Disposer
+    OperationalError = _errors.OperationalError
+    PromiseError = _errors.PromiseError
+    PromiseInspection = PromiseInspection
+    RejectionError = _errors.RejectionError
+    TimeoutError = _errors.TimeoutError
+
+    if TYPE_CHECKING:
+        # What is a method and a static function at once, and what takes too many types to tell
+        # where it is defined.
+        all: _collections.All
+        all_settled: _collections.AllSettled
+        any: _collections.First
+        attempt: _methods.Try
+        bind: _methods.Bind
+        delay: _methods.Delay
+        each: _collections.Each
+        filter: _collections.Filter
+        from_node = Promisification.from_callback
+        join: _methods.Join
+        map: _collections.Map
+        map_series: _collections.MapSeries
+        props: _collections.Props
+        race: _collections.First
+        reduce: _collections.Reduce
+        some: _collections.Some
+        try_: _methods.Try
+        using: _methods.Using
+
+    def __init_subclass__(cls, *, library_copy: bool = False, **kwargs: Any) -> None:
+        """Promises are extended by copying the library, not by subclassing.
+
+        Raises:
+            TypeError: Somebody tries.
+        """
+        super().__init_subclass__(**kwargs)
+        if not library_copy:
+            raise TypeError(
+                "the promise constructor cannot be invoked directly: Promise cannot be "
+                "subclassed, use Promise.get_new_library_copy()"
+            )
+
+    _library: ClassVar[Library]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    # What the third argument is, checkers are not told: users may declare it with or without the
+    # None that it is while cancellation is off.
+    @overload
+    def __init__(
+        self, executor: Callable[[Resolve[T_co], Callable[..., None]], object]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self, executor: Callable[[Resolve[T_co], Callable[..., None], Any], object]
+    ) -> None: ...
+    def __init__(self, executor: Any = None) -> None:
+        if not callable(executor):
+            raise TypeError(
+                "the promise constructor requires a resolver function: "
+                f"executor must be callable, not {executor!r}"
+            )
+        self._state = PENDING
+        self._value = self._aux = self._waiters = self._source = self._extra = None
+        created(self)
+        execute(self, executor)
+        # The traceback refers to this frame, which must not keep the promise alive.
+        del self, executor
+
+    @overload
+    @classmethod
+    def resolve(cls) -> Promise[None]: ...
+    @overload
+    @classmethod
+    def resolve(cls, value: Followed[U]) -> Promise[U]: ...
+    @overload
+    @classmethod
+    def resolve(cls, value: U | Followed[U]) -> Promise[U]: ...
+    @classmethod
+    def resolve(cls, value: Any = None) -> Any:
+        """A promise that is resolved with *value*.
+
+        Args:
+            value: A promise of this library copy is returned as it is; whatever else is
+                followed is adopted; any other value fulfils.
+
+        Bluebird: ``Promise.resolve``; Twisted: ``defer.succeed``.
+        """
+        # By its type, as everywhere: an instance may say what it likes.
+        if issubclass(type(value), CorePromise) and value._library is cls._library:
+            return value
+        return _new_resolved(cls, value)
+
+    @classmethod
+    def reject(cls, reason: Any = None) -> Promise[NoReturn]:
+        """A promise that is rejected.
+
+        Args:
+            reason: An exception, or a class of them, or a Failure; other objects are allowed,
+                and warned about.
+
+        Bluebird: ``Promise.reject``; Twisted: ``defer.fail``.
+        """
+        return cast("Promise[NoReturn]", _new_rejected(cls, reason))
+
+    @classmethod
+    def get_new_library_copy(cls) -> type[Promise[Any]]:
+        """A copy of the library, with settings, hooks, yield handlers and scheduler of its own.
+
+        Everything is as at the start, but for the scheduler, which is the one that this copy
+        has now.  Promises of all copies follow and cancel one another.
+
+        Bluebird: ``Promise.getNewLibraryCopy``.
+        """
+        namespace = {
+            "__slots__": (),
+            "__module__": Promise.__module__,
+            "__qualname__": Promise.__qualname__,
+            "__doc__": Promise.__doc__,
+        }
+        make: Any = type(Promise)
+        copy = make("Promise", (_Themes,), namespace, library_copy=True)
+        _make_copy(copy, cls._library.scheduler)
+        return cast("type[Promise[Any]]", copy)
+
+    @classmethod
+    def config(cls, **settings: Any) -> dict[str, Any]:
+        """The settings of this library copy, after those given have been changed.
+
+        Args:
+            **settings: Each True or False: ``cancellation`` and ``async_hooks`` (both on by
+                default); ``warnings``, ``long_stack_traces`` and ``monitoring`` (off, unless
+                the environment says otherwise); and ``w_forgotten_return``, one of the
+                warnings.  ``warnings`` may be a mapping too, with ``w_forgotten_return``: all
+                warnings are switched on then, but for that one if it is False.
+
+        Raises:
+            TypeError: There is no such setting, or the value is of the wrong type; then none
+                of the settings is changed.
+
+        Bluebird: ``Promise.config``.
+        """
+        library: Library = cls._library
+        for name, value in check_settings(settings).items():
+            setattr(library, name, value)
+        _diagnostics.switch()
+        return library.settings()
+
+    @classmethod
+    def long_stack_traces(cls) -> None:
+        """Switch long stack traces on: ``config(long_stack_traces=True)``.
+
+        Other than in bluebird this can be done, and undone, at any time.
+
+        Bluebird: ``Promise.longStackTraces``.
+        """
+        cls.config(long_stack_traces=True)
+
+    @classmethod
+    def statistics(cls) -> dict[str, Any]:
+        """Figures for a metrics exporter.
+
+        Returns:
+            ``created``, ``settled`` and ``pending`` (how many promises of this library copy
+            there were while ``monitoring`` was on; None while it is off); ``unhandled`` (how
+            many rejections have not been handled since they were reported); ``queue_length``, and
+            ``longest_drain`` in seconds, of the queue.
+        """
+        library: Library = cls._library
+        queue = cls._queue
+        created = library.counts.created if library.monitoring else None
+        settled = library.counts.settled if library.monitoring else None
+        return {
+            "created": created,
+            "settled": settled,
+            # What was made before monitoring was switched on is settled, but was not counted.
+            "pending": None if created is None or settled is None else max(0, created - settled),
+            "unhandled": library.unhandled,
+            "queue_length": len(queue),
+            "longest_drain": queue.longest,
+        }
+
+    @classmethod
+    def on_possibly_unhandled_rejection(
+        cls, handler: Callable[[Any, Promise[Any]], object] | None = None
+    ) -> None:
+        """Say what happens when a rejection stays unhandled to the end of a drain.
+
+        Args:
+            handler: Called with the reason and the promise, instead of the report in the log.
+                Without one, or with something that is not callable, nothing happens.
+
+        Only for this library copy; see `on` for all.
+
+        Bluebird: ``Promise.onPossiblyUnhandledRejection``.
+        """
+        cls._library.on_unhandled = handler if callable(handler) else False
+
+    @classmethod
+    def on_unhandled_rejection_handled(
+        cls, handler: Callable[[Promise[Any]], object] | None = None
+    ) -> None:
+        """Say what happens when a rejection that was reported has been handled after all.
+
+        Args:
+            handler: Called with the promise.  Without one, or with something that is not
+                callable, nothing happens.
+
+        Only for this library copy; see `on` for all.
+
+        Bluebird: ``Promise.onUnhandledRejectionHandled``.
+        """
+        cls._library.on_unhandled_handled = handler if callable(handler) else None
+
+    @classmethod
+    def set_rejection_policy(cls, name: str = "report") -> Any:
+        """Say when unhandled rejections of this library copy are reported, and forget the hook.
+
+        Args:
+            name: ``"report"``: at the end of the drain in which they stayed unhandled;
+                ``"report_when_collected"``: when the promise is collected, and nobody can
+                handle it any more; ``"live_list"``: not at all, but what comes back has
+                ``promises``, the list of those that are unhandled at the moment;
+                ``"done_only"``: not at all, only what ends with `done`.
+
+        Returns:
+            The policy.
+
+        Raises:
+            TypeError: *name* is no `str`.
+            ValueError: There is no such policy.
+
+        Bluebird: the page on error management configuration.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"name must be the name of a policy, not {name!r}")
+        if name not in POLICIES:
+            raise ValueError(f"name must be one of {', '.join(POLICIES)}, not {name!r}")
+        library: Library = cls._library
+        library.policy = POLICIES[name]()
+        library.on_unhandled = None
+        return library.policy
+
+    @staticmethod
+    def on(name: str, handler: Callable[..., object]) -> None:
+        """Have *handler* told of an event in any library copy.
+
+        Args:
+            name: ``unhandled_rejection`` (the handler gets the reason and the promise; the
+                report in the log is left out) or ``rejection_handled`` (the promise); for
+                copies with ``monitoring`` on, ``promise_created``, ``promise_fulfilled``,
+                ``promise_rejected``, ``promise_resolved`` and ``promise_cancelled`` (the
+                promise), and ``promise_chained`` (the promise, and the one derived from it).
+            handler: What it raises is logged.  Of what it does itself, no life-cycle events
+                are sent.
+
+        Raises:
+            TypeError: *name* is no `str`, or *handler* is not callable.
+            ValueError: There is no such event.
+
+        Bluebird: ``process.on``.
+        """
+        if not callable(handler):
+            raise TypeError(f"handler must be callable, not {handler!r}")
+        _events.on(_events.event_name(name), handler)
+
+    @staticmethod
+    def off(name: str, handler: Callable[..., object]) -> bool:
+        """Do not tell *handler* of an event any more.
+
+        Args:
+            name: As for `on`.
+            handler: As given to `on`; one `off` for each `on`.
+
+        Returns:
+            Whether it had been told.
+
+        Raises:
+            TypeError: *name* is no `str`.
+            ValueError: There is no such event.
+
+        Bluebird: ``process.removeListener``.
+        """
+        return _events.off(_events.event_name(name), handler)
+
+    @classmethod
+    def on_fatal(cls, handler: Callable[[Any], object] | None = None) -> None:
+        """Say what happens when something fails where nothing may: in `done`, or a disposer.
+
+        Args:
+            handler: Called with the reason.  None restores the default: log it at critical
+                level, stop the reactor in order, and make the process exit with status 2.
+
+        Raises:
+            TypeError: *handler* is neither callable nor None.
+        """
+        if handler is not None and not callable(handler):
+            raise TypeError(f"handler must be callable or None, not {handler!r}")
+        cls._library.on_fatal = handler
+
+    @classmethod
+    def set_scheduler(cls, scheduler: Any) -> Any:
+        """Say where promises of this library copy get their turns from.
+
+        Args:
+            scheduler: An `IScheduler`; or a function that takes a function without arguments
+                and has it called soon, but not from within the call.  Timers and threads stay
+                with the reactor then.
+
+        Returns:
+            The scheduler that was set before.
+
+        Raises:
+            TypeError: *scheduler* is neither.
+
+        What is queued already runs where it was queued.  Bluebird: ``Promise.setScheduler``.
+        """
+        previous = cls._library.scheduler
+        if previous is not scheduler:
+            cls._set_queue(scheduler)
+        return previous
+
+    @classmethod
+    def _set_queue(cls, scheduler: Any) -> None:
+        try:
+            queue = _queues.get(scheduler)
+        except TypeError:
+            raise _no_scheduler(scheduler) from None
+        if queue is None:
+            if IScheduler.providedBy(scheduler):
+                at = scheduler
+            elif callable(scheduler):
+                at = FunctionScheduler(scheduler, _reactor_scheduler)
+            else:
+                raise _no_scheduler(scheduler)
+            queue = JobQueue(at, drain, at.time_slice, at.timer)
+            _queues[scheduler] = queue
+        library: Library = cls._library
+        library.scheduler = scheduler
+        library.promise_class._queue = queue
+        library.derived_class._queue = queue
+
+
+def _no_scheduler(scheduler: object) -> TypeError:
+    return TypeError(
+        f"scheduler must be an IScheduler or a function that takes a function, not {scheduler!r}"
+    )
+
+
+# A scheduler keeps its queue for as long as anything is queued or will be.
+_queues: WeakValueDictionary[Any, JobQueue] = WeakValueDictionary()
+_reactor_scheduler = ReactorScheduler()
+
+
+def _make_copy(promise_class: type[_Themes[Any]], scheduler: Any) -> None:
+    """Make a class derived from `_Themes` a library copy of its own."""
+    library = Library()
+    library.policy = POLICIES["report"]()
+    namespace = {
+        "__slots__": (),
+        "__init__": object.__init__,
+        "__module__": promise_class.__module__,
+        "__qualname__": promise_class.__qualname__,
+        "__doc__": promise_class.__doc__,
+    }
+    # What the library makes itself are instances of this class: without an `__init__` of its
+    # own, making one takes half the time.
+    make: Any = type(promise_class)
+    derived: Any = make(promise_class.__name__, (promise_class,), namespace, library_copy=True)
+    library.promise_class = promise_class
+    library.derived_class = derived
+    promise_class._library = library
+    promise_class._new = derived
+    _diagnostics.add(library)
+    promise_class._set_queue(scheduler)
+
+
+add_aliases(_Themes)
+add_aliases(PromiseInspection)
+
+
+class Promise(_Themes[T_co], library_copy=True):
+    """A value that will be there later, or the reason why it will not.
+
+    Args:
+        executor: Called at once with two functions, ``resolve(value)`` and
+            ``reject(reason)``; with a third, ``on_cancel(hook)``, if it has three positional
+            parameters without a default.  The first call of ``resolve`` or ``reject`` counts;
+            both may be called from any thread.  What the executor raises rejects.
+
+    Raises:
+        TypeError: There is no executor, or it is not callable.
+
+    Bluebird: ``new Promise``; Twisted: ``Deferred()``.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        # Bluebird's spellings, which `add_aliases` adds at run time.
+        allSettled: _collections.AllSettled
+        asCallback = _Themes[T_co].as_callback
+        catchReturn = _Themes[T_co].catch_return
+        catchThrow = _Themes[T_co].catch_throw
+        deferifyAll = _Themes.deferify_all
+        fromCallback = _Themes.from_callback
+        fromDeferred = _Themes.from_deferred
+        fromNode = _Themes.from_callback
+        getNewLibraryCopy = _Themes.get_new_library_copy
+        inThread = _Themes.in_thread
+        isCancelled = _Themes.is_cancelled
+        isFulfilled = _Themes.is_fulfilled
+        isPending = _Themes.is_pending
+        isRejected = _Themes.is_rejected
+        longStackTraces = _Themes.long_stack_traces
+        mapSeries: _collections.MapSeries
+        onFatal = _Themes.on_fatal
+        onPossiblyUnhandledRejection = _Themes.on_possibly_unhandled_rejection
+        onUnhandledRejectionHandled = _Themes.on_unhandled_rejection_handled
+        promisifyAll = _Themes.promisify_all
+        runIn = _Themes.run_in
+        setRejectionPolicy = _Themes.set_rejection_policy
+        setScheduler = _Themes.set_scheduler
+        suppressUnhandledRejections = _Themes.suppress_unhandled_rejections
+        tapCatch = _Themes[T_co].tap_catch
+        thenReturn = _Themes[T_co].return_
+        thenThrow = _Themes[T_co].throw
+        toDeferred = _Themes[T_co].to_deferred
+        toFuture = _Themes[T_co].to_future
+
+
+_make_copy(Promise, _reactor_scheduler)
+set_default_class(Promise)
+_install_adapters(Promise)
