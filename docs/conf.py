@@ -1,0 +1,69 @@
+"""Sphinx configuration: `sphinx-build -nW docs docs/_build`."""
+
+from importlib.metadata import version as _version
+from inspect import cleandoc, getattr_static
+
+from twpromise import Promise
+from twpromise._both import Both
+from twpromise._camel import ALIASES
+
+project = "twpromise"
+copyright = "2026, twpromise developers"
+author = "twpromise developers"
+release = _version("twpromise")
+version = ".".join(release.split(".")[:2])
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinxcontrib.zopeext.autointerface",
+]
+default_role = "py:obj"
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"twpromise {release}"
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+# What Python's own classes bring along is documented elsewhere.
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": "BaseException,BaseExceptionGroup,OSError,Sequence",
+}
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+napoleon_numpy_docstring = False
+
+# The build needs no network: only references to public names of our own must lead somewhere.
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!twpromise(\.[^_.][^.]*)*$).*"),
+    # Type variables.
+    ("py:class", r".*\.[A-Z]"),
+]
+
+
+def _skip(app, what, name, obj, skip, options):
+    """Bluebird's spellings are listed elsewhere, and the errors are no nested classes."""
+    if name in ALIASES or (what == "class" and isinstance(obj, type)):
+        return True
+    return None
+
+
+def _say_more(app, what, name, obj, options, lines):
+    """Say of a function what its own docstring does not: how it is called."""
+    owner, _, attribute = name.rpartition(".")
+    if name.endswith("Promise.coroutine"):
+        lines[:] = cleandoc(type(obj).__call__.__doc__).splitlines()
+    elif owner.endswith("Promise") and isinstance(getattr_static(Promise, attribute, None), Both):
+        lines += ["", f"A static function, too: ``Promise.{attribute}(...)``."]
+
+
+def setup(app):
+    """Make the API page complete."""
+    app.connect("autodoc-skip-member", _skip)
+    # Before napoleon reads the sections.
+    app.connect("autodoc-process-docstring", _say_more, priority=400)
