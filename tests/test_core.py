@@ -13,7 +13,16 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from twpromise import Promise, PromiseWarning, _core
-from twpromise._core import CorePromise, Node, Reports, Waiters, prepare, wait_for
+from twpromise._core import (
+    CorePromise,
+    Node,
+    Reports,
+    Waiters,
+    forget,
+    prepare,
+    reject_raised,
+    wait_for,
+)
 
 pytestmark = pytest.mark.usefixtures("scheduler")
 
@@ -1224,3 +1233,22 @@ def test_prepare_gives_plain_functions_back():
     promise = Promise.resolve()
     assert str is Context().run(prepare, promise, str)
     assert isinstance(promise, CorePromise)
+
+
+def test_the_last_of_several_waiters_is_forgotten(scheduler):
+    """Then nobody waits: a rejection is nobody's concern yet."""
+    promise = Promise.defer().promise
+    node = Node()
+    promise._waiters = Waiters(node, node)
+    forget(promise, node)
+    assert promise._waiters is None
+
+
+def test_rejected_with_what_was_never_raised(scheduler):
+    """An exception without a traceback is taken as it is."""
+    promise = Promise.defer().promise
+    promise.suppress_unhandled_rejections()
+    error = ValueError("reason")
+    reject_raised(promise, error)
+    assert error is promise.reason()
+    assert error.__traceback__ is None

@@ -298,3 +298,28 @@ def test_a_package_with_a_longer_name_is_not_ours():
     code = compile("found['trace'] = capture(None)", filename, "exec")
     exec(code, {"found": found, "capture": capture})
     assert (filename, 1, "<module>") == found["trace"].place
+
+
+def test_made_before_the_traces_were_switched_on(scheduler):
+    """A promise whose making was not seen has nothing to tell, and no trouble to make."""
+    copy = Promise.get_new_library_copy()
+    resolver = copy.defer()
+    resolver.promise.suppress_unhandled_rejections()
+    copy.config(long_stack_traces=True)
+    resolver.reject(Boom("reason"))
+    copy.config(long_stack_traces=False)
+    assert not hasattr(resolver.promise.reason(), "__notes__")
+
+
+def test_printed_without_a_file(monkeypatch):
+    """A Failure with notes prints where Twisted's own does."""
+    from io import StringIO
+
+    from twpromise._bridge import outcomes
+
+    file = StringIO()
+    monkeypatch.setattr(outcomes, "logerr", file)
+    error = Boom("reason")
+    error.add_note("a note")
+    outcomes.failure_of(error, None).printTraceback()
+    assert file.getvalue().endswith("a note\n")

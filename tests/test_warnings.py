@@ -95,8 +95,10 @@ def forget(copy, start):
         lambda copy: copy.delay(1).then(str).catch(str),
         lambda copy: copy.all([copy.delay(1)]),
         lambda copy: copy(lambda resolve, reject: None),
+        lambda copy: copy.resolve(1).then(str),
+        lambda copy: keep.append(copy.defer().resolve),
     ],
-    ids=["timer", "chain", "long chain", "collection", "executor"],
+    ids=["timer", "chain", "long chain", "collection", "executor", "queued", "resolver"],
 )
 def test_a_forgotten_return(scheduler, warned, start):
     """A pending promise that nobody waits for: the handler's file and line are named."""
@@ -415,3 +417,12 @@ def test_switched_off_nothing_is_said(scheduler):
     scheduler.flush()
     scheduler.advance(1)
     gc.collect()
+
+
+def test_switched_on_by_a_handler(scheduler):
+    """The handler that switches diagnostics on is not watched itself."""
+    copy = Promise.get_new_library_copy()
+    promise = copy.resolve().then(lambda _: copy.config(long_stack_traces=True) and None)
+    scheduler.flush()
+    copy.config(long_stack_traces=False)
+    assert promise.is_fulfilled()

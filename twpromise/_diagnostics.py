@@ -241,8 +241,6 @@ class _Watch:
 
 
 def _is_background(handler: Any) -> bool:
-    if isinstance(handler, _core.Callback):
-        handler = handler._function
     return isinstance(handler, Background)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ._core import reports_escaped
 
-__all__ = ["EVENTS", "MONITORING", "emit", "event_name", "has_listeners", "off", "on"]
+__all__ = ["EVENTS", "MONITORING", "emit", "event_name", "off", "on"]
 
 #: The life-cycle events; they are only sent for library copies with ``monitoring`` on.
 MONITORING = (
@@ -58,11 +58,6 @@ def off(name: str, listener: Callable[..., object]) -> bool:
         after.remove(listener)
     _listeners[name] = tuple(after)
     return len(after) < len(before)
-
-
-def has_listeners(name: str) -> bool:
-    """Whether anybody is told of an event."""
-    return bool(_listeners[name])
 
 
 def emit(name: str, *arguments: Any) -> bool:

@@ -552,3 +552,20 @@ class TestAnotherLoop:
         assert not future.done()
         del future
         gc.collect()
+
+
+class TestAcquiringInAThread(TestCase):
+    """A thread cannot be stopped."""
+
+    async def test_it_is_waited_for(self) -> None:
+        """What a thread acquires after the cancellation is released."""
+        go = threading.Event()
+        released: list[Any] = []
+        acquiring = Promise.in_thread(lambda: go.wait(30) and "connection")
+        promise = Promise.using(acquiring.disposer(released.append), lambda _: None)
+        promise.cancel()
+        go.set()
+        while not released:
+            await Promise.delay(0)
+        assert ["connection"] == released
+        assert promise.is_cancelled()
