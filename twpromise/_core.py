@@ -1075,9 +1075,9 @@ def adopt_held(promise: CorePromise, held: Held) -> None:
 
 
 def _held(context: Context, result: Any) -> Any:
-    kind = type(result)
-    plain = (KINDS[kind] if kind in KINDS else classify(kind)) is None
-    return result if plain or isinstance(result, CorePromise | Held) else Held(context, result)
+    if isinstance(result, CorePromise | Held) or not is_followed(result):
+        return result
+    return Held(context, result)
 
 
 class Callback:
@@ -1314,11 +1314,9 @@ def _react(child: Any, parent: CorePromise) -> None:
     elif state & FOLLOWING:
         if parent._state & CANCELLED and child._source is not parent:
             # *child* had been handed on, and goes with the one it followed first.
-            stack: list[CorePromise] = []
             source = child._source
             finish_cancel(child)
-            leave(source, stack)
-            cancel_all(stack)
+            drop(source)
         else:
             take(child, parent)
     elif parent._state & CANCELLED:
@@ -1368,9 +1366,7 @@ def discard(child: CorePromise, result: Any) -> None:
         return
     promise = result if isinstance(result, CorePromise) else new_resolved(type(child), result)
     mark_handled(promise)
-    stack: list[CorePromise] = []
-    leave(promise, stack)
-    cancel_all(stack)
+    drop(promise)
 
 
 def _run_handler(child: CorePromise, parent: CorePromise) -> None:

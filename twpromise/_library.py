@@ -174,7 +174,7 @@ class Library:
         """What `Promise.config` returns."""
         return {name: getattr(self, name) for name in SETTINGS}
 
-    # What the core tells; see `twpromise._core.LibrarySettings`.
+    # What the core tells; see `LibrarySettings` there.
 
     def ignored_handler(self, handler: object) -> None:
         """Something that is not callable was given as a handler, and is ignored."""

@@ -27,6 +27,7 @@ from ._core import (
     can_be_stopped,
     cancel_all,
     catch_up,
+    drop,
     end_of,
     finish_cancel,
     is_followed,
@@ -239,9 +240,7 @@ class _GiveBack(Node):
         mark_handled(promise)
         wait_for(promise, self)
         if can_be_stopped(promise):
-            stack: list[CorePromise] = []
-            leave(promise, stack)
-            cancel_all(stack)
+            drop(promise)
 
     def _notify(self, parent: CorePromise) -> None:
         if parent._state & FULFILLED:

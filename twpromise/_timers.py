@@ -15,8 +15,8 @@ from ._core import (
     NODE,
     CorePromise,
     Node,
-    cancel_all,
     catch_up,
+    drop,
     fulfill,
     leave,
     new_rejected,
@@ -124,9 +124,7 @@ class _Timeout(_Timed):
         source = self._source
         # First the rejection: it waits for nothing that the source's cancellation does.
         reject(self._end(), self._error())
-        stack: list[CorePromise] = []
-        leave(cast("CorePromise", source), stack)
-        cancel_all(stack)
+        drop(cast("CorePromise", source))
 
 
 def _invalid(cls: type[CorePromise], seconds: object) -> Any:

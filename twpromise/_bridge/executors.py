@@ -18,8 +18,7 @@ from .._core import (
     NODE,
     CorePromise,
     Node,
-    cancel_all,
-    leave,
+    drop,
     new_pending,
     reject_raised,
     wait_for,
@@ -90,9 +89,7 @@ class _FutureSink(Node):
         if not self._state & DEAD:
             promise, self._promise = self._promise, None
             self._state = NODE | CANCELLED
-            stack: list[CorePromise] = []
-            leave(promise, stack)
-            cancel_all(stack)
+            drop(promise)
 
 
 class Executors(CorePromise, Generic[T_co]):
