@@ -425,7 +425,11 @@ def test_props_rejects_with_the_first_rejection(scheduler):
     assert "b" == str(promise.reason())
 
 
-@pytest.mark.parametrize("wrong", [5, None, "text", [("a", 1)], object()], ids=repr)
+@pytest.mark.parametrize(
+    "wrong",
+    [5, None, "text", [("a", 1)], object()],
+    ids=["int", "None", "str", "pairs", "object"],
+)
 def test_props_of_no_mapping_rejects(scheduler, wrong):
     """A TypeError, in the words of bluebird's page."""
     promise = quiet(Promise.props(wrong))

@@ -376,7 +376,7 @@ def test_schedulers_provide_the_interface(make):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"reactor": object()}, TypeError, "reactor must provide IReactorTime"),
+        ({"reactor": "epoll"}, TypeError, "reactor must provide IReactorTime"),
         ({"reactor": 5}, TypeError, "reactor must provide IReactorTime"),
         ({"timer": 5}, TypeError, "timer must be a callable"),
         ({"timer": None}, TypeError, "timer must be a callable"),
