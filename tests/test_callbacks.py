@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 from tests.followed import Boom
 from twpromise import AggregateError, OperationalError, Promise
-from twpromise._callbacks import NodeCallback, operational
+from twpromise._callbacks import node_callback, operational
 
 pytestmark = pytest.mark.usefixtures("scheduler", "careless")
 
@@ -24,7 +24,7 @@ def careless(reports):
 def called(*arguments, **keywords):
     """What becomes of a promise whose callback is called."""
     resolver = Promise.defer()
-    NodeCallback(resolver.promise, **keywords)(*arguments)
+    node_callback(resolver.promise, **keywords)(*arguments)
     return resolver.promise
 
 

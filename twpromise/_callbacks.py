@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
 from typing import Any, cast
 
-from ._core import UNWRAPPERS, CorePromise
+from ._core import KINDS, UNWRAPPERS, CorePromise, fulfill
 from ._errors import OperationalError
 
-__all__ = ["NodeCallback", "operational"]
+__all__ = ["MultiCallback", "NodeCallback", "node_callback", "operational"]
+
+_UNKNOWN = object()
 
 
 def operational(error: object) -> BaseException:
@@ -37,23 +40,45 @@ def operational(error: object) -> BaseException:
 class NodeCallback:
     """A callback that settles a promise; callable from any thread, the first call counts.
 
-    It lets go of the promise then: whoever keeps the callback does not keep the promise.
+    It lets go of the promise then: whoever keeps the callback does not keep the promise.  Like
+    a promise, it is made without ``__init__``: see `node_callback`.
     """
 
-    __slots__ = ("_multi_args", "_promise")
+    __slots__ = ("_promise",)
 
-    def __init__(self, promise: CorePromise, multi_args: bool = False) -> None:
-        self._promise: CorePromise | None = promise
-        self._multi_args = multi_args
+    _promise: CorePromise | None
+
+    def __call__(self, error: Any = None, value: Any = None, *more: Any) -> None:
+        """Reject with *error* unless it is None (or otherwise false), else fulfil."""
+        promise = self._promise
+        if promise is None:
+            return
+        self._promise = None
+        if error is not None and (isinstance(error, BaseException) or error):
+            promise._reject_from_anywhere(operational(error))
+        elif (
+            KINDS.get(type(value), _UNKNOWN) is None
+            and not promise._state
+            and get_ident() == promise._queue.thread
+        ):
+            # What `_resolve_from_anywhere` comes to, for most.
+            fulfill(promise, value)
+        else:
+            promise._resolve_from_anywhere(value)
+
+
+class MultiCallback(NodeCallback):
+    """The same for callbacks with several values: the promise is fulfilled with their list."""
+
+    __slots__ = ()
 
     def __call__(self, error: Any = None, *values: Any) -> None:
         """Reject with *error* unless it is None (or otherwise false), else fulfil."""
-        promise, self._promise = self._promise, None
-        if promise is None:
-            return
-        if isinstance(error, BaseException) or error:
-            promise._reject_from_anywhere(operational(error))
-        elif self._multi_args:
-            promise._resolve_from_anywhere(list(values))
-        else:
-            promise._resolve_from_anywhere(values[0] if values else None)
+        super().__call__(error, list(values))
+
+
+def node_callback(promise: CorePromise, multi_args: bool = False) -> NodeCallback:
+    """A callback that settles a promise that is pending, and nobody else's."""
+    callback = MultiCallback() if multi_args else NodeCallback()
+    callback._promise = promise
+    return callback

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from . import _core
 from ._both import both, typed_elsewhere
 from ._core import (
     CANCELLED,
+    CLOSED,
     DEAD,
+    DIRECT,
     FULFILLED,
     KINDS,
     NODE,
@@ -23,6 +25,7 @@ from ._core import (
     leave,
     mark_handled,
     new_fulfilled,
+    new_pending,
     new_rejected,
     new_resolved,
     pass_on,
@@ -66,11 +69,17 @@ class _Several(Node):
     It sits among the waiters of every item itself: there is no object for each of them.
     """
 
-    __slots__ = ("_items", "_pending", "_source")
+    __slots__ = ("_class", "_items", "_pending", "_source")
+
+    #: Whether Deferreds and their like are waited for directly, where there is nothing else to be
+    #: told of an item than its value, or the first failure.
+    _directly: ClassVar[bool] = False
 
     def _start(self, source: CorePromise) -> None:
-        # The items: plain values, values of settled promises, and promises that pend.
+        # The items: plain values, values of settled promises, promises that pend, and what is
+        # waited for directly.
         self._items: list[Any] | None = None
+        self._class = type(source)
         self._pending = 0
         self._source: CorePromise | None = None
         if catch_up(source) & FULFILLED:
@@ -89,7 +98,7 @@ class _Several(Node):
             pass_on(self._end(), parent)
 
     def _begin(self, collection: Any) -> None:
-        cls = type(self._promise)
+        cls = self._class
         try:
             items = self._items = self._list(collection)
         except BaseException as error:
@@ -103,26 +112,60 @@ class _Several(Node):
         self._pending = 1
         if not self._state & DEAD:
             self._look_ahead(len(items))
+        # Whoever watches is shown a promise for each item, and each that is consumed.
+        unwatched = _core._observer is None
+        direct = DIRECT if unwatched and self._directly else {}
+        arrived = self._arrived
         for index, item in enumerate(items):
-            if KINDS.get(type(item), _UNKNOWN) is None:
+            kind = type(item)
+            if KINDS.get(kind, _UNKNOWN) is None:
                 self._plain(item)
-                continue
-            promise = item if isinstance(item, CorePromise) else new_resolved(cls, item)
-            state = catch_up(promise)
-            if state & FULFILLED:
-                items[index] = promise._value
-                self._plain(promise._value)
-            elif self._state & DEAD:
-                # It is decided; but the rest has been asked for, and is nobody's surprise.
-                mark_handled(promise)
-            else:
-                items[index] = promise
+            elif kind in direct and not self._state & DEAD:
                 self._pending += 1
-                if state & DEAD:
-                    mark_handled(promise)
-                    self._settled(late_observer(promise) if not state & REJECTED else promise)
+                direct[kind].wait(item, arrived, index)
+            else:
+                promise = item if isinstance(item, CorePromise) else new_resolved(cls, item)
+                if (
+                    promise._waiters is None
+                    and unwatched
+                    and not promise._state & CLOSED
+                    and not self._state & DEAD
+                ):
+                    # `_look_at`, for most.
+                    items[index] = promise
+                    self._pending += 1
+                    promise._waiters = self
                 else:
-                    wait_for(promise, self)
+                    self._look_at(items, index, promise)
+        if not self._state & DEAD:
+            self._one_less()
+
+    def _look_at(self, items: list[Any], index: int, promise: CorePromise) -> None:
+        """An item is a promise, or has become one."""
+        state = catch_up(promise)
+        if state & FULFILLED:
+            items[index] = promise._value
+            self._plain(promise._value)
+        elif self._state & DEAD:
+            # It is decided; but the rest has been asked for, and is nobody's surprise.
+            mark_handled(promise)
+        else:
+            items[index] = promise
+            self._pending += 1
+            if state & DEAD:
+                mark_handled(promise)
+                self._settled(late_observer(promise) if not state & REJECTED else promise)
+            else:
+                wait_for(promise, self)
+
+    def _arrived(self, value: Any, index: int) -> None:
+        """What was waited for directly is there."""
+        items = self._items or []
+        if KINDS.get(type(value), _UNKNOWN) is not None:
+            # A failure, or something that is to be waited for in turn.
+            self._look_at(items, index, new_resolved(self._class, value))
+        elif not self._state & DEAD:
+            items[index] = value
         if not self._state & DEAD:
             self._one_less()
 
@@ -160,6 +203,10 @@ class _Several(Node):
         for item in reversed(waited_for):
             if isinstance(item, CorePromise):
                 leave(item, stack)
+            elif type(item) in DIRECT:
+                promise = new_pending(self._class)
+                DIRECT[type(item)].lock(promise, item)
+                leave(promise, stack)
         return False
 
 
@@ -167,6 +214,17 @@ class _All(_Several):
     """All values; or the first rejection, or cancellation."""
 
     __slots__ = ()
+
+    _directly = True
+
+    def _notify(self, parent: CorePromise) -> None:
+        if parent._state & FULFILLED and self._items is not None:
+            # All that `_Several` does here, in one call.
+            self._pending -= 1
+            if not self._pending:
+                self._complete()
+        else:
+            super()._notify(parent)
 
     def _settled(self, promise: CorePromise) -> None:
         if promise._state & FULFILLED:

@@ -7,7 +7,7 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from ._both import typed_elsewhere
-from ._callbacks import NodeCallback
+from ._callbacks import node_callback
 from ._core import CorePromise, call_into, new_pending, new_rejected
 from ._types import Followed, Resolve
 
@@ -41,7 +41,7 @@ class Resolver(Generic[T]):
         self.promise = promise
         self.resolve = promise._resolve_from_anywhere
         self.reject: Callable[..., None] = promise._reject_from_anywhere
-        self.callback: Callable[..., None] = NodeCallback(promise)
+        self.callback: Callable[..., None] = node_callback(promise)
 
 
 class Construction(CorePromise, Generic[T_co]):

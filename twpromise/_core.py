@@ -27,7 +27,7 @@ from _thread import get_ident
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, final
 
 from ._queue import JobQueue
 
@@ -307,6 +307,20 @@ Adopter = Callable[["CorePromise", Any], None]
 KINDS: dict[type, Adopter | None] = {}
 #: Stands for the types that are not in `KINDS` yet.
 _UNKNOWN: Final = object()
+
+
+class Direct(NamedTuple):
+    """How a node waits for something that is followed, without a promise made for it."""
+
+    #: Called with the thing, a function and an argument for it; has the function called, at once
+    #: or later, with the outcome (something that a promise may be resolved with) and the argument.
+    wait: Callable[[Any, Callable[[Any, int], None], int], object]
+    #: Makes a new promise which is cancelled with the thing; it is never settled otherwise.
+    lock: Callable[[CorePromise, Any], None]
+
+
+#: What collections wait for directly, by its exact type; filled by the bridge.
+DIRECT: dict[type, Direct] = {}
 
 #: Types of exceptions that stand for another one (Twisted's Failure), and how to get at it.
 UNWRAPPERS: dict[type, Callable[[Any], tuple[object, Any]]] = {}
@@ -1286,6 +1300,11 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                     waiters = iter(child)
                     fan_parent = parent
                     continue
+                elif child._state == NODE:
+                    try:
+                        child._notify(parent)
+                    except BaseException as error:
+                        reports.escaped(error)
                 else:
                     try:
                         _react(child, parent)

@@ -9,7 +9,7 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from ._arity import required_positionals
-from ._callbacks import NodeCallback
+from ._callbacks import MultiCallback, NodeCallback, node_callback
 from ._core import (
     CANCELLED,
     FULFILLED,
@@ -53,26 +53,31 @@ def _promisified(
     cls: type[CorePromise], function: Callable[..., Any], context: Any, multi_args: bool
 ) -> Callable[..., Any]:
     """A function that calls *function* with a callback, and returns a promise for its outcome."""
+    new_callback = MultiCallback if multi_args else NodeCallback
     if context is _NO_CONTEXT:
 
         def promisified(*args: Any, **kwargs: Any) -> Any:
             promise = new_pending(cls)
+            callback = new_callback()
+            callback._promise = promise
             try:
-                function(*args, NodeCallback(promise, multi_args), **kwargs)
+                function(*args, callback, **kwargs)
             except BaseException as error:
                 _reject_unless_called(promise, error)
-                del args, kwargs
+                del args, kwargs, callback
             return promise
 
     else:
 
         def promisified(*args: Any, **kwargs: Any) -> Any:
             promise = new_pending(cls)
+            callback = new_callback()
+            callback._promise = promise
             try:
-                function(context, *args, NodeCallback(promise, multi_args), **kwargs)
+                function(context, *args, callback, **kwargs)
             except BaseException as error:
                 _reject_unless_called(promise, error)
-                del args, kwargs
+                del args, kwargs, callback
             return promise
 
     return _dressed(promisified, function, 0 if context is _NO_CONTEXT else 1)
@@ -535,7 +540,7 @@ class Promisification(CorePromise, Generic[T_co]):
             )
         promise = new_pending(cls)
         try:
-            resolver(NodeCallback(promise, multi_args))
+            resolver(node_callback(promise, multi_args))
         except BaseException as error:
             _reject_unless_called(promise, error)
             # The traceback refers to this frame.

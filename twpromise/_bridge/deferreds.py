@@ -10,12 +10,14 @@ from twisted.python.failure import Failure
 from .._core import (
     CANCELLED,
     CANCELLING,
+    DIRECT,
     FULFILLED,
     LATE_OBSERVER,
     LOCKED,
     NODE,
     REJECTED,
     CorePromise,
+    Direct,
     Node,
     call_soon,
     cancel_all,
@@ -96,19 +98,31 @@ class ThreadSource(DeferredSource):
         return False
 
 
+def _lock(
+    promise: CorePromise,
+    deferred: Deferred[Any],
+    kind: type[DeferredSource] = DeferredSource,
+) -> DeferredSource:
+    """Make a Deferred what is cancelled with a pending promise."""
+    source = kind()
+    source._promise = promise
+    source._deferred = deferred
+    promise._state |= LOCKED
+    promise._source = source
+    return source
+
+
 def adopt_deferred(
     promise: CorePromise,
     deferred: Deferred[Any],
     kind: type[DeferredSource] = DeferredSource,
 ) -> None:
     """Have a pending promise take on the fate of a Deferred, which it owns from now on."""
-    source = kind()
-    source._promise = promise
-    source._deferred = deferred
-    promise._state |= LOCKED
-    promise._source = source
     # If it has fired, this settles the promise at once.
-    deferred.addBoth(source)
+    deferred.addBoth(_lock(promise, deferred, kind))
+
+
+DIRECT[Deferred] = Direct(Deferred.addBoth, _lock)
 
 
 class DeferredSink(Node):

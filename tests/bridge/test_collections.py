@@ -1,0 +1,211 @@
+"""Deferreds in collections, where `all` and its like wait for them without a promise for each."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.logger import LogEvent
+from twisted.python.failure import Failure
+
+from tests.bridge.support import frames, pending, result_of
+from twpromise import Promise
+from twpromise.testing import ManualScheduler
+
+Collect = Callable[[list[Any]], Promise[Any]]
+
+#: What waits for the values of all; each gives the list of them.
+COLLECTS: dict[str, Collect] = {
+    "all": Promise.all,
+    "method": lambda items: Promise.resolve(items).all(),
+    "props": lambda items: Promise.props(dict(enumerate(items))).then(
+        lambda values: list(values.values())
+    ),
+    "join": lambda items: Promise.join(*items, lambda *values: list(values)),
+    "spread": lambda items: Promise.resolve(items).spread(lambda *values: list(values)),
+}
+
+
+@pytest.fixture(params=COLLECTS)
+def collect(request: pytest.FixtureRequest, scheduler: ManualScheduler) -> Collect:
+    """Each way to wait for the values of all."""
+    return COLLECTS[request.param]
+
+
+def failing(message: str) -> Failure:
+    """A failure with a traceback, of an exception that was raised here."""
+    try:
+        raise ValueError(message)
+    except ValueError:
+        return Failure()
+
+
+def test_values_stand_in_the_order_of_the_items(
+    scheduler: ManualScheduler, collect: Collect
+) -> None:
+    """It does not matter in which order Deferreds fire, or whether they have."""
+    deferreds: list[Deferred[Any]] = [Deferred() for _ in range(3)]
+    other = pending()
+    promise = collect([deferreds[0], "b", deferreds[1], succeed("d"), other.promise, deferreds[2]])
+    deferreds[2].callback("f")
+    other.resolve("e")
+    deferreds[0].callback("a")
+    scheduler.flush()
+    assert promise.is_pending()
+    deferreds[1].callback("c")
+    scheduler.flush()
+    assert list("abcdef") == promise.value()
+
+
+def test_later_holders_of_a_deferred_see_none(scheduler: ManualScheduler, collect: Collect) -> None:
+    """As of every Deferred that a promise has adopted; it may stand there twice."""
+    deferred: Deferred[Any] = Deferred()
+    failed: Deferred[Any] = Deferred()
+    promise = collect([deferred, failed, deferred])
+    promise.suppress_unhandled_rejections()
+    deferred.callback("value")
+    failed.errback(ValueError())
+    assert [None, None] == result_of(deferred) + result_of(failed)
+
+
+def test_a_deferred_twice(scheduler: ManualScheduler, collect: Collect) -> None:
+    """The first to adopt it has its value."""
+    deferred: Deferred[Any] = Deferred()
+    promise = collect([deferred, deferred])
+    deferred.callback("value")
+    scheduler.flush()
+    assert ["value", None] == promise.value()
+
+
+@pytest.mark.parametrize("fired", [True, False], ids=["before", "after"])
+def test_the_first_failure_rejects(
+    scheduler: ManualScheduler, collect: Collect, fired: bool
+) -> None:
+    """At once, with the traceback that it came with; what comes later is nobody's concern."""
+    deferreds: list[Deferred[Any]] = [Deferred() for _ in range(3)]
+    failure = failing("first")
+    if fired:
+        deferreds[1].errback(failure)
+    promise = collect(deferreds)
+    if not fired:
+        deferreds[1].errback(failure)
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert failure.value is promise.reason()
+    out = result_of(promise.to_deferred())[0]
+    assert "failing" == frames(out.getTracebackObject())[-1]
+    deferreds[0].errback(ValueError("second"))
+    deferreds[2].callback("late")
+    scheduler.flush()
+    del deferreds
+    # A Deferred that has kept its failure logs it when it is collected.
+    gc.collect()
+
+
+def test_a_deferred_that_fires_with_a_promise(scheduler: ManualScheduler, collect: Collect) -> None:
+    """The promise is followed, whether it has settled or not."""
+    later, deferreds = pending(), [Deferred() for _ in range(2)]
+    promise = collect(deferreds)
+    deferreds[0].callback(Promise.resolve("settled"))
+    deferreds[1].callback(later.promise)
+    scheduler.flush()
+    assert promise.is_pending()
+    later.resolve("later")
+    scheduler.flush()
+    assert ["settled", "later"] == promise.value()
+
+
+def test_a_deferred_that_fires_with_a_rejection(
+    scheduler: ManualScheduler, collect: Collect
+) -> None:
+    """Of two that do, one is the reason, and the other is nobody's surprise."""
+    deferreds: list[Deferred[Any]] = [Deferred() for _ in range(2)]
+    promise = collect(deferreds)
+    promise.suppress_unhandled_rejections()
+    first, second = ValueError("first"), ValueError("second")
+    deferreds[0].callback(Promise.reject(first))
+    deferreds[1].callback(Promise.reject(second))
+    scheduler.flush()
+    assert first is promise.reason()
+
+
+def test_cancelling_cancels_all_that_pend(scheduler: ManualScheduler, collect: Collect) -> None:
+    """The first item first, Deferreds and promises alike, and none that has fired."""
+    cancelled: list[str] = []
+
+    def item(name: str) -> Deferred[Any]:
+        return Deferred(lambda deferred: cancelled.append(name))
+
+    done = item("done")
+    shared = pending()
+    kept = shared.promise.then()
+    promise = collect(
+        [item("a"), done, Promise.from_deferred(item("b")), item("c"), shared.promise]
+    )
+    done.callback(None)
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert ["a", "b", "c"] == cancelled
+    assert kept.is_pending()
+
+
+def test_a_canceller_that_raises(
+    scheduler: ManualScheduler, collect: Collect, reports: list[LogEvent]
+) -> None:
+    """It is logged; the others are cancelled, and so is the promise."""
+    error = ZeroDivisionError()
+
+    def canceller(deferred: Deferred[Any]) -> None:
+        raise error
+
+    bad, good = Deferred(canceller), Deferred()
+    promise = collect([bad, good])
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert good.called
+    assert [error] == [event["log_failure"].value for event in reports]
+
+
+def test_a_canceller_that_answers_late(scheduler: ManualScheduler, collect: Collect) -> None:
+    """Nobody is told that the Deferred was called already."""
+    deferred: Deferred[Any] = Deferred(lambda _: None)
+    promise = collect([deferred])
+    promise.cancel()
+    deferred.callback("late")
+    scheduler.flush()
+    assert promise.is_cancelled()
+
+
+def test_a_deferred_that_somebody_else_cancels(
+    scheduler: ManualScheduler, collect: Collect
+) -> None:
+    """It rejects, as any failure does."""
+    deferred: Deferred[Any] = Deferred()
+    promise = collect([deferred, Deferred()])
+    promise.suppress_unhandled_rejections()
+    deferred.cancel()
+    scheduler.flush()
+    assert CancelledError is type(promise.reason())
+
+
+def test_whoever_watches_sees_a_promise_for_each(
+    scheduler: ManualScheduler, collect: Collect, config: Callable[..., dict[str, Any]]
+) -> None:
+    """With monitoring on, nothing is left out; and the values are the same."""
+    config(monitoring=True)
+    settled: list[Any] = []
+    Promise.on("promise_fulfilled", watch := lambda promise: settled.append(promise.value()))
+    deferreds: list[Deferred[Any]] = [Deferred() for _ in range(2)]
+    promise = collect(deferreds)
+    for number, deferred in enumerate(deferreds):
+        deferred.callback(number)
+    scheduler.flush()
+    Promise.off("promise_fulfilled", watch)
+    assert [0, 1] == promise.value()
+    assert {0, 1} <= {value for value in settled if isinstance(value, int)}
