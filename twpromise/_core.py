@@ -316,7 +316,7 @@ class Direct(NamedTuple):
     #: or later, with the outcome (something that a promise may be resolved with) and the argument.
     wait: Callable[[Any, Callable[[Any, int], None], int], object]
     #: Makes a new promise which is cancelled with the thing; it is never settled otherwise.
-    lock: Callable[[CorePromise, Any], None]
+    lock: Callable[[CorePromise, Any], object]
 
 
 #: What collections wait for directly, by its exact type; filled by the bridge.
