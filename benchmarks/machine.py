@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import platform
@@ -34,6 +35,11 @@ def told(machine: dict[str, Any]) -> list[str]:
         f"{machine['python']}; {versions}",
         f"{machine['system']}; {machine['processors']} x {machine['processor']}",
     ]
+
+
+def installed(module: str) -> bool:
+    """Whether an optional module is there."""
+    return importlib.util.find_spec(module) is not None
 
 
 def _version(name: str) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
+from . import micro
 from .rows import BY_NAME, SCENARIOS, Row
 
 Results = dict[str, Any]
@@ -41,7 +42,7 @@ def _per_round(measured: dict[str, Any]) -> list[float]:
 
 def by_scenario(results: Results) -> Iterable[tuple[str, list[Measured]]]:
     """The scenarios that were measured, and what was measured of each."""
-    rows = results["rows"]
+    rows = results.get("rows", {})
     for scenario in SCENARIOS:
         found = [
             Measured(row, rows)
@@ -50,6 +51,16 @@ def by_scenario(results: Results) -> Iterable[tuple[str, list[Measured]]]:
         ]
         if found:
             yield scenario, found
+
+
+def told_settings(results: Results) -> str:
+    """How it was measured, in a line."""
+    settings = results["settings"]
+    return (
+        f"{settings['rounds']} rounds of {settings['waves']} waves of "
+        f"{settings['requests']:,} requests each, after {settings['warm_ups']} to warm up; "
+        "processor's time; peak of resident memory over the start"
+    )
 
 
 def table(heads: list[str], lines: list[list[str]]) -> str:
@@ -109,3 +120,54 @@ def _verdict(measured: Measured) -> str:
     if not within(row.must):
         return "too much"
     return "aim reached" if within(row.aim) else "must reached"
+
+
+def operations_table(operations: Results) -> str:
+    """Nanoseconds of single operations, and beside each what it takes of what ours takes."""
+    lines = []
+    for operation, by_library in operations.items():
+        title, _ = micro.OPERATIONS[operation]
+        mine = median(by_library["promises"])
+        line = [title]
+        for library in micro.LIBRARIES:
+            if library not in by_library:
+                line.append("-")
+                continue
+            found = median(by_library[library])
+            ratio = "" if library == "promises" else f" ({found / mine:.1f})"
+            line.append(f"{found * 1e9:.0f}{ratio}")
+        lines.append(line)
+    return table(["ns", *micro.LIBRARIES.values()], lines)
+
+
+def sizes_table(sizes: Results) -> str:
+    """Bytes of one promise, Deferred or future."""
+    lines = [
+        [state, *(f"{by_state[state]:.0f}" for by_state in sizes.values())]
+        for state in micro.STATES
+    ]
+    return table(["bytes", *(micro.LIBRARIES[library] for library in sizes)], lines)
+
+
+#: What the growing figures are called, what they are multiplied with, and to which digit.
+FIGURES = {
+    "seconds": ("ns a promise", 1e9),
+    "without collector": ("ns a promise, collector off", 1e9),
+    "bytes": ("bytes a promise", 1),
+}
+
+
+def growth_table(growth: Results, figure: str) -> str:
+    """A figure for one promise of few to many, and how far the largest is from the smallest."""
+    title, factor = FIGURES[figure]
+    found = {name: each[figure] for name, each in growth.items() if figure in each}
+    sizes = next(iter(found.values()))
+    lines = [
+        [
+            name,
+            *(f"{value * factor:.0f}" for value in by_size.values()),
+            f"{max(by_size.values()) / min(by_size.values()) - 1:.0%}",
+        ]
+        for name, by_size in found.items()
+    ]
+    return table([title, *(f"{int(size):,}" for size in sizes), "within"], lines)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from dataclasses import dataclass
 
+from .machine import installed
 from .request import STEPS, WIDTH
 from .styles.turns import QUERIES
 
@@ -78,7 +78,7 @@ class Row:
     @property
     def missing(self) -> bool:
         """Whether the optional module that it needs is not installed."""
-        return self.requires is not None and importlib.util.find_spec(self.requires) is None
+        return self.requires is not None and not installed(self.requires)
 
     def load(self):
         """Its module, and what starts one request: ``start(query, score)``."""
@@ -174,17 +174,14 @@ BY_NAME = {row.name: row for row in ROWS}
 
 
 def select(patterns: list[str]) -> list[Row]:
-    """The rows that are named, or whose names begin so, with those that they are compared with.
-
-    Raises:
-        ValueError: A pattern names none.
-    """
-    if not patterns:
-        return ROWS
+    """The rows that are named, or whose names begin so, with those that they are compared with."""
     chosen = set()
-    for pattern in patterns:
-        found = [row for row in ROWS if row.name == pattern or row.name.startswith(pattern + "-")]
-        if not found:
-            raise ValueError(f"no row is called {pattern!r}")
-        chosen |= {row.name for row in found} | {row.base_name for row in found}
+    for row in ROWS:
+        if any(is_named(row.name, pattern) for pattern in patterns):
+            chosen |= {row.name, row.base_name}
     return [row for row in ROWS if row.name in chosen]
+
+
+def is_named(name: str, pattern: str) -> bool:
+    """Whether a pattern is a name, or how it begins: its first words."""
+    return name == pattern or name.startswith(pattern + "-")
