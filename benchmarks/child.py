@@ -102,13 +102,13 @@ class Waves:
         kind = DeferredDatabase if row.over_deferreds else Database
         # A query a turn is about the turns: no time is spent on waiting.
         delay = {"delay": 0.0} if row.one_by_one else {}
-        self._database = kind(call_later, may_answer, **delay)
-        self._score = Score(self._database)
+        self.database = kind(call_later, may_answer, **delay)
+        self.score = Score(self.database)
         if self._counter is not None:
-            self._counter.score = self._score
+            self._counter.score = self.score
         module, make = row.load()
-        query = self._database.query if row.over_deferreds else module.adapt(self._database)
-        self._start = make(query, self._score)
+        query = self.database.query if row.over_deferreds else module.adapt(self.database)
+        self._start = make(query, self.score)
         self.seconds: list[float] = []
 
     def begin(self) -> None:
@@ -132,7 +132,7 @@ class Waves:
         transactions = [Transaction(self._fails_at(number)) for number in range(requests)]
         start = self._start
         self._began = time.process_time()
-        self._score.begin(requests, self._ended)
+        self.score.begin(requests, self._ended)
         for transaction in transactions:
             start(transaction)
 
@@ -141,7 +141,7 @@ class Waves:
             self._measure()
             return
         self._singles -= 1
-        self._score.begin(1, lambda: self._call_later(0, self._next))
+        self.score.begin(1, lambda: self._call_later(0, self._next))
         self._start(Transaction())
 
     def _ended(self) -> None:
@@ -159,7 +159,7 @@ class Waves:
 
     def check(self, waves: int) -> None:
         """See that every request has ended as it should, after all its queries."""
-        row, score, database = self._row, self._score, self._database
+        row, score, database = self._row, self.score, self.database
         numbers = range(self._requests)
         failing = [self._fails_at(number) for number in numbers if self._fails_at(number)]
         good = self._requests - len(failing)

@@ -61,9 +61,8 @@ def program(operation: str, library: str) -> Callable[[Program], Program]:
     return enter
 
 
-@cache
 def by_hand() -> ManualScheduler:
-    """The scheduler that promises run on here."""
+    """A scheduler that promises run on from now on."""
     scheduler = ManualScheduler()
     Promise.set_scheduler(scheduler)
     return scheduler

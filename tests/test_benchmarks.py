@@ -1,0 +1,207 @@
+"""What is measured in `benchmarks/`: that it runs, and what of it is the same on any machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import by_hand, child, micro
+from benchmarks.child import Waves
+from benchmarks.machine import installed
+from benchmarks.request import STEPS
+from benchmarks.rows import BY_NAME, REACTOR, ROWS, UVLOOP, Row
+from twpromise import Promise
+from twpromise.testing import ManualScheduler
+
+ROOT = Path(__file__).parent.parent
+
+#: What a request may cost: objects that the garbage collector looks at, calls, and instructions
+#: of the package.  None of them depends on the machine; all are what they were at last, so that
+#: a change which costs more says so, and one that saves some lowers them.
+LIMITS = {
+    "doxbee-chain": (33, 180, 4400),
+    "doxbee-coroutine": (8, 190, 4200),
+    "doxbee-await": (10, 240, 4800),
+    "errors-chain": (33, 171, 4200),
+    "parallel-chain": (88, 612, 10_900),
+    "over-doxbee-chain": (37, 130, 2900),
+    "over-doxbee-coroutine": (11, 77, 1950),
+    "over-parallel-chain": (188, 652, 11_200),
+}
+#: Bytes of one promise, with those of what tells its outcome.
+BYTES = {"pending": 88, "with one handler": 176, "settled": 88}
+
+
+@pytest.fixture
+def limited(request: pytest.FixtureRequest) -> Row:
+    """A row whose costs have a limit."""
+    return BY_NAME[request.param]
+
+
+limited_rows = pytest.mark.parametrize("limited", LIMITS, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_scheduler() -> Iterator[None]:
+    """What runs here sets a scheduler of its own, and does not set it back."""
+    previous = Promise.set_scheduler(ManualScheduler())
+    yield
+    Promise.set_scheduler(previous)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed_loop() -> Iterator[None]:
+    """The loop that futures have been run on is closed at the end."""
+    yield
+    micro.loop().close()
+    micro.loop.cache_clear()
+
+
+def need(module: str | None) -> None:
+    """Skip a test where an optional module is not installed."""
+    if module is not None and not installed(module):
+        pytest.skip(f"{module} is not installed")
+
+
+# --- what is the same on any machine --------------------------------------------------
+
+
+@limited_rows
+def test_objects(limited: Row) -> None:
+    """A request keeps no more objects alive than it did."""
+    objects, _, _ = LIMITS[limited.name]
+    assert by_hand.objects(limited) <= objects
+
+
+@limited_rows
+def test_calls(limited: Row) -> None:
+    """A request makes no more calls than it did."""
+    _, calls, _ = LIMITS[limited.name]
+    assert by_hand.calls(limited) <= calls
+
+
+@limited_rows
+@pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason="3.12 counts some of them twice")
+def test_instructions(limited: Row) -> None:
+    """A request executes no more instructions than it did."""
+    if sys.gettrace() is not None:
+        pytest.skip("somebody else is tracing: coverage, or a debugger")
+    _, _, instructions = LIMITS[limited.name]
+    assert by_hand.instructions(limited) <= instructions
+
+
+@pytest.mark.parametrize("state", micro.STATES)
+def test_bytes(state: str) -> None:
+    """A promise is no larger than it was."""
+    assert micro.size("promises", state) <= BYTES[state] + 1
+
+
+# --- that it runs -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_requests(row: Row) -> None:
+    """Each program answers every request as it should."""
+    need(row.requires)
+    if row.loop == REACTOR:
+        assert 1 == len(by_hand.run(row, 20).seconds)
+    else:
+        assert 2 == len(child.run(row, 20, 1, 2, count=False)["seconds"])
+
+
+@pytest.mark.parametrize("row", ["doxbee-asyncio", "parallel-asyncio", "errors-uvloop"])
+def test_objects_on_a_loop(row: str) -> None:
+    """Those of programs that no clock drives can be counted, too."""
+    need("uvloop" if BY_NAME[row].loop == UVLOOP else None)
+    assert 5 < child.run(BY_NAME[row], 20, 1, 1, count=True)["objects"] < 500
+
+
+@pytest.mark.parametrize(
+    ("operation", "library"),
+    [(operation, library) for operation, found in micro.PROGRAMS.items() for library in found],
+)
+def test_operations(operation: str, library: str) -> None:
+    """Each single operation comes to its end."""
+    need("promise" if library == "pypi" else None)
+    # Each looks at its own result.
+    micro.PROGRAMS[operation][library](20)()
+
+
+@pytest.mark.parametrize("library", micro.LIBRARIES)
+def test_size(library: str) -> None:
+    """What one takes is measured for each library."""
+    need("promise" if library == "pypi" else None)
+    assert 50 < micro.size(library, "pending") < 1000
+
+
+def cheat_with_queries(waves: Waves) -> None:
+    waves.database.answered -= 1
+
+
+def cheat_with_results(waves: Waves) -> None:
+    waves.score.completed_right -= 1
+    waves.score.completed("something else")
+
+
+def cheat_with_failures(waves: Waves) -> None:
+    waves.score.failed_right -= 1
+    waves.score.failed(ValueError("some other failure"))
+
+
+def cheat_with_transactions(waves: Waves) -> None:
+    waves.database.rolled_back -= 1
+
+
+@pytest.mark.parametrize(
+    "cheat",
+    [cheat_with_queries, cheat_with_results, cheat_with_failures, cheat_with_transactions],
+)
+def test_no_row_cheats(cheat: Callable[[Waves], None]) -> None:
+    """A program is told that does not answer each request as it should, after all its queries."""
+    waves = by_hand.run(BY_NAME["errors-callbacks"], 20)
+    waves.score.begin(2, lambda: None)
+    cheat(waves)
+    with pytest.raises(AssertionError, match=r"^errors-callbacks: "):
+        waves.check(2)
+
+
+def test_failures() -> None:
+    """One request of ten fails, and the failures are spread over all steps."""
+    waves = by_hand.run(BY_NAME["errors-chain"], 80)
+    assert (144, 16, 16) == (
+        waves.score.completed_right,
+        waves.score.failed_right,
+        waves.database.rolled_back,
+    )
+    # 36 is how many queries those make that fail at the first step, the second, and so on.
+    assert 2 * (72 * STEPS + 36) == waves.database.answered
+
+
+def run(*arguments: object) -> Any:
+    """Run a command of the benchmarks in a process of its own; what it prints."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
+
+
+def test_command(tmp_path: Path) -> None:
+    """One command measures what it is asked to, with what that is compared with."""
+    results = tmp_path / "results.json"
+    sizes = ["--rounds", 1, "--requests", 20, "--waves", 1, "--warm-ups", 1]
+    printed = run("benchmarks", "--only", "doxbee-chain", *sizes, "--json", results)
+    assert "2.8 / 1.75" in printed
+    assert ["doxbee-callbacks", "doxbee-chain"] == list(json.loads(results.read_text())["rows"])
