@@ -35,6 +35,7 @@ def requests(chosen: list[Row], options: argparse.Namespace) -> dict[str, Any]:
         counted = machine.run_child(
             "child", row.name, "--count", "--requests", COUNTED, "--warm-ups", 1, "--waves", 1
         )
+        say(f"{row.name}: {counted['objects']:.0f} objects a request")
         measured[row.name] = {"seconds": [], "memory": [], **counted}
     sizes = ["--requests", options.requests, "--warm-ups", options.warm_ups]
     for number in range(1, options.rounds + 1):

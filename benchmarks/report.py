@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
 from . import micro
+from .machine import told
 from .rows import BY_NAME, SCENARIOS, Row
 
 Results = dict[str, Any]
@@ -171,3 +173,45 @@ def growth_table(growth: Results, figure: str) -> str:
         for name, by_size in found.items()
     ]
     return table([title, *(f"{int(size):,}" for size in sizes), "within"], lines)
+
+
+def tables(results: Results) -> dict[str, str]:
+    """What belongs between the comments of the page, by name."""
+    found = {
+        scenario: f"{_picture(scenario)}\n\n{scenario_table(measured, targets=False)}"
+        for scenario, measured in by_scenario(results)
+    }
+    if "operations" in results:
+        found["operations"] = operations_table(results["operations"])
+    if "sizes" in results:
+        found["sizes"] = sizes_table(results["sizes"])
+    if "growth" in results:
+        found["growth"] = "\n\n".join(
+            [
+                _picture("growth"),
+                *(growth_table(results["growth"], figure) for figure in FIGURES),
+            ]
+        )
+    machine = [*told(results["machine"]), told_settings(results)]
+    found["machine"] = "\n".join(f"- {line}" for line in machine)
+    return found
+
+
+def _picture(name: str) -> str:
+    return f"![The same as a picture.](performance/{name}.svg)"
+
+
+def filled(page: str, found: dict[str, str]) -> str:
+    """The page with the tables in their places.
+
+    Raises:
+        ValueError: There is no place for a table.
+    """
+    for name, text in found.items():
+        pattern = rf"(<!-- measured: {name} -->\n).*?(<!-- end -->)"
+        page, places = re.subn(
+            pattern, lambda place, text=text: f"{place[1]}{text}\n{place[2]}", page, flags=re.DOTALL
+        )
+        if places != 1:
+            raise ValueError(f"{places} places for {name!r} in the page")
+    return page

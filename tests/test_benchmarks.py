@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import by_hand, child, micro
+from benchmarks import by_hand, child, machine, micro, report
 from benchmarks.child import Waves
 from benchmarks.machine import installed
 from benchmarks.request import STEPS
-from benchmarks.rows import BY_NAME, REACTOR, ROWS, UVLOOP, Row
+from benchmarks.rows import BY_NAME, REACTOR, ROWS, SCENARIOS, UVLOOP, Row
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
@@ -184,6 +185,21 @@ def test_failures() -> None:
     assert 2 * (72 * STEPS + 36) == waves.database.answered
 
 
+def test_places() -> None:
+    """Whatever is measured has its place in the documentation."""
+    page = (ROOT / "docs" / "performance.md").read_text()
+    names = [*SCENARIOS, "machine", "operations", "sizes", "growth"]
+    filled = report.filled(page, {name: f"the table of {name}" for name in names})
+    assert names == sorted(re.findall("the table of (.*)", filled), key=names.index)
+    assert filled == report.filled(filled, {"growth": "the table of growth"})
+
+
+def test_no_place() -> None:
+    """A table without a place is told."""
+    with pytest.raises(ValueError, match="0 places for 'growth'"):
+        report.filled("a page", {"growth": "a table"})
+
+
 def run(*arguments: object) -> Any:
     """Run a command of the benchmarks in a process of its own; what it prints."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -205,3 +221,30 @@ def test_command(tmp_path: Path) -> None:
     printed = run("benchmarks", "--only", "doxbee-chain", *sizes, "--json", results)
     assert "2.8 / 1.75" in printed
     assert ["doxbee-callbacks", "doxbee-chain"] == list(json.loads(results.read_text())["rows"])
+
+
+def test_pictures(tmp_path: Path) -> None:
+    """Another draws pictures of all of it, and puts the tables into the page."""
+    need("matplotlib")
+    rows = {
+        row.name: {"seconds": [[1.0, 2.0], [2.0, 3.0]], "memory": [1, 2], "objects": 1}
+        for row in ROWS
+    }
+    results = {
+        "machine": machine.describe(),
+        "settings": {"rounds": 2, "waves": 2, "requests": 20, "warm_ups": 1},
+        "rows": rows,
+        "operations": {"then": {"promises": [1e-7, 2e-7, 3e-7], "asyncio": [1e-6] * 3}},
+        "sizes": {"promises": dict.fromkeys(micro.STATES, 88)},
+        "growth": {"then": {figure: {"1000": 1, "10000": 2} for figure in report.FIGURES}},
+    }
+    page = tmp_path / "performance.md"
+    page.write_text((ROOT / "docs" / "performance.md").read_text())
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    run("benchmarks.pictures", tmp_path / "results.json", "--page", page)
+    assert {f"{name}.svg" for name in (*SCENARIOS, "growth")} == {
+        path.name for path in (tmp_path / "performance").iterdir()
+    }
+    lines = page.read_text().splitlines()
+    assert 1 == sum(line.startswith("| one hop of a chain |") for line in lines)
+    assert any(line.split()[1:8:2] == ["callbacks", "2000", "1.00", "1.00-1.00"] for line in lines)
