@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import twisted
 
 from benchmarks import by_hand, child, machine, micro, report
 from benchmarks.child import Waves
@@ -36,17 +37,13 @@ LIMITS = {
     "over-doxbee-coroutine": (11, 77, 1950),
     "over-parallel-chain": (188, 652, 11_200),
 }
-#: Bytes of one promise, with those of what tells its outcome.
-BYTES = {"pending": 88, "with one handler": 176, "settled": 88}
+#: Bytes of one promise; from 3.12 on, Python keeps the list of weak references in front of an
+#: object, and two words for that.
+PROMISE = 96 if sys.version_info >= (3, 12) else 88
+#: With one handler, there is the promise that tells its outcome, and nothing else.
+BYTES = {"pending": PROMISE, "with one handler": 2 * PROMISE, "settled": PROMISE}
 
-
-@pytest.fixture
-def limited(request: pytest.FixtureRequest) -> Row:
-    """A row whose costs have a limit."""
-    return BY_NAME[request.param]
-
-
-limited_rows = pytest.mark.parametrize("limited", LIMITS, indirect=True)
+limited = pytest.mark.parametrize("name", LIMITS)
 
 
 @pytest.fixture(autouse=True)
@@ -74,28 +71,29 @@ def need(module: str | None) -> None:
 # --- what is the same on any machine --------------------------------------------------
 
 
-@limited_rows
-def test_objects(limited: Row) -> None:
+@limited
+def test_objects(name: str) -> None:
     """A request keeps no more objects alive than it did."""
-    objects, _, _ = LIMITS[limited.name]
-    assert by_hand.objects(limited) <= objects
+    if name.startswith("over-") and twisted.version.major < 25:
+        pytest.skip("a Deferred itself consists of more objects in this Twisted")
+    objects, _, _ = LIMITS[name]
+    assert by_hand.objects(BY_NAME[name]) <= objects
 
 
-@limited_rows
-def test_calls(limited: Row) -> None:
+@limited
+def test_calls(name: str) -> None:
     """A request makes no more calls than it did."""
-    _, calls, _ = LIMITS[limited.name]
-    assert by_hand.calls(limited) <= calls
+    _, calls, _ = LIMITS[name]
+    assert by_hand.calls(BY_NAME[name]) <= calls
 
 
-@limited_rows
-@pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason="3.12 counts some of them twice")
-def test_instructions(limited: Row) -> None:
+@limited
+def test_instructions(name: str) -> None:
     """A request executes no more instructions than it did."""
     if sys.gettrace() is not None:
         pytest.skip("somebody else is tracing: coverage, or a debugger")
-    _, _, instructions = LIMITS[limited.name]
-    assert by_hand.instructions(limited) <= instructions
+    _, _, instructions = LIMITS[name]
+    assert by_hand.instructions(BY_NAME[name]) <= instructions
 
 
 @pytest.mark.parametrize("state", micro.STATES)
