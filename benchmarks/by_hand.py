@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -49,24 +50,35 @@ def objects(row: Row, requests: int = 50) -> int:
 
 def instructions(row: Row) -> int:
     """How many instructions of this package are executed for a request."""
-    return _for_one_request(row, _instructions)
+    return round(sum(instructions_by_function(row).values()))
+
+
+def instructions_by_function(row: Row) -> dict[str, float]:
+    """The same for each function, the busiest first."""
+    few, many = _for_two_sizes(row, _instructions)
+    each = {name: (count - few[name]) / MORE for name, count in many.items()}
+    return dict(sorted(each.items(), key=lambda item: -item[1]))
 
 
 def calls(row: Row) -> int:
     """How many calls are made for a request: of this package's functions, and by them."""
-    return _for_one_request(row, _calls)
+    few, many = _for_two_sizes(row, _calls)
+    return round((many - few) / MORE)
 
 
-def _for_one_request(row: Row, count: Callable[[Callable[[], object]], int]) -> int:
+#: How many more requests there are in the second of two runs, in two waves each: what does not
+#: depend on the number of requests falls out.
+MORE = 40
+
+
+def _for_two_sizes(row: Row, count: Callable[[Callable[[], object]], Any]) -> tuple[Any, Any]:
     # What runs for the first time runs otherwise.
     count(lambda: run(row, 10))
-    few, many = count(lambda: run(row, 10)), count(lambda: run(row, 30))
-    # Two waves each; what does not depend on the number of requests falls out.
-    return round((many - few) / 40)
+    return count(lambda: run(row, 10)), count(lambda: run(row, 10 + MORE // 2))
 
 
-def _instructions(function: Callable[[], object]) -> int:
-    executed = 0
+def _instructions(function: Callable[[], object]) -> Counter[str]:
+    executed: Counter[str] = Counter()
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         if not frame.f_code.co_filename.startswith(PACKAGE):
@@ -76,8 +88,8 @@ def _instructions(function: Callable[[], object]) -> int:
         return trace_inside
 
     def trace_inside(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal executed
-        executed += event == "opcode"
+        if event == "opcode":
+            executed[frame.f_code.co_qualname] += 1
         return trace_inside
 
     previous = sys.gettrace()
@@ -110,7 +122,9 @@ def main() -> None:
     """Print what one request costs in each of the rows that run on the reactor."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", help="names; all that use promises, if none is given")
-    names = parser.parse_args().rows or [
+    parser.add_argument("--functions", action="store_true", help="where the instructions are")
+    options = parser.parse_args()
+    names = options.rows or [
         name
         for name, row in BY_NAME.items()
         if row.loop == REACTOR and row.style in ("chain", "coroutine", "await")
@@ -119,6 +133,10 @@ def main() -> None:
     for name in names:
         row = BY_NAME[name]
         print(f"{name:24}{objects(row):10}{calls(row):10}{instructions(row):14}")
+        if options.functions:
+            for function, executed in instructions_by_function(row).items():
+                if executed >= 1:
+                    print(f"    {function:44}{executed:10.0f}")
 
 
 if __name__ == "__main__":
