@@ -1,0 +1,248 @@
+"""What is measured in `benchmarks/`: that it runs, and what of it is the same on any machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import twisted
+
+from benchmarks import by_hand, child, machine, micro, report
+from benchmarks.child import Waves
+from benchmarks.machine import installed
+from benchmarks.request import STEPS
+from benchmarks.rows import BY_NAME, REACTOR, ROWS, SCENARIOS, UVLOOP, Row
+from twpromise import Promise
+from twpromise.testing import ManualScheduler
+
+ROOT = Path(__file__).parent.parent
+
+#: What a request may cost: objects that the garbage collector looks at, calls, and instructions
+#: of the package.  None of them depends on the machine; all are what they were at last, so that
+#: a change which costs more says so, and one that saves some lowers them.
+LIMITS = {
+    "doxbee-chain": (33, 180, 4400),
+    "doxbee-coroutine": (8, 190, 4200),
+    "doxbee-await": (10, 240, 4800),
+    "errors-chain": (33, 171, 4200),
+    "parallel-chain": (88, 612, 10_900),
+    "over-doxbee-chain": (37, 130, 2900),
+    "over-doxbee-coroutine": (11, 77, 1950),
+    "over-parallel-chain": (188, 652, 11_200),
+}
+#: Bytes of one promise; from 3.12 on, Python keeps the list of weak references in front of an
+#: object, and two words for that.
+PROMISE = 96 if sys.version_info >= (3, 12) else 88
+#: With one handler, there is the promise that tells its outcome, and nothing else.
+BYTES = {"pending": PROMISE, "with one handler": 2 * PROMISE, "settled": PROMISE}
+
+limited = pytest.mark.parametrize("name", LIMITS)
+
+
+@pytest.fixture(autouse=True)
+def _own_scheduler() -> Iterator[None]:
+    """What runs here sets a scheduler of its own, and does not set it back."""
+    previous = Promise.set_scheduler(ManualScheduler())
+    yield
+    Promise.set_scheduler(previous)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed_loop() -> Iterator[None]:
+    """The loop that futures have been run on is closed at the end."""
+    yield
+    micro.loop().close()
+    micro.loop.cache_clear()
+
+
+def need(module: str | None) -> None:
+    """Skip a test where an optional module is not installed."""
+    if module is not None and not installed(module):
+        pytest.skip(f"{module} is not installed")
+
+
+# --- what is the same on any machine --------------------------------------------------
+
+
+@limited
+def test_objects(name: str) -> None:
+    """A request keeps no more objects alive than it did."""
+    if name.startswith("over-") and twisted.version.major < 25:
+        pytest.skip("a Deferred itself consists of more objects in this Twisted")
+    objects, _, _ = LIMITS[name]
+    assert by_hand.objects(BY_NAME[name]) <= objects
+
+
+@limited
+def test_calls(name: str) -> None:
+    """A request makes no more calls than it did."""
+    _, calls, _ = LIMITS[name]
+    assert by_hand.calls(BY_NAME[name]) <= calls
+
+
+@limited
+def test_instructions(name: str) -> None:
+    """A request executes no more instructions than it did."""
+    if sys.gettrace() is not None:
+        pytest.skip("somebody else is tracing: coverage, or a debugger")
+    _, _, instructions = LIMITS[name]
+    assert by_hand.instructions(BY_NAME[name]) <= instructions
+
+
+@pytest.mark.parametrize("state", micro.STATES)
+def test_bytes(state: str) -> None:
+    """A promise is no larger than it was."""
+    assert micro.size("promises", state) <= BYTES[state] + 1
+
+
+# --- that it runs -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_requests(row: Row) -> None:
+    """Each program answers every request as it should."""
+    need(row.requires)
+    if row.loop == REACTOR:
+        assert 1 == len(by_hand.run(row, 20).seconds)
+    else:
+        assert 2 == len(child.run(row, 20, 1, 2, count=False)["seconds"])
+
+
+@pytest.mark.parametrize("row", ["doxbee-asyncio", "parallel-asyncio", "errors-uvloop"])
+def test_objects_on_a_loop(row: str) -> None:
+    """Those of programs that no clock drives can be counted, too."""
+    need("uvloop" if BY_NAME[row].loop == UVLOOP else None)
+    assert 5 < child.run(BY_NAME[row], 20, 1, 1, count=True)["objects"] < 500
+
+
+@pytest.mark.parametrize(
+    ("operation", "library"),
+    [(operation, library) for operation, found in micro.PROGRAMS.items() for library in found],
+)
+def test_operations(operation: str, library: str) -> None:
+    """Each single operation comes to its end."""
+    need("promise" if library == "pypi" else None)
+    # Each looks at its own result.
+    micro.PROGRAMS[operation][library](20)()
+
+
+@pytest.mark.parametrize("library", micro.LIBRARIES)
+def test_size(library: str) -> None:
+    """What one takes is measured for each library."""
+    need("promise" if library == "pypi" else None)
+    assert 50 < micro.size(library, "pending") < 1000
+
+
+def cheat_with_queries(waves: Waves) -> None:
+    waves.database.answered -= 1
+
+
+def cheat_with_results(waves: Waves) -> None:
+    waves.score.completed_right -= 1
+    waves.score.completed("something else")
+
+
+def cheat_with_failures(waves: Waves) -> None:
+    waves.score.failed_right -= 1
+    waves.score.failed(ValueError("some other failure"))
+
+
+def cheat_with_transactions(waves: Waves) -> None:
+    waves.database.rolled_back -= 1
+
+
+@pytest.mark.parametrize(
+    "cheat",
+    [cheat_with_queries, cheat_with_results, cheat_with_failures, cheat_with_transactions],
+)
+def test_no_row_cheats(cheat: Callable[[Waves], None]) -> None:
+    """A program is told that does not answer each request as it should, after all its queries."""
+    waves = by_hand.run(BY_NAME["errors-callbacks"], 20)
+    waves.score.begin(2, lambda: None)
+    cheat(waves)
+    with pytest.raises(AssertionError, match=r"^errors-callbacks: "):
+        waves.check(2)
+
+
+def test_failures() -> None:
+    """One request of ten fails, and the failures are spread over all steps."""
+    waves = by_hand.run(BY_NAME["errors-chain"], 80)
+    assert (144, 16, 16) == (
+        waves.score.completed_right,
+        waves.score.failed_right,
+        waves.database.rolled_back,
+    )
+    # 36 is how many queries those make that fail at the first step, the second, and so on.
+    assert 2 * (72 * STEPS + 36) == waves.database.answered
+
+
+def test_places() -> None:
+    """Whatever is measured has its place in the documentation."""
+    page = (ROOT / "docs" / "performance.md").read_text()
+    names = [*SCENARIOS, "machine", "operations", "sizes", "growth"]
+    filled = report.filled(page, {name: f"the table of {name}" for name in names})
+    assert names == sorted(re.findall("the table of (.*)", filled), key=names.index)
+    assert filled == report.filled(filled, {"growth": "the table of growth"})
+
+
+def test_no_place() -> None:
+    """A table without a place is told."""
+    with pytest.raises(ValueError, match="0 places for 'growth'"):
+        report.filled("a page", {"growth": "a table"})
+
+
+def run(*arguments: object) -> Any:
+    """Run a command of the benchmarks in a process of its own; what it prints."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
+
+
+def test_command(tmp_path: Path) -> None:
+    """One command measures what it is asked to, with what that is compared with."""
+    results = tmp_path / "results.json"
+    sizes = ["--rounds", 1, "--requests", 20, "--waves", 1, "--warm-ups", 1]
+    printed = run("benchmarks", "--only", "doxbee-chain", *sizes, "--json", results)
+    assert "2.8 / 1.75" in printed
+    assert ["doxbee-callbacks", "doxbee-chain"] == list(json.loads(results.read_text())["rows"])
+
+
+def test_pictures(tmp_path: Path) -> None:
+    """Another draws pictures of all of it, and puts the tables into the page."""
+    need("matplotlib")
+    rows = {
+        row.name: {"seconds": [[1.0, 2.0], [2.0, 3.0]], "memory": [1, 2], "objects": 1}
+        for row in ROWS
+    }
+    results = {
+        "machine": machine.describe(),
+        "settings": {"rounds": 2, "waves": 2, "requests": 20, "warm_ups": 1},
+        "rows": rows,
+        "operations": {"then": {"promises": [1e-7, 2e-7, 3e-7], "asyncio": [1e-6] * 3}},
+        "sizes": {"promises": dict.fromkeys(micro.STATES, 88)},
+        "growth": {"then": {figure: {"1000": 1, "10000": 2} for figure in report.FIGURES}},
+    }
+    page = tmp_path / "performance.md"
+    page.write_text((ROOT / "docs" / "performance.md").read_text())
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    run("benchmarks.pictures", tmp_path / "results.json", "--page", page)
+    assert {f"{name}.svg" for name in (*SCENARIOS, "growth")} == {
+        path.name for path in (tmp_path / "performance").iterdir()
+    }
+    lines = page.read_text().splitlines()
+    assert 1 == sum(line.startswith("| one hop of a chain |") for line in lines)
+    assert any(line.split()[1:8:2] == ["callbacks", "2000", "1.00", "1.00-1.00"] for line in lines)
