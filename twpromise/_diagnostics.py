@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import warnings
 from _thread import get_ident
 from collections.abc import Callable
+from functools import partial
 from types import FrameType, FunctionType, MethodType
 from typing import Any, Generic, ParamSpec, TypeVar
 from weakref import WeakSet
@@ -45,14 +47,15 @@ _libraries: WeakSet[Library] = WeakSet()
 class Background(Generic[P, T]):
     """A handler whose promises are left to themselves on purpose; see `background`."""
 
-    __slots__ = ("_handler",)
+    # Python's name for what a wrapper is about: so it declares the handler's parameters.
+    __slots__ = ("__wrapped__",)
 
     def __init__(self, handler: Callable[P, T]) -> None:
-        self._handler = handler
+        self.__wrapped__ = handler
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the handler."""
-        return self._handler(*args, **kwargs)
+        return self.__wrapped__(*args, **kwargs)
 
 
 def background(handler: Callable[P, T]) -> Background[P, T]:
@@ -163,7 +166,7 @@ class _Watch:
         """The handler has returned."""
         if type(token) is _Running:
             self._running = token.outer
-            if result is None and token.promises and not _is_background(token.handler):
+            if result is None and token.promises:
                 try:
                     self._check_return(token)
                 except Warning as warning:
@@ -216,6 +219,9 @@ class _Watch:
     def _check_return(self, running: _Running) -> None:
         """Warn if a handler has left a promise behind that nobody waits for."""
         promises, running.promises = running.promises, []
+        handler, on_purpose = _unwrapped(running.handler)
+        if on_purpose:
+            return
         while promises:
             promise = promises.pop()
             trace = _made(promise)
@@ -223,7 +229,7 @@ class _Watch:
                 continue
             if promise._state & (HANDLED | CANCELLING) or _is_kept(promise, promises):
                 continue
-            code = _code_of(running.handler)
+            code = _code_of(handler)
             filename, line, name = (
                 trace.place
                 if code is None
@@ -240,13 +246,28 @@ class _Watch:
             return
 
 
-def _is_background(handler: Any) -> bool:
-    return isinstance(handler, Background)
+def _unwrapped(handler: Any) -> tuple[Any, bool]:
+    """The user's own handler behind what wraps it, and whether `background` is among that."""
+    on_purpose = False
+    # A wrapper that wraps itself, by way of others, is nothing to get lost in.
+    for _ in range(100):
+        on_purpose = on_purpose or isinstance(handler, Background)
+        # By its type, which a `Mock` cannot fool.
+        if isinstance(handler, partial):
+            handler = handler.func
+        elif isinstance(handler, MethodType):
+            handler = handler.__func__
+        elif inspect.getattr_static(handler, "__wrapped__", None) is not None:
+            handler = handler.__wrapped__
+        else:
+            break
+    return handler, on_purpose
 
 
 def _code_of(handler: Any) -> Any:
-    if isinstance(handler, MethodType):
-        handler = handler.__func__
+    if not isinstance(handler, FunctionType):
+        # An object that can be called: what is called then.
+        handler = inspect.getattr_static(type(handler), "__call__", None)
     return handler.__code__ if isinstance(handler, FunctionType) else None
 
 

@@ -103,15 +103,16 @@ def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
 class _Catch:
     """A handler that is only for some reasons."""
 
-    __slots__ = ("_filters", "_handler")
+    # Python's name for what a wrapper is about: so a warning can name the handler.
+    __slots__ = ("__wrapped__", "_filters")
 
     def __init__(self, filters: tuple[Any, ...], handler: Callable[..., Any]) -> None:
         self._filters = filters
-        self._handler = handler
+        self.__wrapped__ = handler
 
     def __call__(self, *arguments: Any) -> Any:
         if passes(self._filters, arguments):
-            return self._handler(*arguments)
+            return self.__wrapped__(*arguments)
         return DECLINED
 
 
