@@ -194,6 +194,14 @@ ATTACHED = {
     "decorated": lambda copy, handler: copy.resolve(1).then(decorated(handler)),
     "bound": lambda copy, handler: copy.bind("this", 1).then(handler),
     "round": lambda copy, handler: copy.resolve(1).then(round_and_round(handler)),
+    "finally": lambda copy, handler: copy.resolve(1).finally_(handler),
+    "tap": lambda copy, handler: copy.resolve(1).tap(handler),
+    "tap_catch": lambda copy, handler: copy.reject(Boom()).tap_catch(Boom, handler),
+    "map": lambda copy, handler: copy.map([1], handler),
+    "filter": lambda copy, handler: copy.filter([1], handler),
+    "each": lambda copy, handler: copy.each([1], handler),
+    "reduce": lambda copy, handler: copy.reduce([1, 2], handler),
+    "using": lambda copy, handler: copy.using(copy.resolve(1).disposer(print), handler),
 }
 
 
@@ -202,7 +210,9 @@ def test_whichever_way_it_was_attached(scheduler, warned, way):
     """The handler itself is named, and not what is wrapped around it."""
     copy, caught = warned
     handler = forgetful(copy)
-    ATTACHED[way](copy, handler)
+    attached = ATTACHED[way](copy, handler)
+    if attached is not None:
+        attached.suppress_unhandled_rejections()
     scheduler.flush()
     assert [(__file__, handler.__code__.co_firstlineno)] == [
         (warning.filename, warning.lineno) for warning in caught
@@ -214,7 +224,20 @@ def test_whichever_way_it_was_attached(scheduler, warned, way):
 def test_opting_out_whichever_way_it_was_attached(scheduler, warned, way):
     """What is marked by `background` may be wrapped in other things."""
     copy, caught = warned
-    ATTACHED[way](copy, background(forgetful(copy)))
+    attached = ATTACHED[way](copy, background(forgetful(copy)))
+    if attached is not None:
+        attached.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert [] == messages(caught)
+
+
+def test_where_nobody_waits_nothing_is_forgotten(scheduler, warned):
+    """What a cancel hook, a callback or a predicate returns is not waited for by anybody."""
+    copy, caught = warned
+    handler = forgetful(copy)
+    copy(lambda resolve, reject, on_cancel: on_cancel(handler)).cancel()
+    copy.resolve(1).as_callback(handler)
+    copy.reject(Boom()).tap_catch(handler, print).suppress_unhandled_rejections()
     scheduler.flush()
     assert [] == messages(caught)
 

@@ -260,8 +260,8 @@ class Observer(Protocol):
     def before(self, child: CorePromise, handler: Callable[..., Any]) -> Any:
         """A handler is about to run; what this returns goes to `after`."""
 
-    def watched(self, promise: CorePromise, function: Callable[..., Any]) -> Any:
-        """*function*, with `before` and `after` called around it."""
+    def watched(self, promise: CorePromise, function: Callable[..., Any], awaited: bool) -> Any:
+        """*function*, with `before` and `after` called around it; see `prepare`."""
 
     def consumed(self, promise: CorePromise) -> None:
         """Somebody has asked for the outcome of a promise."""
@@ -1110,13 +1110,20 @@ def keep_context(cls: type[CorePromise], function: Callable[..., Any]) -> Callab
     return function
 
 
-def prepare(promise: CorePromise, function: Callable[..., Any]) -> Callable[..., Any]:
+def prepare(
+    promise: CorePromise, function: Callable[..., Any], *, awaited: bool = True
+) -> Callable[..., Any]:
     """*function* as a callback of *promise*, attached here and now, for a node to call.
 
     The node calls what comes back through `run_in_context`.
+
+    Args:
+        promise: Gives the callback its binding.
+        function: What is called.
+        awaited: Whether the node waits for what *function* returns.
     """
     if _observer is not None:
-        function = _observer.watched(promise, function)
+        function = _observer.watched(promise, function, awaited)
     binding = binding_of(promise)
     context = copy_context()
     kept = context if context and promise._library.async_hooks else None

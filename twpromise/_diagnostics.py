@@ -173,15 +173,19 @@ class _Watch:
                     # Warnings are errors; but the handler itself has made none.
                     _core.reports_escaped(warning)
 
-    def watched(self, promise: CorePromise, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A callback of a node, watched like a handler."""
+    def watched(
+        self, promise: CorePromise, function: Callable[..., Any], awaited: bool
+    ) -> Callable[..., Any]:
+        """A callback of a node, watched like a handler; nothing is forgotten if none waits."""
 
         def watched(*arguments: Any) -> Any:
             token = self.before(promise, function)
+            result: Any = DECLINED
             try:
-                return function(*arguments)
+                result = function(*arguments)
+                return result
             finally:
-                self.after(token, DECLINED)
+                self.after(token, result if awaited else DECLINED)
 
         return watched
 

@@ -437,7 +437,7 @@ class Handlers(CorePromise, Generic[T_co]):
         if error is not None:
             return new_rejected(type(self), error)
         prepared = tuple(
-            one if isinstance(one, type | tuple | Mapping) else prepare(self, one)
+            one if isinstance(one, type | tuple | Mapping) else prepare(self, one, awaited=False)
             for one in filters
         )
         return _TapCatch.derive(self, prepare(self, handler), prepared)

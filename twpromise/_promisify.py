@@ -562,7 +562,7 @@ class Promisification(CorePromise, Generic[T_co]):
         Bluebird: ``.asCallback``.
         """
         if callable(callback):
-            wait_for(self, _CallbackSink(prepare(self, callback), spread))
+            wait_for(self, _CallbackSink(prepare(self, callback, awaited=False), spread))
         return cast("Promise[T_co]", self)
 
     nodeify = as_callback
