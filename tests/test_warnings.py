@@ -529,6 +529,27 @@ def test_switched_off_nothing_is_said(scheduler):
     gc.collect()
 
 
+def test_switched_off_and_on_by_handlers(scheduler):
+    """A handler that ends while nobody looks is not taken for one that ends later."""
+    copy = Promise.get_new_library_copy()
+    copy.config(warnings=True)
+
+    def switches_off(_):
+        copy.delay(1)
+        copy.config(warnings=False)
+        return "nothing forgotten"
+
+    def switches_on(_):
+        copy.config(warnings=True)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Promise.resolve().then(switches_off).then(switches_on)
+        scheduler.flush()
+        copy.config(warnings=False)
+    assert [] == messages(caught)
+
+
 def test_switched_on_by_a_handler(scheduler):
     """The handler that switches diagnostics on is not watched itself."""
     copy = Promise.get_new_library_copy()

@@ -164,7 +164,8 @@ class _Watch:
 
     def after(self, token: Any, result: Any) -> None:
         """The handler has returned."""
-        if type(token) is _Running:
+        # Where handlers switch diagnostics on and off, the token may be none, or an older one.
+        if token is not None and token is self._running:
             self._running = token.outer
             if result is None and token.promises:
                 try:
