@@ -308,6 +308,71 @@ def test_statistics_without_monitoring(scheduler):
     assert 0 == statistics["unhandled"]
 
 
+def test_statistics_of_an_endless_loop(scheduler, monitored):
+    """What has handed its only follower on is as good as settled: pending does not grow."""
+    copy, _ = monitored
+    rounds = 0
+    middle = []
+
+    def step(_):
+        nonlocal rounds
+        rounds += 1
+        if rounds == 100:
+            return last.promise
+        promise = copy.resolve().then(step)
+        if rounds in (20, 40, 60):
+            middle.append(promise)
+        return promise
+
+    last = copy.defer()
+    promise = copy.resolve().then(step)
+    scheduler.flush()
+    # Of the loop: the first promise, which follows the last.  And the last.
+    assert 2 == copy.statistics()["pending"]
+    consumed, looked_at, _ = middle
+    consumed.then(str)
+    assert looked_at.is_pending()
+    assert 3 == copy.statistics()["pending"]
+    last.resolve("value")
+    scheduler.flush()
+    assert ("value", "value") == (looked_at.value(), promise.value())
+    statistics = copy.statistics()
+    assert (0, statistics["created"]) == (statistics["pending"], statistics["settled"])
+
+
+def test_statistics_of_a_cancelled_loop(scheduler, monitored):
+    """Nor is anything counted twice that is cancelled together."""
+    copy, _ = monitored
+    rounds = 0
+
+    def step(_):
+        nonlocal rounds
+        rounds += 1
+        return last.promise if rounds == 100 else copy.resolve().then(step)
+
+    last = copy.defer()
+    promise = copy.resolve().then(step)
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    statistics = copy.statistics()
+    assert (0, statistics["created"]) == (statistics["pending"], statistics["settled"])
+
+
+def test_statistics_after_a_pause(scheduler, monitored):
+    """What was counted before monitoring was switched off is not counted on."""
+    copy, _ = monitored
+    resolver = copy.defer()
+    copy.config(monitoring=True)
+    assert 1 == copy.statistics()["pending"]
+    copy.config(monitoring=False)
+    resolver.resolve(1)
+    copy.config(monitoring=True)
+    copy.resolve(1)
+    assert (1, 1, 0) == tuple(copy.statistics()[name] for name in ("created", "settled", "pending"))
+
+
 def test_unhandled_rejections_are_counted(scheduler, reports):
     """One more with each that is reported, one less when it is handled."""
     copy = Promise.get_new_library_copy()

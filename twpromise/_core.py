@@ -257,6 +257,9 @@ class Observer(Protocol):
     def resolved(self, promise: CorePromise) -> None:
         """A promise took on another's fate."""
 
+    def handed_on(self, promise: CorePromise) -> None:
+        """Whoever followed a promise follows another now: it may never be settled."""
+
     def before(self, child: CorePromise, handler: Callable[..., Any]) -> Any:
         """A handler is about to run; what this returns goes to `after`."""
 
@@ -931,6 +934,8 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
         # for `cancel`: those who follow this promise go with it.
         waiters._source = root
         promise._state = promise._state & HANDLED | FOLLOWING | SPLICED
+        if _observer is not None:
+            _observer.handed_on(promise)
         promise = waiters
     else:
         promise._state = promise._state & HANDLED | FOLLOWING

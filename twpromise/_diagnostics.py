@@ -107,6 +107,8 @@ class _Watch:
         self._running: _Running | None = None
         # A listener is being told of an event: what it does itself is not told.
         self._telling = False
+        # Those that count as settled already, and may be settled in fact.
+        self._handed_on: WeakSet[CorePromise] = WeakSet()
 
     # --- what the core tells
 
@@ -136,7 +138,10 @@ class _Watch:
             if trace is not None:
                 annotate(promise._value, trace)
         if library.monitoring:
-            library.counts.settled += 1
+            if promise in self._handed_on:
+                self._handed_on.discard(promise)
+            else:
+                library.counts.settled += 1
             if state & FULFILLED:
                 self._tell("promise_fulfilled", promise)
             elif state & REJECTED:
@@ -149,6 +154,13 @@ class _Watch:
         library: Any = promise._library
         if library.monitoring:
             self._tell("promise_resolved", promise)
+
+    def handed_on(self, promise: CorePromise) -> None:
+        """Whoever followed a promise follows another now: it may never be settled."""
+        library: Any = promise._library
+        if library.monitoring:
+            library.counts.settled += 1
+            self._handed_on.add(promise)
 
     def consumed(self, promise: CorePromise) -> None:
         """Somebody has asked for the outcome of a promise."""
@@ -165,11 +177,12 @@ class _Watch:
     def after(self, token: Any, result: Any) -> None:
         """The handler has returned."""
         # Where handlers switch diagnostics on and off, the token may be none, or an older one.
-        if token is not None and token is self._running:
-            self._running = token.outer
-            if result is None and token.promises:
+        running = self._running
+        if running is not None and token is running:
+            self._running = running.outer
+            if result is None and running.promises:
                 try:
-                    self._check_return(token)
+                    self._check_return(running)
                 except Warning as warning:
                     # Warnings are errors; but the handler itself has made none.
                     _core.reports_escaped(warning)

@@ -212,8 +212,7 @@ class _Themes(
         Bluebird: ``Promise.config``.
         """
         library: Library = cls._library
-        for name, value in check_settings(settings).items():
-            setattr(library, name, value)
+        library.change(check_settings(settings))
         _diagnostics.switch()
         return library.settings()
 
