@@ -403,6 +403,6 @@ def test_the_longest_drain_is_measured():
 
 def test_on_and_off_below_the_front_door():
     """`off` tells whether there was anything to end."""
-    on("promise_created", print)
+    on("promise_created", print, print)
     assert off("promise_created", print)
     assert not off("promise_created", print)
