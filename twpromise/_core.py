@@ -1073,6 +1073,12 @@ class Held:
         """Have a pending promise take on the fate of what is held."""
         self._context.run(resolve, promise, self._value)
 
+    def close(self) -> None:
+        """Do not follow it after all: a coroutine is closed."""
+        close = getattr(self._value, "close", None)
+        if close is not None:
+            close()
+
 
 def adopt_held(promise: CorePromise, held: Held) -> None:
     """Have a pending promise take on the fate of what a handler returned."""

@@ -19,6 +19,7 @@ from ._core import (
     call_soon,
     finish_cancel,
     forget,
+    is_followed,
     leave,
     new_rejected,
     new_resolved,
@@ -95,9 +96,27 @@ def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
                 for name, value in one.items()
             ):
                 return True
-        elif one(*arguments):
+        elif _answer(one(*arguments)):
             return True
     return False
+
+
+def _answer(result: Any) -> bool:
+    """What a predicate says.
+
+    Raises:
+        TypeError: It is not known yet: an unstarted coroutine, or a pending promise, is true.
+    """
+    if not is_followed(result):
+        return bool(result)
+    close = getattr(result, "close", None)
+    if close is not None:
+        # A coroutine that nobody is going to wait for.
+        close()
+    raise TypeError(
+        "Catch filter must inherit from Error or be a simple predicate function: a predicate "
+        "must say at once whether it is true, and not by a coroutine, a promise or the like"
+    )
 
 
 class _Catch:
@@ -344,8 +363,8 @@ class Handlers(CorePromise, Generic[T_co]):
                 the reason if there are no filters, or if one of them lets the reason pass.
                 A filter is an exception class or a tuple of them; a predicate, called with
                 the reason; or a mapping of names of attributes of the reason to their values.
-                Something else rejects with a `TypeError`, and so does a predicate that raises
-                with what it raised.
+                Something else rejects with a `TypeError`, as does a predicate that is
+                ``async def`` or returns a promise; one that raises, with what it raised.
 
         Bluebird: ``.catch``; Twisted: ``Deferred.addErrback``, ``Failure.check``.
         """
