@@ -194,6 +194,47 @@ def test_a_chain(scheduler, monitored):
     ] == told
 
 
+DERIVED = {
+    "then": lambda promise: promise.then(str),
+    "catch": lambda promise: promise.catch(ValueError, str),
+    "finally": lambda promise: promise.finally_(int),
+    "tap": lambda promise: promise.tap(str),
+    "tap_catch": lambda promise: promise.tap_catch(str),
+    "return": lambda promise: promise.return_(1),
+    "get": lambda promise: promise.get(0),
+    "bind": lambda promise: promise.bind("this"),
+    "bind to a promise": lambda promise: promise.bind(Promise.delay(1, "this")),
+    "reflect": lambda promise: promise.reflect(),
+    "delay": lambda promise: promise.delay(1),
+    "timeout": lambda promise: promise.timeout(1),
+    "all": lambda promise: promise.all(),
+    "any": lambda promise: promise.any(),
+    "map": lambda promise: promise.map(str),
+    "reduce": lambda promise: promise.reduce(max),
+}
+
+
+@pytest.mark.parametrize("settled", [True, False], ids=["settled", "pending"])
+@pytest.mark.parametrize("method", DERIVED)
+def test_chaining(scheduler, monitored, method, settled):
+    """Whatever is derived from a promise, by whichever method, is chained to it: once."""
+    copy, told = monitored
+    resolver = copy.defer()
+    if settled:
+        resolver.resolve([1, 2])
+    told.clear()
+    child = DERIVED[method](resolver.promise)
+    made = ("promise_created", "promise_chained")
+    assert [("promise_chained", resolver.promise, child)] == [
+        event for event in told if event[0] in made and event[-1] is child
+    ]
+    resolver.resolve([1, 2])
+    child.suppress_unhandled_rejections()
+    scheduler.advance(1)
+    assert child.is_fulfilled()
+    assert 1 == told.count(("promise_fulfilled", child))
+
+
 def test_a_rejection(scheduler, monitored):
     """A rejected promise, and what recovers from it."""
     copy, told = monitored

@@ -173,7 +173,7 @@ class Node:
             *arguments: More arguments for `_start`.
         """
         node = cls()
-        promise = node._promise = new_pending(type(source), node)
+        promise = node._promise = new_pending(type(source), node, source)
         if source._extra is not None:
             bind_promise(promise, binding_of(source))
         node._start(source, *arguments)
@@ -488,14 +488,25 @@ def created(promise: CorePromise) -> None:
         _observer.created(promise)
 
 
-def new_pending(cls: type[CorePromise], source: Any = None) -> Any:
-    """A pending promise of a library copy, to be settled by what calls this."""
+def new_pending(
+    cls: type[CorePromise], source: Any = None, parent: CorePromise | None = None
+) -> Any:
+    """A pending promise of a library copy, to be settled by what calls this.
+
+    Args:
+        cls: The class of that copy.
+        source: What will settle it, if it can be cancelled.
+        parent: The promise that it is derived from, if it is.
+    """
     promise: CorePromise = cls._new()
     promise._state = PENDING
     promise._value = promise._aux = promise._waiters = promise._extra = None
     promise._source = source
     if _observer is not None:
-        _observer.created(promise)
+        if parent is None:
+            _observer.created(promise)
+        else:
+            _observer.chained(parent, promise)
     return promise
 
 
