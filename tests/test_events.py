@@ -310,6 +310,63 @@ def test_a_listener_may_use_promises(scheduler, monitored, listen):
     ]
 
 
+MADE = {
+    "a value": lambda copy, promise: copy.resolve(1),
+    "the constructor": lambda copy, promise: copy(lambda resolve, reject, on_cancel: None),
+    "following": lambda copy, promise: copy.try_(lambda: promise),
+    "deferify": lambda copy, promise: copy.deferify(lambda: promise)().addErrback(str),
+    "a coroutine": lambda copy, promise: copy.coroutine(lambda: (yield promise))(),
+    "using": lambda copy, promise: copy.using(promise.disposer(str), str),
+    **{
+        name: lambda copy, promise, derive=derive: derive(promise)
+        for name, derive in DERIVED.items()
+    },
+}
+MEDDLING = {
+    "cancels it": lambda promise: promise.cancel(),
+    "cancels a branch": lambda promise: promise.then(lambda *_: None).cancel(),
+    "handles it": lambda promise: promise.then(lambda *_: None, lambda *_: None),
+    "reflects": lambda promise: promise.reflect(),
+}
+
+
+@pytest.mark.parametrize("event", ["promise_created", "promise_chained", "promise_resolved"])
+@pytest.mark.parametrize("meddling", MEDDLING)
+@pytest.mark.parametrize("made", MADE)
+def test_a_listener_may_meddle(scheduler, monitored, listen, reports, event, meddling, made):
+    """Though it may be told of a promise that is still being made: it settles all the same."""
+    copy, told = monitored
+    resolver = copy.defer()
+    kept = resolver.promise.reflect()
+    told.clear()
+
+    def meddle(*promises):
+        MEDDLING[meddling](promises[-1])
+
+    listen(event, meddle)
+    MADE[made](copy, resolver.promise)
+    scheduler.flush()
+    resolver.resolve([1, 2])
+    scheduler.advance(1)
+    scheduler.advance(1)
+    assert kept.is_fulfilled()
+    pending = [promise for _, *promises in told for promise in promises if promise.is_pending()]
+    # Without a listener's doing, nobody ever settles that.
+    assert pending == [] or made == "the constructor"
+    assert [] == reports
+
+
+def test_a_listener_that_cancels(scheduler, monitored, listen):
+    """What it cancels is cancelled in the next turn, and everybody else is told."""
+    copy, told = monitored
+    listen("promise_created", lambda promise: promise.cancel())
+    promise = copy.defer().promise
+    assert promise.is_pending()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert [("promise_created", promise), ("promise_cancelled", promise)] == told
+
+
 def test_a_listener_that_raises_disturbs_nothing(scheduler, monitored, listen, reports):
     """What a listener raises is logged, and the promise goes its way."""
     copy, told = monitored

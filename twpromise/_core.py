@@ -245,6 +245,9 @@ class LibrarySettings(Protocol):
 class Observer(Protocol):
     """Diagnostics that are switched on; see `observe`."""
 
+    #: Somebody is being told of something just now.
+    telling: bool
+
     def created(self, promise: CorePromise) -> None:
         """A promise was made."""
 
@@ -978,6 +981,10 @@ def take(promise: CorePromise, root: CorePromise) -> None:
 
 def cancel(promise: CorePromise) -> None:
     """Cancel a promise, and with it every promise before it that nobody else waits for."""
+    if _observer is not None and _observer.telling:
+        # Whoever is told of a promise may be told in the midst of its making.
+        call_soon(type(promise), cancel, promise)
+        return
     if catch_up(promise) & DEAD:
         return
     if not promise._library.cancellation:

@@ -105,8 +105,8 @@ class _Watch:
     def __init__(self) -> None:
         # The innermost handler that is running.
         self._running: _Running | None = None
-        # A listener is being told of an event: what it does itself is not told.
-        self._telling = False
+        #: A listener is being told of an event: what it does itself is not told.
+        self.telling = False
         # Those that count as settled already, and may be settled in fact.
         self._handed_on: WeakSet[CorePromise] = WeakSet()
 
@@ -206,12 +206,12 @@ class _Watch:
     # --- what is made of it
 
     def _tell(self, name: str, *promises: CorePromise) -> None:
-        if not self._telling:
-            self._telling = True
+        if not self.telling:
+            self.telling = True
             try:
                 emit(name, *promises)
             finally:
-                self._telling = False
+                self.telling = False
 
     def _remember(self, library: Library, promise: CorePromise) -> None:
         """Remember where a promise was made."""
