@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 import pytest
@@ -41,6 +42,17 @@ class NoSignature:
         return arguments
 
 
+class FailingSignature:
+    """So does this, in a way of its own."""
+
+    @property
+    def __signature__(self):
+        return undefined  # noqa: F821
+
+    def __call__(self, *arguments):
+        return arguments
+
+
 async def async_function(one, two, three=3):
     """Two."""
 
@@ -62,6 +74,7 @@ FUNCTIONS = {
     "partial": (partial(lambda one, two, three: None, 1), 2),
     "builtin": (len, 1),
     "no-signature": (NoSignature(), None),
+    "failing-signature": (FailingSignature(), None),
 }
 
 
@@ -69,6 +82,23 @@ FUNCTIONS = {
 def test_required_positionals(function, expected):
     """Positional parameters without a default, whatever kind of callable it is."""
     assert expected == required_positionals(function)
+
+
+ANNOTATED = """
+class Annotated:
+    def __call__(self, one: Missing, two: Missing.Too) -> Missing[int]:
+        return one, two
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="cannot be written in older Pythons")
+@pytest.mark.parametrize("wrap", [lambda function: function, partial], ids=["object", "partial"])
+def test_annotations_are_not_evaluated(wrap):
+    """What they name need not be there."""
+    namespace = {}
+    # Not in this file, where annotations are text anyway.
+    exec(compile(ANNOTATED, "annotated", "exec", dont_inherit=True), namespace)
+    assert 2 == required_positionals(wrap(namespace["Annotated"]()))
 
 
 def test_an_executor_that_does_not_tell():

@@ -246,6 +246,71 @@ def test_a_release_leaks_nothing_into_the_block(scheduler):
     assert "unset" == promise.value()
 
 
+@pytest.mark.parametrize("async_hooks", [True, False])
+def test_hooks_and_listeners_see_where_they_were_set(scheduler, async_hooks):
+    """Whatever happens where they are told, and whoever caused it."""
+    copy = Promise.get_new_library_copy()
+    copy.config(monitoring=True, async_hooks=async_hooks)
+    seen = []
+
+    def unhandled(*_):
+        seen.append(("unhandled", variable.get()))
+
+    def handled(_):
+        seen.append(("handled", variable.get()))
+
+    def fatal(_):
+        seen.append(("fatal", variable.get()))
+
+    def listener(_):
+        seen.append(("listener", variable.get()))
+
+    def start():
+        variable.set("where they were set")
+        copy.on_possibly_unhandled_rejection(unhandled)
+        copy.on_unhandled_rejection_handled(handled)
+        copy.on_fatal(fatal)
+        copy.on("rejection_handled", listener)
+        copy.on("promise_cancelled", listener)
+
+    def handle(_):
+        variable.set("where they are told")
+        reported.suppress_unhandled_rejections()
+        copy.defer().promise.cancel()
+
+    Context().run(start)
+    try:
+        reported = copy.reject(ValueError())
+        scheduler.flush()
+        copy.resolve().then(handle).throw(ValueError()).done()
+        scheduler.flush()
+    finally:
+        assert copy.off("rejection_handled", listener)
+        assert copy.off("promise_cancelled", listener)
+        copy.config(monitoring=False)
+    where = "where they were set" if async_hooks else "unset"
+    names = ["unhandled", "handled", "listener", "listener", "fatal"]
+    assert [(name, where) for name in names] == seen
+
+
+def test_a_listener_that_was_set_in_an_empty_context(scheduler):
+    """It sees nothing of whoever causes what it is told of."""
+    copy = Promise.get_new_library_copy()
+    copy.config(monitoring=True)
+    seen = []
+
+    def listener(_):
+        seen.append(variable.get())
+
+    copy.on("promise_created", listener)
+    try:
+        copy_context().run(lambda: (variable.set("set"), copy.resolve(1)))
+    finally:
+        copy.off("promise_created", listener)
+        copy.config(monitoring=False)
+    assert ["unset"] == seen
+
+
 def test_hooks_and_listeners_leak_nothing(scheduler):
     """What they set is seen neither by whoever runs just then nor by those that come after."""
     copy = Promise.get_new_library_copy()

@@ -194,6 +194,47 @@ def test_a_chain(scheduler, monitored):
     ] == told
 
 
+DERIVED = {
+    "then": lambda promise: promise.then(str),
+    "catch": lambda promise: promise.catch(ValueError, str),
+    "finally": lambda promise: promise.finally_(int),
+    "tap": lambda promise: promise.tap(str),
+    "tap_catch": lambda promise: promise.tap_catch(str),
+    "return": lambda promise: promise.return_(1),
+    "get": lambda promise: promise.get(0),
+    "bind": lambda promise: promise.bind("this"),
+    "bind to a promise": lambda promise: promise.bind(Promise.delay(1, "this")),
+    "reflect": lambda promise: promise.reflect(),
+    "delay": lambda promise: promise.delay(1),
+    "timeout": lambda promise: promise.timeout(1),
+    "all": lambda promise: promise.all(),
+    "any": lambda promise: promise.any(),
+    "map": lambda promise: promise.map(str),
+    "reduce": lambda promise: promise.reduce(max),
+}
+
+
+@pytest.mark.parametrize("settled", [True, False], ids=["settled", "pending"])
+@pytest.mark.parametrize("method", DERIVED)
+def test_chaining(scheduler, monitored, method, settled):
+    """Whatever is derived from a promise, by whichever method, is chained to it: once."""
+    copy, told = monitored
+    resolver = copy.defer()
+    if settled:
+        resolver.resolve([1, 2])
+    told.clear()
+    child = DERIVED[method](resolver.promise)
+    made = ("promise_created", "promise_chained")
+    assert [("promise_chained", resolver.promise, child)] == [
+        event for event in told if event[0] in made and event[-1] is child
+    ]
+    resolver.resolve([1, 2])
+    child.suppress_unhandled_rejections()
+    scheduler.advance(1)
+    assert child.is_fulfilled()
+    assert 1 == told.count(("promise_fulfilled", child))
+
+
 def test_a_rejection(scheduler, monitored):
     """A rejected promise, and what recovers from it."""
     copy, told = monitored
@@ -269,6 +310,63 @@ def test_a_listener_may_use_promises(scheduler, monitored, listen):
     ]
 
 
+MADE = {
+    "a value": lambda copy, promise: copy.resolve(1),
+    "the constructor": lambda copy, promise: copy(lambda resolve, reject, on_cancel: None),
+    "following": lambda copy, promise: copy.try_(lambda: promise),
+    "deferify": lambda copy, promise: copy.deferify(lambda: promise)().addErrback(str),
+    "a coroutine": lambda copy, promise: copy.coroutine(lambda: (yield promise))(),
+    "using": lambda copy, promise: copy.using(promise.disposer(str), str),
+    **{
+        name: lambda copy, promise, derive=derive: derive(promise)
+        for name, derive in DERIVED.items()
+    },
+}
+MEDDLING = {
+    "cancels it": lambda promise: promise.cancel(),
+    "cancels a branch": lambda promise: promise.then(lambda *_: None).cancel(),
+    "handles it": lambda promise: promise.then(lambda *_: None, lambda *_: None),
+    "reflects": lambda promise: promise.reflect(),
+}
+
+
+@pytest.mark.parametrize("event", ["promise_created", "promise_chained", "promise_resolved"])
+@pytest.mark.parametrize("meddling", MEDDLING)
+@pytest.mark.parametrize("made", MADE)
+def test_a_listener_may_meddle(scheduler, monitored, listen, reports, event, meddling, made):
+    """Though it may be told of a promise that is still being made: it settles all the same."""
+    copy, told = monitored
+    resolver = copy.defer()
+    kept = resolver.promise.reflect()
+    told.clear()
+
+    def meddle(*promises):
+        MEDDLING[meddling](promises[-1])
+
+    listen(event, meddle)
+    MADE[made](copy, resolver.promise)
+    scheduler.flush()
+    resolver.resolve([1, 2])
+    scheduler.advance(1)
+    scheduler.advance(1)
+    assert kept.is_fulfilled()
+    pending = [promise for _, *promises in told for promise in promises if promise.is_pending()]
+    # Without a listener's doing, nobody ever settles that.
+    assert pending == [] or made == "the constructor"
+    assert [] == reports
+
+
+def test_a_listener_that_cancels(scheduler, monitored, listen):
+    """What it cancels is cancelled in the next turn, and everybody else is told."""
+    copy, told = monitored
+    listen("promise_created", lambda promise: promise.cancel())
+    promise = copy.defer().promise
+    assert promise.is_pending()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert [("promise_created", promise), ("promise_cancelled", promise)] == told
+
+
 def test_a_listener_that_raises_disturbs_nothing(scheduler, monitored, listen, reports):
     """What a listener raises is logged, and the promise goes its way."""
     copy, told = monitored
@@ -308,6 +406,71 @@ def test_statistics_without_monitoring(scheduler):
     assert 0 == statistics["unhandled"]
 
 
+def test_statistics_of_an_endless_loop(scheduler, monitored):
+    """What has handed its only follower on is as good as settled: pending does not grow."""
+    copy, _ = monitored
+    rounds = 0
+    middle = []
+
+    def step(_):
+        nonlocal rounds
+        rounds += 1
+        if rounds == 100:
+            return last.promise
+        promise = copy.resolve().then(step)
+        if rounds in (20, 40, 60):
+            middle.append(promise)
+        return promise
+
+    last = copy.defer()
+    promise = copy.resolve().then(step)
+    scheduler.flush()
+    # Of the loop: the first promise, which follows the last.  And the last.
+    assert 2 == copy.statistics()["pending"]
+    consumed, looked_at, _ = middle
+    consumed.then(str)
+    assert looked_at.is_pending()
+    assert 3 == copy.statistics()["pending"]
+    last.resolve("value")
+    scheduler.flush()
+    assert ("value", "value") == (looked_at.value(), promise.value())
+    statistics = copy.statistics()
+    assert (0, statistics["created"]) == (statistics["pending"], statistics["settled"])
+
+
+def test_statistics_of_a_cancelled_loop(scheduler, monitored):
+    """Nor is anything counted twice that is cancelled together."""
+    copy, _ = monitored
+    rounds = 0
+
+    def step(_):
+        nonlocal rounds
+        rounds += 1
+        return last.promise if rounds == 100 else copy.resolve().then(step)
+
+    last = copy.defer()
+    promise = copy.resolve().then(step)
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    statistics = copy.statistics()
+    assert (0, statistics["created"]) == (statistics["pending"], statistics["settled"])
+
+
+def test_statistics_after_a_pause(scheduler, monitored):
+    """What was counted before monitoring was switched off is not counted on."""
+    copy, _ = monitored
+    resolver = copy.defer()
+    copy.config(monitoring=True)
+    assert 1 == copy.statistics()["pending"]
+    copy.config(monitoring=False)
+    resolver.resolve(1)
+    copy.config(monitoring=True)
+    copy.resolve(1)
+    assert (1, 1, 0) == tuple(copy.statistics()[name] for name in ("created", "settled", "pending"))
+
+
 def test_unhandled_rejections_are_counted(scheduler, reports):
     """One more with each that is reported, one less when it is handled."""
     copy = Promise.get_new_library_copy()
@@ -338,6 +501,6 @@ def test_the_longest_drain_is_measured():
 
 def test_on_and_off_below_the_front_door():
     """`off` tells whether there was anything to end."""
-    on("promise_created", print)
+    on("promise_created", print, print)
     assert off("promise_created", print)
     assert not off("promise_created", print)

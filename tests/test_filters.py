@@ -6,6 +6,7 @@ the handlers of every method.
 
 from __future__ import annotations
 
+import gc
 from collections import UserDict
 from contextvars import ContextVar
 from types import SimpleNamespace
@@ -476,6 +477,33 @@ def test_a_filter_that_raises(scheduler, method, name):
     scheduler.flush()
     expected = TypeError if "strange" in name else Boom
     assert (expected, []) == (type(promise.reason()), calls)
+
+
+async def asynchronous(error):
+    return False
+
+
+SLOW_PREDICATES = {
+    "async def": asynchronous,
+    "a coroutine": lambda error: asynchronous(error),
+    "a promise": lambda error: Promise.resolve(False),
+    "a Deferred": lambda error: defer.succeed(False),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", SLOW_PREDICATES)
+def test_a_predicate_that_answers_later(scheduler, context, method, name):
+    """It would always match: it rejects instead, and leaves no coroutine that was not awaited."""
+    called = []
+    promise = getattr(Promise.reject(Boom()), method)(SLOW_PREDICATES[name], called.append)
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert (TypeError, []) == (type(promise.reason()), called)
+    assert str(promise.reason()).startswith(FILTER_WORDS)
+    assert "must say at once" in str(promise.reason())
+    del promise
+    gc.collect()
 
 
 def test_no_filter_is_asked_after_one_has_let_pass(scheduler):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from threading import Thread, get_ident
 
 import pytest
 
@@ -59,6 +60,51 @@ def test_report_when_collected_and_handled_late(scheduler, copy, reports):
     gc.collect()
     assert [] == reports
     assert [] == told
+
+
+def test_report_when_collected_by_another_thread(scheduler, copy):
+    """Whoever collects the promise, the hook is told by the reactor's thread."""
+    copy.set_rejection_policy("report_when_collected")
+    told = []
+    copy.on_possibly_unhandled_rejection(lambda reason, _: told.append((reason, get_ident())))
+    error = Boom()
+    kept = [copy.reject(error)]
+    scheduler.flush()
+    thread = Thread(target=kept.clear)
+    thread.start()
+    thread.join()
+    assert [] == told
+    scheduler.flush()
+    assert [(error, get_ident())] == told
+
+
+@pytest.mark.parametrize("policy", ["report_when_collected", "live_list"])
+def test_handled_under_another_policy(scheduler, copy, reports, policy):
+    """What was reported before the policy was set is told to have been handled, once."""
+    told = []
+    copy.on_unhandled_rejection_handled(told.append)
+    promise = copy.reject(Boom())
+    scheduler.flush()
+    assert 1 == len(reports)
+    copy.set_rejection_policy(policy)
+    promise.catch(lambda _: None)
+    promise.catch(lambda _: None)
+    assert [promise] == told
+
+
+def test_handled_when_it_was_reported(scheduler, copy):
+    """What is handed to the hook in the promise's place may be handled after all."""
+    copy.set_rejection_policy("report_when_collected")
+    reported, handled = [], []
+    copy.on_possibly_unhandled_rejection(lambda _, promise: reported.append(promise))
+    copy.on_unhandled_rejection_handled(handled.append)
+    copy.reject(Boom())
+    scheduler.flush()
+    gc.collect()
+    assert ([], 1) == (handled, len(reported))
+    reported[0].catch(lambda _: None)
+    assert reported == handled
+    assert 0 == copy.statistics()["unhandled"]
 
 
 def test_live_list(scheduler, copy, reports):

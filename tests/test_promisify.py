@@ -6,6 +6,7 @@ import contextvars
 import enum
 import functools
 import inspect
+import sys
 import threading
 from types import ModuleType
 
@@ -194,6 +195,32 @@ def test_signatures(function, context, expected):
     """The callback is the last positional parameter, the context the first."""
     options = {"context": 1} if context else {}
     assert expected == str(inspect.signature(Promise.promisify(function, **options)))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="cannot be written in older Pythons")
+def test_annotations_that_name_what_is_not_there():
+    """Those that can be evaluated are carried over as what they are."""
+    namespace = {}
+    code = "def function(one: int, two: Missing, callback): ..."
+    # Not in this file, where annotations are text anyway.
+    exec(compile(code, "annotated", "exec", dont_inherit=True), namespace)
+    signature = inspect.signature(Promise.promisify(namespace["function"]))
+    assert ["one", "two"] == list(signature.parameters)
+    assert int is signature.parameters["one"].annotation
+
+
+def test_a_signature_that_fails():
+    """What comes of asking for it is no matter of whoever promisifies."""
+
+    class Function:
+        @property
+        def __signature__(self):
+            return undefined  # noqa: F821
+
+        def __call__(self, one, callback):
+            callback(None, one)
+
+    assert "value" == Promise.promisify(Function())("value").value()
 
 
 def test_no_signature():

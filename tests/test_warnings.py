@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import warnings
 from collections import deque
+from functools import partial, wraps
 
 import pytest
 
-from twpromise import Promise, PromiseWarning, background
+from twpromise import OperationalError, Promise, PromiseWarning, background
 
 
 class Boom(Exception):
@@ -136,7 +137,109 @@ def test_a_callable_that_forgets(scheduler, warned):
 
     copy.resolve().then(Service())
     scheduler.flush()
-    assert 1 == len(caught)
+    [warning] = caught
+    assert "Service.__call__" in str(warning.message)
+    assert (__file__, Service.__call__.__code__.co_firstlineno) == (
+        warning.filename,
+        warning.lineno,
+    )
+
+
+def test_a_builtin_that_forgets(scheduler, warned):
+    """A handler that has no code of its own: the promise's line is named."""
+    copy, caught = warned
+
+    class Pages(dict):
+        def __missing__(self, key):
+            copy.delay(1)
+
+    copy.resolve(1).then(Pages().__getitem__)
+    scheduler.flush()
+    assert [(__file__, Pages.__missing__.__code__.co_firstlineno + 1)] == [
+        (warning.filename, warning.lineno) for warning in caught
+    ]
+
+
+def forgetful(copy):
+    """A handler that forgets, whatever it is given."""
+
+    def handler(*_):
+        copy.delay(1)
+
+    return handler
+
+
+def decorated(handler):
+    @wraps(handler)
+    def decorated(*arguments):
+        return handler(*arguments)
+
+    return decorated
+
+
+def round_and_round(handler):
+    """A handler that says that it wraps itself: its own code will do."""
+    handler.__wrapped__ = handler
+    return handler
+
+
+ATTACHED = {
+    "catch": lambda copy, handler: copy.reject(Boom()).catch(handler),
+    "a filter": lambda copy, handler: copy.reject(Boom()).catch(Boom, handler),
+    "error": lambda copy, handler: copy.reject(OperationalError("", None)).error(handler),
+    "spread": lambda copy, handler: copy.resolve([1, 2]).spread(handler),
+    "join": lambda copy, handler: copy.join(1, 2, handler),
+    "done": lambda copy, handler: copy.resolve(1).done(handler),
+    "partial": lambda copy, handler: copy.resolve(1).then(partial(handler, 1)),
+    "decorated": lambda copy, handler: copy.resolve(1).then(decorated(handler)),
+    "bound": lambda copy, handler: copy.bind("this", 1).then(handler),
+    "round": lambda copy, handler: copy.resolve(1).then(round_and_round(handler)),
+    "finally": lambda copy, handler: copy.resolve(1).finally_(handler),
+    "tap": lambda copy, handler: copy.resolve(1).tap(handler),
+    "tap_catch": lambda copy, handler: copy.reject(Boom()).tap_catch(Boom, handler),
+    "map": lambda copy, handler: copy.map([1], handler),
+    "filter": lambda copy, handler: copy.filter([1], handler),
+    "each": lambda copy, handler: copy.each([1], handler),
+    "reduce": lambda copy, handler: copy.reduce([1, 2], handler),
+    "using": lambda copy, handler: copy.using(copy.resolve(1).disposer(print), handler),
+}
+
+
+@pytest.mark.parametrize("way", ATTACHED)
+def test_whichever_way_it_was_attached(scheduler, warned, way):
+    """The handler itself is named, and not what is wrapped around it."""
+    copy, caught = warned
+    handler = forgetful(copy)
+    attached = ATTACHED[way](copy, handler)
+    if attached is not None:
+        attached.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert [(__file__, handler.__code__.co_firstlineno)] == [
+        (warning.filename, warning.lineno) for warning in caught
+    ]
+    assert "handler forgetful.<locals>.handler at" in str(caught[0].message)
+
+
+@pytest.mark.parametrize("way", [way for way in ATTACHED if way != "round"])
+def test_opting_out_whichever_way_it_was_attached(scheduler, warned, way):
+    """What is marked by `background` may be wrapped in other things."""
+    copy, caught = warned
+    attached = ATTACHED[way](copy, background(forgetful(copy)))
+    if attached is not None:
+        attached.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert [] == messages(caught)
+
+
+def test_where_nobody_waits_nothing_is_forgotten(scheduler, warned):
+    """What a cancel hook, a callback or a predicate returns is not waited for by anybody."""
+    copy, caught = warned
+    handler = forgetful(copy)
+    copy(lambda resolve, reject, on_cancel: on_cancel(handler)).cancel()
+    copy.resolve(1).as_callback(handler)
+    copy.reject(Boom()).tap_catch(handler, print).suppress_unhandled_rejections()
+    scheduler.flush()
+    assert [] == messages(caught)
 
 
 def returns_it(copy):
@@ -307,6 +410,13 @@ def test_background_calls_the_handler(scheduler, warned):
     assert [] == messages(caught)
 
 
+def test_background_declares_what_the_handler_does(scheduler):
+    """It gets the arguments that the handler would get."""
+    promise = Promise.map(["a", "b"], background(lambda item, index: (item, index)))
+    scheduler.flush()
+    assert [("a", 0), ("b", 1)] == promise.value()
+
+
 def test_background_wants_a_function():
     """Something that is not callable is refused at once."""
     with pytest.raises(TypeError, match="handler must be callable"):
@@ -417,6 +527,27 @@ def test_switched_off_nothing_is_said(scheduler):
     scheduler.flush()
     scheduler.advance(1)
     gc.collect()
+
+
+def test_switched_off_and_on_by_handlers(scheduler):
+    """A handler that ends while nobody looks is not taken for one that ends later."""
+    copy = Promise.get_new_library_copy()
+    copy.config(warnings=True)
+
+    def switches_off(_):
+        copy.delay(1)
+        copy.config(warnings=False)
+        return "nothing forgotten"
+
+    def switches_on(_):
+        copy.config(warnings=True)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Promise.resolve().then(switches_off).then(switches_on)
+        scheduler.flush()
+        copy.config(warnings=False)
+    assert [] == messages(caught)
 
 
 def test_switched_on_by_a_handler(scheduler):

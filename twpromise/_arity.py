@@ -8,10 +8,34 @@ with a default, and ``*args``, are not ours to fill.
 from __future__ import annotations
 
 import inspect
+import sys
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["required_positionals"]
+__all__ = ["FORWARDREF", "STRING", "required_positionals", "signature_of"]
+
+# Of `annotationlib.Format`, which there is from Python 3.14 on.
+FORWARDREF: Final = 3
+STRING: Final = 4
+
+
+def signature_of(function: Any, annotations: int) -> inspect.Signature | None:
+    """The signature of *function*; None if it does not tell.
+
+    Args:
+        function: Whatever can be called.
+        annotations: How to give them from Python 3.14 on, where they are evaluated when they are
+            looked at, and what they name is often there for checkers only: those that cannot be
+            evaluated as `FORWARDREF`, or all of them as `STRING`.
+    """
+    options: dict[str, Any] = (
+        {"annotation_format": annotations} if sys.version_info >= (3, 14) else {}
+    )
+    try:
+        return inspect.signature(function, **options)
+    except Exception:
+        # Some builtins do not tell; and what is evaluated may raise anything.
+        return None
 
 
 def required_positionals(function: Any) -> int | None:
@@ -23,10 +47,8 @@ def required_positionals(function: Any) -> int | None:
     if kind is MethodType and type(function.__func__) is FunctionType:
         code = function.__func__.__code__
         return max(int(code.co_argcount) - len(function.__func__.__defaults__ or ()) - 1, 0)
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        # Some builtins do not tell.
+    signature = signature_of(function, STRING)
+    if signature is None:
         return None
     return sum(
         parameter.default is parameter.empty

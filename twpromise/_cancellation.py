@@ -111,7 +111,7 @@ class _Settler:
         if promise is not None and not promise._state & DECIDED:
             if promise._source is None:
                 promise._source = _Hooks(promise)
-            promise._source._hooks.append(prepare(promise, hook))
+            promise._source._hooks.append(prepare(promise, hook, awaited=False))
 
 
 def execute(promise: CorePromise, executor: Callable[..., object]) -> None:

@@ -364,15 +364,16 @@ def _expect_count(count: object) -> int:
 class _Spread:
     """Calls a handler with the items of a list as its arguments."""
 
-    __slots__ = ("_handler",)
+    # Python's name for what a wrapper is about: so a warning can name the handler.
+    __slots__ = ("__wrapped__",)
 
     def __init__(self, handler: Callable[..., Any]) -> None:
-        self._handler = handler
+        self.__wrapped__ = handler
 
     def __call__(self, *arguments: Any) -> Any:
         # The bound value, if there is one, comes first.
         *bound, values = arguments
-        return self._handler(*bound, *values)
+        return self.__wrapped__(*bound, *values)
 
 
 class Combining(CorePromise, Generic[T_co]):

@@ -173,7 +173,7 @@ class Node:
             *arguments: More arguments for `_start`.
         """
         node = cls()
-        promise = node._promise = new_pending(type(source), node)
+        promise = node._promise = new_pending(type(source), node, source)
         if source._extra is not None:
             bind_promise(promise, binding_of(source))
         node._start(source, *arguments)
@@ -245,6 +245,9 @@ class LibrarySettings(Protocol):
 class Observer(Protocol):
     """Diagnostics that are switched on; see `observe`."""
 
+    #: Somebody is being told of something just now.
+    telling: bool
+
     def created(self, promise: CorePromise) -> None:
         """A promise was made."""
 
@@ -257,11 +260,14 @@ class Observer(Protocol):
     def resolved(self, promise: CorePromise) -> None:
         """A promise took on another's fate."""
 
+    def handed_on(self, promise: CorePromise) -> None:
+        """Whoever followed a promise follows another now: it may never be settled."""
+
     def before(self, child: CorePromise, handler: Callable[..., Any]) -> Any:
         """A handler is about to run; what this returns goes to `after`."""
 
-    def watched(self, promise: CorePromise, function: Callable[..., Any]) -> Any:
-        """*function*, with `before` and `after` called around it."""
+    def watched(self, promise: CorePromise, function: Callable[..., Any], awaited: bool) -> Any:
+        """*function*, with `before` and `after` called around it; see `prepare`."""
 
     def consumed(self, promise: CorePromise) -> None:
         """Somebody has asked for the outcome of a promise."""
@@ -499,14 +505,25 @@ def created(promise: CorePromise) -> None:
         _observer.created(promise)
 
 
-def new_pending(cls: type[CorePromise], source: Any = None) -> Any:
-    """A pending promise of a library copy, to be settled by what calls this."""
+def new_pending(
+    cls: type[CorePromise], source: Any = None, parent: CorePromise | None = None
+) -> Any:
+    """A pending promise of a library copy, to be settled by what calls this.
+
+    Args:
+        cls: The class of that copy.
+        source: What will settle it, if it can be cancelled.
+        parent: The promise that it is derived from, if it is.
+    """
     promise: CorePromise = cls._new()
     promise._state = PENDING
     promise._value = promise._aux = promise._waiters = promise._extra = None
     promise._source = source
     if _observer is not None:
-        _observer.created(promise)
+        if parent is None:
+            _observer.created(promise)
+        else:
+            _observer.chained(parent, promise)
     return promise
 
 
@@ -945,6 +962,8 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
         # for `cancel`: those who follow this promise go with it.
         waiters._source = root
         promise._state = promise._state & HANDLED | FOLLOWING | SPLICED
+        if _observer is not None:
+            _observer.handed_on(promise)
         promise = waiters
     else:
         promise._state = promise._state & HANDLED | FOLLOWING
@@ -976,6 +995,10 @@ def take(promise: CorePromise, root: CorePromise) -> None:
 
 def cancel(promise: CorePromise) -> None:
     """Cancel a promise, and with it every promise before it that nobody else waits for."""
+    if _observer is not None and _observer.telling:
+        # Whoever is told of a promise may be told in the midst of its making.
+        call_soon(type(promise), cancel, promise)
+        return
     if catch_up(promise) & DEAD:
         return
     if not promise._library.cancellation:
@@ -1082,6 +1105,12 @@ class Held:
         """Have a pending promise take on the fate of what is held."""
         self._context.run(resolve, promise, self._value)
 
+    def close(self) -> None:
+        """Do not follow it after all: a coroutine is closed."""
+        close = getattr(self._value, "close", None)
+        if close is not None:
+            close()
+
 
 def adopt_held(promise: CorePromise, held: Held) -> None:
     """Have a pending promise take on the fate of what a handler returned."""
@@ -1124,13 +1153,20 @@ def keep_context(cls: type[CorePromise], function: Callable[..., Any]) -> Callab
     return function
 
 
-def prepare(promise: CorePromise, function: Callable[..., Any]) -> Callable[..., Any]:
+def prepare(
+    promise: CorePromise, function: Callable[..., Any], *, awaited: bool = True
+) -> Callable[..., Any]:
     """*function* as a callback of *promise*, attached here and now, for a node to call.
 
     The node calls what comes back through `run_in_context`.
+
+    Args:
+        promise: Gives the callback its binding.
+        function: What is called.
+        awaited: Whether the node waits for what *function* returns.
     """
     if _observer is not None:
-        function = _observer.watched(promise, function)
+        function = _observer.watched(promise, function, awaited)
     binding = binding_of(promise)
     context = copy_context()
     kept = context if context and promise._library.async_hooks else None

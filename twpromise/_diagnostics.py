@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import warnings
 from _thread import get_ident
 from collections.abc import Callable
+from functools import partial
 from types import FrameType, FunctionType, MethodType
 from typing import Any, Generic, ParamSpec, TypeVar
 from weakref import WeakSet
@@ -45,14 +47,15 @@ _libraries: WeakSet[Library] = WeakSet()
 class Background(Generic[P, T]):
     """A handler whose promises are left to themselves on purpose; see `background`."""
 
-    __slots__ = ("_handler",)
+    # Python's name for what a wrapper is about: so it declares the handler's parameters.
+    __slots__ = ("__wrapped__",)
 
     def __init__(self, handler: Callable[P, T]) -> None:
-        self._handler = handler
+        self.__wrapped__ = handler
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the handler."""
-        return self._handler(*args, **kwargs)
+        return self.__wrapped__(*args, **kwargs)
 
 
 def background(handler: Callable[P, T]) -> Background[P, T]:
@@ -102,8 +105,10 @@ class _Watch:
     def __init__(self) -> None:
         # The innermost handler that is running.
         self._running: _Running | None = None
-        # A listener is being told of an event: what it does itself is not told.
-        self._telling = False
+        #: A listener is being told of an event: what it does itself is not told.
+        self.telling = False
+        # Those that count as settled already, and may be settled in fact.
+        self._handed_on: WeakSet[CorePromise] = WeakSet()
 
     # --- what the core tells
 
@@ -133,7 +138,10 @@ class _Watch:
             if trace is not None:
                 annotate(promise._value, trace)
         if library.monitoring:
-            library.counts.settled += 1
+            if promise in self._handed_on:
+                self._handed_on.discard(promise)
+            else:
+                library.counts.settled += 1
             if state & FULFILLED:
                 self._tell("promise_fulfilled", promise)
             elif state & REJECTED:
@@ -146,6 +154,13 @@ class _Watch:
         library: Any = promise._library
         if library.monitoring:
             self._tell("promise_resolved", promise)
+
+    def handed_on(self, promise: CorePromise) -> None:
+        """Whoever followed a promise follows another now: it may never be settled."""
+        library: Any = promise._library
+        if library.monitoring:
+            library.counts.settled += 1
+            self._handed_on.add(promise)
 
     def consumed(self, promise: CorePromise) -> None:
         """Somebody has asked for the outcome of a promise."""
@@ -161,36 +176,42 @@ class _Watch:
 
     def after(self, token: Any, result: Any) -> None:
         """The handler has returned."""
-        if type(token) is _Running:
-            self._running = token.outer
-            if result is None and token.promises and not _is_background(token.handler):
+        # Where handlers switch diagnostics on and off, the token may be none, or an older one.
+        running = self._running
+        if running is not None and token is running:
+            self._running = running.outer
+            if result is None and running.promises:
                 try:
-                    self._check_return(token)
+                    self._check_return(running)
                 except Warning as warning:
                     # Warnings are errors; but the handler itself has made none.
                     _core.reports_escaped(warning)
 
-    def watched(self, promise: CorePromise, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A callback of a node, watched like a handler."""
+    def watched(
+        self, promise: CorePromise, function: Callable[..., Any], awaited: bool
+    ) -> Callable[..., Any]:
+        """A callback of a node, watched like a handler; nothing is forgotten if none waits."""
 
         def watched(*arguments: Any) -> Any:
             token = self.before(promise, function)
+            result: Any = DECLINED
             try:
-                return function(*arguments)
+                result = function(*arguments)
+                return result
             finally:
-                self.after(token, DECLINED)
+                self.after(token, result if awaited else DECLINED)
 
         return watched
 
     # --- what is made of it
 
     def _tell(self, name: str, *promises: CorePromise) -> None:
-        if not self._telling:
-            self._telling = True
+        if not self.telling:
+            self.telling = True
             try:
                 emit(name, *promises)
             finally:
-                self._telling = False
+                self.telling = False
 
     def _remember(self, library: Library, promise: CorePromise) -> None:
         """Remember where a promise was made."""
@@ -216,6 +237,9 @@ class _Watch:
     def _check_return(self, running: _Running) -> None:
         """Warn if a handler has left a promise behind that nobody waits for."""
         promises, running.promises = running.promises, []
+        handler, on_purpose = _unwrapped(running.handler)
+        if on_purpose:
+            return
         while promises:
             promise = promises.pop()
             trace = _made(promise)
@@ -223,7 +247,7 @@ class _Watch:
                 continue
             if promise._state & (HANDLED | CANCELLING) or _is_kept(promise, promises):
                 continue
-            code = _code_of(running.handler)
+            code = _code_of(handler)
             filename, line, name = (
                 trace.place
                 if code is None
@@ -240,13 +264,28 @@ class _Watch:
             return
 
 
-def _is_background(handler: Any) -> bool:
-    return isinstance(handler, Background)
+def _unwrapped(handler: Any) -> tuple[Any, bool]:
+    """The user's own handler behind what wraps it, and whether `background` is among that."""
+    on_purpose = False
+    # A wrapper that wraps itself, by way of others, is nothing to get lost in.
+    for _ in range(100):
+        on_purpose = on_purpose or isinstance(handler, Background)
+        # By its type, which a `Mock` cannot fool.
+        if isinstance(handler, partial):
+            handler = handler.func
+        elif isinstance(handler, MethodType):
+            handler = handler.__func__
+        elif inspect.getattr_static(handler, "__wrapped__", None) is not None:
+            handler = handler.__wrapped__
+        else:
+            break
+    return handler, on_purpose
 
 
 def _code_of(handler: Any) -> Any:
-    if isinstance(handler, MethodType):
-        handler = handler.__func__
+    if not isinstance(handler, FunctionType):
+        # An object that can be called: what is called then.
+        handler = inspect.getattr_static(type(handler), "__call__", None)
     return handler.__code__ if isinstance(handler, FunctionType) else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context
 from typing import Any
 
 from ._core import reports_escaped
@@ -28,7 +28,10 @@ _SPELLINGS = {name: name for name in EVENTS} | {
     for first, *rest in [name.split("_")]
 }
 
-_listeners: dict[str, tuple[Callable[..., object], ...]] = dict.fromkeys(EVENTS, ())
+# By event, each as it was given, and as it is called: in the context that it was given in.
+_listeners: dict[str, tuple[tuple[Callable[..., object], Callable[..., object]], ...]] = (
+    dict.fromkeys(EVENTS, ())
+)
 
 
 def event_name(name: object) -> str:
@@ -45,19 +48,19 @@ def event_name(name: object) -> str:
     return _SPELLINGS[name]
 
 
-def on(name: str, listener: Callable[..., object]) -> None:
-    """Have *listener* told of an event from now on."""
-    _listeners[name] = (*_listeners[name], listener)
+def on(name: str, listener: Callable[..., object], called: Callable[..., object]) -> None:
+    """Have *listener* told of an event from now on, by calling *called*."""
+    _listeners[name] = (*_listeners[name], (listener, called))
 
 
 def off(name: str, listener: Callable[..., object]) -> bool:
     """Do not tell *listener* any more; whether it had been told."""
     before = _listeners[name]
-    after = list(before)
-    if listener in after:
-        after.remove(listener)
-    _listeners[name] = tuple(after)
-    return len(after) < len(before)
+    for index, (other, _) in enumerate(before):
+        if other == listener:
+            _listeners[name] = before[:index] + before[index + 1 :]
+            return True
+    return False
 
 
 def emit(name: str, *arguments: Any) -> bool:
@@ -67,10 +70,10 @@ def emit(name: str, *arguments: Any) -> bool:
         Whether anybody was told.
     """
     listeners = _listeners[name]
-    for listener in listeners:
+    for _, called in listeners:
         try:
-            # What it sets is not for whoever runs just now.
-            copy_context().run(listener, *arguments)
+            # What it sets is not for whoever runs just now, nor the other way round.
+            Context().run(called, *arguments)
         except BaseException as error:
             reports_escaped(error)
     return bool(listeners)

@@ -19,6 +19,7 @@ from ._core import (
     call_soon,
     finish_cancel,
     forget,
+    is_followed,
     leave,
     new_rejected,
     new_resolved,
@@ -95,23 +96,42 @@ def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
                 for name, value in one.items()
             ):
                 return True
-        elif one(*arguments):
+        elif _answer(one(*arguments)):
             return True
     return False
+
+
+def _answer(result: Any) -> bool:
+    """What a predicate says.
+
+    Raises:
+        TypeError: It is not known yet: an unstarted coroutine, or a pending promise, is true.
+    """
+    if not is_followed(result):
+        return bool(result)
+    close = getattr(result, "close", None)
+    if close is not None:
+        # A coroutine that nobody is going to wait for.
+        close()
+    raise TypeError(
+        "Catch filter must inherit from Error or be a simple predicate function: a predicate "
+        "must say at once whether it is true, and not by a coroutine, a promise or the like"
+    )
 
 
 class _Catch:
     """A handler that is only for some reasons."""
 
-    __slots__ = ("_filters", "_handler")
+    # Python's name for what a wrapper is about: so a warning can name the handler.
+    __slots__ = ("__wrapped__", "_filters")
 
     def __init__(self, filters: tuple[Any, ...], handler: Callable[..., Any]) -> None:
         self._filters = filters
-        self._handler = handler
+        self.__wrapped__ = handler
 
     def __call__(self, *arguments: Any) -> Any:
         if passes(self._filters, arguments):
-            return self._handler(*arguments)
+            return self.__wrapped__(*arguments)
         return DECLINED
 
 
@@ -343,8 +363,8 @@ class Handlers(CorePromise, Generic[T_co]):
                 the reason if there are no filters, or if one of them lets the reason pass.
                 A filter is an exception class or a tuple of them; a predicate, called with
                 the reason; or a mapping of names of attributes of the reason to their values.
-                Something else rejects with a `TypeError`, and so does a predicate that raises
-                with what it raised.
+                Something else rejects with a `TypeError`, as does a predicate that is
+                ``async def`` or returns a promise; one that raises, with what it raised.
 
         Bluebird: ``.catch``; Twisted: ``Deferred.addErrback``, ``Failure.check``.
         """
@@ -436,7 +456,7 @@ class Handlers(CorePromise, Generic[T_co]):
         if error is not None:
             return new_rejected(type(self), error)
         prepared = tuple(
-            one if isinstance(one, type | tuple | Mapping) else prepare(self, one)
+            one if isinstance(one, type | tuple | Mapping) else prepare(self, one, awaited=False)
             for one in filters
         )
         return _TapCatch.derive(self, prepare(self, handler), prepared)

@@ -174,6 +174,14 @@ class Library:
         """What `Promise.config` returns."""
         return {name: getattr(self, name) for name in SETTINGS}
 
+    def change(self, settings: Mapping[str, bool]) -> None:
+        """Change settings, which have been checked."""
+        if settings.get("monitoring") and not self.monitoring:
+            # What happened in between was not counted.
+            self.counts = Counts()
+        for name, value in settings.items():
+            setattr(self, name, value)
+
     # What the core tells; see `LibrarySettings` there.
 
     def ignored_handler(self, handler: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
+from functools import partial
 from typing import Any, Protocol
 from weakref import ref
 
@@ -51,11 +53,16 @@ class _WhenCollected:
 
     def _collected(self, key: ref[Any]) -> None:
         stand_in, report = self._waiting.pop(key)
-        report(stand_in)
+        queue = stand_in._queue
+        if queue.thread == get_ident():
+            report(stand_in)
+        else:
+            # Whichever thread collects; hooks belong to the reactor's.
+            queue.scheduler.call_from_thread(partial(report, stand_in))
 
     def handled(self, promise: CorePromise) -> bool:
-        self._waiting.pop(ref(promise), None)
-        return False
+        # What does not wait has been reported: by what took its place, or an earlier policy.
+        return self._waiting.pop(ref(promise), None) is None
 
 
 class _LiveList:
@@ -68,8 +75,11 @@ class _LiveList:
         self.promises.append(promise)
 
     def handled(self, promise: CorePromise) -> bool:
-        self.promises[:] = [other for other in self.promises if other is not promise]
-        return False
+        others = [other for other in self.promises if other is not promise]
+        # What is not listed has been reported by an earlier policy.
+        reported = len(others) == len(self.promises)
+        self.promises[:] = others
+        return reported
 
 
 class _DoneOnly:

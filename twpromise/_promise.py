@@ -18,7 +18,7 @@ from ._camel import add_aliases
 from ._cancellation import Cancellation, execute
 from ._combining import Combining
 from ._construction import Construction
-from ._core import PENDING, CorePromise, created, drain
+from ._core import PENDING, CorePromise, created, drain, keep_context
 from ._core import new_rejected as _new_rejected
 from ._core import new_resolved as _new_resolved
 from ._coroutines import Coroutines
@@ -212,8 +212,7 @@ class _Themes(
         Bluebird: ``Promise.config``.
         """
         library: Library = cls._library
-        for name, value in check_settings(settings).items():
-            setattr(library, name, value)
+        library.change(check_settings(settings))
         _diagnostics.switch()
         return library.settings()
 
@@ -265,7 +264,7 @@ class _Themes(
 
         Bluebird: ``Promise.onPossiblyUnhandledRejection``.
         """
-        cls._library.on_unhandled = handler if callable(handler) else False
+        cls._library.on_unhandled = keep_context(cls, handler) if callable(handler) else False
 
     @classmethod
     def on_unhandled_rejection_handled(
@@ -281,7 +280,8 @@ class _Themes(
 
         Bluebird: ``Promise.onUnhandledRejectionHandled``.
         """
-        cls._library.on_unhandled_handled = handler if callable(handler) else None
+        kept = keep_context(cls, handler) if callable(handler) else None
+        cls._library.on_unhandled_handled = kept
 
     @classmethod
     def set_rejection_policy(cls, name: str = "report") -> Any:
@@ -312,8 +312,8 @@ class _Themes(
         library.on_unhandled = None
         return library.policy
 
-    @staticmethod
-    def on(name: str, handler: Callable[..., object]) -> None:
+    @classmethod
+    def on(cls, name: str, handler: Callable[..., object]) -> None:
         """Have *handler* told of an event in any library copy.
 
         Args:
@@ -333,7 +333,7 @@ class _Themes(
         """
         if not callable(handler):
             raise TypeError(f"handler must be callable, not {handler!r}")
-        _events.on(_events.event_name(name), handler)
+        _events.on(_events.event_name(name), handler, keep_context(cls, handler))
 
     @staticmethod
     def off(name: str, handler: Callable[..., object]) -> bool:
@@ -367,7 +367,7 @@ class _Themes(
         """
         if handler is not None and not callable(handler):
             raise TypeError(f"handler must be callable or None, not {handler!r}")
-        cls._library.on_fatal = handler
+        cls._library.on_fatal = None if handler is None else keep_context(cls, handler)
 
     @classmethod
     def set_scheduler(cls, scheduler: Any) -> Any:

@@ -8,7 +8,7 @@ from functools import update_wrapper
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-from ._arity import required_positionals
+from ._arity import FORWARDREF, required_positionals, signature_of
 from ._callbacks import MultiCallback, NodeCallback, node_callback
 from ._core import (
     CANCELLED,
@@ -104,9 +104,8 @@ def _dressed(
     """
     update_wrapper(promisified, function)
     setattr(promisified, _MARK, PROMISES)
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
+    signature = signature_of(function, FORWARDREF)
+    if signature is None:
         return promisified
     parameters = list(signature.parameters.values())
     if parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
@@ -567,7 +566,7 @@ class Promisification(CorePromise, Generic[T_co]):
         Bluebird: ``.asCallback``.
         """
         if callable(callback):
-            wait_for(self, _CallbackSink(prepare(self, callback), spread))
+            wait_for(self, _CallbackSink(prepare(self, callback, awaited=False), spread))
         return cast("Promise[T_co]", self)
 
     nodeify = as_callback

@@ -21,7 +21,7 @@ from ._core import (
     fulfill,
     leave,
     mark_handled,
-    new_fulfilled,
+    new_pending,
     pass_on,
     root_of,
     wait_for,
@@ -157,8 +157,9 @@ class Reflection(CorePromise, Generic[T_co]):
             state |= root_of(self)._state
         if state & DEAD:
             mark_handled(self)
-            promise = new_fulfilled(type(self), PromiseInspection._of(self))
+            promise = new_pending(type(self), None, self)
             bind_promise(promise, binding_of(self))
+            fulfill(promise, PromiseInspection._of(self))
         else:
             promise = _Reflector.derive(self)
         return cast("Promise[PromiseInspection[T_co]]", promise)

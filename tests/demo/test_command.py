@@ -253,3 +253,9 @@ def test_importing_the_module_runs_nothing():
     """Whoever imports `twpromise.__main__` gets `main`, and no run."""
     module = importlib.import_module("twpromise.__main__")
     assert callable(module.main)
+
+
+def test_nothing_to_be_warned_about(run):
+    """With all diagnostics on the job says what it says without."""
+    done = run(TWPROMISE_DEBUG="1")
+    assert (0, "") == (done.returncode, done.stderr)

@@ -122,7 +122,8 @@ def adopt_deferred(
     deferred.addBoth(_lock(promise, deferred, kind))
 
 
-DIRECT[Deferred] = Direct(Deferred.addBoth, _lock)
+_add_both: Any = Deferred.addBoth
+DIRECT[Deferred] = Direct(_add_both, _lock)
 
 
 class DeferredSink(Node):

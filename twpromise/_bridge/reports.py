@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import copy_context
+from contextvars import Context
 from typing import Any
 
 from twisted.logger import Logger
@@ -46,7 +46,7 @@ class LoggedReports(Reports):
             if library.on_fatal is None:
                 crash(failure_of(reason, aux))
             else:
-                copy_context().run(library.on_fatal, reason)
+                Context().run(library.on_fatal, reason)
         except BaseException as error:
             # Whoever tells of a failure has more to do (to release other resources, say).
             LoggedReports.escaped(error)
@@ -74,8 +74,8 @@ def _report(promise: Any) -> None:
 
 def _guarded(hook: Any, *arguments: Any) -> None:
     try:
-        # What it sets is not for whoever runs just now.
-        copy_context().run(hook, *arguments)
+        # What it sets is not for whoever runs just now, nor the other way round.
+        Context().run(hook, *arguments)
     except BaseException as error:
         LoggedReports.escaped(error)
 

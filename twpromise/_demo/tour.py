@@ -85,7 +85,7 @@ class Tour:
         self._timers = set(reactor.getDelayedCalls())
         self._log = _ErrorLog()
         self._failures: dict[str, str] = {}
-        self._running: Promise[Mapping[str, str]] = Promise.resolve({})
+        self._running: Promise[Any] = Promise.resolve()
         self._step: Promise[str] | None = None
         self._interrupted = False
         self.driver = driver
