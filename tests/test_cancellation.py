@@ -221,6 +221,30 @@ def test_finally_of_a_cancelled_promise_runs(scheduler):
     assert ["finally", CancellationError] == called
 
 
+@pytest.mark.parametrize(
+    "attach",
+    [
+        lambda promise: promise.then(str),
+        lambda promise: promise.finally_(str),
+        lambda promise: promise.tap(str),
+        lambda promise: promise.delay(1),
+        lambda promise: promise.timeout(1),
+        lambda promise: promise.bind(Promise.resolve(1)),
+        lambda promise: promise.reflect().then(str),
+    ],
+    ids=["then", "finally", "tap", "delay", "timeout", "bind", "reflect"],
+)
+def test_a_late_observer_that_is_cancelled_stays_cancelled(scheduler, attach):
+    """Also where what it observes is still cancelling; the error is nobody's any more."""
+    promise = pending()[0].then(str)
+    promise.cancel()
+    late = attach(promise)
+    late.cancel()
+    assert late.is_cancelled()
+    scheduler.flush()
+    assert late.is_cancelled()
+
+
 # --- followers
 
 

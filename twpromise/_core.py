@@ -664,6 +664,17 @@ def late_observer(promise: CorePromise) -> CorePromise:
     return rejected
 
 
+def observed(promise: CorePromise) -> CorePromise:
+    """What to wait for in order to have the outcome of *promise*: what tells a node of it.
+
+    For nodes that ask later whether what they wait for is cancelled with them: a promise that is
+    cancelling still tells those who have waited before, but not who comes now.
+    """
+    if (catch_up(promise) | root_of(promise)._state) & (CANCELLED | CANCELLING):
+        return late_observer(promise)
+    return promise
+
+
 def _no_exception(promise: CorePromise) -> BaseException:
     raise NotImplementedError(type(promise))
 

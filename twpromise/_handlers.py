@@ -22,6 +22,7 @@ from ._core import (
     leave,
     new_rejected,
     new_resolved,
+    observed,
     pass_on,
     prepare,
     reject_raised,
@@ -133,6 +134,7 @@ class _Aside(Node):
     __slots__ = ("_handler", "_left", "_outcome", "_parent")
 
     def _start(self, parent: CorePromise, handler: Callable[..., Any]) -> None:
+        parent = observed(parent)
         self._handler: Callable[..., Any] = handler
         self._parent: CorePromise | None = parent
         # What will be passed on: the parent, or the promise itself if that was cancelled.
