@@ -11,7 +11,6 @@ from ._core import (
     CANCELLING,
     DECLINED,
     FULFILLED,
-    KINDS,
     NODE,
     REJECTED,
     CorePromise,
@@ -19,6 +18,7 @@ from ._core import (
     call_soon,
     finish_cancel,
     forget,
+    is_followed,
     leave,
     new_rejected,
     new_resolved,
@@ -45,8 +45,6 @@ E = TypeVar("E", bound=BaseException)
 #: checkers do not take an exception class for one.
 Test: TypeAlias = Callable[[Any], bool] | Mapping[str, Any]
 Filter: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Test
-
-_UNKNOWN = object()
 
 
 # --- filters ------------------------------------------------------------------------------
@@ -167,10 +165,10 @@ class _Aside(Node):
         self._state = NODE
         try:
             result = self._call(outcome)
-            if KINDS.get(type(result), _UNKNOWN) is None:
-                self._finish()
-            else:
+            if is_followed(result):
                 wait_for(new_resolved(type(self._promise), result), self)
+            else:
+                self._finish()
         except BaseException as error:
             reject_raised(self._end(), error)
         # Where the handler failed, the traceback refers to this frame.
