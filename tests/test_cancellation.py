@@ -6,6 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from twpromise import CancellationError, Promise, PromiseWarning
+from twpromise._core import drop
 
 pytestmark = pytest.mark.usefixtures("scheduler")
 
@@ -220,6 +221,30 @@ def test_finally_of_a_cancelled_promise_runs(scheduler):
     assert ["finally", CancellationError] == called
 
 
+@pytest.mark.parametrize(
+    "attach",
+    [
+        lambda promise: promise.then(str),
+        lambda promise: promise.finally_(str),
+        lambda promise: promise.tap(str),
+        lambda promise: promise.delay(1),
+        lambda promise: promise.timeout(1),
+        lambda promise: promise.bind(Promise.resolve(1)),
+        lambda promise: promise.reflect().then(str),
+    ],
+    ids=["then", "finally", "tap", "delay", "timeout", "bind", "reflect"],
+)
+def test_a_late_observer_that_is_cancelled_stays_cancelled(scheduler, attach):
+    """Also where what it observes is still cancelling; the error is nobody's any more."""
+    promise = pending()[0].then(str)
+    promise.cancel()
+    late = attach(promise)
+    late.cancel()
+    assert late.is_cancelled()
+    scheduler.flush()
+    assert late.is_cancelled()
+
+
 # --- followers
 
 
@@ -233,6 +258,97 @@ def test_cancelling_a_follower_cancels_what_it_follows(scheduler):
     last.cancel()
     scheduler.flush()
     assert (["hook"], True, True) == (called, root.is_cancelled(), follower.is_cancelled())
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["once", "shared"])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_cancelling_what_was_resolved_with_a_follower(scheduler, layers, shared):
+    """It goes all the way, through each promise that follows the next; and not too far."""
+    called = []
+    root, _, _ = hooked(called)
+
+    def layer(function):
+        return Promise.method(lambda: function())
+
+    get = layer(lambda: root)
+    for _ in range(layers):
+        get = layer(get)
+    outer = Promise.resolve().then(lambda _: get())
+    other = root.then(str) if shared else None
+    scheduler.flush()
+    outer.is_pending()
+    outer.cancel()
+    scheduler.flush()
+    assert ([] if shared else ["hook"]) == called
+    if other is not None:
+        other.cancel()
+        scheduler.flush()
+        assert ["hook"] == called
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["plain", "inspected"])
+def test_a_follower_goes_on_for_those_who_follow_it(scheduler, asked):
+    """Who leaves it does not take it away from a promise that was resolved with it."""
+    root, settle, _ = pending()
+    middle = Promise(lambda resolve, reject: resolve(root))
+    leaves = middle.then(str)
+    stays = Promise(lambda resolve, reject: resolve(middle))
+    if asked:
+        assert stays.is_pending()
+    leaves.cancel()
+    scheduler.flush()
+    settle("value")
+    late = middle.then()
+    scheduler.flush()
+    assert ["value"] * 2 == [stays.value(), late.value()]
+
+
+@pytest.mark.parametrize("others", [1, 2])
+def test_cancelling_a_follower_that_is_followed(scheduler, others):
+    """All who follow it go with it, at once; not so what it follows, if somebody else waits."""
+    called = []
+    root, settle, _ = pending()
+    kept = root.then()
+    middle = Promise(lambda resolve, reject: resolve(root))
+    for _ in range(others):
+        middle.then(called.append, called.append)
+    last = Promise(lambda resolve, reject: resolve(middle))
+    very_last = Promise(lambda resolve, reject: resolve(last))
+    assert very_last.is_pending()
+    middle.cancel()
+    assert [True] * 3 == [each.is_cancelled() for each in (middle, last, very_last)]
+    settle("value")
+    assert [True] * 3 == [each.is_cancelled() for each in (middle, last, very_last)]
+    scheduler.flush()
+    assert [True] * 3 == [each.is_cancelled() for each in (middle, last, very_last)]
+    assert ([], "value") == (called, kept.value())
+
+
+def test_cancelling_a_follower_whose_own_follower_has_left(scheduler):
+    """It was handed on to what is followed in the end; both are cancelled all the same."""
+    root, _, _ = pending()
+    root.then()
+    middle = Promise(lambda resolve, reject: resolve(root))
+    last = Promise(lambda resolve, reject: resolve(middle))
+    last.cancel()
+    scheduler.flush()
+    # As if its handler had cancelled it, and returned *middle*.
+    drop(middle)
+    scheduler.flush()
+    assert [True, True, False] == [each.is_cancelled() for each in (last, middle, root)]
+
+
+def test_resolving_with_a_follower_that_is_still_cancelling(scheduler):
+    """It is a late observer, though what is followed in the end goes on."""
+    root, _, _ = pending()
+    root.then()
+    middle = Promise(lambda resolve, reject: resolve(root))
+    last = Promise(lambda resolve, reject: resolve(middle))
+    last.cancel()
+    seen = []
+    Promise(lambda resolve, reject: resolve(last)).catch(seen.append)
+    scheduler.flush()
+    assert [CancellationError] == [type(error) for error in seen]
 
 
 def test_cancelling_one_of_two_followers(scheduler):

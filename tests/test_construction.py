@@ -113,6 +113,22 @@ def test_resolving_with_itself(scheduler):
     )
 
 
+@pytest.mark.parametrize("hooks", [False, True], ids=["plain", "with a cancel hook"])
+def test_resolving_with_a_deferred_that_leads_back(scheduler, hooks):
+    """A circle is found through what the Deferred has brought, too."""
+    functions = []
+
+    def executor(resolve, reject, on_cancel):
+        functions.append(resolve)
+        if hooks:
+            on_cancel(str)
+
+    promise = Promise(executor)
+    functions[0](succeed(promise))
+    scheduler.flush()
+    assert "circular promise resolution chain" == str(promise.reason())
+
+
 def test_returning_a_promise_from_its_own_handler(scheduler):
     """The page's example of a circle."""
     promise = Promise.delay(1).then(lambda _: promise)

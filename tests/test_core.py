@@ -473,6 +473,32 @@ def test_an_endless_loop_of_handlers_stays_in_constant_memory(scheduler):
 
 
 @pytest.mark.usefixtures("context")
+def test_an_endless_loop_of_functions_that_give_promises_stays_in_constant_memory(scheduler):
+    """The same where each round is resolved with a promise that follows another already."""
+    rounds = 0
+    blocks = {}
+
+    @Promise.method
+    def step():
+        nonlocal rounds
+        rounds += 1
+        if rounds in (1_000, 20_000):
+            blocks[rounds] = sys.getallocatedblocks()
+        if rounds < 20_000:
+            return Promise.resolve().then(lambda _: step())
+        return "the end"
+
+    gc.disable()
+    try:
+        promise = step()
+        scheduler.flush()
+    finally:
+        gc.enable()
+    assert "the end" == promise.value()
+    assert 500 > blocks[20_000] - blocks[1_000]
+
+
+@pytest.mark.usefixtures("context")
 def test_an_endless_loop_with_consumers_stays_in_constant_memory(scheduler):
     """The same where somebody waits for the whole, and each round takes some more steps."""
     rounds = 0

@@ -184,6 +184,21 @@ def test_finally_runs_in_order_with_other_handlers(scheduler):
     assert [1, 2, 3, 4] == called
 
 
+@pytest.mark.parametrize("method", ["finally_", "tap", "then"])
+def test_the_first_value_of_a_type_takes_no_other_turn(scheduler, method):
+    """When those behind a handler are told does not depend on what was seen before."""
+    kind = type("NotSeenBefore", (), {})
+    orders = []
+    for _ in range(2):
+        order = []
+        source = Promise.resolve(1)
+        getattr(source, method)(lambda *_: kind()).then(lambda _, order=order: order.append(1))
+        source.then().then(lambda _, order=order: order.append(2))
+        scheduler.flush()
+        orders.append(order)
+    assert [[1, 2]] * 2 == orders
+
+
 def test_finally_is_not_called_from_within(scheduler):
     """Never from within the call that attaches it."""
     called = []

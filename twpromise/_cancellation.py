@@ -20,11 +20,12 @@ from ._core import (
     fulfill,
     is_followed,
     leave,
-    new_resolved,
+    new_pending,
     pass_on,
     prepare,
     reject,
     reject_raised,
+    resolve,
     run_in_context,
     wait_for,
 )
@@ -53,8 +54,9 @@ class _Hooks(Passage):
             reject(promise, TypeError(CIRCULAR))
         else:
             promise._state |= LOCKED
-            followed: CorePromise = new_resolved(type(promise), value)
-            self._followed = self._ahead = followed
+            # Known before it is resolved: that may lead back to the promise, or cancel it.
+            followed = self._followed = self._ahead = new_pending(type(promise))
+            resolve(followed, value)
             wait_for(followed, self)
 
     def _notify(self, parent: CorePromise) -> None:

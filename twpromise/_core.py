@@ -396,8 +396,8 @@ class CorePromise:
     slot         derived, waiting   settled            otherwise pending
     ===========  =================  =================  ==========================
     `_value`     on_fulfilled       value or reason    None
-    `_aux`       on_rejected        rejected: the      None
-                                    reason's traceback
+    `_aux`       on_rejected        rejected: the      following: a promise
+                                    reason's traceback further on; else None
                                     or Failure
     `_waiters`   who is to be told  None (or who has   who is to be told
                                     not been told yet)
@@ -653,10 +653,7 @@ def _attach_late(parent: CorePromise, waiter: Any) -> None:
         if root._state & DEAD:
             take(parent, root)
         if not (parent._state | root._state) & DEAD:
-            if parent._state & SPLICED:
-                # What followed it was handed on; now it has a waiter of its own again.
-                parent._state &= ~SPLICED
-                _add_waiter(root, root._waiters, parent)
+            _unsplice(parent)
             _add_waiter(parent, parent._waiters, waiter)
             return
         state = parent._state | root._state & CANCELLING
@@ -696,6 +693,17 @@ def late_observer(promise: CorePromise) -> CorePromise:
     # It is made for somebody who handles it.
     rejected._state |= HANDLED
     return rejected
+
+
+def observed(promise: CorePromise) -> CorePromise:
+    """What to wait for in order to have the outcome of *promise*: what tells a node of it.
+
+    For nodes that ask later whether what they wait for is cancelled with them: a promise that is
+    cancelling still tells those who have waited before, but not who comes now.
+    """
+    if (catch_up(promise) | root_of(promise)._state) & (CANCELLED | CANCELLING):
+        return late_observer(promise)
+    return promise
 
 
 def _no_exception(promise: CorePromise) -> BaseException:
@@ -899,9 +907,9 @@ def root_of(promise: CorePromise) -> CorePromise:
     """The promise at the end of a chain of followers; shortens the chain as it goes."""
     root = promise
     while root._state & FOLLOWING:
-        root = root._source
-    while promise is not root and promise._source is not root:
-        promise._source, promise = root, promise._source
+        root = root._aux
+    while promise is not root and promise._aux is not root:
+        promise._aux, promise = root, promise._aux
     return root
 
 
@@ -949,29 +957,58 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
     if state & DEAD:
         take(promise, root)
         return
-    promise._value = promise._aux = None
-    promise._source = root
+    promise._value = None
+    promise._aux = root
+    promise._source = other
     if promise._extra is not None:
         _drop_context(promise)
     if _observer is not None:
         _observer.resolved(promise)
     waiters = promise._waiters
     if waiters is not None and type(waiters) is not Waiters and waiters._state & FOLLOWING:
-        # Its only waiter follows it, and can follow *root* directly: so the promises of an
+        # Its only waiter follows it, and can follow *other* directly: so the promises of an
         # endless loop (each the result of the one before) do not pile up.  `_waiters` stays,
         # for `cancel`: those who follow this promise go with it.
-        waiters._source = root
+        waiters._source = other
+        waiters._aux = root
         promise._state = promise._state & HANDLED | FOLLOWING | SPLICED
         if _observer is not None:
             _observer.handed_on(promise)
         promise = waiters
     else:
         promise._state = promise._state & HANDLED | FOLLOWING
+    if root is not other:
+        _follow_follower(promise, other)
+        return
     waiters = root._waiters
     if waiters is None:
         root._waiters = promise
     else:
         _add_waiter(root, waiters, promise)
+
+
+def _follow_follower(promise: CorePromise, other: CorePromise) -> None:
+    """Put *promise*, which follows *other*, among the waiters of *other*, a follower itself."""
+    source = other._source
+    if other._waiters is None and source._waiters is other:
+        # *promise* can follow *source* in its place, as above: the other way to make a loop.
+        source._waiters = other._waiters = promise
+        promise._source = source
+        other._state |= SPLICED
+    else:
+        _unsplice(other)
+        _add_waiter(other, other._waiters, promise)
+
+
+def _unsplice(promise: CorePromise) -> None:
+    """Have a follower told of the outcome for whoever comes to it now.
+
+    Its only follower may have been handed on.
+    """
+    if promise._state & SPLICED:
+        promise._state &= ~SPLICED
+        root = promise._source = root_of(promise)
+        _add_waiter(root, root._waiters, promise)
 
 
 def take(promise: CorePromise, root: CorePromise) -> None:
@@ -1027,12 +1064,30 @@ def cancel_all(stack: list[CorePromise]) -> None:
             if not source._abandon(stack):
                 finish_cancel(promise)
         elif state & SPLICED:
+            # Its only follower has been handed on, and goes with it.
+            follower, promise._waiters = promise._waiters, None
             finish_cancel(promise)
+            if follower is not None:
+                stack.append(follower)
         elif leave(source, stack):
             # `source` will be cancelled, and tell *promise* when it has been.
             pass
         else:
+            if state & FOLLOWING:
+                _cut_off(promise)
             finish_cancel(promise)
+
+
+def _cut_off(promise: CorePromise) -> None:
+    """Those who follow a promise that is cancelled by itself look no further than to it."""
+    followed = [promise]
+    while followed:
+        promise = followed.pop()
+        waiters = promise._waiters
+        for waiter in waiters if type(waiters) is Waiters else (waiters,):
+            if waiter is not None and waiter._state & FOLLOWING:
+                waiter._aux = promise
+                followed.append(waiter)
 
 
 def can_be_stopped(promise: CorePromise) -> bool:
@@ -1367,13 +1422,7 @@ def _react(child: Any, parent: CorePromise) -> None:
     if state & NODE:
         child._notify(parent)
     elif state & FOLLOWING:
-        if parent._state & CANCELLED and child._source is not parent:
-            # *child* had been handed on, and goes with the one it followed first.
-            source = child._source
-            finish_cancel(child)
-            drop(source)
-        else:
-            take(child, parent)
+        take(child, parent)
     elif parent._state & CANCELLED:
         finish_cancel(child)
     elif state & CANCELLING:

@@ -11,7 +11,6 @@ from ._core import (
     CANCELLING,
     DECLINED,
     FULFILLED,
-    KINDS,
     NODE,
     REJECTED,
     CorePromise,
@@ -23,6 +22,7 @@ from ._core import (
     leave,
     new_rejected,
     new_resolved,
+    observed,
     pass_on,
     prepare,
     reject_raised,
@@ -45,8 +45,6 @@ E = TypeVar("E", bound=BaseException)
 #: checkers do not take an exception class for one.
 Test: TypeAlias = Callable[[Any], bool] | Mapping[str, Any]
 Filter: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Test
-
-_UNKNOWN = object()
 
 
 # --- filters ------------------------------------------------------------------------------
@@ -153,6 +151,7 @@ class _Aside(Node):
     __slots__ = ("_handler", "_left", "_outcome", "_parent")
 
     def _start(self, parent: CorePromise, handler: Callable[..., Any]) -> None:
+        parent = observed(parent)
         self._handler: Callable[..., Any] = handler
         self._parent: CorePromise | None = parent
         # What will be passed on: the parent, or the promise itself if that was cancelled.
@@ -185,10 +184,10 @@ class _Aside(Node):
         self._state = NODE
         try:
             result = self._call(outcome)
-            if KINDS.get(type(result), _UNKNOWN) is None:
-                self._finish()
-            else:
+            if is_followed(result):
                 wait_for(new_resolved(type(self._promise), result), self)
+            else:
+                self._finish()
         except BaseException as error:
             reject_raised(self._end(), error)
         # Where the handler failed, the traceback refers to this frame.

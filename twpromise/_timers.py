@@ -15,12 +15,12 @@ from ._core import (
     NODE,
     CorePromise,
     Node,
-    catch_up,
     drop,
     fulfill,
     leave,
     new_rejected,
     new_resolved,
+    observed,
     pass_on,
     reject,
     wait_for,
@@ -81,9 +81,10 @@ class _Delay(_Timed):
     __slots__ = ("_seconds", "_value")
 
     def _start(self, source: CorePromise, seconds: float) -> None:
+        source = observed(source)
         super()._start(source)
         self._seconds = seconds
-        if catch_up(source) & FULFILLED:
+        if source._state & FULFILLED:
             self._delay(source._value)
         else:
             wait_for(source, self)
@@ -110,9 +111,10 @@ class _Timeout(_Timed):
     __slots__ = ("_error",)
 
     def _start(self, source: CorePromise, seconds: float, error: Callable[[], Any]) -> None:
+        source = observed(source)
         super()._start(source)
         self._error = error
-        settled = catch_up(source) & DEAD
+        settled = source._state & DEAD
         wait_for(source, self)
         if not settled:
             self._start_timer(seconds)

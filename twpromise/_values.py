@@ -17,17 +17,15 @@ from ._core import (
     Node,
     bind_promise,
     cancel_all,
-    catch_up,
     follow,
     is_followed,
-    late_observer,
     leave,
     mark_handled,
     new_pending,
     new_rejected,
     new_resolved,
+    observed,
     pass_on,
-    root_of,
     wait_for,
 )
 from ._handlers import Filter, Handlers
@@ -68,9 +66,7 @@ class _Bind(Node):
     def _start(self, source: CorePromise, this: CorePromise) -> None:
         self._binding = Binding(None)
         bind_promise(self._promise, self._binding)
-        if (catch_up(source) | root_of(source)._state) & (CANCELLED | CANCELLING):
-            # What tells this node will be another promise.
-            source = late_observer(source)
+        source = observed(source)
         # What is still waited for, and what will be passed on.
         self._source: CorePromise | None = source
         self._this: CorePromise | None = this

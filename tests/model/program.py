@@ -1,0 +1,553 @@
+"""Random programs, and the two sides that run them: `Promise`, and the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import AlreadyCalledError, Deferred
+from twisted.logger import LogEvent
+from twisted.python.failure import Failure
+
+from tests.model import reference
+from tests.model.reference import Reference, World
+from twpromise import Promise
+from twpromise.testing import ManualScheduler
+
+
+class Boom(Exception):
+    """What goes wrong in a program."""
+
+
+class Numbers:
+    """Small numbers out of a large one."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def below(self, limit: int) -> int:
+        """One of `range(limit)`."""
+        self.number, number = divmod(self.number, limit)
+        return number
+
+
+#: The largest number a step may have, and one more.
+LIMIT = 1 << 64
+#: How long things take, and how far the clock is moved.
+TIMES = (0, 1, 2, 5)
+
+
+class Side:
+    """Runs a program; what the promises are is left to the two that derive from this."""
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+        self.promises: list[Any] = []
+        # How each promise that is settled from outside is resolved and rejected.
+        self.settlers: list[tuple[Any, Any]] = []
+        self.deferreds: list[Deferred[Any]] = []
+        # Those that were fired, or cancelled, by the program: nobody does so twice.
+        self.spent: set[int] = set()
+        # Deferreds made of promises.
+        self.outs: list[Deferred[Any]] = []
+        self.made = 0
+
+    # --- what the sides do, each in its way
+
+    def make(self, hooks: list[Callable[[], None]]) -> tuple[Any, Any, Any]:
+        """A pending promise, and what settles it."""
+        raise NotImplementedError
+
+    def resolved(self, value: Any) -> Any:
+        """What `Promise.resolve` gives."""
+        raise NotImplementedError
+
+    def rejected(self, reason: Any) -> Any:
+        """What `Promise.reject` gives."""
+        raise NotImplementedError
+
+    def derive(self, method: str, promise: Any, *arguments: Any) -> Any:
+        """What a method gives."""
+        raise NotImplementedError
+
+    def collect(self, method: str, items: list[Any], *arguments: Any) -> Any:
+        """What a static function gives for a list."""
+        raise NotImplementedError
+
+    def out(self, promise: Any) -> Deferred[Any]:
+        """A Deferred of a promise."""
+        raise NotImplementedError
+
+    def fires_with(self, fire: Callable[[Any], None], outcome: Any) -> None:
+        """Fire a Deferred that the program has neither fired nor cancelled before."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Run what is queued."""
+        raise NotImplementedError
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        raise NotImplementedError
+
+    def timers(self) -> int:
+        """How many timers run."""
+        raise NotImplementedError
+
+    def state(self, promise: Any) -> Any:
+        """What everybody can see of a promise."""
+        raise NotImplementedError
+
+    # --- what is done on either side
+
+    def number(self) -> int:
+        """A name for something new."""
+        self.made += 1
+        return self.made
+
+    def keep(self, promise: Any) -> Any:
+        """Remember a promise; later steps are about it."""
+        self.promises.append(promise)
+        return promise
+
+    def pick(self, numbers: Numbers) -> Any:
+        """One of the promises; later ones more often."""
+        count = len(self.promises)
+        recent = numbers.below(2)
+        if not count:
+            promise, *settlers = self.make([])
+            self.settlers.append((settlers[0], settlers[1]))
+            return self.keep(promise)
+        return self.promises[count - 1 - numbers.below(min(count, 4) if recent else count)]
+
+    def value(self, numbers: Numbers) -> Any:
+        """A value, often one that is followed."""
+        what = numbers.below(6)
+        if what < 3:
+            return self.number()
+        if what < 5 or not self.deferreds:
+            return self.pick(numbers)
+        return self.deferreds[numbers.below(len(self.deferreds))]
+
+    def handler(self, numbers: Numbers, own: list[Any]) -> Any:
+        """A handler that logs its call, and does something.
+
+        Args:
+            numbers: Say what.
+            own: Will hold the promise that the handler settles.
+        """
+        name = self.number()
+        what = HANDLERS[numbers.below(len(HANDLERS))]
+        later = Numbers(numbers.below(1 << 20))
+
+        def handler(*arguments: Any) -> Any:
+            self.log.append(("handler", name, *map(describe, arguments)))
+            return what(self, Numbers(later.number), own)
+
+        return handler
+
+    def step(self, name: str, number: int) -> None:
+        """Do one step of a program."""
+        STEPS[name](self, Numbers(number))
+
+    def look(self) -> list[Any]:
+        """All that can be seen."""
+        return [
+            [self.state(promise) for promise in self.promises],
+            [deferred.called for deferred in self.deferreds],
+            [deferred.called for deferred in self.outs],
+            self.timers(),
+        ]
+
+    # --- steps
+
+    def new(self, numbers: Numbers) -> None:
+        hooks = []
+        for _ in range(numbers.below(3)):
+            name = self.number()
+            hooks.append(lambda name=name: self.log.append(("hook", name)))
+        promise, resolve, reject = self.make(hooks)
+        self.keep(promise)
+        self.settlers.append((resolve, reject))
+
+    def resolve(self, numbers: Numbers) -> None:
+        if self.settlers:
+            resolve, _ = self.settlers[numbers.below(len(self.settlers))]
+            resolve(self.value(numbers))
+
+    def reject(self, numbers: Numbers) -> None:
+        if self.settlers:
+            _, reject = self.settlers[numbers.below(len(self.settlers))]
+            reject(Boom(self.number()))
+
+    def ready(self, numbers: Numbers) -> None:
+        self.keep(self.resolved(self.value(numbers)))
+
+    def failed(self, numbers: Numbers) -> None:
+        self.keep(self.rejected(Boom(self.number())))
+
+    def attach(self, numbers: Numbers) -> None:
+        own: list[Any] = []
+        promise = self.pick(numbers)
+        which = numbers.below(3)
+        fulfilled = self.handler(numbers, own) if which != 1 else None
+        rejected = self.handler(numbers, own) if which != 0 else None
+        own.append(self.keep(self.derive("then", promise, fulfilled, rejected)))
+
+    def aside(self, numbers: Numbers) -> None:
+        own: list[Any] = []
+        promise = self.pick(numbers)
+        name = ("finally_", "tap", "tap_catch")[numbers.below(3)]
+        own.append(self.keep(self.derive(name, promise, self.handler(numbers, own))))
+
+    def reflect(self, numbers: Numbers) -> None:
+        self.keep(self.derive("reflect", self.pick(numbers)))
+
+    def cancel(self, numbers: Numbers) -> None:
+        self.pick(numbers).cancel()
+
+    def suppress(self, numbers: Numbers) -> None:
+        self.derive("suppress_unhandled_rejections", self.pick(numbers))
+
+    def new_deferred(self, numbers: Numbers) -> None:
+        name = self.number()
+        what = numbers.below(4)
+        index = len(self.deferreds)
+
+        def canceller(deferred: Deferred[Any]) -> None:
+            self.log.append(("canceller", name))
+            if what == 2:
+                self.spent.add(index)
+                deferred.errback(Boom(name))
+            elif what == 3:
+                self.spent.add(index)
+                deferred.callback(name)
+
+        deferred: Deferred[Any] = Deferred(canceller if what else None)
+        self.deferreds.append(deferred)
+        if numbers.below(2):
+            self.keep(self.resolved(deferred))
+
+    def fire(self, numbers: Numbers) -> None:
+        if not self.deferreds:
+            return
+        index = numbers.below(len(self.deferreds))
+        if index in self.spent:
+            return
+        self.spent.add(index)
+        deferred = self.deferreds[index]
+        what = numbers.below(3)
+        if what == 0:
+            self.fires_with(deferred.errback, Boom(self.number()))
+        else:
+            self.fires_with(deferred.callback, self.number() if what == 1 else self.pick(numbers))
+
+    def cancel_deferred(self, numbers: Numbers) -> None:
+        if self.deferreds:
+            index = numbers.below(len(self.deferreds))
+            self.spent.add(index)
+            self.deferreds[index].cancel()
+
+    def to_deferred(self, numbers: Numbers) -> None:
+        name = self.number()
+        deferred = self.out(self.pick(numbers))
+        self.outs.append(deferred)
+
+        def fired(result: Any) -> None:
+            self.log.append(("Deferred", name, describe(result)))
+
+        deferred.addBoth(fired)
+
+    def cancel_out(self, numbers: Numbers) -> None:
+        if self.outs:
+            self.outs[numbers.below(len(self.outs))].cancel()
+
+    def several(self, numbers: Numbers) -> None:
+        name = ("all", "all_settled", "any", "some", "race")[numbers.below(5)]
+        arguments = (numbers.below(3),) if name == "some" else ()
+        items = [self.value(numbers) for _ in range(numbers.below(4))]
+        self.keep(self.collect(name, items, *arguments))
+
+    def map(self, numbers: Numbers) -> None:
+        own: list[Any] = []
+        limit = (None, 1, 2)[numbers.below(3)]
+        items = [self.value(numbers) for _ in range(numbers.below(4))]
+        mapper = self.handler(numbers, own)
+        own.append(self.keep(self.collect("map", items, mapper, limit)))
+
+    def delay(self, numbers: Numbers) -> None:
+        seconds = TIMES[numbers.below(len(TIMES))]
+        promise = self.pick(numbers)
+        self.keep(self.derive("delay", promise, seconds))
+
+    def timeout(self, numbers: Numbers) -> None:
+        seconds = TIMES[numbers.below(len(TIMES))]
+        promise = self.pick(numbers)
+        self.keep(self.derive("timeout", promise, seconds))
+
+    def turn(self, numbers: Numbers) -> None:
+        self.flush()
+
+    def wait(self, numbers: Numbers) -> None:
+        self.advance(TIMES[numbers.below(len(TIMES))])
+
+    # --- what handlers do
+
+    def gives_value(self, numbers: Numbers, own: list[Any]) -> Any:
+        return self.number()
+
+    def gives_anything(self, numbers: Numbers, own: list[Any]) -> Any:
+        return self.value(numbers)
+
+    def gives_itself(self, numbers: Numbers, own: list[Any]) -> Any:
+        return own[0] if own else None
+
+    def raises(self, numbers: Numbers, own: list[Any]) -> Any:
+        raise Boom(self.number())
+
+    def cancels(self, numbers: Numbers, own: list[Any]) -> Any:
+        self.pick(numbers).cancel()
+        return self.value(numbers)
+
+    def cancels_itself(self, numbers: Numbers, own: list[Any]) -> Any:
+        if own:
+            own[0].cancel()
+        return self.value(numbers)
+
+    def settles(self, numbers: Numbers, own: list[Any]) -> Any:
+        (self.resolve if numbers.below(2) else self.reject)(numbers)
+        return self.number()
+
+    def fires(self, numbers: Numbers, own: list[Any]) -> Any:
+        self.fire(numbers)
+        return self.number()
+
+    def attaches(self, numbers: Numbers, own: list[Any]) -> Any:
+        self.attach(numbers)
+        return self.value(numbers)
+
+
+HANDLERS = (
+    Side.gives_value,
+    Side.gives_anything,
+    Side.gives_itself,
+    Side.raises,
+    Side.cancels,
+    Side.cancels_itself,
+    Side.settles,
+    Side.fires,
+    Side.attaches,
+)
+STEPS: dict[str, Callable[[Any, Numbers], None]] = {
+    "new": Side.new,
+    "resolve": Side.resolve,
+    "reject": Side.reject,
+    "ready": Side.ready,
+    "failed": Side.failed,
+    "attach": Side.attach,
+    "aside": Side.aside,
+    "reflect": Side.reflect,
+    "cancel": Side.cancel,
+    "suppress": Side.suppress,
+    "new_deferred": Side.new_deferred,
+    "fire": Side.fire,
+    "cancel_deferred": Side.cancel_deferred,
+    "to_deferred": Side.to_deferred,
+    "cancel_out": Side.cancel_out,
+    "several": Side.several,
+    "map": Side.map,
+    "delay": Side.delay,
+    "timeout": Side.timeout,
+    "turn": Side.turn,
+    "wait": Side.wait,
+}
+
+
+def describe(value: Any) -> Any:
+    """A value, or a reason, in words that are the same on both sides."""
+    if isinstance(value, Failure):
+        value = value.value
+    if isinstance(value, list):
+        return [describe(item) for item in value]
+    if isinstance(value, Promise.AggregateError):
+        return ("AggregateError", [describe(reason) for reason in value])
+    if isinstance(value, reference.AggregateError):
+        return ("AggregateError", [describe(reason) for reason in value.reasons])
+    if isinstance(value, BaseException):
+        return (type(value).__name__, str(value))
+    if isinstance(value, reference.Inspection):
+        return ("inspection", value.state, describe(value.value))
+    if isinstance(value, Promise.PromiseInspection):
+        if value.is_fulfilled():
+            return ("inspection", "fulfilled", describe(value.value()))
+        if value.is_rejected():
+            return ("inspection", "rejected", describe(value.reason()))
+        return ("inspection", "cancelled" if value.is_cancelled() else "pending", None)
+    assert value is None or isinstance(value, int), value
+    return value
+
+
+class Real(Side):
+    """With `Promise`."""
+
+    def __init__(self, scheduler: ManualScheduler) -> None:
+        super().__init__()
+        self.scheduler = scheduler
+        # A copy: its hooks and its scheduler are nobody else's.
+        self.cls: Any = Promise.get_new_library_copy()
+        self.cls.set_scheduler(scheduler)
+        self.cls.on_possibly_unhandled_rejection(
+            lambda reason, _: self.log.append(("unhandled", describe(reason)))
+        )
+        # Of a rejection that is handled, `reason` may be asked.
+        self.cls.on_unhandled_rejection_handled(
+            lambda promise: self.log.append(("handled after all", describe(promise.reason())))
+        )
+
+    def logged(self, event: LogEvent) -> None:
+        """What a job lets escape is logged."""
+        if "log_failure" in event:
+            self.log.append(("escaped", describe(event["log_failure"].value)))
+
+    def make(self, hooks: list[Callable[[], None]]) -> tuple[Any, Any, Any]:
+        functions = []
+
+        def executor(resolve: Any, reject: Any, on_cancel: Any) -> None:
+            functions.extend([resolve, reject])
+            for hook in hooks:
+                on_cancel(hook)
+
+        return self.cls(executor), *functions
+
+    def resolved(self, value: Any) -> Any:
+        return self.cls.resolve(value)
+
+    def rejected(self, reason: Any) -> Any:
+        return self.cls.reject(reason)
+
+    def derive(self, method: str, promise: Any, *arguments: Any) -> Any:
+        return getattr(promise, method)(*arguments)
+
+    def collect(self, method: str, items: list[Any], *arguments: Any) -> Any:
+        return getattr(self.cls, method)(items, *arguments)
+
+    def out(self, promise: Any) -> Deferred[Any]:
+        return promise.to_deferred()
+
+    def fires_with(self, fire: Callable[[Any], None], outcome: Any) -> None:
+        # Also where a promise has cancelled it: whoever fires it does not get to feel that.
+        fire(outcome)
+
+    def flush(self) -> None:
+        self.scheduler.flush()
+
+    def advance(self, seconds: float) -> None:
+        self.scheduler.advance(seconds)
+
+    def timers(self) -> int:
+        return len(self.scheduler.clock.getDelayedCalls())
+
+    def state(self, promise: Any) -> Any:
+        if promise.is_pending():
+            return ("pending", None)
+        if promise.is_cancelled():
+            return ("cancelled", None)
+        if promise.is_fulfilled():
+            return ("fulfilled", describe(promise.value()))
+        # Not `reason()`, which counts as handling it.
+        assert promise.is_rejected()
+        return ("rejected", describe(promise._outcome()._value))
+
+
+class Model(Side):
+    """With the reference."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(lambda what, value: self.log.append((what, describe(value))))
+
+    def make(self, hooks: list[Callable[[], None]]) -> tuple[Any, Any, Any]:
+        promise = Reference(self.world)
+        if hooks:
+            promise.source = reference.Hooks(promise, hooks)
+        source = promise.source
+        called = False
+
+        def once(settle: Callable[[Any], None]) -> Callable[[Any], None]:
+            def call(value: Any) -> None:
+                nonlocal called
+                if not called and not promise.dead:
+                    settle(value)
+                called = True
+
+            return call
+
+        return promise, once((source or promise).resolve), once(promise.reject)
+
+    def resolved(self, value: Any) -> Any:
+        if isinstance(value, Reference):
+            return value
+        promise = Reference(self.world)
+        promise.resolve(value)
+        return promise
+
+    def rejected(self, reason: Any) -> Any:
+        promise = Reference(self.world)
+        promise.reject(reason)
+        return promise
+
+    def derive(self, method: str, promise: Any, *arguments: Any) -> Any:
+        everything = {reference.FULFILLED, reference.REJECTED, reference.CANCELLED}
+        if method == "then":
+            return promise.then(*arguments)
+        if method == "finally_":
+            (handler,) = arguments
+            return promise.aside(lambda _: handler(), everything)
+        if method == "tap":
+            return promise.aside(*arguments, {reference.FULFILLED})
+        if method == "tap_catch":
+            return promise.aside(*arguments, {reference.REJECTED})
+        if method == "reflect":
+            return promise.reflect()
+        if method == "suppress_unhandled_rejections":
+            return promise.mark_handled()
+        kind = {"delay": reference.Delay, "timeout": reference.Timeout}[method]
+        child = Reference(self.world)
+        child.source = kind(promise, child, *arguments)
+        return child
+
+    def collect(self, method: str, items: list[Any], *arguments: Any) -> Any:
+        child = Reference(self.world)
+        if method == "map":
+            reference.Mapping(child, items, *arguments)
+        elif method == "any":
+            reference.Some(child, items, 1, True)
+        elif method == "some":
+            reference.Some(child, items, *arguments, False)
+        elif method == "race":
+            reference.Race(child, items)
+        else:
+            {"all": reference.All, "all_settled": reference.AllSettled}[method](child, items)
+        return child
+
+    def out(self, promise: Any) -> Deferred[Any]:
+        return reference.to_deferred(promise)
+
+    def fires_with(self, fire: Callable[[Any], None], outcome: Any) -> None:
+        try:
+            fire(outcome)
+        except AlreadyCalledError:
+            pass
+
+    def flush(self) -> None:
+        self.world.flush()
+
+    def advance(self, seconds: float) -> None:
+        self.world.advance(seconds)
+
+    def timers(self) -> int:
+        return len(self.world.timers)
+
+    def state(self, promise: Any) -> Any:
+        state, value = promise.inspect()
+        return state, None if state in ("pending", "cancelled") else describe(value)

@@ -1,0 +1,885 @@
+"""A small promise, written from the Promises/A+ text, bluebird's pages and the design alone.
+
+It is meant to be read, not to be fast: one queue of functions; consumers in a list; whoever waits
+is an object with `tell`, and whatever a promise comes from is one with `abandon`.  What it says is
+what `Promise` must do, turn by turn.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+PENDING, FULFILLED, REJECTED, CANCELLED = "pending", "fulfilled", "rejected", "cancelled"
+
+
+class CancellationError(Exception):
+    """What late observers see."""
+
+
+class TimeoutError(Exception):
+    """What a timeout rejects with."""
+
+
+class AggregateError(Exception):
+    """What `any` and `some` reject with."""
+
+    def __init__(self, reasons: list[Any]) -> None:
+        super().__init__()
+        self.reasons = reasons
+
+
+class World:
+    """The queue, the clock, and what was reported."""
+
+    def __init__(self, log: Callable[..., None]) -> None:
+        self.queue: deque[Callable[[], None]] = deque()
+        self.rejections: list[Reference] = []
+        self.log = log
+        self.now = 0.0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+
+    def drain(self) -> None:
+        """Run what is queued until nothing is; then say what nobody has handled."""
+        while self.queue or self.rejections:
+            while self.queue:
+                self.queue.popleft()()
+            rejections, self.rejections = self.rejections, []
+            for promise in rejections:
+                if not promise.handled:
+                    promise.reported = True
+                    self.log("unhandled", promise.value)
+
+    def fire(self) -> None:
+        """Call the timers that are due, in the order of their times."""
+        while True:
+            due = sorted((each for each in self.timers if each[0] <= self.now), key=lambda x: x[0])
+            if not due:
+                return
+            self.timers.remove(due[0])
+            due[0][1]()
+
+    def flush(self) -> None:
+        """Run everything that can be run now."""
+        self.fire()
+        while self.queue or self.rejections:
+            self.drain()
+            self.fire()
+
+    def advance(self, seconds: float) -> None:
+        """Run what is queued, let time pass, and run what is queued then."""
+        self.flush()
+        self.now += seconds
+        self.fire()
+        self.flush()
+
+
+class Consumer:
+    """Whoever waits for promises.  It counts as long as it is alive; gone, it is not told."""
+
+    alive = True
+    gone = False
+    #: What it was attached to; another promise, if that had been cancelled before.
+    awaited: Reference
+
+    def tell(self, parent: Reference) -> None:
+        """*parent* has settled."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Wait for nothing more."""
+        self.alive = False
+        self.gone = True
+
+
+class Reference:
+    """The promise."""
+
+    def __init__(self, world: World, source: Any = None) -> None:
+        self.world = world
+        self.state = PENDING
+        self.value: Any = None
+        # Resolved: no other call counts.
+        self.locked = False
+        # Cancelled as all can see; something before it is still being cleaned up.
+        self.cancelling = False
+        self.following: Reference | None = None
+        # Another has been resolved with it while it was pending.
+        self.followed = False
+        self.consumers: list[Any] = []
+        # What will settle it.
+        self.source: Any = source
+        self.handled = False
+        self.reported = False
+
+    # --- looking
+
+    def end(self) -> Reference:
+        """What it follows in the end."""
+        promise = self
+        while promise.following is not None:
+            promise = promise.following
+        return promise
+
+    @property
+    def dead(self) -> bool:
+        return self.state != PENDING or self.cancelling
+
+    def inspect(self) -> tuple[str, Any]:
+        """The state that all can see, and the value or reason."""
+        end = self.end()
+        if end.state == PENDING and (self.cancelling or end.cancelling):
+            return CANCELLED, None
+        if self.cancelling and end.state == CANCELLED:
+            return CANCELLED, None
+        return end.state, end.value
+
+    # --- settling
+
+    def tell_all(self) -> None:
+        """A turn of this promise: it tells its consumers, in the order in which they came."""
+        consumers, self.consumers = self.consumers, []
+        for consumer in consumers:
+            if not consumer.gone:
+                consumer.tell(self)
+
+    def tell_late(self, consumer: Any) -> None:
+        """A turn of one consumer that was attached when this had settled."""
+        if not consumer.gone:
+            consumer.tell(self)
+        elif isinstance(consumer, Then):
+            # It was cancelled while it stood in the queue: what was its turn is its consumers'.
+            consumer.child.tell_all()
+
+    def settle(self, state: str, value: Any) -> None:
+        assert self.state == PENDING, "it settles once"
+        self.state, self.value = state, value
+        self.cancelling = False
+        self.following = self.source = None
+        if state == REJECTED:
+            if self.consumers:
+                self.handled = True
+            elif not self.handled:
+                self.world.rejections.append(self)
+        if self.consumers:
+            self.world.queue.append(self.tell_all)
+
+    def fulfill(self, value: Any) -> None:
+        self.settle(FULFILLED, value)
+
+    def reject(self, reason: Any) -> None:
+        self.settle(REJECTED, reason)
+
+    def finish_cancel(self) -> None:
+        self.settle(CANCELLED, None)
+
+    def pass_on(self, parent: Reference) -> None:
+        """Settle as *parent* has."""
+        self.settle(parent.state, parent.value)
+
+    def mark_handled(self) -> None:
+        if self.reported and not self.handled:
+            self.world.log("handled after all", self.value)
+        self.handled = True
+
+    def resolve(self, value: Any) -> None:
+        """The promise resolution procedure."""
+        if isinstance(value, Reference):
+            self.follow(value)
+        elif isinstance(value, Deferred):
+            self.locked = True
+            Adopted(self, value)
+        else:
+            self.fulfill(value)
+
+    def follow(self, other: Reference) -> None:
+        end = other.end()
+        if end is self or end.leads_to() is self:
+            self.reject(TypeError("circular promise resolution chain"))
+        elif other.dead or end.dead:
+            self.take(end)
+        else:
+            self.locked = True
+            self.following = other
+            other.followed = True
+            self.source = Following(self)
+            other.attach(self.source)
+
+    def leads_to(self) -> Reference:
+        """The promise whose fate this one will share, hooks or no hooks on the way."""
+        promise = self
+        while isinstance(promise.source, Hooks) and promise.source.followed is not None:
+            promise = promise.source.followed.end()
+        return promise
+
+    def take(self, end: Reference) -> None:
+        """Share the fate of *end*, which has one."""
+        if end.state == FULFILLED:
+            self.fulfill(end.value)
+        elif end.state == REJECTED:
+            end.mark_handled()
+            self.reject(end.value)
+        elif self.following is None:
+            self.reject(CancellationError("late cancellation observer"))
+        elif end.state == CANCELLED:
+            self.finish_cancel()
+
+    def catch_up(self) -> None:
+        """Be told now, if what it follows has settled."""
+        if self.following is not None and self.end().dead:
+            self.take(self.end())
+
+    # --- consuming
+
+    def attach(self, consumer: Any) -> None:
+        self.catch_up()
+        if not self.dead and not self.end().dead:
+            self.consumers.append(consumer)
+            consumer.awaited = self
+            return
+        parent = self
+        if CANCELLED in (self.state, self.end().state) or self.cancelling or self.end().cancelling:
+            parent = self.late_observer()
+        elif self.state == REJECTED:
+            self.mark_handled()
+        consumer.awaited = parent
+        self.world.queue.append(lambda: parent.tell_late(consumer))
+
+    def late_observer(self) -> Reference:
+        late = Reference(self.world)
+        late.handled = True
+        late.reject(CancellationError("late cancellation observer"))
+        return late
+
+    def then(self, on_fulfilled: Any = None, on_rejected: Any = None) -> Reference:
+        child = Reference(self.world)
+        child.source = Then(self, child, on_fulfilled, on_rejected)
+        return child
+
+    def aside(self, handler: Any, wants: set[str]) -> Reference:
+        child = Reference(self.world)
+        child.source = Aside(self, child, handler, wants)
+        return child
+
+    def reflect(self) -> Reference:
+        self.catch_up()
+        state, value = self.inspect()
+        child = Reference(self.world)
+        if state == PENDING:
+            child.source = Reflecting(self, child)
+        else:
+            self.mark_handled()
+            child.fulfill(Inspection(state, value))
+        return child
+
+    # --- cancelling
+
+    def cancel(self) -> None:
+        self.catch_up()
+        cancel_all([self])
+
+    def leave(self, stack: list[Reference]) -> bool:
+        """A consumer has left: whether this will be cancelled, and tell it."""
+        if self.state != PENDING or self.end().state != PENDING:
+            return False
+        if self.cancelling:
+            return True
+        if any(consumer.alive for consumer in self.consumers):
+            return False
+        # Those that are gone for good do not care how the cancellation ends.
+        self.consumers = [consumer for consumer in self.consumers if not consumer.gone]
+        stack.append(self)
+        return True
+
+    def drop(self) -> None:
+        stack: list[Reference] = []
+        self.leave(stack)
+        cancel_all(stack)
+
+
+def cancel_all(stack: list[Reference]) -> None:
+    """Signals run upwards at once."""
+    while stack:
+        promise = stack.pop()
+        if promise.dead:
+            continue
+        promise.cancelling = True
+        if promise.source is None or not promise.source.abandon(stack):
+            promise.finish_cancel()
+
+
+class Inspection:
+    def __init__(self, state: str, value: Any) -> None:
+        self.state, self.value = state, value
+
+
+class Of(Consumer):
+    """What one promise is derived from another by: alive and gone as its child is."""
+
+    def __init__(self, child: Reference) -> None:
+        self.child = child
+
+    @property
+    def alive(self) -> bool:  # type: ignore[override]
+        return not self.child.dead
+
+    @property
+    def gone(self) -> bool:  # type: ignore[override]
+        return self.child.state != PENDING
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        return self.awaited.leave(stack)
+
+
+class Following(Of):
+    def tell(self, parent: Reference) -> None:
+        self.child.take(parent)
+
+
+class Then(Of):
+    def __init__(
+        self, parent: Reference, child: Reference, on_fulfilled: Any, on_rejected: Any
+    ) -> None:
+        super().__init__(child)
+        self.handlers = {FULFILLED: on_fulfilled, REJECTED: on_rejected}
+        parent.attach(self)
+
+    def tell(self, parent: Reference) -> None:
+        child = self.child
+        if parent.state == CANCELLED:
+            child.finish_cancel()
+            return
+        # It may have been cancelled, and the cancellation have ended in a failure after all.
+        child.cancelling = False
+        handler = self.handlers[parent.state]
+        if handler is None:
+            child.pass_on(parent)
+            return
+        child.source = None
+        try:
+            result = handler(parent.value)
+        except BaseException as error:
+            if child.dead:
+                child.world.log("escaped", error)
+            else:
+                child.reject(error)
+        else:
+            if child.dead:
+                discard(child.world, result)
+            else:
+                child.resolve(result)
+
+
+def discard(world: World, result: Any) -> None:
+    """Nobody waits for what a handler returned that has cancelled its own promise."""
+    if isinstance(result, Deferred):
+        promise = Reference(world)
+        promise.resolve(result)
+        result = promise
+    if isinstance(result, Reference):
+        result.mark_handled()
+        result.drop()
+
+
+class Aside(Consumer):
+    """A handler beside the outcome: `finally_` and `tap`."""
+
+    def __init__(self, parent: Reference, child: Reference, handler: Any, wants: set[str]) -> None:
+        self.child, self.handler, self.wants = child, handler, wants
+        self.outcome: Reference | None = None
+        parent.attach(self)
+
+    def tell(self, parent: Reference) -> None:
+        if parent is not self.awaited:
+            # It was left, in a cancellation, and something else is waited for.
+            return
+        if self.outcome is None:
+            self.outcome = parent
+            self.run()
+        else:
+            if parent.state != FULFILLED:
+                self.outcome = parent
+            self.finish()
+
+    def run(self) -> None:
+        assert self.outcome is not None
+        if self in self.awaited.consumers:
+            self.awaited.consumers.remove(self)
+        self.alive, self.gone = True, False
+        state = CANCELLED if self.outcome is self.child else self.outcome.state
+        try:
+            result = None
+            if state in self.wants:
+                result = self.handler(self.outcome.value)
+            if not isinstance(result, Reference | Deferred):
+                self.finish()
+                return
+        except BaseException as error:
+            self.end()
+            self.child.reject(error)
+            return
+        # One more promise, which follows the result.
+        waiting = Reference(self.child.world)
+        waiting.resolve(result)
+        waiting.attach(self)
+
+    def finish(self) -> None:
+        self.end()
+        if self.outcome is self.child:
+            self.child.finish_cancel()
+        else:
+            assert self.outcome is not None
+            self.child.pass_on(self.outcome)
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        if self.outcome is None:
+            self.alive = False
+            if self.awaited.leave(stack):
+                return True
+            # Somebody else waits for it; or it has settled, and has yet to say so.
+            self.end()
+            self.child.world.queue.append(self.run)
+        # What runs already to clean up is seen through.
+        self.outcome = self.child
+        return True
+
+
+class Reflecting(Consumer):
+    def __init__(self, parent: Reference, child: Reference) -> None:
+        self.child = child
+        parent.attach(self)
+
+    def tell(self, parent: Reference) -> None:
+        self.end()
+        if self.child.cancelling:
+            self.child.pass_on(parent)
+        else:
+            self.child.fulfill(Inspection(parent.state, parent.value))
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        self.alive = False
+        if self.awaited.leave(stack):
+            return True
+        self.end()
+        return False
+
+
+class Hooks(Consumer):
+    """What an executor wants to be called when its promise is cancelled."""
+
+    def __init__(self, promise: Reference, hooks: list[Callable[[], None]]) -> None:
+        self.promise, self.hooks = promise, hooks
+        self.followed: Reference | None = None
+
+    def resolve(self, value: Any) -> None:
+        promise = self.promise
+        if not isinstance(value, Reference | Deferred):
+            promise.fulfill(value)
+            return
+        if isinstance(value, Reference) and value.end().leads_to() is promise:
+            promise.reject(TypeError("circular promise resolution chain"))
+            return
+        promise.locked = True
+        # One more promise, which follows the value: the hooks stay in force until it has settled.
+        self.followed = Reference(promise.world)
+        self.followed.resolve(value)
+        self.followed.attach(self)
+
+    def tell(self, parent: Reference) -> None:
+        self.end()
+        self.promise.pass_on(parent)
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        self.end()
+        for hook in self.hooks:
+            self.promise.world.queue.append(hook)
+        if self.followed is not None:
+            self.followed.leave(stack)
+        return False
+
+
+class Adopted:
+    """A promise owns the Deferred that it was resolved with."""
+
+    def __init__(self, promise: Reference, deferred: Deferred[Any]) -> None:
+        self.promise: Reference | None = promise
+        self.deferred = deferred
+        promise.source = self
+        deferred.addBoth(self.fired)
+
+    def fired(self, result: Any) -> None:
+        promise, self.promise = self.promise, None
+        if promise is not None:
+            if isinstance(result, Failure):
+                promise.reject(result.value)
+            else:
+                promise.resolve(result)
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        self.promise = None
+        self.deferred.cancel()
+        return False
+
+
+class Sink(Consumer):
+    """A Deferred made of a promise."""
+
+    def __init__(self, promise: Reference) -> None:
+        self.promise = promise
+        self.deferred: Deferred[Any] = Deferred(self.cancelled)
+
+    def tell(self, parent: Reference) -> None:
+        self.end()
+        if parent.state == FULFILLED:
+            self.deferred.callback(parent.value)
+        elif parent.state == REJECTED:
+            self.deferred.errback(parent.value)
+        else:
+            self.deferred.errback(CancellationError("the promise was cancelled"))
+
+    def cancelled(self, deferred: Deferred[Any]) -> None:
+        self.end()
+        self.promise.drop()
+
+
+def to_deferred(promise: Reference) -> Deferred[Any]:
+    promise.catch_up()
+    state, value = promise.inspect()
+    sink = Sink(promise)
+    if state == FULFILLED:
+        sink.deferred.callback(value)
+    elif state == REJECTED:
+        promise.mark_handled()
+        sink.deferred.errback(value)
+    elif state == CANCELLED:
+        sink.deferred.errback(CancellationError("late cancellation observer"))
+    else:
+        promise.attach(sink)
+    return sink.deferred
+
+
+# --- time
+
+
+class Timed(Consumer):
+    def __init__(self, parent: Reference, child: Reference, seconds: float) -> None:
+        self.child, self.seconds = child, seconds
+        self.awaited = parent
+        self.timer: Any = None
+
+    def start_timer(self) -> None:
+        world = self.child.world
+        self.timer = (world.now + self.seconds, self.fire)
+        world.timers.append(self.timer)
+
+    def stop_timer(self) -> None:
+        if self.timer in self.child.world.timers:
+            self.child.world.timers.remove(self.timer)
+
+    def fire(self) -> None:
+        raise NotImplementedError
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        self.stop_timer()
+        self.alive = False
+        if self.awaited.leave(stack):
+            return True
+        self.end()
+        return False
+
+
+class Delay(Timed):
+    def __init__(self, parent: Reference, child: Reference, seconds: float) -> None:
+        super().__init__(parent, child, seconds)
+        parent.catch_up()
+        if parent.state == FULFILLED:
+            self.settled = parent
+            self.start_timer()
+        else:
+            parent.attach(self)
+
+    def tell(self, parent: Reference) -> None:
+        if parent.state == FULFILLED:
+            self.settled = parent
+            self.start_timer()
+        else:
+            self.end()
+            self.child.pass_on(parent)
+
+    def fire(self) -> None:
+        self.end()
+        self.child.fulfill(self.settled.value)
+
+
+class Timeout(Timed):
+    def __init__(self, parent: Reference, child: Reference, seconds: float) -> None:
+        super().__init__(parent, child, seconds)
+        parent.catch_up()
+        if parent.inspect()[0] == PENDING:
+            self.start_timer()
+        parent.attach(self)
+
+    def tell(self, parent: Reference) -> None:
+        self.stop_timer()
+        self.end()
+        self.child.pass_on(parent)
+
+    def fire(self) -> None:
+        self.end()
+        self.child.reject(TimeoutError("operation timed out"))
+        self.awaited.drop()
+
+
+# --- collections
+
+
+class Several(Consumer):
+    """Waits for the items of a list."""
+
+    def __init__(self, child: Reference, items: list[Any]) -> None:
+        self.child = child
+        child.source = self
+        self.items = list(items)
+        self.pending = len(items)
+        self.begin()
+        for index, item in enumerate(self.items):
+            if isinstance(item, Deferred):
+                adopted = Reference(child.world)
+                adopted.resolve(item)
+                item = adopted
+            if not isinstance(item, Reference):
+                self.fulfilled(index, item)
+                continue
+            item.catch_up()
+            if item.state == FULFILLED:
+                self.items[index] = item.value
+                self.fulfilled(index, item.value)
+            elif self.gone:
+                # It is decided; the rest has been asked for all the same.
+                item.mark_handled()
+            else:
+                self.items[index] = item
+                if not item.dead:
+                    item.attach(self)
+                else:
+                    item.mark_handled()
+                    self.failed(item if item.state == REJECTED else item.late_observer())
+        if not self.gone and not self.pending:
+            self.complete()
+
+    def begin(self) -> None:
+        pass
+
+    def tell(self, parent: Reference) -> None:
+        if parent.state == FULFILLED:
+            index = next(index for index, item in enumerate(self.items) if item is parent)
+            self.fulfilled(index, parent.value)
+        else:
+            self.failed(parent)
+        if not self.gone and not self.pending:
+            self.complete()
+
+    def fulfilled(self, index: int, value: Any) -> None:
+        self.pending -= 1
+
+    def failed(self, parent: Reference) -> None:
+        self.end()
+        self.child.pass_on(parent)
+
+    def complete(self) -> None:
+        self.end()
+        self.child.fulfill(
+            [item.value if isinstance(item, Reference) else item for item in self.items]
+        )
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        self.end()
+        for item in reversed(self.items):
+            if isinstance(item, Reference):
+                item.leave(stack)
+        return False
+
+
+class All(Several):
+    pass
+
+
+class AllSettled(Several):
+    def failed(self, parent: Reference) -> None:
+        self.pending -= 1
+
+    def complete(self) -> None:
+        self.end()
+        self.child.fulfill(
+            [
+                Inspection(*item.inspect())
+                if isinstance(item, Reference)
+                else Inspection(FULFILLED, item)
+                for item in self.items
+            ]
+        )
+
+
+class Race(Several):
+    def fulfilled(self, index: int, value: Any) -> None:
+        if not self.gone:
+            self.end()
+            self.child.fulfill(value)
+
+    def complete(self) -> None:
+        """A race of nothing stays pending."""
+
+
+class Some(Several):
+    def __init__(self, child: Reference, items: list[Any], count: int, unwrap: bool) -> None:
+        self.count, self.unwrap = count, unwrap
+        self.values: list[Any] = []
+        self.reasons: list[Any] = []
+        self.can = len(items)
+        super().__init__(child, items)
+
+    def begin(self) -> None:
+        if not self.count:
+            self.decide()
+        elif self.can < self.count:
+            self.end()
+            self.child.reject(
+                ValueError(
+                    f"the input must contain at least {self.count} items "
+                    f"but contains only {self.can} items"
+                )
+            )
+
+    def fulfilled(self, index: int, value: Any) -> None:
+        self.pending -= 1
+        if not self.gone:
+            self.values.append(value)
+            self.decide()
+
+    def failed(self, parent: Reference) -> None:
+        self.pending -= 1
+        self.can -= 1
+        if parent.state == REJECTED:
+            self.reasons.append(parent.value)
+        self.decide()
+
+    def decide(self) -> None:
+        if len(self.values) == self.count:
+            self.end()
+            self.child.fulfill(self.values[0] if self.unwrap else self.values)
+        elif self.can < self.count:
+            self.end()
+            if self.reasons:
+                self.child.reject(AggregateError(self.reasons))
+            else:
+                self.child.finish_cancel()
+
+
+class Mapping(Consumer):
+    """`map`: calls a function for each item that is there, first in, first out."""
+
+    def __init__(self, child: Reference, items: list[Any], mapper: Any, limit: int | None) -> None:
+        self.child, self.mapper, self.limit = child, mapper, limit
+        child.source = self
+        self.results: list[Any] = [None] * len(items)
+        self.remaining = len(items)
+        self.ready: deque[tuple[int, Any]] = deque()
+        self.waiting: list[Waiting] = []
+        self.active = 0
+        # Nothing is called before the next turn.
+        self.pumping = True
+        for index, item in enumerate(items):
+            self.wait(item, index, self.arrived)
+        child.world.queue.append(self.pump)
+
+    def wait(self, item: Any, index: int, then: Any) -> None:
+        if isinstance(item, Deferred):
+            adopted = Reference(self.child.world)
+            adopted.resolve(item)
+            item = adopted
+        if not isinstance(item, Reference):
+            then(index, item)
+            return
+        if self.gone:
+            item.drop()
+            return
+        item.catch_up()
+        if item.state == FULFILLED:
+            then(index, item.value)
+        else:
+            waiting = Waiting(self, item, index, then)
+            self.waiting.append(waiting)
+            item.attach(waiting)
+
+    def arrived(self, index: int, value: Any) -> None:
+        self.ready.append((index, value))
+
+    def pump(self) -> None:
+        if self.gone:
+            return
+        self.pumping = True
+        while self.ready and (self.limit is None or self.active < self.limit):
+            index, value = self.ready.popleft()
+            try:
+                result = self.mapper(value)
+            except BaseException as error:
+                if self.gone:
+                    self.child.world.log("escaped", error)
+                else:
+                    self.fail(lambda error=error: self.child.reject(error))
+                return
+            if isinstance(result, Reference | Deferred):
+                self.active += 1
+                self.wait(result, index, self.result_arrived)
+            elif not self.gone:
+                self.result(index, result)
+            if self.gone:
+                return
+        self.pumping = False
+        if not self.remaining:
+            self.end()
+            self.child.fulfill(self.results)
+
+    def result_arrived(self, index: int, result: Any) -> None:
+        self.active -= 1
+        self.result(index, result)
+
+    def result(self, index: int, result: Any) -> None:
+        self.results[index] = result
+        self.remaining -= 1
+
+    def fail(self, settle: Any) -> None:
+        self.end()
+        for waiting in self.waiting:
+            waiting.end()
+        settle()
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        self.end()
+        for waiting in self.waiting:
+            waiting.end()
+        for waiting in reversed(self.waiting):
+            waiting.promise.leave(stack)
+        return False
+
+
+class Waiting(Consumer):
+    """One thing that a `map` waits for."""
+
+    def __init__(self, whole: Mapping, promise: Reference, index: int, then: Any) -> None:
+        self.whole, self.promise, self.index, self.then = whole, promise, index, then
+
+    def tell(self, parent: Reference) -> None:
+        self.end()
+        whole = self.whole
+        whole.waiting.remove(self)
+        if parent.state != FULFILLED:
+            whole.fail(lambda: whole.child.pass_on(parent))
+            return
+        self.then(self.index, parent.value)
+        if not whole.pumping:
+            whole.pump()

@@ -1,0 +1,130 @@
+"""Random programs, run by `Promise` and by the reference: all that can be seen is the same.
+
+By default the same programs are tried every time.  With `TWPROMISE_TEST_LONG=1` there are many more
+of them, others each time, and what was tried is printed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from contextvars import Context
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.logger import LogEvent, globalLogPublisher
+
+from tests.model.program import LIMIT, STEPS, Model, Real, Side
+from twpromise.testing import ManualScheduler
+
+LONG = bool(os.environ.get("TWPROMISE_TEST_LONG"))
+#: How many programs there are of each kind.
+PROGRAMS = 20_000 if LONG else 750
+#: How many steps a program has at most.
+STEPS_AT_MOST = 60
+
+REPORTS = ("unhandled", "handled after all")
+
+
+class Sliced(ManualScheduler):
+    """Every drain stops as soon as it looks at the clock, and goes on in another turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked = 0
+
+    def timer(self) -> float:
+        """A clock that has moved each time that somebody looks at it."""
+        self.looked += 1
+        return float(self.looked)
+
+    def flush(self) -> None:
+        """Timers are due between two flushes, and not between two turns of one."""
+        self.clock.advance(0)
+        while self._calls:
+            while self._calls:
+                self._calls.popleft()()
+            self.clock.advance(0)
+
+
+def _numbers() -> Any:
+    # Not `integers`, which prefers the small ones.
+    size = (LIMIT.bit_length() - 1) // 8
+    return st.binary(min_size=size, max_size=size).map(lambda each: int.from_bytes(each, "little"))
+
+
+_steps = st.tuples(st.sampled_from(list(STEPS)), _numbers())
+# Not `lists` of any length, which prefers the short ones.
+programs = st.integers(1, STEPS_AT_MOST).flatmap(
+    lambda length: st.lists(_steps, min_size=length, max_size=length)
+)
+
+
+def undecided(real: Side, model: Model) -> bool:
+    """Whether the sides differ where they may.
+
+    A promise whose only consumer follows it has handed that on to what it follows itself.  If this
+    consumer leaves, and others wait for what both follow, it has nobody left, and is not cancelled.
+    """
+    return any(
+        reference.followed and "cancelled" == model.state(reference)[0] != real.state(promise)[0]
+        for promise, reference in zip(real.promises, model.promises, strict=False)
+    )
+
+
+def run(program: list[tuple[str, int]], scheduler: ManualScheduler, counts: Counter[str]) -> None:
+    """Run a program on both sides, and compare them after each step."""
+    real, model = Real(scheduler), Model()
+    sliced = isinstance(scheduler, Sliced)
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_namespace") == "twpromise":
+            real.logged(event)
+
+    def log(side: Side) -> list[Any]:
+        # At the end of which turn something is reported depends on where turns end.
+        return [each for each in side.log if not (sliced and each[0] in REPORTS)]
+
+    counts["programs"] += 1
+    globalLogPublisher.addObserver(observe)
+    try:
+        for name, number in [*program, ("turn", 0), ("wait", 3), ("turn", 0)]:
+            for side in model, real:
+                side.step(name, number)
+            if undecided(real, model):
+                counts["programs left undecided"] += 1
+                break
+            assert log(model) == log(real)
+            assert model.look() == real.look()
+            counts["steps"] += 1
+    finally:
+        globalLogPublisher.removeObserver(observe)
+        for deferred in (*real.deferreds, *model.deferreds):
+            # What was not adopted is nobody's concern.
+            deferred.addErrback(lambda _: None)
+    counts["promises"] += len(real.promises)
+    counts["handlers called"] += sum(each[0] == "handler" for each in real.log)
+    counts["rejections reported"] += sum(each[0] == "unhandled" for each in real.log)
+    counts["cancelled"] += sum(real.state(each)[0] == "cancelled" for each in real.promises)
+
+
+@pytest.mark.parametrize("kind", [ManualScheduler, Sliced], ids=["whole turns", "slices"])
+def test_programs(
+    context: Context, kind: type[ManualScheduler], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """States, values, the order of handlers, reports, Deferreds, timers: after each step."""
+    counts: Counter[str] = Counter()
+
+    @settings(max_examples=PROGRAMS, derandomize=not LONG, deadline=None, database=None)
+    @given(programs)
+    def try_out(program: list[tuple[str, int]]) -> None:
+        context.copy().run(run, program, kind(), counts)
+
+    try_out()
+    # Most programs are decided; else nothing has been tried.
+    assert counts["programs"] > 20 * counts["programs left undecided"]
+    if LONG:
+        with capsys.disabled():
+            print("\nrandom programs:", *(f"{value} {key}," for key, value in counts.items()))
