@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from threading import Thread, get_ident
 
 import pytest
@@ -498,6 +499,71 @@ def test_a_reactor_is_woken_by_call_from_thread(use):
     in_thread(settle)
     assert thread_ids == clock.from_threads
     clock.advance(0)
+    assert "value" == promise.value()
+
+
+def test_a_flood_from_threads_is_cut_into_time_slices(use):
+    """Threads that settle faster than the reactor can take it do not keep it from its turns.
+
+    The reactor is asked once for all of them.
+    """
+    clock, timer = ThreadedClock(), Timer()
+    use(ReactorScheduler(clock, time_slice=1, timer=timer))
+    called = []
+
+    def slow(number):
+        called.append(number)
+        timer.now += 1
+
+    Promise.resolve().then(str)
+    clock.turn()
+    resolves = []
+    for number in range(100):
+        promise, resolve, _ = pending()
+        promise.then(slow)
+        resolves.append((resolve, number))
+    futures = [Future() for _ in range(100)]
+    for future in futures:
+        Promise.resolve(future).then(slow)
+
+    def flood():
+        for resolve, number in resolves:
+            resolve(number)
+        for number, future in enumerate(futures, 100):
+            future.set_result(number)
+
+    in_thread(flood)
+    assert 1 == len(clock.from_threads)
+    turns = []
+    while clock.calls:
+        before = len(called)
+        clock.turn()
+        turns.append(len(called) - before)
+    assert list(range(200)) == called
+    assert 8 >= max(turns)
+
+
+def test_a_thread_that_comes_when_a_drain_ends_is_not_forgotten(use):
+    """It saw that somebody was awake, and asks nobody."""
+    clock = ThreadedClock()
+    ending = []
+
+    def timer():
+        # The last look at the clock is just before the drain finds that nothing is queued.
+        if ending and not queue:
+            ending.pop()()
+        return 0.0
+
+    use(ReactorScheduler(clock, timer=timer))
+    queue = Promise._queue
+    Promise.resolve().then(str)
+    clock.turn()
+    promise, resolve, _ = pending()
+    ending.append(lambda: in_thread(resolve, "value"))
+    Promise.resolve().then(str)
+    while clock.calls:
+        clock.turn()
+    assert ([], []) == (ending, clock.from_threads)
     assert "value" == promise.value()
 
 
