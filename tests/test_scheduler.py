@@ -546,24 +546,27 @@ def test_a_flood_from_threads_is_cut_into_time_slices(use):
 def test_a_thread_that_comes_when_a_drain_ends_is_not_forgotten(use):
     """It saw that somebody was awake, and asks nobody."""
     clock = ThreadedClock()
-    ending = []
-
-    def timer():
-        # The last look at the clock is just before the drain finds that nothing is queued.
-        if ending and not queue:
-            ending.pop()()
-        return 0.0
-
-    use(ReactorScheduler(clock, timer=timer))
-    queue = Promise._queue
+    use(ReactorScheduler(clock))
     Promise.resolve().then(str)
     clock.turn()
     promise, resolve, _ = pending()
-    ending.append(lambda: in_thread(resolve, "value"))
+    looks = []
+
+    class Rejections(list):
+        """The drain looks at it last, when it has found that nothing is queued."""
+
+        def __bool__(self):
+            looks.append(len(Promise._queue))
+            if 2 == len(looks):
+                in_thread(resolve, "value")
+            return False
+
+    Promise._queue.rejections = Rejections()
     Promise.resolve().then(str)
     while clock.calls:
         clock.turn()
-    assert ([], []) == (ending, clock.from_threads)
+    assert [0, 0] == looks[:2]
+    assert [] == clock.from_threads
     assert "value" == promise.value()
 
 
