@@ -196,7 +196,7 @@ class Soak:
             self.broken.append(statement)
 
     def check_turn(self, figure: str, milliseconds: float) -> None:
-        """A worst turn must stay below a bound; not in the quick soak, whose tests must not flake."""
+        """A worst turn must stay below a bound; in a quick soak it may be what it is."""
         if not self.quick:
             self.check(
                 f"{figure} stays below {milliseconds:g}", self.figures[figure] < milliseconds

@@ -167,11 +167,14 @@ class Threads(Soak):
         """A handler: what came of a promise."""
         if threading.get_ident() != self.home:
             self.wrong["handlers in another thread"] += 1
-        if outcome.is_cancelled():
-            said.append("cancelled")
-        else:
-            said.append(str(outcome.value() if outcome.is_fulfilled() else outcome.reason()))
+        said.append(self.state(outcome))
         self.settled += 1
+
+    def state(self, outcome: Any) -> str:
+        """What a promise, or an inspection of it, says."""
+        if outcome.is_cancelled():
+            return "cancelled"
+        return str(outcome.value() if outcome.is_fulfilled() else outcome.reason())
 
     def race(self) -> None:
         """Cancel some while the threads are at it, until everything has settled."""
