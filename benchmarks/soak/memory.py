@@ -33,7 +33,7 @@ BLOCKS = 1000
 RESIDENT = 1 << 20
 
 #: Bytes that are traced as kept, in the quick soak: less than one a promise.
-TRACED = 64 << 10
+TRACED = 100_000
 
 #: How many promises are in one wave, roughly.
 WAVE = 2000
