@@ -97,7 +97,7 @@ def in_thread(function, *arguments):
 
 def test_one_call_later_for_each_batch(use, clock):
     """However many jobs are queued, the reactor is asked once, for its next turn."""
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     called = []
     for number in range(100):
         Promise.resolve(number).then(called.append).then(called.append)
@@ -110,7 +110,7 @@ def test_one_call_later_for_each_batch(use, clock):
 
 def test_jobs_queued_by_a_drain_run_in_the_same_drain(use, clock):
     """A handler's own promises are settled before the reactor has its turn."""
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     called = []
 
     def first(_):
@@ -125,7 +125,7 @@ def test_jobs_queued_by_a_drain_run_in_the_same_drain(use, clock):
 
 def test_the_next_batch_asks_again(use, clock):
     """After a drain has ended, the next job wakes the scheduler anew."""
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     called = []
     for expected in ([0], [0, 0], [0, 0, 0]):
         Promise.resolve().then(called.append)
@@ -136,7 +136,7 @@ def test_the_next_batch_asks_again(use, clock):
 
 def test_nothing_is_asked_for_when_nobody_waits(use, clock):
     """Promises that settle without handlers, and handlers that have to wait, cost no turn."""
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     Promise.resolve(1)
     _, resolve, _ = pending()
     resolve(2)
@@ -246,7 +246,7 @@ def test_the_default_time_slice_is_ten_milliseconds():
 
 def test_what_escapes_a_job_is_logged_and_stops_nothing(use, clock, reports):
     """Neither the drain nor its other jobs; it is logged at critical level."""
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     called = []
     errors = [ValueError("from a hook"), KeyboardInterrupt()]
 
@@ -486,7 +486,7 @@ def test_settling_from_another_thread(use, make, how):
 def test_a_reactor_is_woken_by_call_from_thread(use):
     """`callLater` would not wake a reactor that sleeps."""
     clock = ThreadedClock()
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     Promise.resolve().then(str)
     clock.advance(0)
     promise, resolve, _ = pending()
@@ -546,7 +546,7 @@ def test_a_flood_from_threads_is_cut_into_time_slices(use):
 def test_a_thread_that_comes_when_a_drain_ends_is_not_forgotten(use):
     """It saw that somebody was awake, and asks nobody."""
     clock = ThreadedClock()
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     Promise.resolve().then(str)
     clock.turn()
     promise, resolve, _ = pending()
