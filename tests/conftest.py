@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import unittest
 from collections.abc import Callable, Iterator
 from contextvars import Context, ContextVar
+from importlib import import_module
 from typing import Any
 
 import pytest
+from twisted.internet import asyncioreactor
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Install the reactor that ``TWPROMISE_TEST_REACTOR`` names, before anybody asks for one.
+
+    For instance ``epoll``, ``select`` or ``asyncio``; unless it is set, Twisted chooses.
+    """
+    name = os.environ.get("TWPROMISE_TEST_REACTOR")
+    if not name:
+        return
+    if name == "asyncio":
+        asyncioreactor.install(asyncio.new_event_loop())
+        config.add_cleanup(_close_loop)
+    else:
+        import_module(f"twisted.internet.{name}reactor").install()
+
+
+def _close_loop() -> None:
+    from twisted.internet import reactor
+
+    reactor._asyncioEventloop.close()  # type: ignore[attr-defined]
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say which reactor it is, if one was asked for."""
+    name = os.environ.get("TWPROMISE_TEST_REACTOR")
+    return f"reactor: {name or 'as Twisted chooses'}"
+
 
 _context_key = pytest.StashKey[Context]()
 _variable: ContextVar[str] = ContextVar("variable")

@@ -22,6 +22,8 @@ class Scheduler:
             raise RuntimeError("no turn")
         self.asked.append(function)
 
+    call_from_thread = call_soon
+
 
 def make(drained):
     return JobQueue(Scheduler(), drained.append)
@@ -46,6 +48,30 @@ def test_a_scheduler_that_fails_leaves_the_queue_asleep():
     with pytest.raises(RuntimeError, match="no turn"):
         queue.wake()
     assert (False, 1) == (queue.awake, len(queue))
+
+
+def test_threads_ask_once():
+    """Until they have been let in; and a scheduler that fails is asked again."""
+    drained = []
+    queue = make(drained)
+    queue.append("job")
+    queue.scheduler.failing = True
+    with pytest.raises(RuntimeError, match="no turn"):
+        queue.wake_from_thread()
+    queue.scheduler.failing = False
+    queue.wake_from_thread()
+    queue.wake_from_thread()
+    [rouse] = queue.scheduler.asked
+    rouse()
+    assert queue.awake
+    [_, run] = queue.scheduler.asked
+    queue.wake_from_thread()
+    [_, _, rouse] = queue.scheduler.asked
+    # Nobody is asked twice for a drain.
+    rouse()
+    assert 3 == len(queue.scheduler.asked)
+    run()
+    assert 1 == len(drained)
 
 
 @pytest.mark.parametrize("left", [0, 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from threading import Thread, get_ident
 
 import pytest
@@ -96,7 +97,7 @@ def in_thread(function, *arguments):
 
 def test_one_call_later_for_each_batch(use, clock):
     """However many jobs are queued, the reactor is asked once, for its next turn."""
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     called = []
     for number in range(100):
         Promise.resolve(number).then(called.append).then(called.append)
@@ -109,7 +110,7 @@ def test_one_call_later_for_each_batch(use, clock):
 
 def test_jobs_queued_by_a_drain_run_in_the_same_drain(use, clock):
     """A handler's own promises are settled before the reactor has its turn."""
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     called = []
 
     def first(_):
@@ -124,7 +125,7 @@ def test_jobs_queued_by_a_drain_run_in_the_same_drain(use, clock):
 
 def test_the_next_batch_asks_again(use, clock):
     """After a drain has ended, the next job wakes the scheduler anew."""
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     called = []
     for expected in ([0], [0, 0], [0, 0, 0]):
         Promise.resolve().then(called.append)
@@ -135,7 +136,7 @@ def test_the_next_batch_asks_again(use, clock):
 
 def test_nothing_is_asked_for_when_nobody_waits(use, clock):
     """Promises that settle without handlers, and handlers that have to wait, cost no turn."""
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     Promise.resolve(1)
     _, resolve, _ = pending()
     resolve(2)
@@ -245,7 +246,7 @@ def test_the_default_time_slice_is_ten_milliseconds():
 
 def test_what_escapes_a_job_is_logged_and_stops_nothing(use, clock, reports):
     """Neither the drain nor its other jobs; it is logged at critical level."""
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     called = []
     errors = [ValueError("from a hook"), KeyboardInterrupt()]
 
@@ -485,7 +486,7 @@ def test_settling_from_another_thread(use, make, how):
 def test_a_reactor_is_woken_by_call_from_thread(use):
     """`callLater` would not wake a reactor that sleeps."""
     clock = ThreadedClock()
-    use(ReactorScheduler(clock))
+    use(ReactorScheduler(clock, timer=Timer()))
     Promise.resolve().then(str)
     clock.advance(0)
     promise, resolve, _ = pending()
@@ -498,6 +499,74 @@ def test_a_reactor_is_woken_by_call_from_thread(use):
     in_thread(settle)
     assert thread_ids == clock.from_threads
     clock.advance(0)
+    assert "value" == promise.value()
+
+
+def test_a_flood_from_threads_is_cut_into_time_slices(use):
+    """Threads that settle faster than the reactor can take it do not keep it from its turns.
+
+    The reactor is asked once for all of them.
+    """
+    clock, timer = ThreadedClock(), Timer()
+    use(ReactorScheduler(clock, time_slice=1, timer=timer))
+    called = []
+
+    def slow(number):
+        called.append(number)
+        timer.now += 1
+
+    Promise.resolve().then(str)
+    clock.turn()
+    resolves = []
+    for number in range(100):
+        promise, resolve, _ = pending()
+        promise.then(slow)
+        resolves.append((resolve, number))
+    futures = [Future() for _ in range(100)]
+    for future in futures:
+        Promise.resolve(future).then(slow)
+
+    def flood():
+        for resolve, number in resolves:
+            resolve(number)
+        for number, future in enumerate(futures, 100):
+            future.set_result(number)
+
+    in_thread(flood)
+    assert 1 == len(clock.from_threads)
+    turns = []
+    while clock.calls:
+        before = len(called)
+        clock.turn()
+        turns.append(len(called) - before)
+    assert list(range(200)) == called
+    assert 8 >= max(turns)
+
+
+def test_a_thread_that_comes_when_a_drain_ends_is_not_forgotten(use):
+    """It saw that somebody was awake, and asks nobody."""
+    clock = ThreadedClock()
+    use(ReactorScheduler(clock, timer=Timer()))
+    Promise.resolve().then(str)
+    clock.turn()
+    promise, resolve, _ = pending()
+    looks = []
+
+    class Rejections(list):
+        """The drain looks at it last, when it has found that nothing is queued."""
+
+        def __bool__(self):
+            looks.append(len(Promise._queue))
+            if 2 == len(looks):
+                in_thread(resolve, "value")
+            return False
+
+    Promise._queue.rejections = Rejections()
+    Promise.resolve().then(str)
+    while clock.calls:
+        clock.turn()
+    assert [0, 0] == looks[:2]
+    assert [] == clock.from_threads
     assert "value" == promise.value()
 
 

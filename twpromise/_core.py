@@ -646,6 +646,17 @@ def call_soon(cls: type[CorePromise], function: Callable[..., object], *argument
     _enqueue(Job(function, *arguments), cls._queue)
 
 
+def call_at_home(queue: JobQueue, function: Callable[..., object], *arguments: Any) -> None:
+    """Queue a call, from another thread than the queue's own; what it raises is logged.
+
+    It waits with all the others, so that however much comes from threads, a drain takes no more
+    of it at a time than its time slice allows.
+    """
+    queue.append(Job(function, *arguments))
+    if not queue.awake:
+        queue.wake_from_thread()
+
+
 def _attach_late(parent: CorePromise, waiter: Any) -> None:
     """Attach *waiter* to a parent that is rejected, cancelled, cancelling or following."""
     if parent._state & FOLLOWING:
@@ -1237,12 +1248,7 @@ def _not_home(promise: CorePromise, settle: Callable[..., None], value: Any) -> 
         queue.thread = queue.scheduler.home_thread()
         if queue.thread == get_ident():
             return False
-
-    def settle_at_home() -> None:
-        queue.thread = get_ident()
-        settle(promise, value)
-
-    queue.scheduler.call_from_thread(settle_at_home)
+    call_at_home(queue, settle, promise, value)
     return True
 
 
@@ -1261,7 +1267,10 @@ def drain(queue: JobQueue) -> None:
         # Whoever is told of a rejection may make another one.
         if not queue and not queue.rejections:
             queue.awake = False
-            break
+            if not queue:
+                break
+            # Another thread came between the two, and relies on this drain: see `call_at_home`.
+            queue.awake = True
         if now >= deadline:
             if queue.rejections:
                 # Behind all that is queued now, lest a chain without end hides them for ever.

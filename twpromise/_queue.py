@@ -45,6 +45,7 @@ class JobQueue(deque[Any]):
     """
 
     __slots__ = (
+        "_asked",
         "_drain",
         "awake",
         "longest",
@@ -65,6 +66,8 @@ class JobQueue(deque[Any]):
         super().__init__()
         self.scheduler = scheduler
         self._drain = drain
+        # A thread has asked to be let in.
+        self._asked = False
         #: A drain is running, or the scheduler has been asked for one.
         self.awake = False
         #: Rejected promises that nobody had handled when they were rejected.
@@ -90,6 +93,22 @@ class JobQueue(deque[Any]):
             # Whatever is queued stays queued, and the next job asks again.
             self.awake = False
             raise
+
+    def wake_from_thread(self) -> None:
+        """Ask the scheduler for a drain of what another thread has queued; once will do."""
+        if not self._asked:
+            self._asked = True
+            try:
+                self.scheduler.call_from_thread(self._rouse)
+            except BaseException:
+                self._asked = False
+                raise
+
+    def _rouse(self) -> None:
+        # First this: who comes from now on asks again, and who came before is in the queue.
+        self._asked = False
+        if self and not self.awake:
+            self.wake()
 
     def _run(self) -> None:
         try:

@@ -18,6 +18,7 @@ from .._core import (
     NODE,
     CorePromise,
     Node,
+    call_at_home,
     drop,
     new_pending,
     reject_raised,
@@ -83,7 +84,7 @@ class _FutureSink(Node):
         if get_ident() == queue.thread:
             self._leave()
         else:
-            queue.scheduler.call_from_thread(self._leave)
+            call_at_home(queue, self._leave)
 
     def _leave(self) -> None:
         if not self._state & DEAD:

@@ -12,6 +12,7 @@ from .._core import (
     LOCKED,
     CorePromise,
     Node,
+    call_at_home,
     call_soon,
     finish_cancel,
     reject,
@@ -45,7 +46,7 @@ class FutureSource(Node):
         if get_ident() == queue.thread:
             self._take(future)
         else:
-            queue.scheduler.call_from_thread(lambda: self._take(future))
+            call_at_home(queue, self._take, future)
 
     def _take(self, future: Any) -> None:
         promise, self._promise, self._future = self._promise, None, None

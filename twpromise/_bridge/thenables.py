@@ -10,6 +10,7 @@ from .._core import (
     DEAD,
     LOCKED,
     CorePromise,
+    call_at_home,
     call_soon,
     fulfill,
     reject,
@@ -42,7 +43,7 @@ class _ThenableSource:
             return
         queue = promise._queue
         if get_ident() != queue.thread:
-            queue.scheduler.call_from_thread(lambda: self._settle_at_home(settle, value))
+            call_at_home(queue, self._settle_at_home, settle, value)
         else:
             self._settle_at_home(settle, value)
 
