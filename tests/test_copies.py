@@ -348,6 +348,20 @@ def test_a_copy_without_cancellation_in_between(scheduler, copy):
     assert ("fulfilled", "value") == outcome(between)
 
 
+def test_a_copy_without_cancellation_that_comes_in_between(scheduler, copy):
+    """The same where it was followed before it follows."""
+    copy.config(cancellation=False)
+    source, between = eventually(), copy.defer()
+    promise = Promise.resolve(between.promise)
+    between.resolve(source.promise)
+    promise.cancel()
+    scheduler.flush()
+    assert (True, 0) == (promise.is_cancelled(), source.cancelled)
+    source.resolve("value")
+    scheduler.flush()
+    assert ("fulfilled", "value") == outcome(between.promise)
+
+
 def test_timeouts_across_copies(scheduler, copy):
     """The work of another copy is cancelled when time is up."""
     source = eventually(copy)

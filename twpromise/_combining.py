@@ -227,10 +227,8 @@ class _All(_Several):
             super()._notify(parent)
 
     def _settled(self, promise: CorePromise) -> None:
-        if promise._state & FULFILLED:
-            self._one_less()
-        else:
-            pass_on(self._end(), promise)
+        # With no value: those that have one are counted above.
+        pass_on(self._end(), promise)
 
     def _values(self) -> list[Any]:
         return [

@@ -976,7 +976,12 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
     if _observer is not None:
         _observer.resolved(promise)
     waiters = promise._waiters
-    if waiters is not None and type(waiters) is not Waiters and waiters._state & FOLLOWING:
+    if (
+        waiters is not None
+        and type(waiters) is not Waiters
+        and waiters._state & FOLLOWING
+        and _may_skip(waiters, promise)
+    ):
         # Its only waiter follows it, and can follow *other* directly: so the promises of an
         # endless loop (each the result of the one before) do not pile up.  `_waiters` stays,
         # for `cancel`: those who follow this promise go with it.
@@ -998,14 +1003,21 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
         _add_waiter(root, waiters, promise)
 
 
+def _may_skip(follower: CorePromise, followed: CorePromise) -> bool:
+    """Whether cancelling *follower* reaches what *followed* follows, as if that were not there."""
+    return followed._library.cancellation or not follower._library.cancellation
+
+
 def _follow_follower(promise: CorePromise, other: CorePromise) -> None:
     """Put *promise*, which follows *other*, among the waiters of *other*, a follower itself."""
     source = other._source
-    if other._waiters is None and source._waiters is other:
+    if other._waiters is None and source._waiters is other and _may_skip(promise, other):
         # *promise* can follow *source* in its place, as above: the other way to make a loop.
         source._waiters = other._waiters = promise
         promise._source = source
         other._state |= SPLICED
+        if _observer is not None:
+            _observer.handed_on(other)
     else:
         _unsplice(other)
         _add_waiter(other, other._waiters, promise)
@@ -1400,14 +1412,12 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                     waiters = iter(child)
                     fan_parent = parent
                     continue
-                elif child._state == NODE:
-                    try:
-                        child._notify(parent)
-                    except BaseException as error:
-                        reports.escaped(error)
                 else:
                     try:
-                        _react(child, parent)
+                        if child._state == NODE:
+                            child._notify(parent)
+                        else:
+                            _react(child, parent)
                     except BaseException as error:
                         reports.escaped(error)
                 if scratch:

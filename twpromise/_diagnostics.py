@@ -158,7 +158,7 @@ class _Watch:
     def handed_on(self, promise: CorePromise) -> None:
         """Whoever followed a promise follows another now: it may never be settled."""
         library: Any = promise._library
-        if library.monitoring:
+        if library.monitoring and promise not in self._handed_on:
             library.counts.settled += 1
             self._handed_on.add(promise)
 
