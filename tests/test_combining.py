@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from twpromise import AggregateError, CancellationError, Promise
+from twpromise._core import KINDS
 
 pytestmark = pytest.mark.usefixtures("scheduler")
 
@@ -1176,3 +1177,14 @@ def test_a_failure_among_the_items(scheduler):
     promise = quiet(Promise.all([1, Failure(error)]))
     scheduler.flush()
     assert error is promise.reason()
+
+
+@pytest.mark.parametrize("name", ["any", "race"])
+def test_what_comes_after_the_first_has_no_consumer_in_it(scheduler, name):
+    """Nobody waits for it any more; also before anybody has asked what promises are."""
+    KINDS.clear()
+    resolver = Promise.defer()
+    assert 0 == getattr(Promise, name)([0, resolver.promise]).value()
+    resolver.promise.then().cancel()
+    scheduler.flush()
+    assert resolver.promise.is_cancelled()

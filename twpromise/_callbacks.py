@@ -5,7 +5,8 @@ from __future__ import annotations
 from _thread import get_ident
 from typing import Any, cast
 
-from ._core import KINDS, UNWRAPPERS, CorePromise, fulfill
+from . import _core
+from ._core import COUNTER, FULFILLED, KINDS, UNWRAPPERS, CorePromise
 from ._errors import OperationalError
 
 __all__ = ["MultiCallback", "NodeCallback", "node_callback", "operational"]
@@ -56,13 +57,24 @@ class NodeCallback:
         self._promise = None
         if error is not None and (isinstance(error, BaseException) or error):
             promise._reject_from_anywhere(operational(error))
-        elif (
-            KINDS.get(type(value), _UNKNOWN) is None
-            and not promise._state
-            and get_ident() == promise._queue.thread
-        ):
-            # What `_resolve_from_anywhere` comes to, for most.
-            fulfill(promise, value)
+        elif KINDS.get(type(value), _UNKNOWN) is None and not promise._state:
+            queue = promise._queue
+            if get_ident() != queue.thread or _core._observer is not None:
+                promise._resolve_from_anywhere(value)
+                return
+            # What that comes to, for most: `fulfill`, of a promise that comes from nowhere else.
+            promise._value = value
+            promise._state = FULFILLED
+            waiters = promise._waiters
+            if waiters is None:
+                return
+            if waiters._state == COUNTER:
+                promise._waiters = None
+                waiters._notify(promise)
+            else:
+                queue.append(promise)
+                if not queue.awake:
+                    queue.wake()
         else:
             promise._resolve_from_anywhere(value)
 

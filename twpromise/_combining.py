@@ -10,6 +10,7 @@ from ._both import both, typed_elsewhere
 from ._core import (
     CANCELLED,
     CLOSED,
+    COUNTER,
     DEAD,
     DIRECT,
     FULFILLED,
@@ -20,6 +21,7 @@ from ._core import (
     Node,
     catch_up,
     finish_cancel,
+    follow,
     fulfill,
     late_observer,
     leave,
@@ -108,69 +110,76 @@ class _Several(Node):
             else:
                 reject_raised(self._end(), error)
             return
-        # One more than pend: nothing is complete before every item has been looked at.
-        self._pending = 1
+        # As if all pended, and one more: nothing is complete before every item has been looked at.
+        self._pending = len(items) + 1
         if not self._state & DEAD:
             self._look_ahead(len(items))
         # Whoever watches is shown a promise for each item, and each that is consumed.
         unwatched = _core._observer is None
         direct = DIRECT if unwatched and self._directly else {}
         arrived = self._arrived
+        there = 1
         for index, item in enumerate(items):
             kind = type(item)
-            if KINDS.get(kind, _UNKNOWN) is None:
+            adopter = KINDS[kind] if kind in KINDS else _core.classify(kind)
+            if adopter is None:
+                there += 1
                 self._plain(item)
+            elif (
+                adopter is follow
+                and item._waiters is None
+                and unwatched
+                and not item._state & CLOSED
+                and not self._state & DEAD
+            ):
+                # `_look_at`, for most.
+                item._waiters = self
             elif kind in direct and not self._state & DEAD:
-                self._pending += 1
                 direct[kind].wait(item, arrived, index)
             else:
-                promise = item if isinstance(item, CorePromise) else new_resolved(cls, item)
-                if (
-                    promise._waiters is None
-                    and unwatched
-                    and not promise._state & CLOSED
-                    and not self._state & DEAD
-                ):
-                    # `_look_at`, for most.
-                    items[index] = promise
-                    self._pending += 1
-                    promise._waiters = self
-                else:
-                    self._look_at(items, index, promise)
+                promise = item if adopter is follow else new_resolved(cls, item)
+                there += self._look_at(items, index, promise)
         if not self._state & DEAD:
-            self._one_less()
+            self._less(there)
 
-    def _look_at(self, items: list[Any], index: int, promise: CorePromise) -> None:
-        """An item is a promise, or has become one."""
+    def _look_at(self, items: list[Any], index: int, promise: CorePromise) -> bool:
+        """An item is a promise, or has become one.
+
+        Returns:
+            Whether its value is there.
+        """
         state = catch_up(promise)
         if state & FULFILLED:
             items[index] = promise._value
             self._plain(promise._value)
-        elif self._state & DEAD:
+            return True
+        if self._state & DEAD:
             # It is decided; but the rest has been asked for, and is nobody's surprise.
             mark_handled(promise)
         else:
             items[index] = promise
-            self._pending += 1
             if state & DEAD:
                 mark_handled(promise)
                 self._settled(late_observer(promise) if not state & REJECTED else promise)
             else:
                 wait_for(promise, self)
+        return False
 
     def _arrived(self, value: Any, index: int) -> None:
         """What was waited for directly is there."""
         items = self._items or []
+        there = True
         if KINDS.get(type(value), _UNKNOWN) is not None:
             # A failure, or something that is to be waited for in turn.
-            self._look_at(items, index, new_resolved(self._class, value))
+            there = self._look_at(items, index, new_resolved(self._class, value))
         elif not self._state & DEAD:
             items[index] = value
-        if not self._state & DEAD:
-            self._one_less()
+        if there and not self._state & DEAD:
+            self._less(1)
 
-    def _one_less(self) -> None:
-        self._pending -= 1
+    def _less(self, there: int) -> None:
+        """So many more items are there."""
+        self._pending -= there
         if not self._pending:
             self._complete()
 
@@ -216,6 +225,10 @@ class _All(_Several):
     __slots__ = ()
 
     _directly = True
+
+    def _start(self, source: CorePromise) -> None:
+        self._state = COUNTER
+        super()._start(source)
 
     def _notify(self, parent: CorePromise) -> None:
         if parent._state & FULFILLED and self._items is not None:
@@ -265,7 +278,7 @@ class _AllSettled(_Several):
     __slots__ = ()
 
     def _settled(self, promise: CorePromise) -> None:
-        self._one_less()
+        self._less(1)
 
     def _complete(self) -> None:
         inspections = [

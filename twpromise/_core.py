@@ -57,6 +57,9 @@ SPLICED: Final = 512
 JOB: Final = 1024
 NODE: Final = 2048
 SEVERAL: Final = 4096
+#: A node that only counts: nobody's code runs when it is told of a value, so that it may be told
+#: at once.
+COUNTER: Final = NODE | 8192
 
 DECIDED: Final = SETTLED | FOLLOWING | LOCKED | CANCELLING
 DEAD: Final = SETTLED | CANCELLING
@@ -1359,7 +1362,8 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                         parent = child._source
 
                 # A derived promise with nothing special about it: by far the most common.
-                if not child._state:
+                state = child._state
+                if not state:
                     state = parent._state
                     if state & FULFILLED:
                         handler = child._value
@@ -1408,13 +1412,13 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             _pass_on(child, parent)
                         else:
                             resolve(child, result)
-                elif child._state == SEVERAL:
+                elif state == SEVERAL:
                     waiters = iter(child)
                     fan_parent = parent
                     continue
-                else:
+                elif not state & SETTLED:
                     try:
-                        if child._state == NODE:
+                        if state & NODE:
                             child._notify(parent)
                         else:
                             _react(child, parent)
@@ -1436,11 +1440,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
 def _react(child: Any, parent: CorePromise) -> None:
     """Tell a waiter that is not just a derived promise that *parent* has settled."""
     state = child._state
-    if state & SETTLED:
-        return
-    if state & NODE:
-        child._notify(parent)
-    elif state & FOLLOWING:
+    if state & FOLLOWING:
         take(child, parent)
     elif parent._state & CANCELLED:
         finish_cancel(child)

@@ -61,7 +61,10 @@ def _promisified(
             callback = new_callback()
             callback._promise = promise
             try:
-                function(*args, callback, **kwargs)
+                if kwargs:
+                    function(*args, callback, **kwargs)
+                else:
+                    function(*args, callback)
             except BaseException as error:
                 _reject_unless_called(promise, error)
                 del args, kwargs, callback

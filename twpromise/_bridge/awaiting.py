@@ -15,10 +15,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from .. import _core
 from .._core import (
     CANCELLED,
     DEAD,
     FOLLOWING,
+    FULFILLED,
     LATE_OBSERVER,
     NODE,
     SETTLED,
@@ -38,7 +40,8 @@ __all__ = ["Awaiter", "await_promise"]
 
 def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     """What `Promise.__await__` returns."""
-    consume(promise)
+    if _core._observer is not None:
+        consume(promise)
     dead = promise._state & DEAD
     if promise._state & FOLLOWING:
         root = root_of(promise)
@@ -47,11 +50,16 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
             take(promise, root)
         del root
     if not dead:
-        awaiter = Awaiter(promise)
+        awaiter = Awaiter()
+        awaiter._promise = promise
         yield awaiter
         if awaiter._given_up:
             raise CancellationError("the await was cancelled")
-        if not promise._state & SETTLED:
+        state = promise._state
+        if state & FULFILLED:
+            # As below, for most.
+            return promise._value
+        if not state & SETTLED:
             raise RuntimeError("await resumed before the promise has settled")
         del awaiter
     if dead & CANCELLED:
@@ -84,9 +92,16 @@ class Awaiter(Deferred[Any]):
     """Yielded, once, by a coroutine that waits for a promise; one of its consumers.
 
     To Twisted it is a Deferred of which only ``addBoth`` and ``cancel`` are used, to asyncio
-    something that is waited for like a future.
+    something that is waited for like a future.  To our own driver it only tells what is awaited,
+    so that it costs as little as it can until one of the others uses it.
     """
 
+    __slots__ = ("_promise",)
+
+    # Nothing that `Deferred.__init__` makes is used.
+    __init__ = object.__init__  # pyright: ignore[reportAssignmentType]
+
+    _promise: Any
     _state = NODE
     _given_up = False
     #: Called with None, or with what asyncio's CancelledError is to be made with.
@@ -94,10 +109,6 @@ class Awaiter(Deferred[Any]):
 
     #: asyncio's sign that this is to be waited for like a future; the task sets it to False.
     _asyncio_future_blocking = True
-
-    def __init__(self, promise: CorePromise) -> None:
-        # Not Deferred.__init__: nothing that it makes is used.
-        self._promise: Any = promise
 
     def _notify(self, parent: CorePromise) -> None:
         self._state = NODE | CANCELLED
