@@ -732,3 +732,22 @@ def test_a_thenable_that_cancels_its_promise_and_fails(scheduler, reports):
     scheduler.flush()
     assert promises[0].is_cancelled()
     assert [Boom] == [type(event["log_failure"].value) for event in reports]
+
+
+def test_what_nobody_is_left_to_follow(scheduler):
+    """A follower that has gone is not looked for in what it followed first."""
+    end, between, follower = Promise.defer(), Promise.defer(), Promise.defer()
+    end.promise.then()
+    follower.resolve(between.promise)
+    between.resolve(end.promise)
+    follower.promise.cancel()
+    scheduler.flush()
+    assert between.promise.is_pending()
+
+    def handler(_):
+        child.cancel()
+        return between.promise
+
+    child = Promise.resolve().then(handler)
+    scheduler.flush()
+    assert (True, True) == (between.promise.is_cancelled(), end.promise.is_pending())

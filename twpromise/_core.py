@@ -961,6 +961,23 @@ def catch_up(promise: CorePromise) -> int:
 
 def follow(promise: CorePromise, other: CorePromise) -> None:
     """Have a pending promise share the fate of *other*."""
+    waiters = promise._waiters
+    if (
+        not other._state
+        and other is not promise
+        and promise._extra is None
+        and _observer is None
+        and (waiters is None or not waiters._state & FOLLOWING)
+    ):
+        # All that comes to below where nothing is special; it halves what following costs.
+        promise._value = None
+        promise._aux = promise._source = other
+        promise._state = promise._state & HANDLED | FOLLOWING
+        if other._waiters is None:
+            other._waiters = promise
+        else:
+            _add_waiter(other, other._waiters, promise)
+        return
     if _observer is not None:
         _observer.consumed(other)
     root = root_of(other) if other._state & FOLLOWING else other
@@ -1325,6 +1342,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
     handler: Any = None
     result: Any = None
     token: Any = None
+    kind: Any = None
     try:
         while True:
             for _ in _CHUNK:
@@ -1396,16 +1414,18 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                         if _observer is not None:
                             _observer.after(token, result)
                         try:
-                            plain = kinds[type(result)] is None
+                            kind = kinds[type(result)]
                         except KeyError:
-                            plain = False
-                        if plain and not child._state:
+                            kind = _UNKNOWN
+                        if kind is None and not child._state:
                             child._value = result
                             child._state = FULFILLED
                             if child._waiters is not None:
                                 append(child)
                             if _observer is not None:
                                 _observer.settled(child)
+                        elif kind is follow and not child._state:
+                            follow(child, result)
                         elif child._state & DEAD:
                             discard(child, result)
                         elif result is DECLINED:

@@ -104,8 +104,12 @@ class Runner(Node):
         if self._running:
             # It was there at once: the loop in `_advance` goes on with it.
             self._ready = value, error
-        else:
+        elif self._interrupted:
             self._go_on(value, error)
+        else:
+            self._advance(value, error)
+        # The traceback of what was thrown in refers to this frame.
+        del self, foreign, value, error
 
     def _notify(self, parent: CorePromise) -> None:
         if parent is not self._waiting:
