@@ -33,7 +33,7 @@ LIMITS = {
     "doxbee-await": (10, 124, 3100),
     "errors-chain": (33, 122, 3500),
     "parallel-chain": (88, 228, 6150),
-    "over-doxbee-chain": (37, 128, 2900),
+    "over-doxbee-chain": (37, 96, 2750),
     "over-doxbee-coroutine": (11, 86, 2050),
     "over-parallel-chain": (139, 151, 3800),
 }

@@ -12,6 +12,7 @@ from .._core import (
     CANCELLING,
     DIRECT,
     FULFILLED,
+    KINDS,
     LATE_OBSERVER,
     LOCKED,
     NODE,
@@ -22,6 +23,7 @@ from .._core import (
     call_soon,
     cancel_all,
     catch_up,
+    fulfill,
     leave,
     mark_handled,
     reject,
@@ -69,7 +71,9 @@ class DeferredSource:
         promise = self._promise
         if promise is not None:
             self._promise = self._deferred = None
-            if isinstance(result, Failure):
+            if type(result) in KINDS and KINDS[type(result)] is None:
+                fulfill(promise, result)
+            elif isinstance(result, Failure):
                 reject(promise, result.value, result)
             else:
                 resolve(promise, result)
@@ -98,18 +102,12 @@ class ThreadSource(DeferredSource):
         return False
 
 
-def _lock(
-    promise: CorePromise,
-    deferred: Deferred[Any],
-    kind: type[DeferredSource] = DeferredSource,
-) -> DeferredSource:
+def _lock(promise: CorePromise, deferred: Deferred[Any]) -> None:
     """Make a Deferred what is cancelled with a pending promise."""
-    source = kind()
+    source = promise._source = DeferredSource()
     source._promise = promise
     source._deferred = deferred
     promise._state |= LOCKED
-    promise._source = source
-    return source
 
 
 def adopt_deferred(
@@ -118,8 +116,14 @@ def adopt_deferred(
     kind: type[DeferredSource] = DeferredSource,
 ) -> None:
     """Have a pending promise take on the fate of a Deferred, which it owns from now on."""
+    # As `_lock` does, and as it is done for most.
+    source = kind()
+    source._promise = promise
+    source._deferred = deferred
+    promise._state |= LOCKED
+    promise._source = source
     # If it has fired, this settles the promise at once.
-    deferred.addBoth(_lock(promise, deferred, kind))
+    deferred.addBoth(source)
 
 
 _add_both: Any = Deferred.addBoth
