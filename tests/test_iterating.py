@@ -661,12 +661,8 @@ def _no_collector():
 @pytest.mark.usefixtures("_no_collector")
 @each_method
 @pytest.mark.parametrize("how", ["fulfilled", "raises", "reading", "cancelled"])
-def test_results_are_freed_by_reference_counting(request, scheduler, method, how, reading):
+def test_results_are_freed_by_reference_counting(scheduler, method, how, reading):
     """And so is the generator, however it ended."""
-    if sys.version_info >= (3, 12) and how == "reading" and reading.is_async:
-        # There the frame of a coroutine that has failed refers to that of its caller.
-        reason = "an async generator that fails is left to the collector"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
     source = Source()
     items = failing([1], reading.is_async) if how == "reading" else reading.generate([1])
     if how == "fulfilled":

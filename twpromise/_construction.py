@@ -67,7 +67,11 @@ class Construction(CorePromise, Generic[T_co]):
             )
         promise = new_pending(cls)
         call_into(promise, function, (), {})
-        return promise
+        try:
+            return promise
+        finally:
+            # Where the function failed, the traceback refers to this frame.
+            del promise, function
 
     attempt = try_
 
@@ -95,7 +99,11 @@ class Construction(CorePromise, Generic[T_co]):
         def method(*args: Any, **kwargs: Any) -> Any:
             promise = new_pending(cls)
             call_into(promise, function, args, kwargs)
-            return promise
+            try:
+                return promise
+            finally:
+                # Where the function failed, the traceback refers to this frame.
+                del promise, args, kwargs
 
         return update_wrapper(method, function)
 

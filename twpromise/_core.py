@@ -549,7 +549,11 @@ def new_resolved(cls: type[CorePromise], value: Any) -> Any:
         return new_fulfilled(cls, value)
     promise = new_pending(cls)
     resolve(promise, value)
-    return promise
+    try:
+        return promise
+    finally:
+        # The frame of a coroutine that has failed at once refers to this one.
+        del promise, value
 
 
 def new_rejected(cls: type[CorePromise], reason: Any, aux: Any = None) -> Any:
@@ -783,7 +787,8 @@ def resolve(promise: CorePromise, value: Any) -> None:
             reject_raised(promise, error)
         else:
             reports.escaped(error)
-        promise = value = kind = None  # type: ignore[assignment]
+    # The frame of a coroutine that has failed at once refers to this one, as the traceback does.
+    del promise, value, kind
 
 
 def fulfill(promise: CorePromise, value: Any) -> None:
@@ -1202,6 +1207,8 @@ class Held:
     def adopt(self, promise: CorePromise) -> None:
         """Have a pending promise take on the fate of what is held."""
         self._context.run(resolve, promise, self._value)
+        # As in `resolve`.
+        del self, promise
 
     def close(self) -> None:
         """Do not follow it after all: a coroutine is closed."""
@@ -1213,6 +1220,7 @@ class Held:
 def adopt_held(promise: CorePromise, held: Held) -> None:
     """Have a pending promise take on the fate of what a handler returned."""
     held.adopt(promise)
+    del promise, held
 
 
 def _held(context: Context, result: Any) -> Any:

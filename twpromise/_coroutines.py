@@ -159,7 +159,11 @@ class _CoroutineFactory:
         def coroutine(*args: Any, **kwargs: Any) -> Any:
             promise = new_pending(cls)
             _call(promise, generator_function, yield_handler, args, kwargs)
-            return promise
+            try:
+                return promise
+            finally:
+                # The frame of a coroutine that has failed at once refers to this one.
+                del promise, args, kwargs
 
         return update_wrapper(coroutine, generator_function)
 

@@ -178,14 +178,18 @@ class _Map(Node):
     def _wait(self, item: Any, then: Callable[[Any, int, Any], object], index: int) -> _Item | None:
         """Go on with the value of something that is followed; now, if it is there."""
         promise = item if isinstance(item, CorePromise) else new_resolved(self._cls, item)
-        if self._state & DEAD:
-            # It was started just now, and has cancelled all this.
-            drop(promise)
-        elif catch_up(promise) & FULFILLED:
-            then(self, index, promise._value)
-        else:
-            return _Item(self, promise, then, index)
-        return None
+        try:
+            if self._state & DEAD:
+                # It was started just now, and has cancelled all this.
+                drop(promise)
+            elif catch_up(promise) & FULFILLED:
+                then(self, index, promise._value)
+            else:
+                return _Item(self, promise, then, index)
+            return None
+        finally:
+            # The frame of a coroutine that has failed at once refers to this one.
+            del promise, item
 
     # --- starting
 

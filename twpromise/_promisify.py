@@ -66,8 +66,12 @@ def _promisified(
                 else:
                     function(*args, callback)
             except BaseException as error:
-                _reject_unless_called(promise, error)
-                del args, kwargs, callback
+                _reject_unless_called(promise, callback, error)
+                try:
+                    return promise
+                finally:
+                    # The traceback refers to this frame.
+                    del promise, callback, args, kwargs
             return promise
 
     else:
@@ -79,20 +83,28 @@ def _promisified(
             try:
                 function(context, *args, callback, **kwargs)
             except BaseException as error:
-                _reject_unless_called(promise, error)
-                del args, kwargs, callback
+                _reject_unless_called(promise, callback, error)
+                try:
+                    return promise
+                finally:
+                    # The traceback refers to this frame.
+                    del promise, callback, args, kwargs
             return promise
 
     return _dressed(promisified, function, 0 if context is _NO_CONTEXT else 1)
 
 
-def _reject_unless_called(promise: CorePromise, error: BaseException) -> None:
+def _reject_unless_called(
+    promise: CorePromise, callback: NodeCallback, error: BaseException
+) -> None:
+    # The traceback refers to the frame of a function that has the callback.
+    callback._promise = None
     if promise._state:
         # It has called back, and that counts; but the error must not be lost.
         call_soon(type(promise), reports_escaped, error)
     else:
         reject_raised(promise, error)
-    del promise, error
+    del promise, callback, error
 
 
 def _dressed(
@@ -541,13 +553,16 @@ class Promisification(CorePromise, Generic[T_co]):
                 TypeError(f"expecting a function: resolver must be callable, not {resolver!r}"),
             )
         promise = new_pending(cls)
+        callback = node_callback(promise, multi_args)
         try:
-            resolver(node_callback(promise, multi_args))
+            resolver(callback)
         except BaseException as error:
-            _reject_unless_called(promise, error)
+            _reject_unless_called(promise, callback, error)
+        try:
+            return cast("Promise[Any]", promise)
+        finally:
             # The traceback refers to this frame.
-            del resolver
-        return cast("Promise[Any]", promise)
+            del promise, resolver, callback
 
     from_node = from_callback
 

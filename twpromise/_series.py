@@ -94,16 +94,20 @@ class _Series(Node):
         if KINDS.get(type(item), _UNKNOWN) is None:
             return step(item)
         promise = item if isinstance(item, CorePromise) else new_resolved(self._cls, item)
-        if self._state & DEAD:
-            # It was started just now, and has cancelled all this.
-            drop(promise)
+        try:
+            if self._state & DEAD:
+                # It was started just now, and has cancelled all this.
+                drop(promise)
+                return False
+            if catch_up(promise) & FULFILLED:
+                return step(promise._value)
+            self._waiting = promise
+            self._step = step
+            wait_for(promise, self)
             return False
-        if catch_up(promise) & FULFILLED:
-            return step(promise._value)
-        self._waiting = promise
-        self._step = step
-        wait_for(promise, self)
-        return False
+        finally:
+            # The frame of a coroutine that has failed at once refers to this one.
+            del promise, item
 
     def _notify(self, parent: CorePromise) -> None:
         self._waiting = None

@@ -307,8 +307,8 @@ def deferify(watch: Watch) -> Any:
 
 
 #: From Python 3.12 on, the frame of a coroutine that has failed refers to that of its caller: here
-#: to one of whoever makes the promise, or of Twisted's `Deferred`, and neither forgets anything.
-CALLERS_FRAMES = ("await_settled", "coroutine_that_fails_at_once", "coroutine_and_deferreds")
+#: to one of Twisted's `Deferred`, which does not forget anything.
+CALLERS_FRAMES = ("coroutine_and_deferreds",)
 
 
 @pytest.mark.parametrize(

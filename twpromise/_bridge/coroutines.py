@@ -86,3 +86,5 @@ def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -
     """Start a coroutine object, and have a pending promise take on its outcome."""
     promise._state |= LOCKED
     CoroutineRunner(promise, coroutine).start()
+    # From Python 3.12 on, the frame of a coroutine that has failed refers to that of its caller.
+    del promise, coroutine

@@ -1,0 +1,596 @@
+"""What has settled is freed by reference counting alone: everything that the public API can build.
+
+For each public name of `Promise` there is something that is built with it, out of a promise that
+settles in one way or another.  With the collector switched off, all that was part of it must go:
+values, handlers and what they refer to, errors, the variables of frames that failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from concurrent.futures import Future
+from functools import partial
+
+import pytest
+from twisted.internet.defer import Deferred, maybeDeferred
+
+from twpromise import Promise
+from twpromise._bridge import executors
+from twpromise._camel import ALIASES
+
+
+class Value:
+    """Something that can be weakly referenced."""
+
+    def __init__(self, *attributes):
+        self.attribute = attributes
+
+    def method(self, *arguments):
+        return arguments
+
+
+class Boom(Exception):
+    pass
+
+
+class Things:
+    """Makes values, handlers and errors, and remembers them weakly."""
+
+    def __init__(self):
+        self.references = []
+        #: What is to be done when all has settled, before one looks.
+        self.at_end = []
+
+    def keep(self, thing):
+        self.references.append(weakref.ref(thing))
+        return thing
+
+    def value(self):
+        return self.keep(Value())
+
+    def handler(self, function=None):
+        """A handler that has a value in its closure, and another among its variables."""
+        closed = self.value()
+
+        def handler(*arguments):
+            local = self.value()
+            return function(*arguments) if function else (closed, local)
+
+        return self.keep(handler)
+
+    def failing(self):
+        """A handler that raises, with a value in its frame."""
+        closed = self.value()
+
+        def failing(*arguments):
+            local = self.value()
+            raise self.keep(Boom(local, closed))
+
+        return self.keep(failing)
+
+    def either(self, build):
+        """What *build* makes of a handler, and of one that fails."""
+        return [build(self.handler()), build(self.failing())]
+
+    def alive(self):
+        return [reference() for reference in self.references if reference() is not None]
+
+
+class AtOnce:
+    """An executor that has run a function before it gives its future back."""
+
+    def submit(self, function, *arguments):
+        future = Future()
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+        try:
+            return future
+        finally:
+            # As a pool's own thread does: the traceback refers to this frame.
+            del future, function, arguments
+
+
+class Sdk:
+    """What can be promisified; what is passed to it is all that it has."""
+
+    def ask(self, thing, callback):
+        callback(None, thing)
+
+    def refuse(self, thing, callback):
+        callback(Boom(thing), None)
+
+    def gives(self, thing):
+        return Promise.resolve(thing).then()
+
+
+# --- what is built
+#
+# Each gives back promises and Deferreds, which are consumed then, and functions that give one.  A
+# traceback refers to its frames, and they to those that had called them, local variables and all.
+# So what fails at once must not be called below a frame that has in its variables what is to be
+# freed: the test calls it.
+
+BUILT = {}
+
+
+def builds(*names):
+    """The function builds something with these names, of things and of a promise."""
+
+    def add(function):
+        for name in names:
+            BUILT.setdefault(name, []).append(function)
+        return function
+
+    return add
+
+
+def method(name, *arguments):
+    """A method that is called with a handler, behind these arguments."""
+
+    def build(things, promise):
+        return things.either(lambda handler: getattr(promise, name)(*arguments, handler))
+
+    build.__name__ = " ".join((name, *(each.__name__ for each in arguments)))
+    BUILT.setdefault(name, []).append(build)
+
+
+for _name in [
+    "then",
+    "catch",
+    "caught",
+    "error",
+    "finally_",
+    "lastly",
+    "tap",
+    "tap_catch",
+    "spread",
+]:
+    method(_name)
+for _name in ["map", "filter", "reduce", "each", "map_series"]:
+    method(_name)
+for _name in ["catch", "caught", "tap_catch"]:
+    method(_name, Boom)
+
+
+@builds("catch", "tap_catch")
+def _filters(things, promise):
+    return [
+        promise.catch(things.handler(), {"name": things.value()}, things.handler()),
+        promise.tap_catch(things.failing(), things.handler()),
+    ]
+
+
+@builds("catch_return", "return_", "then_return")
+def _returns(things, promise):
+    return [
+        promise.return_(things.value()),
+        promise.then_return(promise),
+        promise.catch_return(things.value()),
+        promise.catch_return(Boom, Promise.resolve(things.value()).then(things.handler())),
+    ]
+
+
+@builds("catch_throw", "throw", "then_throw")
+def _throws(things, promise):
+    return [
+        promise.throw(things.keep(Boom(things.value()))),
+        promise.then_throw(things.keep(Boom())),
+        promise.catch_throw(things.keep(Boom())),
+        promise.catch_throw(Boom, things.keep(Boom())),
+    ]
+
+
+@builds("get", "call")
+def _parts(things, promise):
+    return [
+        promise.get("attribute"),
+        promise.get("missing"),
+        promise.call("method", things.value()),
+        promise.call("missing", things.value()),
+    ]
+
+
+@builds("bind")
+def _binds(things, promise):
+    return [
+        promise.bind(things.value()).then(things.handler(), things.failing()),
+        promise.bind(Promise.resolve(things.value()).then(things.handler())).tap(things.handler()),
+        Promise.bind(promise, things.value()).then(things.handler()),
+        promise.bind(things.value()).bind(),
+    ]
+
+
+@builds("reflect", "value", "reason", "is_pending", "is_fulfilled", "is_rejected", "is_cancelled")
+def _looks(things, promise):
+    assert promise.is_pending() or promise.is_fulfilled() or promise.is_rejected()
+    return [promise.reflect(), promise.reflect().then(things.keep)]
+
+
+@builds("done", "suppress_unhandled_rejections")
+def _ends(things, promise):
+    promise.done(things.handler(), things.handler())
+    promise.suppress_unhandled_rejections()
+    return []
+
+
+@builds("all", "all_settled", "any", "race")
+def _lists(things, promise):
+    others = [things.value(), Promise.resolve(things.value()).then(things.handler()), Deferred()]
+    others[-1].callback(things.value())
+    return [
+        getattr(Promise, name)(items)
+        for name in ("all", "all_settled", "any", "race")
+        for items in ([promise], [promise, *others], Promise.resolve([promise]).then())
+    ]
+
+
+@builds("some", "props", "join")
+def _other_lists(things, promise):
+    return [
+        Promise.some([promise, things.value()], 2),
+        Promise.some([promise, promise.then(things.handler())], 1),
+        Promise.props({"one": promise, "other": things.value()}),
+        Promise.join(promise, things.value(), things.handler()),
+        Promise.join(promise, promise, things.failing()),
+    ]
+
+
+def _lazily(things, promise):
+    yield things.value()
+    yield promise
+    yield things.value()
+
+
+async def _lazily_too(things, promise):
+    # The reason refers to this frame, which must not refer to what has it.
+    held = [promise]
+    del promise
+    yield things.value()
+    yield await held.pop()
+
+
+@builds("map", "filter", "reduce", "each", "map_series")
+def _read(things, promise):
+    built = []
+    for name in ("map", "filter", "reduce", "each", "map_series"):
+        function = getattr(Promise, name)
+        inputs = [promise, things.value()], _lazily(things, promise), _lazily_too(things, promise)
+        built.extend(function(items, things.handler()) for items in inputs)
+        built.append(function([things.value(), promise], things.failing()))
+        built.append(function([things.value()] * 2, things.handler(lambda *_: promise)))
+    built.append(Promise.map([promise] * 3, things.handler(lambda value: promise), concurrency=1))
+    built.append(Promise.reduce([promise], things.handler(), promise))
+    return built
+
+
+@builds("delay", "timeout")
+def _takes_time(things, promise):
+    return [
+        promise.delay(1),
+        Promise.delay(2, promise),
+        Promise.delay(2, things.value()),
+        promise.timeout(1),
+        promise.delay(5).timeout(1),
+        promise.delay(5).timeout(1, things.keep(Boom(things.value()))),
+    ]
+
+
+@builds("resolve", "reject")
+def _made(things, promise):
+    return [
+        Promise.resolve(promise).then(things.handler(lambda _: promise)),
+        Promise.resolve(things.value()),
+        Promise.resolve().then(things.handler(lambda _: promise)),
+        Promise.reject(things.keep(Boom(things.value()))),
+        Promise(things.handler(lambda resolve, reject: resolve(promise))),
+        partial(Promise, things.failing()),
+    ]
+
+
+@builds("try_", "attempt", "method", "defer")
+def _called(things, promise):
+    resolver = Promise.defer()
+    resolver.resolve(promise)
+    told = Promise.defer()
+    told.callback(things.keep(Boom(things.value())))
+    return [
+        Promise.try_(things.handler(lambda: promise)),
+        partial(Promise.attempt, things.failing()),
+        Promise.method(things.handler(lambda value: promise))(things.value()),
+        partial(Promise.method(things.failing()), things.value()),
+        resolver.promise,
+        told.promise,
+    ]
+
+
+@builds("cancel")
+def _cancelled(things, promise):
+    child = promise.then(things.handler())
+    child.cancel()
+    return [child, promise.finally_(things.handler(lambda: Promise.delay(1)))]
+
+
+@builds("disposer", "using", "Disposer")
+def _resources(things, promise):
+    late = promise.then(things.handler())
+    disposers = [promise.disposer(things.handler()), late.disposer(things.handler())]
+    unused = promise.disposer(things.handler())
+    del unused
+    return [
+        Promise.using(*disposers, things.handler()),
+        Promise.using(
+            [Promise.resolve(things.value()).disposer(things.handler())], things.failing()
+        ),
+        Promise.using(promise, things.value(), things.handler(lambda *_: promise)),
+    ]
+
+
+@builds("coroutine")
+def _generators(things, promise):
+    # The reason refers to the frame, which must not refer to what has it.
+    held = [promise]
+
+    @Promise.coroutine
+    def waits(value):
+        local = things.value()
+        try:
+            yield held.pop()
+        finally:
+            yield Promise.resolve(local).then(things.handler())
+        return value
+
+    @Promise.coroutine
+    def fails(value):
+        local = things.value()
+        yield Promise.resolve(local)
+        raise things.keep(Boom(local, value))
+
+    return [waits(things.value()), partial(fails, things.value())]
+
+
+@builds("coroutine", "resolve")
+def _coroutines(things, promise):
+    held = [promise, promise]
+
+    @Promise.coroutine
+    async def waits(value):
+        local = things.value()
+        await held.pop()
+        return value, local
+
+    @Promise.coroutine
+    async def fails(value):
+        local = things.value()
+        await Promise.resolve(local).then()
+        raise things.keep(Boom(local, value))
+
+    async def catches():
+        try:
+            return await held.pop()
+        except BaseException:
+            return things.value()
+
+    del promise
+    return [
+        partial(waits, things.value()),
+        partial(fails, things.value()),
+        partial(Promise.resolve, catches()),
+    ]
+
+
+@builds("promisify", "promisify_all", "from_callback", "from_node")
+def _promisified(things, promise):
+    sdk = Promise.promisify_all(Sdk())
+    ask = Promise.promisify(sdk.ask)
+    refuse = Promise.promisify(sdk.refuse)
+    return [
+        ask(things.value()),
+        partial(refuse, things.value()),
+        ask(promise),
+        sdk.askAsync(promise),
+        Promise.from_callback(things.handler(lambda callback: callback(None, promise))),
+        partial(Promise.from_node, things.failing()),
+    ]
+
+
+@builds("as_callback", "nodeify")
+def _as_callback(things, promise):
+    return [
+        promise.as_callback(things.handler()),
+        promise.then(lambda value: [value]).nodeify(things.handler(), spread=True),
+    ]
+
+
+@builds("from_deferred", "to_deferred")
+def _deferreds(things, promise):
+    fired, failed = things.keep(Deferred()), things.keep(Deferred())
+    fired.callback(things.value())
+    failed.addCallback(things.failing())
+    adopted = Promise.from_deferred(failed)
+    return [
+        Promise.from_deferred(fired),
+        adopted,
+        partial(failed.callback, None),
+        promise.to_deferred(),
+        Promise.from_deferred(things.keep(promise.to_deferred())),
+    ]
+
+
+@builds("deferify", "deferify_all")
+def _deferified(things, promise):
+    sdk = Promise.deferify_all(Sdk())
+    return [
+        Promise.deferify(things.handler(lambda value: promise))(things.value()),
+        partial(Promise.deferify(things.failing()), things.value()),
+        Promise.deferify(things.handler(lambda: promise), timeout=1)(),
+        sdk.gives(things.value()),
+    ]
+
+
+@builds("to_future")
+def _futures(things, promise):
+    loop = asyncio.new_event_loop()
+    future = things.keep(promise.to_future(loop))
+
+    async def turns():
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    def end(future=future):
+        loop.run_until_complete(turns())
+        future.cancel()
+        if not future.cancelled():
+            future.exception()
+        loop.run_until_complete(turns())
+        loop.close()
+
+    things.at_end.append(end)
+    return []
+
+
+@builds("run_in", "in_thread")
+def _elsewhere(things, promise):
+    return [
+        partial(run, function, things.value())
+        for run in (partial(Promise.run_in, AtOnce()), Promise.in_thread)
+        for function in (things.handler(), things.failing())
+    ]
+
+
+#: These build nothing that has to be freed.
+NOTHING = {
+    # Classes.
+    *(name for name, value in vars(Promise.__base__).items() if isinstance(value, type)),
+    # Settings and hooks, which stay.
+    "config",
+    "get_new_library_copy",
+    "is_",
+    "long_stack_traces",
+    "off",
+    "on",
+    "on_fatal",
+    "on_possibly_unhandled_rejection",
+    "on_unhandled_rejection_handled",
+    "set_rejection_policy",
+    "set_scheduler",
+    "statistics",
+}
+
+
+def test_all_public_names_are_tried():
+    """A new method without a case here is a mistake of these tests."""
+    public = {name for name in dir(Promise) if not name.startswith("_")}
+    assert public - set(ALIASES) - NOTHING == set(BUILT) - NOTHING
+
+
+# --- how the promise that it is built of settles
+
+
+def _nothing(*_):
+    pass
+
+
+def _pending(things):
+    """A promise, and what settles it."""
+    functions = []
+
+    def executor(resolve, reject, on_cancel):
+        functions.extend((resolve, reject))
+        on_cancel(things.handler())
+
+    return Promise(executor), *functions
+
+
+def _before(made):
+    return lambda things: (made(things), None, None)
+
+
+def _cancels_what_was_built(things, promise, built, resolve, reject):
+    for made in built:
+        if made is not None:
+            made.cancel()
+    # Where nothing has been built of it.
+    promise.cancel()
+
+
+def _fulfils(things, promise, built, resolve, reject):
+    resolve(things.value())
+
+
+def _follows(things, promise, built, resolve, reject):
+    resolve(Promise.resolve(things.value()).then(things.handler()))
+
+
+def _rejects(things, promise, built, resolve, reject):
+    reject(things.keep(Boom(things.value())))
+
+
+def _fails(things, promise, built, resolve, reject):
+    reason = Promise.resolve().then(things.failing())
+    # Nobody has it where the promise has been cancelled.
+    reason.suppress_unhandled_rejections()
+    resolve(reason)
+
+
+def _is_cancelled(things, promise, built, resolve, reject):
+    promise.cancel()
+
+
+WAYS = {
+    "fulfilled": (_before(lambda things: Promise.resolve(things.value())), _nothing),
+    "rejected": (_before(lambda things: Promise.reject(things.keep(Boom(Value())))), _nothing),
+    "failed": (_before(lambda things: Promise.try_(things.failing())), _nothing),
+    "fulfils": (_pending, _fulfils),
+    "follows": (_pending, _follows),
+    "rejects": (_pending, _rejects),
+    "fails": (_pending, _fails),
+    "is cancelled": (_pending, _is_cancelled),
+    "is left": (_pending, _cancels_what_was_built),
+}
+
+BUILDERS = list({function: None for functions in BUILT.values() for function in functions})
+
+
+@pytest.fixture
+def _no_collector(monkeypatch):
+    """Reference counting alone; and threads that are none."""
+    monkeypatch.setattr(executors, "deferToThread", maybeDeferred)
+    gc.collect(1)
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collector", "context")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("builder", BUILDERS, ids=lambda each: each.__name__.strip("_"))
+def test_freed(scheduler, builder, way):
+    """Nothing is left of it, though no collector runs."""
+    things = Things()
+    make, settle = WAYS[way]
+    promise, *functions = make(things)
+    promise.suppress_unhandled_rejections()
+    built = []
+    for made in builder(things, promise):
+        if isinstance(made, partial):
+            made = made()
+        if isinstance(made, Deferred):
+            made.addBoth(things.handler())
+        elif made is not None:
+            made.suppress_unhandled_rejections()
+            made.then(things.handler(), things.handler()).suppress_unhandled_rejections()
+        built.append(made)
+        del made
+    settle(things, promise, built, *functions)
+    del promise, built, functions
+    scheduler.advance(10)
+    while things.at_end:
+        things.at_end.pop()()
+        scheduler.flush()
+    assert [] == scheduler.clock.getDelayedCalls()
+    assert [] != things.references
+    assert [] == things.alive()
