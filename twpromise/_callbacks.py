@@ -6,10 +6,10 @@ from _thread import get_ident
 from typing import Any, cast
 
 from . import _core
-from ._core import COUNTER, FULFILLED, KINDS, UNWRAPPERS, CorePromise
+from ._core import COUNTER, FULFILLED, KINDS, UNWRAPPERS, CorePromise, is_exception
 from ._errors import OperationalError
 
-__all__ = ["MultiCallback", "NodeCallback", "node_callback", "operational"]
+__all__ = ["MultiCallback", "NodeCallback", "is_error", "node_callback", "operational"]
 
 _UNKNOWN = object()
 
@@ -24,7 +24,7 @@ def operational(error: object) -> BaseException:
         inside, _ = UNWRAPPERS[type(error)](error)
         reason = operational(inside)
         return cast("BaseException", error) if reason is inside else reason
-    if isinstance(error, BaseException) and type(error) not in (Exception, BaseException):
+    if is_exception(error) and type(error) not in (Exception, BaseException):
         try:
             error.is_operational = True  # type: ignore[attr-defined]
         except Exception:
@@ -36,6 +36,17 @@ def operational(error: object) -> BaseException:
     except Exception:
         message = f"a {type(error).__name__} without a text"
     return OperationalError(message, error)
+
+
+def is_error(error: object) -> bool:
+    """Whether that is an error, as the first argument of a callback."""
+    if error is None or is_exception(error):
+        return error is not None
+    try:
+        return bool(error)
+    except Exception:
+        # What cannot say that it is none is one.
+        return True
 
 
 class NodeCallback:
@@ -55,7 +66,7 @@ class NodeCallback:
         if promise is None:
             return
         self._promise = None
-        if error is not None and (isinstance(error, BaseException) or error):
+        if error is not None and is_error(error):
             promise._reject_from_anywhere(operational(error))
         elif KINDS.get(type(value), _UNKNOWN) is None and not promise._state:
             queue = promise._queue

@@ -19,6 +19,7 @@ from ._core import (
     end_of,
     fulfill,
     is_followed,
+    is_promise,
     leave,
     new_pending,
     pass_on,
@@ -50,7 +51,7 @@ class _Hooks(Passage):
         promise = self._promise
         if not is_followed(value):
             fulfill(promise, value)
-        elif isinstance(value, CorePromise) and end_of(value) is promise:
+        elif is_promise(value) and end_of(value) is promise:
             reject(promise, TypeError(CIRCULAR))
         else:
             promise._state |= LOCKED

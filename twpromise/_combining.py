@@ -23,6 +23,7 @@ from ._core import (
     finish_cancel,
     follow,
     fulfill,
+    is_promise,
     late_observer,
     leave,
     mark_handled,
@@ -210,7 +211,7 @@ class _Several(Node):
         self._end()
         # The first item is to be the first that is cancelled.
         for item in reversed(waited_for):
-            if isinstance(item, CorePromise):
+            if is_promise(item):
                 leave(item, stack)
             elif type(item) in DIRECT:
                 promise = new_pending(self._class)
@@ -245,7 +246,8 @@ class _All(_Several):
 
     def _values(self) -> list[Any]:
         return [
-            item._value if isinstance(item, CorePromise) else item for item in self._items or ()
+            item._value if issubclass(type(item), CorePromise) else item
+            for item in self._items or ()
         ]
 
     def _complete(self) -> None:
@@ -282,9 +284,7 @@ class _AllSettled(_Several):
 
     def _complete(self) -> None:
         inspections = [
-            PromiseInspection._of(item)
-            if isinstance(item, CorePromise)
-            else PromiseInspection(FULFILLED, item)
+            PromiseInspection._of(item) if is_promise(item) else PromiseInspection(FULFILLED, item)
             for item in self._items or ()
         ]
         fulfill(self._end(), inspections)

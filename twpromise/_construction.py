@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from ._both import typed_elsewhere
 from ._callbacks import node_callback
-from ._core import CorePromise, call_into, new_pending, new_rejected
+from ._core import CorePromise, call_into, is_promise, new_pending, new_rejected
 from ._types import Followed, Resolve
 
 if TYPE_CHECKING:
@@ -121,4 +121,4 @@ class Construction(CorePromise, Generic[T_co]):
 
         Bluebird: ``Promise.is``.
         """
-        return isinstance(value, CorePromise)
+        return is_promise(value)

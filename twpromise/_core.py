@@ -27,7 +27,7 @@ from _thread import get_ident
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, TypeGuard, final
 
 from ._queue import JobQueue
 
@@ -350,6 +350,26 @@ DECLINED: Final = _Declined()
 
 #: Decides what a type is, once per type: set by the bridge, which knows them all.
 classify: Callable[[type], Adopter | None] = _unclassified
+
+
+def is_promise(value: object) -> TypeGuard[CorePromise]:
+    """Whether a value is a promise: by its type, which cannot pretend or fail.
+
+    `isinstance` asks the value for its ``__class__``, too.
+    """
+    return issubclass(type(value), CorePromise)
+
+
+def is_exception(value: object) -> TypeGuard[BaseException]:
+    """Whether a value is an exception: by its type, as `is_promise`."""
+    return issubclass(type(value), BaseException)
+
+
+#: As the attribute, for exceptions that have overridden how attributes are read or set.
+get_traceback: Callable[[BaseException], TracebackType | None]
+get_traceback = BaseException.__dict__["__traceback__"].__get__
+set_traceback: Callable[[BaseException, TracebackType | None], None]
+set_traceback = BaseException.__dict__["__traceback__"].__set__
 
 
 def is_followed(value: object) -> bool:
@@ -819,9 +839,9 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
     if type(reason) in UNWRAPPERS:
         reason, aux = UNWRAPPERS[type(reason)](reason)
     if aux is None:
-        if isinstance(reason, BaseException):
-            aux = reason.__traceback__
-        elif isinstance(reason, type) and issubclass(reason, BaseException):
+        if is_exception(reason):
+            aux = get_traceback(reason)
+        elif issubclass(type(reason), type) and issubclass(reason, BaseException):
             # As with `raise`.
             try:
                 reason = reason()
@@ -849,10 +869,10 @@ def reject_raised(promise: CorePromise, error: BaseException) -> None:
         reason, aux = UNWRAPPERS[type(error)](error)
         _reject(promise, reason, aux)
         return
-    traceback: TracebackType | None = error.__traceback__
+    traceback = get_traceback(error)
     if traceback is not None:
         traceback = traceback.tb_next
-        error.__traceback__ = traceback
+        set_traceback(error, traceback)
     _reject(promise, error, traceback)
     del error, traceback, promise
 
@@ -1224,7 +1244,7 @@ def adopt_held(promise: CorePromise, held: Held) -> None:
 
 
 def _held(context: Context, result: Any) -> Any:
-    if isinstance(result, CorePromise | Held) or not is_followed(result):
+    if type(result) is Held or is_promise(result) or not is_followed(result):
         return result
     return Held(context, result)
 
@@ -1504,18 +1524,18 @@ def _restore_traceback(promise: CorePromise) -> None:
     Handlers that raise it again would lengthen it for each other.
     """
     reason, aux = promise._value, promise._aux
-    if isinstance(reason, BaseException):
+    if is_exception(reason):
         # A Failure has its traceback in `tb`.
         traceback = aux if isinstance(aux, TracebackType) else getattr(aux, "tb", None)
-        if reason.__traceback__ is not traceback:
-            BaseException.with_traceback(reason, traceback)
+        if get_traceback(reason) is not traceback:
+            set_traceback(reason, traceback)
 
 
 def discard(child: CorePromise, result: Any) -> None:
     """A handler has cancelled its own promise: so nobody waits for what it returned either."""
     if result is DECLINED or not is_followed(result):
         return
-    promise = result if isinstance(result, CorePromise) else new_resolved(type(child), result)
+    promise = result if is_promise(result) else new_resolved(type(child), result)
     mark_handled(promise)
     drop(promise)
 

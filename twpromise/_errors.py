@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Iterator, Sequence
-from typing import Any, Self, overload
+from typing import Any, Self, cast, overload
 
 from twisted.internet import defer
 
@@ -75,7 +75,7 @@ class _CausedError(PromiseError):
         super().__init__(message)
         #: What this error stands for; `__cause__` too, if it is an exception.
         self.cause = cause
-        if isinstance(cause, BaseException):
+        if issubclass(type(cause), BaseException):
             self.__cause__ = cause
 
 
@@ -116,7 +116,10 @@ CANCELLATIONS = (defer.CancelledError, asyncio.CancelledError, GeneratorExit)
 
 def as_exception(reason: object) -> BaseException:
     """*reason* where Python needs an exception: itself, or inside a `RejectionError`."""
-    return reason if isinstance(reason, BaseException) else RejectionError.wrap(reason)
+    # Not `isinstance`, which asks the reason for its ``__class__``.
+    if issubclass(type(reason), BaseException):
+        return cast("BaseException", reason)
+    return RejectionError.wrap(reason)
 
 
 class AggregateError(PromiseError, ExceptionGroup[Exception], Sequence[Any]):
@@ -145,7 +148,7 @@ class AggregateError(PromiseError, ExceptionGroup[Exception], Sequence[Any]):
             cls,
             message,
             [
-                reason if isinstance(reason, Exception) else RejectionError.wrap(reason)
+                reason if issubclass(type(reason), Exception) else RejectionError.wrap(reason)
                 for reason in reasons
             ],
         )

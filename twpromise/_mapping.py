@@ -23,6 +23,7 @@ from ._core import (
     catch_up,
     drop,
     fulfill,
+    is_promise,
     keep_context,
     leave,
     new_rejected,
@@ -177,7 +178,7 @@ class _Map(Node):
 
     def _wait(self, item: Any, then: Callable[[Any, int, Any], object], index: int) -> _Item | None:
         """Go on with the value of something that is followed; now, if it is there."""
-        promise = item if isinstance(item, CorePromise) else new_resolved(self._cls, item)
+        promise = item if is_promise(item) else new_resolved(self._cls, item)
         try:
             if self._state & DEAD:
                 # It was started just now, and has cancelled all this.

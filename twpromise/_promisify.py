@@ -9,7 +9,7 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from ._arity import FORWARDREF, required_positionals, signature_of
-from ._callbacks import MultiCallback, NodeCallback, node_callback
+from ._callbacks import MultiCallback, NodeCallback, is_error, node_callback
 from ._core import (
     CANCELLED,
     FULFILLED,
@@ -390,10 +390,10 @@ class _CallbackSink(Node):
             return
         if not state & FULFILLED:
             reason = parent._value
-            if not isinstance(reason, BaseException) and not reason:
+            if not is_error(reason):
                 reason = RejectionError.wrap(reason)
             arguments = (reason,) if self._spread else (reason, None)
-        elif self._spread and isinstance(parent._value, list | tuple):
+        elif self._spread and issubclass(type(parent._value), list | tuple):
             arguments = (None, *parent._value)
         else:
             arguments = (None, parent._value)

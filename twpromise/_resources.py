@@ -31,6 +31,7 @@ from ._core import (
     end_of,
     finish_cancel,
     is_followed,
+    is_promise,
     keep_context,
     leave,
     mark_handled,
@@ -320,7 +321,7 @@ class _Using(Node):
     def _acquire(self, resource: Any) -> None:
         disposer: Disposer[Any] | None = None
         cls = type(self._promise)
-        if isinstance(resource, Disposer):
+        if issubclass(type(resource), Disposer):
             promise, disposer = self._taken(resource)
         elif not is_followed(resource) and _manager_methods(resource) is not None:
             promise = new_rejected(
@@ -331,7 +332,7 @@ class _Using(Node):
                 ),
             )
         else:
-            promise = resource if isinstance(resource, CorePromise) else new_resolved(cls, resource)
+            promise = resource if is_promise(resource) else new_resolved(cls, resource)
         self._acquired.append(promise)
         self._disposers.append(disposer)
         self._wait(promise)
@@ -360,7 +361,7 @@ class _Using(Node):
         self._pending = 1
         for index, promise in enumerate(self._acquired):
             disposer = promise._value
-            if promise._state & FULFILLED and isinstance(disposer, Disposer):
+            if promise._state & FULFILLED and issubclass(type(disposer), Disposer):
                 # A promise for a disposer.
                 if self._outcome is not None and disposer._promise is None:
                     # It has not begun, and need not.
@@ -395,7 +396,7 @@ class _Using(Node):
             mark_handled(outcome)
             reject_raised(outcome, error)
         else:
-            outcome = result if isinstance(result, CorePromise) else new_resolved(cls, result)
+            outcome = result if is_promise(result) else new_resolved(cls, result)
             del result
             if end_of(outcome) is self._promise:
                 # It would wait for itself, and the resources with it.

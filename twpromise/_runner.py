@@ -144,12 +144,13 @@ class Runner(Node):
             del self, parent
             return
         else:
-            if type(yielded) is self._awaiter:
+            kind = type(yielded)
+            if kind is self._awaiter:
                 promise, sends = yielded._promise, False
             else:
                 promise, sends = yielded, True
             if (
-                (not sends or isinstance(yielded, CorePromise))
+                (not sends or kind is type(self._promise) or issubclass(kind, CorePromise))
                 and promise._waiters is None
                 and not promise._state & CLOSED
                 and not self._cancelled_itself
@@ -256,7 +257,7 @@ class Runner(Node):
         try:
             if kind in WAITS:
                 WAITS[kind](self, yielded)
-            elif isinstance(yielded, CorePromise):
+            elif issubclass(kind, CorePromise):
                 self._wait_for(yielded)
             else:
                 self._wait_for_other(yielded)

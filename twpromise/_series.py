@@ -19,6 +19,7 @@ from ._core import (
     catch_up,
     drop,
     fulfill,
+    is_promise,
     keep_context,
     leave,
     mark_handled,
@@ -93,7 +94,7 @@ class _Series(Node):
         """
         if KINDS.get(type(item), _UNKNOWN) is None:
             return step(item)
-        promise = item if isinstance(item, CorePromise) else new_resolved(self._cls, item)
+        promise = item if is_promise(item) else new_resolved(self._cls, item)
         try:
             if self._state & DEAD:
                 # It was started just now, and has cancelled all this.
@@ -162,7 +163,7 @@ class _Series(Node):
 
     def _later(self, item: Any) -> CorePromise:
         """Something that is followed, whose turn is still to come."""
-        promise = item if isinstance(item, CorePromise) else new_resolved(self._cls, item)
+        promise = item if is_promise(item) else new_resolved(self._cls, item)
         # A rejection counts when it is its turn; until then it is nobody's surprise.
         mark_handled(promise)
         return promise
@@ -236,7 +237,7 @@ class _Series(Node):
         self._end()
         # The first item is to be the first that is cancelled.
         for item in reversed(wanted):
-            if isinstance(item, CorePromise):
+            if is_promise(item):
                 leave(item, stack)
         return False
 

@@ -83,7 +83,7 @@ def capture(parent: Trace | None) -> Trace:
 
 def annotate(reason: Any, trace: Trace) -> None:
     """Add a trace to what Python prints of an exception: once, whoever asks."""
-    if not isinstance(reason, BaseException):
+    if not issubclass(type(reason), BaseException):
         return
     try:
         notes = getattr(reason, "__notes__", ())

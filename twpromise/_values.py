@@ -19,6 +19,7 @@ from ._core import (
     cancel_all,
     follow,
     is_followed,
+    is_promise,
     leave,
     mark_handled,
     new_pending,
@@ -52,7 +53,7 @@ def _item(value: Any, key: Any) -> Any:
 
 
 def _constant(value: Any) -> Callable[..., Any]:
-    if isinstance(value, CorePromise):
+    if is_promise(value):
         # A rejection counts when it is its turn; until then it is nobody's surprise.
         mark_handled(value)
     return lambda *_: value

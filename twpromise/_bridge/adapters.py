@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import classImplements
 from zope.interface.interface import adapter_hooks
 
-from .._core import CorePromise, is_followed, new_resolved
+from .._core import CorePromise, is_followed, is_promise, new_resolved
 from ..interfaces import IDeferred, IPromise
 from .deferreds import make_deferred
 
@@ -28,7 +28,7 @@ def install(cls: type[CorePromise]) -> None:
         if interface is IPromise and is_followed(value):
             return new_resolved(cls, value)
         if interface is IDeferred and is_followed(value):
-            promise = value if isinstance(value, CorePromise) else new_resolved(cls, value)
+            promise = value if is_promise(value) else new_resolved(cls, value)
             return make_deferred(promise)
         return None
 

@@ -29,6 +29,7 @@ from .._core import (
     consume,
     leave,
     root_of,
+    set_traceback,
     take,
     wait_for,
 )
@@ -70,7 +71,8 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     if fulfilled:
         return value
     try:
-        raise value.with_traceback(traceback)
+        set_traceback(value, traceback)
+        raise value
     finally:
         del value, traceback
 

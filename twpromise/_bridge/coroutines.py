@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from .. import _core
-from .._core import KINDS, LOCKED, CorePromise, new_fulfilled, new_pending, resolve
+from .._core import KINDS, LOCKED, CorePromise, new_fulfilled, new_pending, resolve, set_traceback
 from .._errors import CANCELLATIONS, CancellationError, as_exception
 from .._runner import WAITS, Runner
 from .awaiting import Awaiter
@@ -44,7 +44,7 @@ class CoroutineRunner(Runner):
         promise = new_pending(type(self._promise))
         resolve(promise, yielded)
         # An asyncio future is asked for its result by its own `__await__`.
-        self._wait_for(promise, not isinstance(yielded, Future))
+        self._wait_for(promise, not issubclass(kind, Future))
 
     def _cancellation(self) -> BaseException:
         return CancellationError("the coroutine was cancelled")
@@ -68,9 +68,10 @@ def _wait_for_deferred(runner: Runner, deferred: Deferred[Any]) -> None:
 def _resume(result: Any, runner: Runner, deferred: Deferred[Any]) -> None:
     # As Twisted's driver does it.  `Deferred.__await__` reads the result from the Deferred all
     # the same, within this callback, which returns None: a failure is the coroutine's concern.
-    if isinstance(result, Failure):
+    if issubclass(type(result), Failure):
         error = as_exception(result.value)
-        runner.resume(deferred, None, error.with_traceback(traceback_of(result)))
+        set_traceback(error, traceback_of(result))
+        runner.resume(deferred, None, error)
         # The traceback refers to the frames of those who resumed the coroutine.
         del error
     else:

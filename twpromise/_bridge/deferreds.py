@@ -32,7 +32,7 @@ from .._core import (
     wait_for,
 )
 from .._errors import CancellationError
-from .outcomes import failure_of
+from .outcomes import carried, failure_of
 
 __all__ = ["ThreadSource", "adopt_deferred", "cancel_deferred", "make_deferred"]
 
@@ -73,7 +73,7 @@ class DeferredSource:
             self._promise = self._deferred = None
             if type(result) in KINDS and KINDS[type(result)] is None:
                 fulfill(promise, result)
-            elif isinstance(result, Failure):
+            elif issubclass(type(result), Failure):
                 reject(promise, result.value, result)
             else:
                 resolve(promise, result)
@@ -153,7 +153,7 @@ class DeferredSink(Node):
         self._promise = None
         if not self._deferred.called:
             if parent._state & FULFILLED:
-                self._deferred.callback(parent._value)
+                self._deferred.callback(carried(parent._value))
             elif parent._state & REJECTED:
                 self._deferred.errback(failure_of(parent._value, parent._aux))
             else:
@@ -164,7 +164,7 @@ def make_deferred(promise: CorePromise) -> Deferred[Any]:
     """A new Deferred for a promise, which counts as one of its consumers."""
     state = catch_up(promise)
     if state & FULFILLED:
-        return succeed(promise._value)
+        return succeed(carried(promise._value))
     if state & REJECTED:
         mark_handled(promise)
         return fail(failure_of(promise._value, promise._aux))

@@ -16,14 +16,16 @@ from .._core import (
     REJECTED,
     UNWRAPPERS,
     CorePromise,
+    get_traceback,
     mark_handled,
     reject,
     set_exception_of,
     set_late_cancellation,
+    set_traceback,
 )
-from .._errors import CancellationError, as_exception
+from .._errors import CancellationError, RejectionError, as_exception
 
-__all__ = ["adopt_failure", "exception_of", "failure_of", "outcome", "traceback_of"]
+__all__ = ["adopt_failure", "carried", "exception_of", "failure_of", "outcome", "traceback_of"]
 
 
 class NotedFailure(Failure):
@@ -51,6 +53,23 @@ def failure_of(reason: object, aux: Any) -> Failure:
 
     The Failure in which the reason came goes out again.
     """
+    try:
+        return _failure_of(reason, aux)
+    except BaseException:
+        # An exception that does not let itself be looked at.
+        return Failure(RejectionError.wrap(reason))
+
+
+def carried(value: object) -> object:
+    """*value*, if a Deferred can carry it; a Failure if Twisted cannot even ask what it is."""
+    try:
+        isinstance(value, Failure)
+    except BaseException as error:
+        return failure_of(error, get_traceback(error))
+    return value
+
+
+def _failure_of(reason: object, aux: Any) -> Failure:
     noted = getattr(reason, "__notes__", None)
     if isinstance(aux, Failure):
         if noted and type(aux) is Failure:
@@ -64,9 +83,10 @@ def failure_of(reason: object, aux: Any) -> Failure:
         return raised
     # It was never raised on its way to the promise.  What another consumer raised it with is
     # not to be seen in this Failure.
-    traceback, error.__traceback__ = error.__traceback__, None
+    traceback = get_traceback(error)
+    set_traceback(error, None)
     failure: Failure = kind(error)
-    error.__traceback__ = traceback
+    set_traceback(error, traceback)
     return failure
 
 
@@ -100,7 +120,8 @@ def outcome(promise: CorePromise) -> tuple[bool, Any, TracebackType | None]:
 def exception_of(promise: CorePromise) -> BaseException:
     """The exception to throw into whoever waits for a promise that was not fulfilled."""
     _, error, traceback = outcome(promise)
-    return cast("BaseException", error).with_traceback(traceback)
+    set_traceback(error, traceback)
+    return cast("BaseException", error)
 
 
 def adopt_failure(promise: CorePromise, failure: Failure) -> None:

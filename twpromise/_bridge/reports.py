@@ -6,9 +6,8 @@ from contextvars import Context
 from typing import Any
 
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from .._core import CorePromise, Reports, set_reports
+from .._core import UNWRAPPERS, CorePromise, Reports, get_traceback, set_reports
 from .._events import emit
 from .crash import crash
 from .outcomes import failure_of
@@ -54,7 +53,9 @@ class LoggedReports(Reports):
     @staticmethod
     def escaped(error: BaseException) -> None:
         """Report an exception that escaped a job; the drain goes on."""
-        failure = error if isinstance(error, Failure) else Failure(error)
+        failure: Any = error
+        if type(error) not in UNWRAPPERS:
+            failure = failure_of(error, get_traceback(error))
         _log.failure("Unhandled error in a job of a Promise", failure)
 
 
