@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import LogEvent, LogLevel, formatEvent
+from twisted.python.failure import Failure
 
 from tests.bridge.support import frames, pending, result_of
 from twpromise import Promise, RejectionError
@@ -54,6 +55,19 @@ def test_made_by_whoever_is_told(scheduler: ManualScheduler, reports: list[LogEv
         Promise.off("unhandled_rejection", listener)
     assert errors == told
     assert [] == reports
+
+
+@pytest.mark.parametrize("wrap", [lambda error: error, Failure], ids=["itself", "a Failure"])
+def test_uncaught(scheduler: ManualScheduler, reports: list[LogEvent], wrap: Any) -> None:
+    """What a callback raises is logged with its own failure: also if it raises a Failure."""
+    error = Oops()
+
+    def callback(*_: Any) -> None:
+        raise wrap(error)
+
+    Promise.resolve().as_callback(callback)
+    scheduler.flush()
+    assert [error] == [event["log_failure"].value for event in reports]
 
 
 def test_odd_reason(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:

@@ -97,6 +97,18 @@ class Tours(TestCase):
         assert failures["leftovers"].startswith("timers: expected [], got ")
         assert ["+forgetful"] == rows
 
+    async def test_a_timer_that_goes_by_itself(self):
+        """One that is about to be due is waited for: a connection may have left it."""
+        fired = []
+        brief = Step(
+            "brief",
+            lambda tour: Promise.resolve(
+                self.reactor.callLater(0.2, fired.append, "fired") and "well"
+            ),
+        )
+        failures, _ = await self.run_steps(brief)
+        assert ({}, ["fired"]) == (failures, fired)
+
     async def test_errors_in_the_log(self):
         """What nobody handled is told: a rejection, and whatever else is logged as critical."""
 

@@ -53,10 +53,13 @@ class LoggedReports(Reports):
     @staticmethod
     def escaped(error: BaseException) -> None:
         """Report an exception that escaped a job; the drain goes on."""
-        failure: Any = error
-        if type(error) not in UNWRAPPERS:
-            failure = failure_of(error, get_traceback(error))
+        unwrap: Any = UNWRAPPERS.get(type(error), _with_traceback)
+        failure = failure_of(*unwrap(error))
         _log.failure("Unhandled error in a job of a Promise", failure)
+
+
+def _with_traceback(error: BaseException) -> tuple[object, Any]:
+    return error, get_traceback(error)
 
 
 def _report(promise: Any) -> None:
