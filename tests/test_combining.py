@@ -8,7 +8,7 @@ import gc
 import random
 import sys
 import weakref
-from collections import ChainMap, OrderedDict, UserDict, deque
+from collections import ChainMap, OrderedDict, UserDict, UserList, deque
 from types import MappingProxyType
 
 import pytest
@@ -1188,3 +1188,109 @@ def test_what_comes_after_the_first_has_no_consumer_in_it(scheduler, name):
     resolver.promise.then().cancel()
     scheduler.flush()
     assert resolver.promise.is_cancelled()
+
+
+# --- who is told when: it must not depend on what the items are, or on who watches
+
+watchers = pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
+
+
+def _settles_with_callback(value):
+    resolver = Promise.defer()
+    return resolver.promise, lambda: resolver.callback(None, value)
+
+
+def _settles_with_resolve(value):
+    resolver = Promise.defer()
+    return resolver.promise, lambda: resolver.resolve(value)
+
+
+def _settles_with_deferred(value):
+    deferred = Deferred()
+    return deferred, lambda: deferred.callback(value)
+
+
+SETTLES = [_settles_with_callback, _settles_with_resolve, _settles_with_deferred]
+
+
+@watchers
+@pytest.mark.parametrize("make", SETTLES)
+def test_who_settled_first_is_told_first(scheduler, config, make, watched):
+    """The end of a collection comes after the handlers of what had settled before."""
+    config(monitoring=watched)
+    order = []
+    before = Promise.defer()
+    item, settle = make("b")
+    Promise.all([item]).then(order.append)
+    before.promise.then(order.append)
+    before.callback(None, "a")
+    settle()
+    scheduler.flush()
+    assert ["a", ["b"]] == order
+
+
+class LazyList(UserList):
+    """A collection whose reading is noticed."""
+
+    def __init__(self, log):
+        self.log = log
+        super().__init__([1, 2])
+
+    def __iter__(self):
+        self.log.append("read")
+        return super().__iter__()
+
+
+class LazyDict(UserDict):
+    """The same for a mapping."""
+
+    def __init__(self, log):
+        self.log = log
+        super().__init__({1: 2})
+
+    def __iter__(self):
+        self.log.append("read")
+        return super().__iter__()
+
+
+async def _step(log):
+    log.append("step")
+    return 1
+
+
+COLLECTIONS = {
+    "all": (lambda promise: promise.all(), LazyList),
+    "all of a coroutine": (lambda promise: promise.all(), lambda log: [_step(log)]),
+    "spread": (lambda promise: promise.spread(lambda *_: None), LazyList),
+    "props": (lambda promise: promise.props(), LazyDict),
+    "props of a coroutine": (lambda promise: promise.props(), lambda log: {"one": _step(log)}),
+}
+
+
+@pytest.mark.parametrize("way", COLLECTIONS)
+def test_a_collection_is_read_in_a_turn(scheduler, way):
+    """Whoever calls back with it does not run its code: neither reading nor coroutines."""
+    collect, make = COLLECTIONS[way]
+    # The second time all types are known, and the thread.
+    for _ in range(2):
+        log = []
+        resolver = Promise.defer()
+        promise = collect(resolver.promise)
+        resolver.callback(None, make(log))
+        assert [] == log
+        scheduler.flush()
+        assert [] != log
+        assert promise.is_fulfilled()
+
+
+@watchers
+def test_the_first_that_failed_is_the_reason(scheduler, config, watched):
+    """Also where the second was a Deferred, which is waited for without a promise."""
+    config(monitoring=watched)
+    first, second = Promise.defer(), Deferred()
+    promise = quiet(Promise.all([second, first.promise]))
+    error = KeyError("first")
+    first.reject(error)
+    second.errback(KeyError("second"))
+    scheduler.flush()
+    assert error is promise.reason()

@@ -336,3 +336,60 @@ def test_hooks_and_listeners_leak_nothing(scheduler):
         copy.config(monitoring=False)
     assert {"unset"} == set(leaks)
     assert "unset" == variable.get()
+
+
+async def _seen():
+    return variable.get()
+
+
+@pytest.mark.parametrize("turns", [0, 1], ids=["at once", "later"])
+def test_a_generator_leaks_nothing_into_what_it_yields(scheduler, turns):
+    """Coroutines that it yields or returns start in the context of whoever made the generator."""
+
+    @Promise.coroutine
+    def generator():
+        for _ in range(turns):
+            yield Promise.delay(1)
+        variable.set("the generator's")
+        yielded = yield _seen()
+        return Promise.all([yielded, variable.get(), Promise.resolve(_seen())])
+
+    @Promise.coroutine
+    def returns():
+        for _ in range(turns):
+            yield Promise.delay(1)
+        variable.set("the generator's")
+        return _seen()
+
+    made, returned = generator(), returns()
+    scheduler.advance(1)
+    scheduler.flush()
+    assert ["unset", "the generator's", "the generator's"] == made.value()
+    assert "unset" == returned.value()
+
+
+def test_what_a_generator_sets_stays_its_own(scheduler):
+    """Set and reset between any two steps, with whatever it waits for in between."""
+    seen = []
+
+    @Promise.coroutine
+    def generator(name):
+        yield Promise.delay(1)
+        token = variable.set(name)
+        yield succeed(1)
+        seen.append(variable.get())
+        yield Promise.delay(1)
+        seen.append(variable.get())
+        variable.reset(token)
+        yield Promise.resolve(1)
+        seen.append(variable.get())
+        token = variable.set(name * 2)
+        yield Promise.resolve(1)
+        variable.reset(token)
+        return variable.get()
+
+    both = Promise.all([generator("a"), generator("b")])
+    for _ in range(3):
+        scheduler.advance(1)
+    assert ["unset", "unset"] == both.value()
+    assert ["a", "b"] * 2 + ["unset"] * 2 == seen

@@ -11,14 +11,17 @@ import asyncio
 import gc
 import weakref
 from concurrent.futures import Future
+from contextvars import ContextVar
 from functools import partial
 
 import pytest
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 
 from twpromise import Promise
 from twpromise._bridge import executors
 from twpromise._camel import ALIASES
+
+_variable: ContextVar[object] = ContextVar("variable")
 
 
 class Value:
@@ -593,4 +596,212 @@ def test_freed(scheduler, builder, way):
         scheduler.flush()
     assert [] == scheduler.clock.getDelayedCalls()
     assert [] != things.references
+    assert [] == things.alive()
+
+
+# --- coroutines whose first step raises
+#
+# From Python 3.12 on the frame of such a coroutine refers to those of its callers for ever: whoever
+# may start one must not have in its variables what leads to the reason.
+
+
+class _Thenable:
+    def __init__(self, fails):
+        self._fails = fails
+
+    def then(self, fulfilled, _rejected):
+        fulfilled(self._fails())
+
+
+def _told(name, *arguments):
+    """A promise, and what calls the coroutine function once nobody has the promise."""
+    resolver = Promise.defer()
+    fails, functions = arguments[-1], [getattr(resolver, name)]
+    return resolver.promise, lambda: functions.pop()(*arguments[:-1], fails())
+
+
+def _fired(make, fails):
+    fires = Deferred()
+    return make(fires), lambda: fires.callback(fails())
+
+
+def _with_hook(fails):
+    def executor(resolve, _reject, on_cancel):
+        on_cancel(list)
+        resolve(fails())
+
+    return Promise(executor)
+
+
+@Promise.coroutine
+def _yields(fails):
+    yield Promise.delay(1)
+    try:
+        yield fails()
+    except Boom:
+        yield Promise.delay(1)
+
+
+@Promise.coroutine
+def _returns_it(fails):
+    yield Promise.delay(1)
+    return fails()
+
+
+@Promise.coroutine
+async def _awaits(fails):
+    await Promise.delay(1)
+    try:
+        await Promise.resolve(fails())
+    except Boom:
+        await Promise.delay(1)
+
+
+#: What they are given is the coroutine function, something late, and a handler.
+AT_ONCE = {
+    "resolve": lambda fails, late, handler: Promise.resolve(fails()),
+    "then": lambda fails, late, handler: late.then(lambda _: fails()),
+    "tap": lambda fails, late, handler: late.tap(lambda _: fails()),
+    "catch": lambda fails, late, handler: late.throw(Boom()).catch(lambda _: fails()),
+    "tap_catch": lambda fails, late, handler: late.throw(Boom()).tap_catch(lambda _: fails()),
+    "finally_": lambda fails, late, handler: late.finally_(lambda: fails()),
+    "return_": lambda fails, late, handler: late.return_(fails()),
+    "bind": lambda fails, late, handler: late.bind(fails()),
+    "Promise.bind": lambda fails, late, handler: Promise.bind(fails()),
+    "delay": lambda fails, late, handler: Promise.delay(1, fails()),
+    "timeout": lambda fails, late, handler: Promise.resolve(fails()).timeout(1),
+    "all": lambda fails, late, handler: Promise.all([late, fails()]),
+    "all, later": lambda fails, late, handler: late.then(lambda _: [fails()]).all(),
+    "all_settled": lambda fails, late, handler: Promise.all_settled([fails()]).tap(handler),
+    "any": lambda fails, late, handler: Promise.any([fails()]),
+    "some": lambda fails, late, handler: Promise.some([late, fails()], 2),
+    "race": lambda fails, late, handler: Promise.race([fails()]),
+    "props": lambda fails, late, handler: Promise.props({"one": fails()}),
+    "join": lambda fails, late, handler: Promise.join(late, fails(), handler),
+    "map": lambda fails, late, handler: Promise.map([late, fails()], handler),
+    "map, capped": lambda fails, late, handler: Promise.map(
+        [late, fails()], handler, concurrency=1
+    ),
+    "mapper": lambda fails, late, handler: Promise.map([late, 1], lambda _: fails(), concurrency=1),
+    "filter": lambda fails, late, handler: Promise.filter([late, fails()], handler),
+    "filterer": lambda fails, late, handler: Promise.filter([late], lambda _: fails()),
+    "reduce": lambda fails, late, handler: Promise.reduce([late, fails()], handler),
+    "reduce, at once": lambda fails, late, handler: Promise.reduce([fails(), 1], handler),
+    "reducer": lambda fails, late, handler: Promise.reduce([late, 1], lambda *_: fails()),
+    "each": lambda fails, late, handler: Promise.each([late, fails()], handler),
+    "each, at once": lambda fails, late, handler: Promise.each([fails()], handler),
+    "each's function": lambda fails, late, handler: Promise.each([late], lambda _: fails()),
+    "map_series": lambda fails, late, handler: Promise.map_series([late, fails()], handler),
+    "executor": lambda fails, late, handler: Promise(lambda resolve, _: resolve(fails())),
+    "executor with a hook": lambda fails, late, handler: _with_hook(fails),
+    "resolver": lambda fails, late, handler: _told("resolve", fails),
+    "callback": lambda fails, late, handler: _told("callback", None, fails),
+    "from_callback": lambda fails, late, handler: Promise.from_callback(
+        lambda callback: callback(None, fails())
+    ),
+    "try_": lambda fails, late, handler: Promise.try_(fails),
+    "method": lambda fails, late, handler: Promise.method(fails)(),
+    "coroutine": lambda fails, late, handler: Promise.coroutine(fails)(),
+    "yield": lambda fails, late, handler: _yields(fails),
+    "return": lambda fails, late, handler: _returns_it(fails),
+    "await": lambda fails, late, handler: _awaits(fails),
+    "thenable": lambda fails, late, handler: Promise.resolve(_Thenable(fails)),
+    "using": lambda fails, late, handler: Promise.using(late.disposer(handler), lambda _: fails()),
+    "disposer": lambda fails, late, handler: Promise.using(
+        late.disposer(lambda *_: Promise.resolve(fails()).catch(handler)), handler
+    ),
+    "Deferred": lambda fails, late, handler: _fired(Promise.resolve, fails),
+    "all of Deferreds": lambda fails, late, handler: _fired(
+        lambda fires: Promise.all([fires]), fails
+    ),
+    "deferify": lambda fails, late, handler: Promise.deferify(fails)(),
+    "run_in": lambda fails, late, handler: Promise.run_in(AtOnce(), fails),
+}
+
+
+def _bad_yield():
+    yield Promise.delay(1)
+    yield 3
+
+
+def _bad_yield_with_context(things):
+    yield Promise.delay(1)
+    _variable.set(things.value())
+    yield 3
+
+
+def _has_failed(things):
+    yield Promise.delay(1)
+    yield fail(things.keep(Boom(things.value())))
+
+
+def _catches(things):
+    yield Promise.delay(1)
+    try:
+        yield fail(things.keep(Boom(things.value())))
+    except Boom:
+        yield succeed(1)
+
+
+def _sets(things):
+    yield Promise.delay(1)
+    _variable.set(things.value())
+    yield succeed(things.value())
+    yield Promise.resolve(things.value())
+    return things.value()
+
+
+STEPS = {
+    "a bad value": lambda things: _bad_yield(),
+    "a bad value, with context": _bad_yield_with_context,
+    "what has failed": _has_failed,
+    "what has failed, caught": _catches,
+    "context": _sets,
+}
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("step", STEPS)
+def test_freed_after_a_later_step(scheduler, step):
+    """Nothing is left of a generator, whatever it yields behind what was not there at once."""
+    things = Things()
+    value = things.value()
+
+    def generator(_):
+        return (yield from STEPS[step](things))
+
+    made = Promise.coroutine(generator)(value)
+    made.catch(things.handler())
+    del made, generator, value
+    for _ in range(5):
+        scheduler.advance(1)
+    assert [] != things.references
+    assert [] == things.alive()
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("way", AT_ONCE)
+def test_freed_when_a_coroutine_fails_at_once(scheduler, way):
+    """Wherever a coroutine can be started: nothing is left of one whose first step raises."""
+    things = Things()
+
+    async def fails():
+        local = things.value()
+        raise things.keep(Boom(local))
+
+    handler = things.handler()
+    made, start = AT_ONCE[way](fails, Promise.delay(1), handler), None
+    if isinstance(made, tuple):
+        made, start = made
+    if isinstance(made, Deferred):
+        made.addErrback(handler)
+    else:
+        made.catch(handler)
+    del made, handler
+    if start is not None:
+        start()
+        del start
+    for _ in range(5):
+        scheduler.advance(1)
+    assert len(things.references) > 2
     assert [] == things.alive()

@@ -499,6 +499,33 @@ def test_what_was_called_for_its_effect(scheduler, warned):
     assert [] == messages(caught)
 
 
+@pytest.mark.parametrize("kind", ["generator", "async"])
+def test_what_a_coroutine_waits_for_is_consumed(scheduler, kind):
+    """Also if it is the coroutine that has turned the warnings on."""
+    copy = Promise.get_new_library_copy()
+
+    @copy.coroutine
+    def generator():
+        yield copy.delay(1)
+        copy.config(warnings=True)
+        yield copy.delay(1, "wanted")
+
+    @copy.coroutine
+    async def awaits():
+        await copy.delay(1)
+        copy.config(warnings=True)
+        await copy.delay(1, "wanted")
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        (generator if kind == "generator" else awaits)().done()
+        for _ in range(3):
+            scheduler.advance(1)
+        gc.collect()
+        copy.config(warnings=False)
+    assert [] == messages(caught)
+
+
 def test_a_rejection_is_reported_otherwise(scheduler, warned, reports):
     """An unhandled rejection has its own report."""
     copy, caught = warned

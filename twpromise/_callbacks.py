@@ -81,13 +81,15 @@ class NodeCallback:
                 return
             if waiters._state == COUNTER:
                 promise._waiters = None
-                waiters._notify(promise)
+                waiters._one_more()
             else:
                 queue.append(promise)
                 if not queue.awake:
                     queue.wake()
         else:
             promise._resolve_from_anywhere(value)
+            # The frame of a coroutine that has failed at once refers to this one.
+            del self, promise, value
 
 
 class MultiCallback(NodeCallback):

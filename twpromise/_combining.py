@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overload
 
 from . import _core
 from ._both import both, typed_elsewhere
@@ -19,6 +19,7 @@ from ._core import (
     REJECTED,
     CorePromise,
     Node,
+    call_soon,
     catch_up,
     finish_cancel,
     follow,
@@ -72,7 +73,7 @@ class _Several(Node):
     It sits among the waiters of every item itself: there is no object for each of them.
     """
 
-    __slots__ = ("_class", "_items", "_pending", "_source")
+    __slots__ = ("_class", "_items", "_looking", "_pending", "_source")
 
     #: Whether Deferreds and their like are waited for directly, where there is nothing else to be
     #: told of an item than its value, or the first failure.
@@ -84,6 +85,7 @@ class _Several(Node):
         self._items: list[Any] | None = None
         self._class = type(source)
         self._pending = 0
+        self._looking = False
         self._source: CorePromise | None = None
         if catch_up(source) & FULFILLED:
             self._begin(source._value)
@@ -114,12 +116,14 @@ class _Several(Node):
         # As if all pended, and one more: nothing is complete before every item has been looked at.
         self._pending = len(items) + 1
         if not self._state & DEAD:
+            if self._directly:
+                self._state = COUNTER
             self._look_ahead(len(items))
-        # Whoever watches is shown a promise for each item, and each that is consumed.
-        unwatched = _core._observer is None
-        direct = DIRECT if unwatched and self._directly else {}
+        direct = DIRECT if self._directly else {}
         arrived = self._arrived
         there = 1
+        item = promise = None
+        self._looking = True
         for index, item in enumerate(items):
             kind = type(item)
             adopter = KINDS[kind] if kind in KINDS else _core.classify(kind)
@@ -129,19 +133,23 @@ class _Several(Node):
             elif (
                 adopter is follow
                 and item._waiters is None
-                and unwatched
                 and not item._state & CLOSED
                 and not self._state & DEAD
+                and _core._observer is None
             ):
                 # `_look_at`, for most.
                 item._waiters = self
-            elif kind in direct and not self._state & DEAD:
+            elif kind in direct and not self._state & DEAD and _core._observer is None:
+                # Whoever watches is shown a promise for each.
                 direct[kind].wait(item, arrived, index)
             else:
                 promise = item if adopter is follow else new_resolved(cls, item)
                 there += self._look_at(items, index, promise)
+        self._looking = False
         if not self._state & DEAD:
             self._less(there)
+        # The frame of a coroutine that has failed at once refers to this one.
+        del self, items, item, collection, promise
 
     def _look_at(self, items: list[Any], index: int, promise: CorePromise) -> bool:
         """An item is a promise, or has become one.
@@ -164,19 +172,40 @@ class _Several(Node):
                 self._settled(late_observer(promise) if not state & REJECTED else promise)
             else:
                 wait_for(promise, self)
+        # The frame of a coroutine that has failed at once refers to this one.
+        del self, items, promise
         return False
 
     def _arrived(self, value: Any, index: int) -> None:
         """What was waited for directly is there."""
-        items = self._items or []
-        there = True
-        if KINDS.get(type(value), _UNKNOWN) is not None:
-            # A failure, or something that is to be waited for in turn.
-            there = self._look_at(items, index, new_resolved(self._class, value))
-        elif not self._state & DEAD:
-            items[index] = value
-        if there and not self._state & DEAD:
-            self._less(1)
+        if KINDS.get(type(value), _UNKNOWN) is None:
+            if not self._state & DEAD:
+                cast("list[Any]", self._items)[index] = value
+                self._one_more()
+            return
+        # A failure, or something that is to be waited for in turn.
+        promise = new_resolved(self._class, value)
+        if self._looking:
+            if self._look_at(cast("list[Any]", self._items), index, promise):
+                self._one_more()
+        elif self._state & DEAD:
+            mark_handled(promise)
+        else:
+            # From the queue, like everybody else: the first that failed is to be the reason.
+            cast("list[Any]", self._items)[index] = promise
+            wait_for(promise, self)
+        # The frame of a coroutine that has failed at once refers to this one.
+        del self, value, promise
+
+    def _one_more(self) -> None:
+        """One more is there, which did not come from the queue; the end comes from there."""
+        self._pending -= 1
+        if not self._pending:
+            call_soon(self._class, self._complete_unless_ended)
+
+    def _complete_unless_ended(self) -> None:
+        if not self._state & DEAD:
+            self._complete()
 
     def _less(self, there: int) -> None:
         """So many more items are there."""
@@ -226,10 +255,6 @@ class _All(_Several):
     __slots__ = ()
 
     _directly = True
-
-    def _start(self, source: CorePromise) -> None:
-        self._state = COUNTER
-        super()._start(source)
 
     def _notify(self, parent: CorePromise) -> None:
         if parent._state & FULFILLED and self._items is not None:

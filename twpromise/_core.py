@@ -57,8 +57,8 @@ SPLICED: Final = 512
 JOB: Final = 1024
 NODE: Final = 2048
 SEVERAL: Final = 4096
-#: A node that only counts: nobody's code runs when it is told of a value, so that it may be told
-#: at once.
+#: A node that only counts values, with `_one_more`: nobody's code runs when it does, so that it
+#: may be told at once.
 COUNTER: Final = NODE | 8192
 
 DECIDED: Final = SETTLED | FOLLOWING | LOCKED | CANCELLING
@@ -508,6 +508,8 @@ class CorePromise:
             else:
                 # It has cancel hooks, which stay in force.
                 self._source.resolve(value)
+            # The frame of a coroutine that has failed at once refers to this one.
+            del self, value
 
     def _reject_from_anywhere(self, reason: Any = None) -> None:
         """Reject this promise; first call wins."""

@@ -44,6 +44,8 @@ class _GeneratorRunner(Runner):
         promise = new_pending(cls)
         resolve(promise, followed)
         self._wait_for(promise)
+        # The frame of a coroutine that has failed at once refers to this one.
+        del self, promise, followed, yielded
 
     def _handled(self, yielded: Any) -> Any:
         """What the first yield handler that knows *yielded* makes of it."""

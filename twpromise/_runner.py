@@ -128,7 +128,7 @@ class Runner(Node):
                     value = parent._value
                 else:
                     error = _core.exception_of(parent)
-            self._go_on(value, error, _core._scratch)
+            self._go_on(value, error)
             # The traceback of what the generator raised may refer to this frame.
             del self, parent, value, error
             return
@@ -155,72 +155,75 @@ class Runner(Node):
                 and not promise._state & CLOSED
                 and not self._cancelled_itself
                 and not _core._scratch
+                and _core._observer is None
             ):
                 self._sends = sends
                 self._waiting = promise
                 promise._waiters = self
                 self._running = False
+            elif _core._scratch:
+                # It has set something, and takes the context along; which is not where what it
+                # has yielded is started, and cannot be entered again before this job ends.
+                self._context = _core._scratch
+                ready = Context().run(self._take, yielded)
+                if ready is not None:
+                    call_soon(type(self._promise), self._advance, *ready)
+                    del ready
             else:
-                # If it has set something, it takes the context along.
-                self._context = _core._scratch or None
                 ready = self._take(yielded)
                 if ready is not None:
-                    self._advance(*ready, _core._scratch)
+                    self._advance(*ready)
+                    del ready
             # Frames of the generator refer back to this one.
             del self, parent, yielded, promise
             return
         # Not where StopIteration is handled: it would be the context of what follows.
-        self._finish(result)
+        if _core._scratch:
+            Context().run(self._finish, result)
+        else:
+            self._finish(result)
         del self, parent, result
 
-    def _go_on(
-        self, value: Any, error: BaseException | None, current: Context | None = None
-    ) -> None:
+    def _go_on(self, value: Any, error: BaseException | None) -> None:
         if self._interrupted:
             self._interrupted = False
             self._state = NODE
             value, error = self._answered(value, error)
-        self._advance(value, error, current)
+        self._advance(value, error)
         # The traceback of what was thrown in refers to this frame.
         del self, value, error
 
-    def _advance(
-        self, value: Any, error: BaseException | None, current: Context | None = None
-    ) -> None:
+    def _advance(self, value: Any, error: BaseException | None) -> None:
         """Run the generator until it waits for something that is not there.
 
         Args:
             value: What to send into it.
             error: What to throw into it instead, unless it is None.
-            current: The context that this is called in, if nobody else needs that, and it is
-                empty: to be used as long as the generator has none of its own.
         """
         self._running = True
         while True:
-            yielded = self._step(value, error, current)
+            yielded = self._step(value, error)
             if yielded is _ENDED:
                 break
             ready = self._take(yielded)
             if ready is None:
                 break
             value, error = ready
+            del ready
         # Frames of the generator refer back to this one.
         del self, value, error, yielded
 
-    def _step(self, value: Any, error: BaseException | None, current: Context | None) -> Any:
+    def _step(self, value: Any, error: BaseException | None) -> Any:
         """What the generator yields next; `_ENDED` if it does not."""
         generator = self._generator
         context = self._context
         if context is None:
-            context = Context() if current is None else current
+            context = Context()
         observer = _core._observer
         token = None if observer is None else observer.before(self._promise, generator)
         try:
             try:
-                if context is current:
-                    # It is entered already.
-                    yielded = generator.send(value) if error is None else generator.throw(error)
-                elif error is None:
+                if error is None:
                     yielded = context.run(generator.send, value)
                 else:
                     yielded = context.run(generator.throw, error)
@@ -232,7 +235,7 @@ class Runner(Node):
         except BaseException as raised:
             self._fail(raised)
             # Frames of the generator refer back to this one.
-            del self, generator, value, error, context, current, token
+            del self, generator, value, error, context, token
             return _ENDED
         else:
             # An empty context need not be kept: most have nothing in them.
@@ -240,7 +243,7 @@ class Runner(Node):
             return yielded
         # Not where StopIteration is handled: it would be the context of what follows.
         self._finish(result)
-        del self, generator, value, error, context, current, token, result
+        del self, generator, value, error, context, token, result
         return _ENDED
 
     def _take(self, yielded: Any) -> tuple[Any, BaseException | None] | None:
@@ -305,6 +308,8 @@ class Runner(Node):
             discard(promise, result)
         else:
             resolve(promise, result)
+        # The frame of a coroutine that has failed at once refers to this one.
+        del self, promise, result
 
     def _fail(self, error: BaseException) -> None:
         promise = self._end()

@@ -108,7 +108,7 @@ class _Series(Node):
             return False
         finally:
             # The frame of a coroutine that has failed at once refers to this one.
-            del promise, item
+            del self, promise, item, step
 
     def _notify(self, parent: CorePromise) -> None:
         self._waiting = None
@@ -156,17 +156,25 @@ class _Series(Node):
             self._fail(error)
             return False
         items = reader.items or []
+        item = None
         for index, item in enumerate(items):
             if KINDS.get(type(item), _UNKNOWN) is not None:
                 items[index] = self._later(item)
-        return not self._state & DEAD
+        ended = bool(self._state & DEAD)
+        # The frame of a coroutine that has failed at once refers to this one.
+        del self, reader, items, item, collection
+        return not ended
 
     def _later(self, item: Any) -> CorePromise:
         """Something that is followed, whose turn is still to come."""
         promise = item if is_promise(item) else new_resolved(self._cls, item)
         # A rejection counts when it is its turn; until then it is nobody's surprise.
         mark_handled(promise)
-        return promise
+        try:
+            return promise
+        finally:
+            # The frame of a coroutine that has failed at once refers to this one.
+            del promise
 
     def _read_async(self, read: Any) -> bool:
         return self._read(END if read is END else read[0])

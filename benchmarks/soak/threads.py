@@ -29,7 +29,7 @@ BATCH = 100
 
 #: Milliseconds on the processor that a turn may take, without the collector: a drain's time
 #: slice of 10 and what it may overstay, and the timers that are due between two drains.
-BOUND = 50
+BOUND = 100
 
 Operation = Callable[[], object]
 

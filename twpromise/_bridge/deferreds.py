@@ -77,6 +77,8 @@ class DeferredSource:
                 reject(promise, result.value, result)
             else:
                 resolve(promise, result)
+                # The frame of a coroutine that has failed at once refers to this one.
+                del self, promise, result
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
         promise, self._promise = self._promise, None

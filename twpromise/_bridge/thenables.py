@@ -46,11 +46,15 @@ class _ThenableSource:
             call_at_home(queue, self._settle_at_home, settle, value)
         else:
             self._settle_at_home(settle, value)
+            # The frame of a coroutine that has failed at once refers to this one.
+            del self, promise, value
 
     def _settle_at_home(self, settle: Any, value: Any) -> None:
         promise = self._take()
         if promise is not None and not promise._state & DEAD:
             settle(promise, value)
+            # The frame of a coroutine that has failed at once refers to this one.
+            del self, promise, value
 
     def _take(self) -> CorePromise | None:
         promise, self._promise = self._promise, None
