@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 from .harness import parser
 
-SOAKS = ("threads", "memory", "load", "fairness")
+SOAKS = ("programs", "threads", "memory", "load", "fairness")
 
 
 def main() -> int:
@@ -18,15 +19,25 @@ def main() -> int:
     unknown = set(options.soaks) - set(SOAKS)
     if unknown:
         arguments.error(f"there is no soak {', '.join(sorted(unknown))}")
-    flags = ["--reactor", options.reactor] + ["--quick"] * options.quick
-    failed = []
-    for name in options.soaks or SOAKS:
-        command = [sys.executable, "-m", f"{__package__}.{name}", *flags]
-        if subprocess.run(command, check=False).returncode:
-            failed.append(name)
+    environment = {**os.environ, "TWPROMISE_TEST_LONG": "" if options.quick else "1"}
+    failed = [
+        name
+        for name in options.soaks or SOAKS
+        if subprocess.run(
+            _command(name, options.reactor, options.quick), env=environment, check=False
+        ).returncode
+    ]
     if failed:
         print(f"FAILED: {', '.join(failed)}")
     return bool(failed)
+
+
+def _command(name: str, reactor: str, quick: bool) -> list[str]:
+    if name == "programs":
+        # Those are tests; what is long is that there are many more programs.
+        return [sys.executable, "-m", "pytest", "-q", "tests/model"]
+    module = f"{__package__}.{name}"
+    return [sys.executable, "-m", module, "--reactor", reactor, *["--quick"] * quick]
 
 
 if __name__ == "__main__":

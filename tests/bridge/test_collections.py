@@ -209,3 +209,29 @@ def test_whoever_watches_sees_a_promise_for_each(
     Promise.off("promise_fulfilled", watch)
     assert [0, 1] == promise.value()
     assert {0, 1} <= {value for value in settled if isinstance(value, int)}
+
+
+def test_deferreds_that_have_fired_with_promises(
+    scheduler: ManualScheduler, collect: Collect
+) -> None:
+    """Each is waited for in turn, if it has not settled."""
+    later = pending()
+    promise = collect([succeed(Promise.resolve(1)), succeed(later.promise)])
+    scheduler.flush()
+    assert promise.is_pending()
+    later.resolve(2)
+    scheduler.flush()
+    assert [1, 2] == promise.value()
+
+
+def test_cancelled_between_the_last_value_and_the_turn(
+    scheduler: ManualScheduler, collect: Collect
+) -> None:
+    """Nothing comes of it any more."""
+    deferred: Deferred[Any] = Deferred()
+    promise = collect([deferred])
+    scheduler.flush()
+    deferred.callback(1)
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()

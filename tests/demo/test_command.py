@@ -6,6 +6,7 @@ import importlib
 import os
 import re
 import shlex
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -35,6 +36,8 @@ def run_below(folder, *arguments, **environment):
         encoding="utf-8",
         timeout=120,
         check=False,
+        # It is ignored in what shells run in the background, and in the children of that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert [] == os.listdir(temporary)
     return done
