@@ -108,6 +108,41 @@ def test_keywords_go_through():
     assert (1, 2) == Promise.promisify(function)(1, key=2).value()
 
 
+@pytest.mark.parametrize("keywords", [{}, {"key": 1}], ids=["", "keywords"])
+@pytest.mark.parametrize("options", [{}, {"context": "context"}, {"multi_args": True}], ids=str)
+@pytest.mark.parametrize("number", range(6))
+def test_any_number_of_arguments(number, options, keywords):
+    """All go through as they are, falsy ones too; then comes the callback, and nothing else."""
+    seen = []
+
+    def function(*arguments, **given):
+        *before, callback = arguments
+        seen.append((before, given))
+        callback(None, "done")
+
+    values = [None, 0, (), object(), ..., {}][:number]
+    outcome = Promise.promisify(function, **options)(*values, **keywords).value()
+    assert (["done"] if "multi_args" in options else "done") == outcome
+    [(before, given)] = seen
+    before = before[1:] if "context" in options else before
+    assert (number, keywords) == (len(before), given)
+    assert all(one is other for one, other in zip(before, values, strict=True))
+
+
+def test_too_few_and_too_many_arguments(scheduler):
+    """Also these reject, with what Python says of the function that was promisified."""
+
+    def function(one, two, callback):
+        raise AssertionError
+
+    promisified = Promise.promisify(function)
+    for arguments in [(), (1,), (1, 2, 3), (1, 2, 3, 4)]:
+        promise = promisified(*arguments)
+        promise.suppress_unhandled_rejections()
+        assert TypeError is type(promise.reason())
+        assert "function() " in str(promise.reason())
+
+
 def test_context():
     """A context goes first, as `self` would; so does a method's own object."""
 
