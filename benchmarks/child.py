@@ -68,6 +68,21 @@ class Counter:
         return True
 
 
+class Collections:
+    """Adds up how long garbage collections take; a collection is long beside its two calls."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._began = 0.0
+
+    def __call__(self, phase: str, _: dict[str, int]) -> None:
+        """What `gc.callbacks` calls."""
+        if phase == "start":
+            self._began = time.process_time()
+        else:
+            self.seconds += time.process_time() - self._began
+
+
 class Waves:
     """Runs waves of requests, one after the other, on a loop that is running.
 
@@ -110,10 +125,14 @@ class Waves:
         query = self.database.query if row.over_deferreds else module.adapt(self.database)
         self._start = make(query, self.score)
         self.seconds: list[float] = []
+        self._collections = Collections()
+        #: Seconds of these that the garbage collector took.
+        self.collected = 0.0
 
     def begin(self) -> None:
         """Begin the next wave, or come to the end."""
         if not self._left:
+            gc.callbacks.remove(self._collections)
             self._finished()
             return
         if self._left == self._waves:
@@ -122,7 +141,9 @@ class Waves:
                 gc.disable()
                 self._counter.active = True
                 self._counter.before = len(gc.get_objects())
+            gc.callbacks.append(self._collections)
         self._left -= 1
+        self._collections.seconds = 0.0
         requests = self._requests
         if self._row.one_by_one:
             self._began = time.process_time()
@@ -151,6 +172,7 @@ class Waves:
         seconds = time.process_time() - self._began
         if self._left < self._waves:
             self.seconds.append(seconds)
+            self.collected += self._collections.seconds
         self._call_later(0, self.begin)
 
     def _fails_at(self, number: int) -> int:
@@ -213,7 +235,7 @@ def run(row: Row, requests: int, warm_ups: int, waves: int, count: bool) -> dict
     runner.check(warm_ups + waves)
     if count:
         return {"objects": runner.objects()}
-    return {"seconds": runner.seconds, "memory": peak - before}
+    return {"seconds": runner.seconds, "collected": runner.collected, "memory": peak - before}
 
 
 def main() -> None:

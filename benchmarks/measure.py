@@ -36,15 +36,15 @@ def requests(chosen: list[Row], options: argparse.Namespace) -> dict[str, Any]:
             "child", row.name, "--count", "--requests", COUNTED, "--warm-ups", 1, "--waves", 1
         )
         say(f"{row.name}: {counted['objects']:.0f} objects a request")
-        measured[row.name] = {"seconds": [], "memory": [], **counted}
+        measured[row.name] = {"seconds": [], "collected": [], "memory": [], **counted}
     sizes = ["--requests", options.requests, "--warm-ups", options.warm_ups]
     for number in range(1, options.rounds + 1):
         for row in chosen:
             found = machine.run_child("child", row.name, *sizes, "--waves", options.waves)
             wave = sum(found["seconds"]) / len(found["seconds"])
             say(f"round {number}: {row.name}: {wave * 1000:.1f} ms a wave")
-            measured[row.name]["seconds"].append(found["seconds"])
-            measured[row.name]["memory"].append(found["memory"])
+            for figure in ("seconds", "collected", "memory"):
+                measured[row.name][figure].append(found[figure])
     return measured
 
 

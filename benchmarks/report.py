@@ -29,6 +29,11 @@ class Measured:
         #: Seconds of a wave, and bytes.
         self.seconds = median(times)
         self.memory = median(mine["memory"])
+        #: How much of the time was the garbage collector's.
+        self.collector = median(
+            collected / sum(waves)
+            for collected, waves in zip(mine["collected"], mine["seconds"], strict=True)
+        )
         self.objects: float = mine["objects"]
         self.ratios = [a / b for a, b in zip(times, base_times, strict=True)]
         self.time_ratio = median(self.ratios)
@@ -91,7 +96,7 @@ def scenario_table(measured: list[Measured], targets: bool) -> str:
         targets: Whether to show what is to be reached, and what the rows are called on the
             command line.
     """
-    heads = ["", "ms a wave", "ratio", "spread", "MB", "ratio", "objects a request"]
+    heads = ["", "ms a wave", "ratio", "spread", "collector", "MB", "ratio", "objects a request"]
     lines = []
     for each in measured:
         row = each.row
@@ -100,6 +105,7 @@ def scenario_table(measured: list[Measured], targets: bool) -> str:
             f"{each.seconds * 1000:.0f}",
             f"{each.time_ratio:.2f}",
             f"{min(each.ratios):.2f}-{max(each.ratios):.2f}",
+            f"{each.collector:.0%}",
             f"{each.memory / 1e6:.1f}",
             "-" if each.memory_ratio is None else f"{each.memory_ratio:.2f}",
             "-" if row.one_by_one else f"{each.objects:.0f}",

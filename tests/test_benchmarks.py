@@ -225,7 +225,12 @@ def test_pictures(tmp_path: Path) -> None:
     """Another draws pictures of all of it, and puts the tables into the page."""
     need("matplotlib")
     rows = {
-        row.name: {"seconds": [[1.0, 2.0], [2.0, 3.0]], "memory": [1, 2], "objects": 1}
+        row.name: {
+            "seconds": [[1.0, 2.0], [2.0, 3.0]],
+            "collected": [1.0, 2.0],
+            "memory": [1, 2],
+            "objects": 1,
+        }
         for row in ROWS
     }
     results = {
@@ -245,4 +250,5 @@ def test_pictures(tmp_path: Path) -> None:
     }
     lines = page.read_text().splitlines()
     assert 1 == sum(line.startswith("| one hop of a chain |") for line in lines)
-    assert any(line.split()[1:8:2] == ["callbacks", "2000", "1.00", "1.00-1.00"] for line in lines)
+    cells = ["callbacks", "2000", "1.00", "1.00-1.00", "37%"]
+    assert any(line.split()[1:10:2] == cells for line in lines)
