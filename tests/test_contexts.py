@@ -339,33 +339,64 @@ def test_hooks_and_listeners_leak_nothing(scheduler):
 
 
 async def _seen():
-    return variable.get()
+    seen = variable.get()
+    variable.set("what it has awaited sets")
+    return seen
+
+
+def _yields(turns):
+    for _ in range(turns):
+        yield Promise.delay(1)
+    before = yield _seen()
+    variable.set("the generator's")
+    after = yield _seen()
+    return [before, after, variable.get()]
+
+
+def _returns(turns):
+    for _ in range(turns):
+        yield Promise.delay(1)
+    variable.set("the generator's")
+    return _seen()
 
 
 @pytest.mark.parametrize("turns", [0, 1], ids=["at once", "later"])
-def test_a_generator_leaks_nothing_into_what_it_yields(scheduler, turns):
-    """Coroutines that it yields or returns start in the context of whoever made the generator."""
+@pytest.mark.parametrize("set_before", [False, True], ids=["", "the maker's"])
+def test_what_a_generator_gives_is_part_of_it(scheduler, turns, set_before):
+    """Coroutines that it yields or returns see its context, and nobody sees what they set."""
+    maker = Context()
+    if set_before:
+        maker.run(variable.set, "the maker's")
+    yielded = maker.run(Promise.coroutine(_yields), turns)
+    returned = maker.run(Promise.coroutine(_returns), turns)
+    scheduler.advance(1)
+    scheduler.flush()
+    before = "the maker's" if set_before else "unset"
+    assert [before, "the generator's", "the generator's"] == yielded.value()
+    assert "the generator's" == returned.value()
+    assert before == maker.run(variable.get)
+
+
+@pytest.mark.parametrize("set_before", [False, True], ids=["", "the maker's"])
+@pytest.mark.parametrize("ends", [False, True], ids=["yields", "returns"])
+def test_resumed_in_the_context_of_another(scheduler, set_before, ends):
+    """Whoever fires a Deferred that a generator waits for lends it no context."""
+    maker, another = Context(), Context()
+    if set_before:
+        maker.run(variable.set, "the maker's")
+    another.run(variable.set, "another's")
+    deferred = Deferred()
 
     @Promise.coroutine
     def generator():
-        for _ in range(turns):
-            yield Promise.delay(1)
-        variable.set("the generator's")
-        yielded = yield _seen()
-        return Promise.all([yielded, variable.get(), Promise.resolve(_seen())])
+        yield deferred
+        return _seen() if ends else (yield _seen())
 
-    @Promise.coroutine
-    def returns():
-        for _ in range(turns):
-            yield Promise.delay(1)
-        variable.set("the generator's")
-        return _seen()
-
-    made, returned = generator(), returns()
-    scheduler.advance(1)
+    made = maker.run(generator)
+    another.run(deferred.callback, None)
     scheduler.flush()
-    assert ["unset", "the generator's", "the generator's"] == made.value()
-    assert "unset" == returned.value()
+    assert ("the maker's" if set_before else "unset") == made.value()
+    assert "another's" == another.run(variable.get)
 
 
 def test_what_a_generator_sets_stays_its_own(scheduler):

@@ -75,6 +75,7 @@ class NodeCallback:
                 return
             # What that comes to, for most: `fulfill`, of a promise that comes from nowhere else.
             promise._value = value
+            promise._aux = None
             promise._state = FULFILLED
             waiters = promise._waiters
             if waiters is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from . import _core
 from ._both import both, typed_elsewhere
 from ._core import (
+    BY_CALLBACK,
     CANCELLED,
+    CANCELLING,
     CLOSED,
     COUNTER,
     DEAD,
@@ -21,6 +23,7 @@ from ._core import (
     Node,
     call_soon,
     catch_up,
+    drop,
     finish_cancel,
     follow,
     fulfill,
@@ -35,6 +38,7 @@ from ._core import (
     pass_on,
     reject,
     reject_raised,
+    stop_counting,
     wait_for,
 )
 from ._errors import AggregateError
@@ -85,7 +89,8 @@ class _Several(Node):
         self._items: list[Any] | None = None
         self._class = type(source)
         self._pending = 0
-        self._looking = False
+        # Which item is being waited for, while it may turn out to be there at once.
+        self._looking = -1
         self._source: CorePromise | None = None
         if catch_up(source) & FULFILLED:
             self._begin(source._value)
@@ -116,14 +121,12 @@ class _Several(Node):
         # As if all pended, and one more: nothing is complete before every item has been looked at.
         self._pending = len(items) + 1
         if not self._state & DEAD:
-            if self._directly:
-                self._state = COUNTER
             self._look_ahead(len(items))
         direct = DIRECT if self._directly else {}
         arrived = self._arrived
+        counts = self._directly
         there = 1
-        item = promise = None
-        self._looking = True
+        promise = None
         for index, item in enumerate(items):
             kind = type(item)
             adopter = KINDS[kind] if kind in KINDS else _core.classify(kind)
@@ -139,17 +142,33 @@ class _Several(Node):
             ):
                 # `_look_at`, for most.
                 item._waiters = self
+                if item._aux is not BY_CALLBACK or item._state:
+                    counts = False
             elif kind in direct and not self._state & DEAD and _core._observer is None:
                 # Whoever watches is shown a promise for each.
+                self._looking = index
                 direct[kind].wait(item, arrived, index)
+                if self._looking != index:
+                    # It was there at once.
+                    item = items[index]
+                    if KINDS.get(type(item), _UNKNOWN) is None:
+                        there += 1
+                    else:
+                        promise = new_resolved(cls, item)
+                        there += self._look_at(items, index, promise)
+                        counts = False
+                self._looking = -1
             else:
                 promise = item if adopter is follow else new_resolved(cls, item)
                 there += self._look_at(items, index, promise)
-        self._looking = False
+                counts = False
         if not self._state & DEAD:
             self._less(there)
+            if counts and not self._state & DEAD:
+                self._state = COUNTER
         # The frame of a coroutine that has failed at once refers to this one.
-        del self, items, item, collection, promise
+        del self, items, collection, promise, arrived
+        item = None
 
     def _look_at(self, items: list[Any], index: int, promise: CorePromise) -> bool:
         """An item is a promise, or has become one.
@@ -163,8 +182,7 @@ class _Several(Node):
             self._plain(promise._value)
             return True
         if self._state & DEAD:
-            # It is decided; but the rest has been asked for, and is nobody's surprise.
-            mark_handled(promise)
+            self._too_late(promise)
         else:
             items[index] = promise
             if state & DEAD:
@@ -176,36 +194,54 @@ class _Several(Node):
         del self, items, promise
         return False
 
+    def _too_late(self, promise: CorePromise) -> None:
+        """An item comes when all is decided, or cancelled."""
+        # The rest has been asked for, and is nobody's surprise.
+        mark_handled(promise)
+        if self._state & CANCELLING:
+            drop(promise)
+        # The frame of a coroutine that has failed at once refers to this one.
+        del self, promise
+
     def _arrived(self, value: Any, index: int) -> None:
         """What was waited for directly is there."""
-        if KINDS.get(type(value), _UNKNOWN) is None:
+        items = self._items
+        assert items is not None
+        if self._looking == index:
+            items[index] = value
+            self._looking = -1
+        elif KINDS.get(type(value), _UNKNOWN) is None:
             if not self._state & DEAD:
-                cast("list[Any]", self._items)[index] = value
-                self._one_more()
-            return
-        # A failure, or something that is to be waited for in turn.
-        promise = new_resolved(self._class, value)
-        if self._looking:
-            if self._look_at(cast("list[Any]", self._items), index, promise):
-                self._one_more()
-        elif self._state & DEAD:
-            mark_handled(promise)
+                items[index] = value
+                if self._state == COUNTER:
+                    self._one_more()
+                else:
+                    # In its turn, since others may have settled before whose turn is still to come.
+                    call_soon(self._class, self._less_unless_ended)
         else:
-            # From the queue, like everybody else: the first that failed is to be the reason.
-            cast("list[Any]", self._items)[index] = promise
-            wait_for(promise, self)
+            # A failure, or something that is to be waited for in turn.
+            promise = new_resolved(self._class, value)
+            if self._state & DEAD:
+                self._too_late(promise)
+            else:
+                # From the queue, like everybody else: the first that failed is to be the reason.
+                stop_counting(self)
+                items[index] = promise
+                wait_for(promise, self)
+            del promise
         # The frame of a coroutine that has failed at once refers to this one.
-        del self, value, promise
+        del self, value, items
 
     def _one_more(self) -> None:
         """One more is there, which did not come from the queue; the end comes from there."""
         self._pending -= 1
         if not self._pending:
-            call_soon(self._class, self._complete_unless_ended)
+            self._pending = 1
+            call_soon(self._class, self._less_unless_ended)
 
-    def _complete_unless_ended(self) -> None:
+    def _less_unless_ended(self) -> None:
         if not self._state & DEAD:
-            self._complete()
+            self._less(1)
 
     def _less(self, there: int) -> None:
         """So many more items are there."""
@@ -238,6 +274,8 @@ class _Several(Node):
     def _abandon(self, stack: list[CorePromise]) -> bool:
         waited_for = [self._source] if self._items is None else self._items
         self._end()
+        # It was not decided: those that are looked at later go, too.
+        self._state |= CANCELLING
         # The first item is to be the first that is cancelled.
         for item in reversed(waited_for):
             if is_promise(item):

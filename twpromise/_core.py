@@ -58,7 +58,7 @@ JOB: Final = 1024
 NODE: Final = 2048
 SEVERAL: Final = 4096
 #: A node that only counts values, with `_one_more`: nobody's code runs when it does, so that it
-#: may be told at once.
+#: may be told at once.  All that it waits for tells it so, since the last one counts.
 COUNTER: Final = NODE | 8192
 
 DECIDED: Final = SETTLED | FOLLOWING | LOCKED | CANCELLING
@@ -68,6 +68,14 @@ CLOSED: Final = DEAD | FOLLOWING
 
 LATE_OBSERVER: Final = "late cancellation observer"
 CIRCULAR: Final = "circular promise resolution chain"
+
+
+class _ByCallback:
+    __slots__ = ()
+
+
+#: In `_aux` of a pending promise that nothing but its `NodeCallback` fulfils.
+BY_CALLBACK: Final = _ByCallback()
 
 #: How many handlers run between two looks at the clock (one look costs as much as half a
 #: `then`): a drain overstays its time slice by no more than this many handlers.
@@ -420,8 +428,8 @@ class CorePromise:
     ===========  =================  =================  ==========================
     `_value`     on_fulfilled       value or reason    None
     `_aux`       on_rejected        rejected: the      following: a promise
-                                    reason's traceback further on; else None
-                                    or Failure
+                                    reason's traceback further on; else None,
+                                    or Failure         or `BY_CALLBACK`
     `_waiters`   who is to be told  None (or who has   who is to be told
                                     not been told yet)
     `_source`    its parent         None               what will settle it, if it
@@ -503,6 +511,8 @@ class CorePromise:
         ):
             return
         if not self._state & DECIDED:
+            if self._waiters is not None:
+                stop_counting(self._waiters)
             if self._source is None:
                 resolve(self, value)
             else:
@@ -620,9 +630,20 @@ def _add_waiter(promise: CorePromise, waiters: Any, waiter: Any) -> None:
     if waiters is None:
         promise._waiters = waiter
     elif type(waiters) is not Waiters:
+        stop_counting(waiters)
         promise._waiters = Waiters(waiters, waiter)
     else:
         waiters.add(waiter)
+
+
+def stop_counting(waiter: Any) -> None:
+    """If *waiter* counts, it is told from the queue from now on.
+
+    What it counts by then had settled before all that will come from the queue: else it would be
+    told of the last one too early.
+    """
+    if waiter._state == COUNTER:
+        waiter._state = NODE
 
 
 def _has_live_waiters(promise: CorePromise) -> bool:

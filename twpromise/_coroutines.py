@@ -42,7 +42,7 @@ class _GeneratorRunner(Runner):
         cls = type(self._promise)
         followed = yielded if is_followed(yielded) else self._handled(yielded)
         promise = new_pending(cls)
-        resolve(promise, followed)
+        self._in_context(self._context, resolve, promise, followed)
         self._wait_for(promise)
         # The frame of a coroutine that has failed at once refers to this one.
         del self, promise, followed, yielded

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 from ._arity import FORWARDREF, required_positionals, signature_of
 from ._callbacks import MultiCallback, NodeCallback, is_error, node_callback
 from ._core import (
+    BY_CALLBACK,
     CANCELLED,
     FULFILLED,
     CorePromise,
@@ -70,6 +71,7 @@ def _promisified(
             promise = new_pending(cls)
             callback = new_callback()
             callback._promise = promise
+            promise._aux = BY_CALLBACK
             try:
                 if more:
                     function(first, second, third, *more, callback, **kwargs)
@@ -98,6 +100,7 @@ def _promisified(
         promise = new_pending(cls)
         callback = new_callback()
         callback._promise = promise
+        promise._aux = BY_CALLBACK
         try:
             function(context, *args, callback, **kwargs)
         except BaseException as error:

@@ -22,6 +22,8 @@ from ._core import (
     discard,
     finish_cancel,
     forget,
+    fulfill,
+    is_followed,
     late_observer,
     leave,
     reject_raised,
@@ -161,27 +163,22 @@ class Runner(Node):
                 self._waiting = promise
                 promise._waiters = self
                 self._running = False
-            elif _core._scratch:
-                # It has set something, and takes the context along; which is not where what it
-                # has yielded is started, and cannot be entered again before this job ends.
-                self._context = _core._scratch
-                ready = Context().run(self._take, yielded)
-                if ready is not None:
-                    call_soon(type(self._promise), self._advance, *ready)
-                    del ready
             else:
+                # If it has set something, it takes the context along.
+                scratch = self._context = _core._scratch or None
                 ready = self._take(yielded)
-                if ready is not None:
+                if ready is not None and scratch is not None:
+                    # The context cannot be entered again before this job ends.
+                    call_soon(type(self._promise), self._advance, *ready)
+                elif ready is not None:
                     self._advance(*ready)
-                    del ready
+                del ready, scratch
             # Frames of the generator refer back to this one.
             del self, parent, yielded, promise
             return
         # Not where StopIteration is handled: it would be the context of what follows.
-        if _core._scratch:
-            Context().run(self._finish, result)
-        else:
-            self._finish(result)
+        self._context = _core._scratch or None
+        self._finish(result)
         del self, parent, result
 
     def _go_on(self, value: Any, error: BaseException | None) -> None:
@@ -242,6 +239,7 @@ class Runner(Node):
             self._context = context or None
             return yielded
         # Not where StopIteration is handled: it would be the context of what follows.
+        self._context = context or None
         self._finish(result)
         del self, generator, value, error, context, token, result
         return _ENDED
@@ -299,15 +297,37 @@ class Runner(Node):
     def _wait_for_other(self, yielded: Any) -> None:
         raise NotImplementedError(type(self))
 
+    @staticmethod
+    def _in_context(
+        context: Context | None,
+        settle: Callable[[CorePromise, Any], None],
+        promise: Any,
+        value: Any,
+    ) -> None:
+        """Settle a promise with what a generator gave in *context*, and may be a coroutine.
+
+        That is part of the generator: it sees what the generator has set, as if it had been
+        awaited, and nobody sees what it sets; nor does it see the context in which the generator
+        happens to be resumed.
+        """
+        context = Context() if context is None else context.copy()
+        context.run(settle, promise, value)
+        # The frame of a coroutine that has failed at once refers to this one.
+        del promise, value
+
     # --- the end
 
     def _finish(self, result: Any) -> None:
+        context = self._context
         promise = self._end()
         if promise._state & CANCELLING:
             finish_cancel(promise)
-            discard(promise, result)
+            if is_followed(result):
+                self._in_context(context, discard, promise, result)
+        elif is_followed(result):
+            self._in_context(context, resolve, promise, result)
         else:
-            resolve(promise, result)
+            fulfill(promise, result)
         # The frame of a coroutine that has failed at once refers to this one.
         del self, promise, result
 

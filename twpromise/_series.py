@@ -160,6 +160,9 @@ class _Series(Node):
         for index, item in enumerate(items):
             if KINDS.get(type(item), _UNKNOWN) is not None:
                 items[index] = self._later(item)
+                if self._state & DEAD:
+                    # One of them has cancelled all this when it was started.
+                    drop(items[index])
         ended = bool(self._state & DEAD)
         # The frame of a coroutine that has failed at once refers to this one.
         del self, reader, items, item, collection

@@ -42,9 +42,11 @@ class CoroutineRunner(Runner):
                 f"a value was awaited that could not be treated as a promise: {yielded!r}"
             )
         promise = new_pending(type(self._promise))
-        resolve(promise, yielded)
+        self._in_context(self._context, resolve, promise, yielded)
         # An asyncio future is asked for its result by its own `__await__`.
         self._wait_for(promise, not issubclass(kind, Future))
+        # The frame of a coroutine that has failed at once refers to this one.
+        del self, promise, yielded
 
     def _cancellation(self) -> BaseException:
         return CancellationError("the coroutine was cancelled")
