@@ -7,6 +7,7 @@ import concurrent.futures
 import gc
 import random
 import sys
+import threading
 import weakref
 from collections import ChainMap, OrderedDict, UserDict, UserList, deque
 from types import MappingProxyType
@@ -1229,6 +1230,83 @@ def test_who_settled_first_is_told_first(scheduler, config, make, watched):
     assert ["a", ["b"]] == order
 
 
+def _settles_with_promisified(value):
+    callbacks = []
+    promise = Promise.promisify(callbacks.append)()
+    return promise, lambda: callbacks[0](None, value)
+
+
+def _settles_from_a_thread(value):
+    callbacks = []
+    promise = Promise.promisify(callbacks.append)()
+
+    def settle():
+        thread = threading.Thread(target=callbacks[0], args=(None, value))
+        thread.start()
+        thread.join()
+
+    return promise, settle
+
+
+def _settles_with_followed(value):
+    callbacks = []
+    promise = Promise.promisify(callbacks.append)()
+    other = Promise.defer()
+
+    def settle():
+        callbacks[0](None, other.promise)
+        other.resolve(value)
+
+    return promise, settle
+
+
+def _settles_with_deferred_of_a_promise(value):
+    deferred, other = Deferred(), Promise.defer()
+
+    def settle():
+        deferred.callback(other.promise)
+        other.resolve(value)
+
+    return deferred, settle
+
+
+def _has_other_waiters(value):
+    promise, settle = _settles_with_promisified(value)
+    promise.then(lambda _: None)
+    return promise, settle
+
+
+ALL_SETTLE = [
+    *SETTLES,
+    _settles_with_promisified,
+    _settles_from_a_thread,
+    _settles_with_followed,
+    _settles_with_deferred_of_a_promise,
+    _has_other_waiters,
+]
+
+
+@watchers
+@pytest.mark.parametrize("last", ALL_SETTLE)
+@pytest.mark.parametrize("first", ALL_SETTLE)
+@pytest.mark.parametrize("later_waiter", [False, True], ids=["", "another waiter"])
+def test_the_last_that_settles_ends_it(scheduler, config, first, last, later_waiter, watched):
+    """Its end comes when the last is told, and not when one before it is."""
+    config(monitoring=watched)
+    order = []
+    between = Promise.defer()
+    items, settles = zip(first("a"), last("b"), strict=True)
+    Promise.all(items).then(order.append)
+    if later_waiter and not isinstance(items[0], Deferred):
+        items[0].then(lambda _: None)
+    between.promise.then(lambda _: order.append(1)).then(lambda _: order.append(2))
+    settles[0]()
+    between.resolve()
+    settles[1]()
+    scheduler.flush()
+    assert [1, 2, ["a", "b"]] == order
+
+
 class LazyList(UserList):
     """A collection whose reading is noticed."""
 
@@ -1294,3 +1372,46 @@ def test_the_first_that_failed_is_the_reason(scheduler, config, watched):
     second.errback(KeyError("second"))
     scheduler.flush()
     assert error is promise.reason()
+
+
+async def _cancels(cancel, log):
+    cancel()
+    try:
+        await Promise.delay(1)
+    except BaseException:
+        log.append("the first")
+        raise
+
+
+async def _is_cancelled(log):
+    try:
+        await Promise.delay(1)
+    except BaseException:
+        log.append("the second")
+        raise
+
+
+READING = {
+    **{name: getattr(Promise, name) for name in ("all", "all_settled", "any", "race", "props")},
+    **{
+        name: lambda promise, name=name: getattr(promise, name)(lambda *_: None)
+        for name in ("map", "filter", "each", "map_series", "reduce", "spread")
+    },
+    "some": lambda promise: promise.some(2),
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_cancelled_by_one_of_its_items(scheduler, name):
+    """Whatever is started only then, because it stands further on, is cancelled, too."""
+    log = []
+    source = Promise.defer()
+    collection = READING[name](source.promise)
+    future = concurrent.futures.Future()
+    items = [_cancels(collection.cancel, log), _is_cancelled(log), future]
+    source.resolve(dict(enumerate(items)) if name == "props" else items)
+    scheduler.flush()
+    scheduler.advance(2)
+    assert collection.is_cancelled()
+    assert ["the first", "the second"] == log
+    assert future.cancelled()

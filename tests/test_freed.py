@@ -625,6 +625,39 @@ def _fired(make, fails):
     return make(fires), lambda: fires.callback(fails())
 
 
+def _done_future(value):
+    future = Future()
+    future.set_result(value)
+    try:
+        return future
+    finally:
+        del future, value
+
+
+def _done(fails):
+    future, functions = Future(), [fails]
+    return Promise.resolve(future), lambda: future.set_result(functions.pop()())
+
+
+class _Odd:
+    """Yields to whoever drives the coroutine that awaits it what is to be waited for."""
+
+    def __init__(self, fails):
+        self._fails = fails
+
+    def __await__(self):
+        yield self._fails()
+
+
+async def _awaits_odd(fails):
+    await Promise.delay(1)
+    await _Odd(fails)
+
+
+async def _gives(fails):
+    yield fails()
+
+
 def _with_hook(fails):
     def executor(resolve, _reject, on_cancel):
         on_cancel(list)
@@ -714,6 +747,73 @@ AT_ONCE = {
     "all of Deferreds": lambda fails, late, handler: _fired(
         lambda fires: Promise.all([fires]), fails
     ),
+    "promisify": lambda fails, late, handler: Promise.promisify(
+        lambda callback: callback(None, fails())
+    )(),
+    "promisify with context": lambda fails, late, handler: Promise.promisify(
+        lambda _, callback: callback(None, fails()), context=1
+    )(),
+    "future": lambda fails, late, handler: _done(fails),
+    "future, at once": lambda fails, late, handler: Promise.resolve(_done_future(fails())),
+    "fired Deferred": lambda fails, late, handler: Promise.resolve(succeed(fails())),
+    "from_deferred": lambda fails, late, handler: Promise.from_deferred(succeed(fails())),
+    "then, fired Deferred": lambda fails, late, handler: late.then(lambda _: succeed(fails())),
+    "then, promise": lambda fails, late, handler: late.then(lambda _: Promise.resolve(fails())),
+    "tap, promise": lambda fails, late, handler: late.tap(lambda _: Promise.resolve(fails())),
+    "tap, all": lambda fails, late, handler: late.tap(lambda _: Promise.all([fails()])),
+    "finally_, promise": lambda fails, late, handler: late.finally_(
+        lambda: Promise.resolve(fails())
+    ),
+    "all of a fired Deferred": lambda fails, late, handler: Promise.all([succeed(fails())]),
+    "any of a fired Deferred": lambda fails, late, handler: Promise.any([succeed(fails())]),
+    "race of a fired Deferred": lambda fails, late, handler: Promise.race([succeed(fails())]),
+    "map of a fired Deferred": lambda fails, late, handler: Promise.map(
+        [succeed(fails())], handler
+    ),
+    "each of a fired Deferred": lambda fails, late, handler: Promise.each(
+        [succeed(fails())], handler
+    ),
+    "any, decided": lambda fails, late, handler: Promise.any([fails(), 1]),
+    "some, later": lambda fails, late, handler: Promise.some([fails(), late], 1),
+    "race, decided": lambda fails, late, handler: Promise.race([1, fails()]),
+    "mapper, promise": lambda fails, late, handler: Promise.map(
+        [1], lambda _: Promise.resolve(fails())
+    ),
+    "filterer, promise": lambda fails, late, handler: Promise.filter(
+        [1], lambda _: Promise.resolve(fails())
+    ),
+    "each's function, promise": lambda fails, late, handler: Promise.each(
+        [1], lambda _: Promise.resolve(fails())
+    ),
+    "map_series's function, promise": lambda fails, late, handler: Promise.map_series(
+        [1], lambda _: Promise.resolve(fails())
+    ),
+    "reducer, promise": lambda fails, late, handler: Promise.reduce(
+        [1, 2], lambda *_: Promise.resolve(fails())
+    ),
+    "reduce, initial": lambda fails, late, handler: Promise.reduce([late], handler, fails()),
+    "using of it": lambda fails, late, handler: Promise.using(fails(), handler),
+    "using of a fired Deferred": lambda fails, late, handler: Promise.using(
+        succeed(fails()), handler
+    ),
+    "using, promise": lambda fails, late, handler: Promise.using(
+        late.disposer(handler), lambda _: Promise.resolve(fails())
+    ),
+    "try_, promise": lambda fails, late, handler: Promise.try_(lambda: Promise.resolve(fails())),
+    "method, promise": lambda fails, late, handler: Promise.method(
+        lambda: Promise.resolve(fails())
+    )(),
+    "executor, promise": lambda fails, late, handler: Promise(
+        lambda resolve, _: resolve(Promise.resolve(fails()))
+    ),
+    "yield, promise": lambda fails, late, handler: _yields(lambda: Promise.resolve(fails())),
+    "return, promise": lambda fails, late, handler: _returns_it(lambda: Promise.resolve(fails())),
+    "awaitable": lambda fails, late, handler: Promise.resolve(_awaits_odd(fails)),
+    "as_callback": lambda fails, late, handler: Promise.resolve(fails()).as_callback(handler),
+    "to_deferred": lambda fails, late, handler: Promise.resolve(fails()).to_deferred(),
+    "reflect": lambda fails, late, handler: Promise.resolve(fails()).reflect().tap(handler),
+    "async iterator": lambda fails, late, handler: Promise.map(_gives(fails), handler),
+    "in_thread": lambda fails, late, handler: Promise.in_thread(fails),
     "deferify": lambda fails, late, handler: Promise.deferify(fails)(),
     "run_in": lambda fails, late, handler: Promise.run_in(AtOnce(), fails),
 }

@@ -157,11 +157,12 @@ class _Several(Node):
                         promise = new_resolved(cls, item)
                         there += self._look_at(items, index, promise)
                         counts = False
-                self._looking = -1
             else:
+                self._looking = -1
                 promise = item if adopter is follow else new_resolved(cls, item)
                 there += self._look_at(items, index, promise)
                 counts = False
+        self._looking = -1
         if not self._state & DEAD:
             self._less(there)
             if counts and not self._state & DEAD:
@@ -205,6 +206,16 @@ class _Several(Node):
 
     def _arrived(self, value: Any, index: int) -> None:
         """What was waited for directly is there."""
+        if self._state == COUNTER and KINDS.get(type(value), _UNKNOWN) is None:
+            # Most.
+            self._items[index] = value  # type: ignore[index]
+            self._one_more()
+        else:
+            self._arrived_specially(value, index)
+            # The frame of a coroutine that has failed at once refers to this one.
+            del self, value
+
+    def _arrived_specially(self, value: Any, index: int) -> None:
         items = self._items
         assert items is not None
         if self._looking == index:
@@ -213,11 +224,8 @@ class _Several(Node):
         elif KINDS.get(type(value), _UNKNOWN) is None:
             if not self._state & DEAD:
                 items[index] = value
-                if self._state == COUNTER:
-                    self._one_more()
-                else:
-                    # In its turn, since others may have settled before whose turn is still to come.
-                    call_soon(self._class, self._less_unless_ended)
+                # In its turn, since others may have settled before whose turn is still to come.
+                call_soon(self._class, self._less_unless_ended)
         else:
             # A failure, or something that is to be waited for in turn.
             promise = new_resolved(self._class, value)
@@ -399,7 +407,7 @@ class _Some(_Several):
         if len(self._values) == self._count:
             self._complete()
         elif self._can < self._count:
-            reasons, self._reasons = self._reasons, []
+            reasons = self._reasons
             promise = self._end()
             if reasons:
                 reject(promise, AggregateError("too few of the promises were fulfilled", reasons))
@@ -407,8 +415,12 @@ class _Some(_Several):
                 finish_cancel(promise)
 
     def _complete(self) -> None:
-        values, self._values = self._values, []
+        values = self._values
         fulfill(self._end(), values[0] if self._unwrap else values)
+
+    def _end(self) -> CorePromise:
+        self._values, self._reasons = [], []
+        return super()._end()
 
 
 class _Race(_Several):

@@ -188,6 +188,8 @@ class _Aside(Node):
                 wait_for(new_resolved(type(self._promise), result), self)
             else:
                 self._finish()
+            # The frame of a coroutine that has failed at once refers to this one.
+            del result
         except BaseException as error:
             reject_raised(self._end(), error)
         # Where the handler failed, the traceback refers to this frame.

@@ -273,6 +273,8 @@ class _Map(Node):
         if KINDS.get(type(result), _UNKNOWN) is not None:
             self._active += 1
             self._wait(result, _Map._result_arrived, index)
+            # The frame of a coroutine that has failed at once refers to this one.
+            del self, value, function, result
         elif not self._state & DEAD:
             # Else its own function has cancelled it.
             self._result(index, result)

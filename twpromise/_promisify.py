@@ -85,14 +85,14 @@ def _promisified(
                     function(first, callback)
                 else:
                     function(callback)
+                return promise
             except BaseException as error:
                 _reject_unless_called(promise, callback, error)
-                try:
-                    return promise
-                finally:
-                    # The traceback refers to this frame.
-                    del promise, callback, first, second, third, more, kwargs
-            return promise
+                return promise
+            finally:
+                # A traceback may refer to this frame: that of what the function has raised, or a
+                # coroutine that has failed at once.
+                del promise
 
         return _dressed(promisified, function, 0)
 
@@ -103,14 +103,13 @@ def _promisified(
         promise._aux = BY_CALLBACK
         try:
             function(context, *args, callback, **kwargs)
+            return promise
         except BaseException as error:
             _reject_unless_called(promise, callback, error)
-            try:
-                return promise
-            finally:
-                # The traceback refers to this frame.
-                del promise, callback, args, kwargs
-        return promise
+            return promise
+        finally:
+            # As above.
+            del promise
 
     return _dressed(with_context, function, 1)
 

@@ -303,9 +303,12 @@ class _Using(Node):
         self._next: int | None = None
         # One more than pend: nothing happens before all of them are under way.
         self._pending = 1
+        resource = None
         for resource in resources:
             self._acquire(resource)
         self._one_less()
+        # The frame of a coroutine that has failed at once refers to this one.
+        del self, resources, resource, function
 
     def _notify(self, parent: CorePromise) -> None:
         if self._next is not None:
@@ -336,6 +339,8 @@ class _Using(Node):
         self._acquired.append(promise)
         self._disposers.append(disposer)
         self._wait(promise)
+        # The frame of a coroutine that has failed at once refers to this one.
+        del self, resource, promise, disposer
 
     def _taken(self, disposer: Disposer[Any]) -> tuple[CorePromise, Disposer[Any] | None]:
         try:

@@ -177,7 +177,7 @@ class _Series(Node):
             return promise
         finally:
             # The frame of a coroutine that has failed at once refers to this one.
-            del promise
+            del self, item, promise
 
     def _read_async(self, read: Any) -> bool:
         return self._read(END if read is END else read[0])
@@ -208,8 +208,12 @@ class _Series(Node):
         except BaseException as error:
             self._fail(error)
             return False
-        # Its own function may have cancelled it.
-        return self._wait(result, self._called) and not self._state & DEAD
+        try:
+            # Its own function may have cancelled it.
+            return self._wait(result, self._called) and not self._state & DEAD
+        finally:
+            # The frame of a coroutine that has failed at once refers to this one.
+            del self, function, arguments, result
 
     def _called(self, result: Any) -> bool:
         """There is a result of the function."""
@@ -302,6 +306,8 @@ class _Reduce(_Series):
         self._initial: Any = initial if plain else self._later(initial)
         self._accumulator: Any = MISSING
         super()._start(source, function)
+        # The frame of a coroutine that has failed at once refers to this one.
+        del self, source, function, initial
 
     def _begin(self, collection: Any) -> bool:
         return super()._begin(collection) and self._wait(self._initial, self._called)

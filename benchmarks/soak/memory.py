@@ -1,9 +1,9 @@
 """Millions of promises come and go, and the memory is what it was before them.
 
-Waves of promises go through chains, collections, Deferreds, coroutines, timeouts, resources,
-rejections and cancellations on a running reactor.  After a warm-up, in which caches fill and the
-allocator gets its arenas, what is alive and what the process takes are counted; and again at the
-end, when it must be the same.
+Waves of promises go through chains, collections, Deferreds, coroutines, callbacks, timeouts,
+resources, rejections and cancellations on a running reactor.  After a warm-up, in which caches
+fill and the allocator gets its arenas, what is alive and what the process takes are counted; and
+again at the end, when it must be the same.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import sys
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import Future
 from itertools import count
 from typing import Any
 
@@ -112,6 +113,40 @@ def coroutines(number: int) -> Promise[Any]:
     return Promise.join(run(), generator(), lambda a, b: a + b)
 
 
+async def fails_at_once() -> None:
+    """A coroutine whose first step raises."""
+    raise Oops
+
+
+def callbacks(number: int) -> Promise[Any]:
+    """Promisified functions, futures, and coroutines that fail at once."""
+    called: list[Any] = []
+    later: Callable[[int], Promise[Any]] = Promise.promisify(
+        lambda value, callback: called.append(callback)
+    )
+    waiting = Promise.all([later(number), later(number), Deferred().addCallback(len)])
+    cancelled = waiting.reflect()
+    asked = Promise.all([later(number), later(number)])
+    failing = later(number)
+    future: Future[int] = Future()
+    adopted = Promise.resolve(future)
+    for callback in called[:4]:
+        callback(None, number)
+    called[4](Oops())
+    future.set_result(number)
+    waiting.cancel()
+    return Promise.all(
+        [
+            asked,
+            adopted,
+            cancelled,
+            failing.catch(Oops, lambda _: None),
+            Promise.resolve(fails_at_once()).catch(Oops, lambda _: None),
+            Promise.all([Promise.delay(0), fails_at_once()]).catch(Oops, lambda _: None),
+        ]
+    )
+
+
 def timeouts(number: int) -> Promise[Any]:
     """Deadlines that are kept, and some that are not; delays."""
     never: Promise[Any] = Promise.from_deferred(Deferred())
@@ -167,7 +202,16 @@ def resources(number: int) -> Promise[Any]:
     )
 
 
-KINDS = (chain, collection, deferreds, coroutines, timeouts, cancellations, resources)
+KINDS = (
+    chain,
+    collection,
+    deferreds,
+    coroutines,
+    callbacks,
+    timeouts,
+    cancellations,
+    resources,
+)
 
 
 class Memory(Soak):

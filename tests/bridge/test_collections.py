@@ -235,3 +235,67 @@ def test_cancelled_between_the_last_value_and_the_turn(
     promise.cancel()
     scheduler.flush()
     assert promise.is_cancelled()
+
+
+class New:
+    """A type that has not been seen before."""
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: 1, lambda: Promise.resolve(1), New], ids=["plain", "promise", "new type"]
+)
+def test_fired_by_another_item_when_all_is_decided(
+    scheduler: ManualScheduler, make: Callable[[], Any]
+) -> None:
+    """A Deferred that arrives while the rest is still being looked at is not lost, nor fails."""
+    error = KeyError()
+    deferred: Deferred[Any] = Deferred()
+
+    async def fires() -> None:
+        deferred.callback(make())
+
+    promise = Promise.all([deferred, Promise.reject(error), fires()])
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert error is promise.reason()
+    seen: list[Any] = []
+    deferred.addBoth(seen.append)
+    assert [None] == seen
+
+
+def test_a_canceller_that_calls_back_with_a_promise(scheduler: ManualScheduler) -> None:
+    """Nobody waits for that promise then."""
+    source: Any = Promise.defer()
+    collection = source.promise.all()
+    late = pending()
+
+    async def cancels() -> None:
+        collection.cancel()
+
+    source.resolve([Deferred(lambda deferred: deferred.callback(late.promise)), cancels()])
+    scheduler.flush()
+    assert collection.is_cancelled()
+    assert late.promise.is_cancelled()
+
+
+def test_a_coroutine_that_a_deferred_brings_and_that_cancels(
+    scheduler: ManualScheduler, collect: Collect
+) -> None:
+    """It is one of those that are cancelled."""
+    deferred: Deferred[Any] = Deferred()
+    collection = collect([deferred])
+    log = []
+
+    async def cancels() -> None:
+        collection.cancel()
+        try:
+            await Promise.delay(1)
+        except BaseException:
+            log.append("cancelled")
+            raise
+
+    scheduler.flush()
+    deferred.callback(cancels())
+    scheduler.advance(2)
+    assert collection.is_cancelled()
+    assert ["cancelled"] == log

@@ -390,12 +390,14 @@ def describe(value: Any) -> Any:
 class Real(Side):
     """With `Promise`."""
 
-    def __init__(self, scheduler: ManualScheduler) -> None:
+    def __init__(self, scheduler: ManualScheduler, watched: bool = False) -> None:
         super().__init__()
         self.scheduler = scheduler
+        self.promisified = False
         # A copy: its hooks and its scheduler are nobody else's.
         self.cls: Any = Promise.get_new_library_copy()
         self.cls.set_scheduler(scheduler)
+        self.cls.config(monitoring=watched)
         self.cls.on_possibly_unhandled_rejection(
             lambda reason, _: self.log.append(("unhandled", describe(reason)))
         )
@@ -409,8 +411,19 @@ class Real(Side):
         if "log_failure" in event:
             self.log.append(("escaped", describe(event["log_failure"].value)))
 
+    def close(self) -> None:
+        """Watch no more."""
+        self.cls.config(monitoring=False)
+
     def make(self, hooks: list[Callable[[], None]]) -> tuple[Any, Any, Any]:
-        functions = []
+        functions: list[Any] = []
+        if not hooks:
+            # Every other one is settled by a callback, which goes other ways.
+            self.promisified = not self.promisified
+            if self.promisified:
+                promise = self.cls.promisify(functions.append)()
+                [callback] = functions
+                return promise, lambda value: callback(None, value), callback
 
         def executor(resolve: Any, reject: Any, on_cancel: Any) -> None:
             functions.extend([resolve, reject])

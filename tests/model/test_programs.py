@@ -74,9 +74,14 @@ def undecided(real: Side, model: Model) -> bool:
     )
 
 
-def run(program: list[tuple[str, int]], scheduler: ManualScheduler, counts: Counter[str]) -> None:
+def run(
+    program: list[tuple[str, int]],
+    scheduler: ManualScheduler,
+    watched: bool,
+    counts: Counter[str],
+) -> None:
     """Run a program on both sides, and compare them after each step."""
-    real, model = Real(scheduler), Model()
+    real, model = Real(scheduler, watched), Model()
     sliced = isinstance(scheduler, Sliced)
 
     def observe(event: LogEvent) -> None:
@@ -101,6 +106,7 @@ def run(program: list[tuple[str, int]], scheduler: ManualScheduler, counts: Coun
             counts["steps"] += 1
     finally:
         globalLogPublisher.removeObserver(observe)
+        real.close()
         for deferred in (*real.deferreds, *model.deferreds):
             # What was not adopted is nobody's concern.
             deferred.addErrback(lambda _: None)
@@ -110,17 +116,23 @@ def run(program: list[tuple[str, int]], scheduler: ManualScheduler, counts: Coun
     counts["cancelled"] += sum(real.state(each)[0] == "cancelled" for each in real.promises)
 
 
-@pytest.mark.parametrize("kind", [ManualScheduler, Sliced], ids=["whole turns", "slices"])
-def test_programs(
-    context: Context, kind: type[ManualScheduler], capsys: pytest.CaptureFixture[str]
-) -> None:
+KINDS: dict[str, tuple[type[ManualScheduler], bool]] = {
+    "whole turns": (ManualScheduler, False),
+    "slices": (Sliced, False),
+    "watched": (ManualScheduler, True),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_programs(context: Context, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     """States, values, the order of handlers, reports, Deferreds, timers: after each step."""
     counts: Counter[str] = Counter()
+    scheduler, watched = KINDS[kind]
 
     @settings(max_examples=PROGRAMS, derandomize=not LONG, deadline=None, database=None)
     @given(programs)
     def try_out(program: list[tuple[str, int]]) -> None:
-        context.copy().run(run, program, kind(), counts)
+        context.copy().run(run, program, scheduler(), watched, counts)
 
     try_out()
     # Most programs are decided; else nothing has been tried.

@@ -126,6 +126,8 @@ def adopt_deferred(
     promise._source = source
     # If it has fired, this settles the promise at once.
     deferred.addBoth(source)
+    # The frame of a coroutine that has failed at once refers to this one.
+    del promise, deferred, source
 
 
 _add_both: Any = Deferred.addBoth

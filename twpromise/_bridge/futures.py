@@ -47,6 +47,8 @@ class FutureSource(Node):
             self._take(future)
         else:
             call_at_home(queue, self._take, future)
+        # The frame of a coroutine that has failed at once refers to this one.
+        del self, promise, future
 
     def _take(self, future: Any) -> None:
         promise, self._promise, self._future = self._promise, None, None

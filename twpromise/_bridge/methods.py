@@ -56,7 +56,11 @@ class Bridge(CorePromise, Generic[T_co]):
             raise TypeError(f"deferred must be a Deferred, not {deferred!r}")
         promise = new_pending(cls)
         adopt_deferred(promise, deferred)
-        return cast("Promise[U]", promise)
+        try:
+            return cast("Promise[U]", promise)
+        finally:
+            # The frame of a coroutine that has failed at once refers to this one.
+            del promise, deferred
 
     def to_deferred(self) -> Deferred[T_co]:
         """A new Deferred for the outcome: one more consumer of this promise.
