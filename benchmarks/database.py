@@ -56,7 +56,7 @@ class Database:
         may_answer: Callable[[int], bool] | None = None,
         delay: float = DELAY,
     ) -> None:
-        self._call_later = call_later
+        self.call_later = call_later
         self._delay = delay
         self._may_answer = may_answer
         self._waiting: list[tuple[Any, QueryError | None, str]] = []
@@ -83,12 +83,12 @@ class Database:
         transaction.left -= 1
         error = None if transaction.left else QueryError(statement)
         if not self._waiting:
-            self._call_later(self._delay, self._answer)
+            self.call_later(self._delay, self._answer)
         self._waiting.append((whom, error, statement))
 
     def _answer(self) -> None:
         if self._may_answer is not None and not self._may_answer(len(self._waiting)):
-            self._call_later(0, self._answer)
+            self.call_later(0, self._answer)
             return
         waiting, self._waiting = self._waiting, []
         self.answered += len(waiting)

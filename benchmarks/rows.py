@@ -126,6 +126,8 @@ def _over_callbacks(scenario: str, function: str) -> list[Row]:
         row("chain", "chains", "**promises**"),
         row("coroutine", "coroutines", "**promises, `Promise.coroutine`**"),
         row("await", "coroutines", "**promises, `await`**", prefix="awaiting_"),
+        row("bare", "bare", "promises without any feature"),
+        row("barecoroutine", "bare", "the same, generators", prefix="coroutine_"),
         row("deferred", "deferreds", "Deferreds"),
         row("inlinecallbacks", "inline", "Deferreds, `inlineCallbacks`"),
         row("ensuredeferred", "ensure", "Deferreds, `await`"),

@@ -1,0 +1,237 @@
+"""The least that promises can be in pure Python: what the features of ours cost is to be seen.
+
+They settle once, call handlers in order and from a queue, and follow each other.  They know no
+cancellation, no context variables, no other threads, no diagnostics, no bindings, nothing that is
+followed but each other; rejections that nobody handles are lost, and so is whatever a handler does
+wrong with them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ..database import QueryError
+from ..request import PATH, RESULT, WIDTH, new_file, new_version
+from .chains import insert_with, upload_with
+
+PENDING, FULFILLED, REJECTED = range(3)
+
+queue: deque[Bare] = deque()
+awake = False
+#: The reactor's; set with the database.
+call_later = None
+
+
+def settle(promise, state, value):
+    global awake
+    promise.state = state
+    promise.value = value
+    promise.other = None
+    if promise.waiter is not None:
+        queue.append(promise)
+        if not awake:
+            awake = True
+            call_later(0, drain)
+
+
+def drain():
+    global awake
+    while queue:
+        promise = queue.popleft()
+        waiter, promise.waiter = promise.waiter, None
+        waiter.told(promise)
+    awake = False
+
+
+class Bare:
+    """A promise that one consumer may wait for; with its handlers, until it has settled."""
+
+    __slots__ = ("other", "state", "value", "waiter")
+
+    def then(self, on_fulfilled, on_rejected=None):
+        child = make()
+        child.value = on_fulfilled
+        child.other = on_rejected
+        self.wait(child)
+        return child
+
+    def wait(self, waiter):
+        global awake
+        self.waiter = waiter
+        if self.state:
+            queue.append(self)
+            if not awake:
+                awake = True
+                call_later(0, drain)
+
+    def told(self, parent):
+        state = parent.state
+        if self.other is FOLLOWS:
+            settle(self, state, parent.value)
+            return
+        handler = self.value if state == FULFILLED else self.other
+        if handler is None:
+            settle(self, state, parent.value)
+            return
+        try:
+            result = handler(parent.value)
+        except BaseException as error:
+            settle(self, REJECTED, error)
+            return
+        if type(result) is Bare:
+            self.value, self.other = None, FOLLOWS
+            result.wait(self)
+        else:
+            settle(self, FULFILLED, result)
+
+
+#: In place of a handler: the outcome of what is waited for is the promise's own.
+FOLLOWS = object()
+
+
+def make():
+    promise = Bare()
+    promise.state = PENDING
+    promise.value = promise.other = promise.waiter = None
+    return promise
+
+
+class Callback:
+    """Settles a promise, once."""
+
+    __slots__ = ("promise",)
+
+    def __call__(self, error, value=None):
+        promise, self.promise = self.promise, None
+        if promise is not None:
+            if error is None:
+                settle(promise, FULFILLED, value)
+            else:
+                settle(promise, REJECTED, error)
+
+
+class All:
+    """Waits for each of several promises."""
+
+    __slots__ = ("items", "left", "promise")
+
+    def told(self, parent):
+        if parent.state == REJECTED:
+            if self.left > 0:
+                self.left = 0
+                settle(self.promise, REJECTED, parent.value)
+            return
+        self.left -= 1
+        if not self.left:
+            settle(self.promise, FULFILLED, [item.value for item in self.items])
+
+
+def gather(promises):
+    node = All()
+    node.items = promises
+    node.left = len(promises)
+    node.promise = make()
+    for promise in promises:
+        promise.wait(node)
+    return node.promise
+
+
+class Runner:
+    """Runs a generator that yields promises."""
+
+    __slots__ = ("generator", "promise")
+
+    def told(self, parent):
+        try:
+            if parent.state == FULFILLED:
+                yielded = self.generator.send(parent.value)
+            else:
+                yielded = self.generator.throw(parent.value)
+        except StopIteration as stop:
+            settle(self.promise, FULFILLED, stop.value)
+        except BaseException as error:
+            settle(self.promise, REJECTED, error)
+        else:
+            yielded.wait(self)
+
+
+def coroutine(function):
+    def start(*arguments):
+        runner = Runner()
+        runner.promise = promise = make()
+        runner.generator = function(*arguments)
+        next(runner.generator).wait(runner)
+        return promise
+
+    return start
+
+
+def adapt(database):
+    global call_later
+    call_later = database.call_later
+    function = database.query
+
+    def query(transaction, statement, parameters):
+        promise = make()
+        callback = Callback()
+        callback.promise = promise
+        function(transaction, statement, parameters, callback)
+        return promise
+
+    return query
+
+
+def started(function, score):
+    completed, failed = score.completed, score.failed
+    return lambda transaction: function(transaction).then(completed, failed)
+
+
+def doxbee(query, score):
+    return started(upload_with(query, query, score), score)
+
+
+def parallel(query, score):
+    return started(insert_with(query, score, gather), score)
+
+
+def coroutine_doxbee(query, score):
+    roll_back = score.roll_back
+
+    @coroutine
+    def upload(transaction, path=PATH):
+        try:
+            blob = yield query(transaction, "put blob", path)
+            file = yield query(transaction, "select file", path)
+            version = new_version(blob, file)
+            yield query(transaction, "insert version", version)
+            if file is None:
+                file = new_file(path, version)
+                insertion = yield query(transaction, "create query", path)
+                yield query(transaction, insertion, file)
+            yield query(transaction, "insert file version", version)
+            yield query(transaction, "update file", version)
+            yield query(transaction, "commit", None)
+        except QueryError:
+            roll_back(transaction)
+            raise
+        return version["id"]
+
+    return started(upload, score)
+
+
+def coroutine_parallel(query, score):
+    roll_back = score.roll_back
+
+    @coroutine
+    def insert(transaction):
+        try:
+            yield gather(
+                [query(transaction, "insert file version", index) for index in range(WIDTH)]
+            )
+            yield query(transaction, "commit", None)
+        except QueryError:
+            roll_back(transaction)
+            raise
+        return RESULT
+
+    return started(insert, score)
