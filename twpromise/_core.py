@@ -1483,6 +1483,12 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             _pass_on(child, parent)
                         else:
                             resolve(child, result)
+                elif state == NODE:
+                    # As below, for most that are no promises.
+                    try:
+                        child._notify(parent)
+                    except BaseException as error:
+                        reports.escaped(error)
                 elif state == SEVERAL:
                     waiters = iter(child)
                     fan_parent = parent

@@ -163,16 +163,17 @@ class Runner(Node):
                 self._waiting = promise
                 promise._waiters = self
                 self._running = False
-            else:
-                # If it has set something, it takes the context along.
-                scratch = self._context = _core._scratch or None
-                ready = self._take(yielded)
-                if ready is not None and scratch is not None:
-                    # The context cannot be entered again before this job ends.
-                    call_soon(type(self._promise), self._advance, *ready)
-                elif ready is not None:
-                    self._advance(*ready)
-                del ready, scratch
+                # Nothing has been raised that could refer to this frame.
+                return
+            # If it has set something, it takes the context along.
+            scratch = self._context = _core._scratch or None
+            ready = self._take(yielded)
+            if ready is not None and scratch is not None:
+                # The context cannot be entered again before this job ends.
+                call_soon(type(self._promise), self._advance, *ready)
+            elif ready is not None:
+                self._advance(*ready)
+            del ready, scratch
             # Frames of the generator refer back to this one.
             del self, parent, yielded, promise
             return
