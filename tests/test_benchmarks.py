@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 LIMITS = {
     "doxbee-chain": (33, 119, 3650),
     "doxbee-coroutine": (8, 89, 2750),
-    "doxbee-await": (10, 115, 3050),
+    "doxbee-await": (10, 107, 3000),
     "errors-chain": (33, 116, 3500),
     "parallel-chain": (88, 210, 6400),
     "over-doxbee-chain": (37, 96, 2800),

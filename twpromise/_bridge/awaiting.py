@@ -40,7 +40,10 @@ __all__ = ["Awaiter", "await_promise"]
 
 
 def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
-    """What `Promise.__await__` returns."""
+    """Wait for the value: under Twisted, in an asyncio task, or in a promise's coroutine.
+
+    This is `Promise.__await__`.
+    """
     if _core._observer is not None:
         consume(promise)
     dead = promise._state & DEAD

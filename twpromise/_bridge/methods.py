@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
@@ -16,6 +16,8 @@ from .awaiting import await_promise
 from .deferreds import adopt_deferred, make_deferred
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from .._promise import Promise
 
 __all__ = ["Bridge"]
@@ -150,6 +152,10 @@ class Bridge(CorePromise, Generic[T_co]):
         add_all(target, cls.deferify, DEFERREDS, suffix, filter)
         return target
 
-    def __await__(self) -> Generator[Any, Any, T_co]:
-        """Wait for the value: under Twisted, in an asyncio task, or in a promise's coroutine."""
-        return await_promise(self)
+    if TYPE_CHECKING:
+
+        def __await__(self) -> Generator[Any, Any, T_co]: ...
+
+    else:
+        # The generator function itself: that saves a call.
+        __await__ = await_promise
