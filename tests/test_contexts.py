@@ -424,3 +424,45 @@ def test_what_a_generator_sets_stays_its_own(scheduler):
         scheduler.advance(1)
     assert ["unset", "unset"] == both.value()
     assert ["a", "b"] * 2 + ["unset"] * 2 == seen
+
+
+@pytest.mark.parametrize("kind", ["generator", "async"])
+@pytest.mark.parametrize("on_cancel", [False, True], ids=["canceller", "on_cancel"])
+def test_a_coroutine_that_cancels_itself_lends_no_context(scheduler, kind, on_cancel):
+    """What is cancelled with it neither sees what it has set, nor sets anything in there."""
+    seen = []
+
+    def canceller(*_):
+        seen.append(variable.get())
+        variable.set("the canceller's")
+
+    def waited_for():
+        if on_cancel:
+            return Promise(lambda resolve, reject, on_cancel: on_cancel(canceller))
+        return Promise.resolve(Deferred(canceller))
+
+    @Promise.coroutine
+    def generator():
+        yield Promise.delay(1)
+        variable.set("its own")
+        made.cancel()
+        try:
+            yield waited_for()
+        finally:
+            seen.append(variable.get())
+
+    @Promise.coroutine
+    async def awaits():
+        await Promise.delay(1)
+        variable.set("its own")
+        made.cancel()
+        try:
+            await waited_for()
+        finally:
+            seen.append(variable.get())
+
+    made = generator() if kind == "generator" else awaits()
+    scheduler.advance(1)
+    assert made.is_cancelled()
+    # The hook was attached in there.
+    assert ["its own", "its own" if on_cancel else "unset"] == sorted(seen)

@@ -813,7 +813,6 @@ AT_ONCE = {
     "to_deferred": lambda fails, late, handler: Promise.resolve(fails()).to_deferred(),
     "reflect": lambda fails, late, handler: Promise.resolve(fails()).reflect().tap(handler),
     "async iterator": lambda fails, late, handler: Promise.map(_gives(fails), handler),
-    "in_thread": lambda fails, late, handler: Promise.in_thread(fails),
     "deferify": lambda fails, late, handler: Promise.deferify(fails)(),
     "run_in": lambda fails, late, handler: Promise.run_in(AtOnce(), fails),
 }
@@ -880,13 +879,17 @@ def test_freed_after_a_later_step(scheduler, step):
 
 
 @pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("in_context", [False, True], ids=["", "error in its context"])
 @pytest.mark.parametrize("way", AT_ONCE)
-def test_freed_when_a_coroutine_fails_at_once(scheduler, way):
+def test_freed_when_a_coroutine_fails_at_once(scheduler, way, in_context):
     """Wherever a coroutine can be started: nothing is left of one whose first step raises."""
     things = Things()
 
     async def fails():
         local = things.value()
+        if in_context:
+            _variable.set(things.keep(Boom(local)))
+            raise _variable.get()
         raise things.keep(Boom(local))
 
     handler = things.handler()

@@ -125,6 +125,7 @@ class _Several(Node):
         direct = DIRECT if self._directly else {}
         arrived = self._arrived
         counts = self._directly
+        queued = len(cls._queue)
         there = 1
         promise = None
         for index, item in enumerate(items):
@@ -157,15 +158,15 @@ class _Several(Node):
                         promise = new_resolved(cls, item)
                         there += self._look_at(items, index, promise)
                         counts = False
-            else:
                 self._looking = -1
+            else:
                 promise = item if adopter is follow else new_resolved(cls, item)
                 there += self._look_at(items, index, promise)
                 counts = False
         self._looking = -1
         if not self._state & DEAD:
             self._less(there)
-            if counts and not self._state & DEAD:
+            if counts and len(cls._queue) == queued and not self._state & DEAD:
                 self._state = COUNTER
         # The frame of a coroutine that has failed at once refers to this one.
         del self, items, collection, promise, arrived

@@ -1483,17 +1483,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             _pass_on(child, parent)
                         else:
                             resolve(child, result)
-                elif state == NODE:
-                    # As below, for most that are no promises.
-                    try:
-                        child._notify(parent)
-                    except BaseException as error:
-                        reports.escaped(error)
-                elif state == SEVERAL:
-                    waiters = iter(child)
-                    fan_parent = parent
-                    continue
-                elif not state & SETTLED:
+                elif state == NODE or not state & (SETTLED | SEVERAL):
                     try:
                         if state & NODE:
                             child._notify(parent)
@@ -1501,6 +1491,10 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             _react(child, parent)
                     except BaseException as error:
                         reports.escaped(error)
+                elif state == SEVERAL:
+                    waiters = iter(child)
+                    fan_parent = parent
+                    continue
                 if scratch:
                     return
             if timer() >= deadline and (waiters is not None or queue):

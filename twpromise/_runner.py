@@ -96,6 +96,7 @@ class Runner(Node):
         if not self._promise._library.async_hooks:
             context = Context()
         self._context = context
+        del context
         self._advance(None, None)
 
     def resume(self, foreign: Any, value: Any, error: BaseException | None = None) -> None:
@@ -274,8 +275,9 @@ class Runner(Node):
             if self._cancelled_itself:
                 self._cancelled_itself = False
                 stack: list[CorePromise] = []
-                self._abandon(stack)
-                cancel_all(stack)
+                # Cancellers are no part of the generator, whose context this may be.
+                Context().run(self._abandon, stack)
+                Context().run(cancel_all, stack)
         try:
             return ready
         finally:
@@ -311,8 +313,10 @@ class Runner(Node):
         awaited, and nobody sees what it sets; nor does it see the context in which the generator
         happens to be resumed.
         """
-        context = Context() if context is None else context.copy()
-        context.run(settle, promise, value)
+        run = (Context() if context is None else context.copy()).run
+        del context
+        run(settle, promise, value)
+        del run
         # The frame of a coroutine that has failed at once refers to this one.
         del promise, value
 
@@ -330,7 +334,7 @@ class Runner(Node):
         else:
             fulfill(promise, result)
         # The frame of a coroutine that has failed at once refers to this one.
-        del self, promise, result
+        del self, promise, result, context
 
     def _fail(self, error: BaseException) -> None:
         promise = self._end()

@@ -299,3 +299,60 @@ def test_a_coroutine_that_a_deferred_brings_and_that_cancels(
     scheduler.advance(2)
     assert collection.is_cancelled()
     assert ["cancelled"] == log
+
+
+def type_that_calls(function: Callable[[], object]) -> Any:
+    """An instance of a new type that calls a function when it is found out what it is."""
+
+    class Meta(type):
+        def __setattr__(cls, name: str, value: Any) -> None:
+            # As zope.interface does, when it is asked what a class implements.
+            function()
+            super().__setattr__(name, value)
+
+    class Instance(metaclass=Meta):
+        pass
+
+    return Instance()
+
+
+def test_fired_while_another_item_is_classified(
+    scheduler: ManualScheduler, collect: Collect
+) -> None:
+    """A Deferred that had not fired when it was looked at is not taken for one that had."""
+    deferred: Deferred[Any] = Deferred()
+
+    def fire() -> None:
+        if not deferred.called:
+            deferred.callback(1)
+
+    item = type_that_calls(fire)
+    promise = collect([deferred, item])
+    scheduler.flush()
+    assert deferred.called
+    assert [1, item] == promise.value()
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
+def test_settled_while_another_item_is_classified(
+    scheduler: ManualScheduler, config: Callable[..., dict[str, Any]], watched: bool
+) -> None:
+    """Its turn comes as that of the others does."""
+    config(monitoring=watched)
+    order: list[Any] = []
+    callbacks: list[Any] = []
+    make = Promise.promisify(callbacks.append)
+    items: list[Any] = [make(), make()]
+    called = []
+
+    def call() -> None:
+        if not called:
+            called.append(callbacks[0](None, "a"))
+
+    items.append(type_that_calls(call))
+    Promise.all(items).then(lambda values: order.append(values[:2]))
+    Promise.resolve(1).then(order.append).then(lambda _: order.append(2))
+    callbacks[1](None, "b")
+    scheduler.flush()
+    assert [None] == called
+    assert [1, 2, ["a", "b"]] == order
