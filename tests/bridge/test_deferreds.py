@@ -683,8 +683,8 @@ class TestCancellingTheDeferred:
         scheduler.flush()
         (failure,) = result_of(promise.to_deferred())
         assert "late cancellation observer" == str(failure.value)
+        # And what follows that.
         later = result_of(follower.to_deferred())
-        scheduler.flush()
         assert [CancellationError] == [failure.type for failure in later]
         assert [] == before
         cleanup.callback(None)

@@ -29,6 +29,7 @@ from .._core import (
     reject,
     reports_escaped,
     resolve,
+    root_of,
     wait_for,
 )
 from .._errors import CancellationError
@@ -172,7 +173,8 @@ def make_deferred(promise: CorePromise) -> Deferred[Any]:
     if state & REJECTED:
         mark_handled(promise)
         return fail(failure_of(promise._value, promise._aux))
-    if state & (CANCELLED | CANCELLING):
+    # It may follow one that is being cancelled: that is to be seen already.
+    if (state | root_of(promise)._state) & (CANCELLED | CANCELLING):
         return fail(CancellationError(LATE_OBSERVER))
     sink = DeferredSink(promise)
     wait_for(promise, sink)
