@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from ..database import QueryError
-from ..request import PATH, RESULT, WIDTH, new_file, new_version
-from .chains import insert_with, upload_with
+from . import chains, coroutines
 
 PENDING, FULFILLED, REJECTED = range(3)
 
@@ -181,57 +179,17 @@ def adapt(database):
     return query
 
 
-def started(function, score):
-    completed, failed = score.completed, score.failed
-    return lambda transaction: function(transaction).then(completed, failed)
-
-
 def doxbee(query, score):
-    return started(upload_with(query, query, score), score)
+    return chains.started(chains.upload_with(query, query, score), score)
 
 
 def parallel(query, score):
-    return started(insert_with(query, score, gather), score)
+    return chains.started(chains.insert_with(query, score, gather), score)
 
 
 def coroutine_doxbee(query, score):
-    roll_back = score.roll_back
-
-    @coroutine
-    def upload(transaction, path=PATH):
-        try:
-            blob = yield query(transaction, "put blob", path)
-            file = yield query(transaction, "select file", path)
-            version = new_version(blob, file)
-            yield query(transaction, "insert version", version)
-            if file is None:
-                file = new_file(path, version)
-                insertion = yield query(transaction, "create query", path)
-                yield query(transaction, insertion, file)
-            yield query(transaction, "insert file version", version)
-            yield query(transaction, "update file", version)
-            yield query(transaction, "commit", None)
-        except QueryError:
-            roll_back(transaction)
-            raise
-        return version["id"]
-
-    return started(upload, score)
+    return chains.started(coroutines.upload_with(coroutine, query, score), score)
 
 
 def coroutine_parallel(query, score):
-    roll_back = score.roll_back
-
-    @coroutine
-    def insert(transaction):
-        try:
-            yield gather(
-                [query(transaction, "insert file version", index) for index in range(WIDTH)]
-            )
-            yield query(transaction, "commit", None)
-        except QueryError:
-            roll_back(transaction)
-            raise
-        return RESULT
-
-    return started(insert, score)
+    return chains.started(coroutines.insert_with(coroutine, query, score, gather), score)

@@ -12,10 +12,11 @@ from .chains import adapt, started
 __all__ = ["adapt", "awaiting_doxbee", "awaiting_parallel", "doxbee", "parallel"]
 
 
-def doxbee(query, score):
+def upload_with(coroutine, query, score):
+    """The upload, by whatever drives generators."""
     roll_back = score.roll_back
 
-    @Promise.coroutine
+    @coroutine
     def upload(transaction, path=PATH):
         try:
             blob = yield query(transaction, "put blob", path)
@@ -34,16 +35,16 @@ def doxbee(query, score):
             raise
         return version["id"]
 
-    return started(upload, score)
+    return upload
 
 
-def parallel(query, score):
+def insert_with(coroutine, query, score, gather):
     roll_back = score.roll_back
 
-    @Promise.coroutine
+    @coroutine
     def insert(transaction):
         try:
-            yield Promise.all(
+            yield gather(
                 [query(transaction, "insert file version", index) for index in range(WIDTH)]
             )
             yield query(transaction, "commit", None)
@@ -52,7 +53,15 @@ def parallel(query, score):
             raise
         return RESULT
 
-    return started(insert, score)
+    return insert
+
+
+def doxbee(query, score):
+    return started(upload_with(Promise.coroutine, query, score), score)
+
+
+def parallel(query, score):
+    return started(insert_with(Promise.coroutine, query, score, Promise.all), score)
 
 
 def awaiting_doxbee(query, score):
