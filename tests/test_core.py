@@ -12,6 +12,7 @@ from threading import Thread
 import pytest
 from twisted.internet.defer import Deferred
 
+from tests.things import Boom, Things, Value
 from twpromise import Promise, PromiseWarning, _core
 from twpromise._core import (
     CorePromise,
@@ -544,50 +545,6 @@ def test_consumers_that_leave_do_not_pile_up(scheduler):
 # --- freed by reference counting alone
 
 
-class Value:
-    """Something that can be weakly referenced."""
-
-
-class Boom(Exception):
-    pass
-
-
-class Things:
-    """Makes values, handlers and errors, and remembers them weakly."""
-
-    def __init__(self):
-        self.references = []
-
-    def keep(self, thing):
-        self.references.append(weakref.ref(thing))
-        return thing
-
-    def value(self):
-        return self.keep(Value())
-
-    def handler(self, function=None):
-        """A handler that has a value in its closure, and another among its variables."""
-        closed = self.value()
-
-        def handler(*arguments):
-            local = self.value()
-            return function(*arguments, local) if function else (closed, local)
-
-        return self.keep(handler)
-
-    def failing(self):
-        """A handler that raises, with a value in its frame."""
-
-        def failing(*arguments):
-            local = self.value()
-            raise self.keep(Boom(local))
-
-        return self.keep(failing)
-
-    def alive(self):
-        return [reference() for reference in self.references if reference() is not None]
-
-
 def _fulfilled_chain(things):
     return Promise.resolve(things.value()).then(things.handler()).then(things.handler())
 
@@ -633,14 +590,16 @@ def _executor_with_hooks(things):
 
 
 def _nested(things):
-    def inner(value, local):
+    def inner(_):
+        local = things.value()
         return Promise.resolve(local).then(things.handler())
 
     return Promise.resolve(things.value()).then(things.handler(inner)).then(things.handler())
 
 
 def _nested_failure(things):
-    def inner(value, local):
+    def inner(_):
+        local = things.value()
         return Promise.reject(things.keep(Boom(local))).then(things.handler())
 
     return Promise.resolve(things.value()).then(things.handler(inner)).catch(things.handler())
@@ -718,7 +677,7 @@ def _waiting_coroutine(things):
     async def main():
         local = things.value()
         promise, resolve, _ = pending()
-        Promise.resolve(local).then(things.handler(lambda value, local: resolve(local)))
+        Promise.resolve(local).then(things.handler(resolve))
         return await promise
 
     return Promise.resolve(main()).then(things.handler())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import weakref
 from concurrent.futures import Future
 from contextvars import ContextVar
 from functools import partial
@@ -17,68 +16,12 @@ from functools import partial
 import pytest
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 
+from tests.things import Boom, Things, Value
 from twpromise import Promise
 from twpromise._bridge import executors
 from twpromise._camel import ALIASES
 
 _variable: ContextVar[object] = ContextVar("variable")
-
-
-class Value:
-    """Something that can be weakly referenced."""
-
-    def __init__(self, *attributes):
-        self.attribute = attributes
-
-    def method(self, *arguments):
-        return arguments
-
-
-class Boom(Exception):
-    pass
-
-
-class Things:
-    """Makes values, handlers and errors, and remembers them weakly."""
-
-    def __init__(self):
-        self.references = []
-        #: What is to be done when all has settled, before one looks.
-        self.at_end = []
-
-    def keep(self, thing):
-        self.references.append(weakref.ref(thing))
-        return thing
-
-    def value(self):
-        return self.keep(Value())
-
-    def handler(self, function=None):
-        """A handler that has a value in its closure, and another among its variables."""
-        closed = self.value()
-
-        def handler(*arguments):
-            local = self.value()
-            return function(*arguments) if function else (closed, local)
-
-        return self.keep(handler)
-
-    def failing(self):
-        """A handler that raises, with a value in its frame."""
-        closed = self.value()
-
-        def failing(*arguments):
-            local = self.value()
-            raise self.keep(Boom(local, closed))
-
-        return self.keep(failing)
-
-    def either(self, build):
-        """What *build* makes of a handler, and of one that fails."""
-        return [build(self.handler()), build(self.failing())]
-
-    def alive(self):
-        return [reference() for reference in self.references if reference() is not None]
 
 
 class AtOnce:

@@ -163,7 +163,6 @@ class _Several(Node):
                 promise = item if adopter is follow else new_resolved(cls, item)
                 there += self._look_at(items, index, promise)
                 counts = False
-        self._looking = -1
         if not self._state & DEAD:
             self._less(there)
             if counts and len(cls._queue) == queued and not self._state & DEAD:
