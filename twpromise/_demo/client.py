@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -42,6 +43,7 @@ class Client:
         self.url = ""
         self._connections = HTTPConnectionPool(reactor)
         self._agent = Agent(reactor, pool=self._connections)
+        self._answers: WeakSet[Promise[Any]] = WeakSet()
 
     def get(self, path: str) -> Promise[Any]:
         """A promise for what the service answers, decoded.
@@ -52,10 +54,15 @@ class Client:
         Rejects with a `ServiceError` if the status is not 200.  Cancelling it ends the request.
         """
         requested = self._agent.request(b"GET", f"{self.url}{path}".encode("ascii"))
-        return Promise.from_deferred(requested).then(_read)
+        answer: Promise[Any] = Promise.from_deferred(requested).then(_read)
+        self._answers.add(answer)
+        return answer
 
     def close(self) -> Promise[object]:
-        """Close the connections that are not in use; fulfilled once they are."""
+        """Cancel what is under way, and close all connections; fulfilled once they are."""
+        # A connection whose answer comes later would be kept open for the next request.
+        for answer in list(self._answers):
+            answer.cancel()
         return Promise.resolve(self._connections.closeCachedConnections())
 
 
