@@ -68,7 +68,12 @@ class NodeCallback:
         self._promise = None
         if error is not None and is_error(error):
             promise._reject_from_anywhere(operational(error))
-        elif KINDS.get(type(value), _UNKNOWN) is None and not promise._state:
+            return
+        try:
+            kind: Any = KINDS[type(value)]
+        except KeyError:
+            kind = _UNKNOWN
+        if kind is None and not promise._state:
             queue = promise._queue
             if get_ident() != queue.thread or _core._observer is not None:
                 promise._resolve_from_anywhere(value)

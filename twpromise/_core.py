@@ -394,6 +394,21 @@ _observer: Observer | None = None
 # The context in which the running drain calls handlers that have none of their own.
 _scratch: Context | None = None
 
+# Whether a coroutine that runs is most likely driven by this library.
+_driving = False
+
+
+def drive(step: Callable[..., object], *arguments: Any) -> None:
+    """Make a call that runs a coroutine, outside of a drain."""
+    global _driving
+    _driving = True
+    try:
+        step(*arguments)
+    finally:
+        _driving = False
+        # As in `_run_jobs`.
+        del step, arguments
+
 
 def observe(observer: Observer | None) -> None:
     """Switch diagnostics on (or off, with None)."""
@@ -1380,8 +1395,9 @@ def _report_rejections(queue: JobQueue, rejections: list[CorePromise]) -> None:
 
 def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
     """Run jobs until there are none (or time is up, or a handler changed the context)."""
-    global _scratch
+    global _driving, _scratch
     outer, _scratch = _scratch, scratch
+    driving, _driving = _driving, True
     popleft = queue.popleft
     append = queue.append
     timer = queue.timer
@@ -1483,7 +1499,12 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             _pass_on(child, parent)
                         else:
                             resolve(child, result)
-                elif state == NODE or not state & (SETTLED | SEVERAL):
+                elif state == NODE:
+                    try:
+                        child._notify(parent)
+                    except BaseException as error:
+                        reports.escaped(error)
+                elif not state & (SETTLED | SEVERAL):
                     try:
                         if state & NODE:
                             child._notify(parent)
@@ -1506,6 +1527,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
         # its variables refer to must not.
         child = parent = handler = result = token = waiters = fan_parent = None
         _scratch = outer
+        _driving = driving
 
 
 def _react(child: Any, parent: CorePromise) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextvars import Context
 from functools import update_wrapper
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
-from . import _core
-from ._core import CorePromise, is_followed, new_pending, reject_raised, resolve
+from ._core import LOCKED, CorePromise, is_followed, new_pending, reject_raised, resolve
 from ._errors import CANCELLATIONS
 from ._runner import Runner
 from ._types import Followed
@@ -29,14 +29,7 @@ class _GeneratorRunner(Runner):
 
     __slots__ = ("_yield_handler",)
 
-    def __init__(
-        self,
-        promise: CorePromise,
-        generator: Generator[Any, Any, Any],
-        yield_handler: Callable[[Any], Any] | None,
-    ) -> None:
-        super().__init__(promise, generator)
-        self._yield_handler = yield_handler
+    _yield_handler: Callable[[Any], Any] | None
 
     def _wait_for_other(self, yielded: Any) -> None:
         cls = type(self._promise)
@@ -81,17 +74,21 @@ def _call(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> None:
+    runner = result = None
     try:
         result = function(*args, **kwargs)
-        if isinstance(result, Generator):
-            promise._state |= _core.LOCKED
-            _GeneratorRunner(promise, result, yield_handler).start()
+        # The type alone tells most, and much faster.
+        if type(result) is GeneratorType or isinstance(result, Generator):
+            promise._state |= LOCKED
+            runner = _GeneratorRunner(promise, result)
+            runner._yield_handler = yield_handler
+            runner.start()
         else:
             # An `async def` function, or one that was a generator function only at times.
             resolve(promise, result)
     except BaseException as error:
         reject_raised(promise, error)
-    del promise, function, args, kwargs
+    del promise, function, args, kwargs, runner, result
 
 
 class _CoroutineFactory:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from . import _core
 from ._core import (
@@ -20,6 +20,7 @@ from ._core import (
     call_soon,
     cancel_all,
     discard,
+    drive,
     finish_cancel,
     forget,
     fulfill,
@@ -41,6 +42,8 @@ WAITS: dict[type, Callable[[Runner, Any], object]] = {}
 
 #: What a generator "yields" when it has returned, or failed.
 _ENDED: Final = object()
+#: What a runner "waits for" while its generator runs.
+_RUNNING: Final = object()
 
 
 class Runner(Node):
@@ -59,14 +62,19 @@ class Runner(Node):
         "_interrupted",
         "_left",
         "_ready",
-        "_running",
         "_sends",
+        "_special",
         "_stop",
         "_waiting",
     )
 
-    #: What a coroutine yields that awaits a promise.
-    _awaiter: ClassVar[type[Any] | None] = None
+    # These are not set before they are needed.
+    #: Whether the outcome of `_special` is sent in; or the generator looks for itself.
+    _sends: bool
+    #: What is called with `_foreign` in order to stop it.
+    _stop: Callable[[Any], object]
+    #: What to send or to throw in, if it is there already.
+    _ready: tuple[Any, BaseException | None] | None
 
     def __init__(self, promise: CorePromise, generator: Any) -> None:
         self._state = NODE
@@ -74,20 +82,17 @@ class Runner(Node):
         self._generator: Any = generator
         # The generator's own context, once it has anything in it.
         self._context: Context | None = None
-        # The promise that is waited for, and whether its outcome is sent in (else the
-        # generator looks for itself); or what else is waited for, and what is
-        # called with it to stop that.
-        self._waiting: CorePromise | None = None
-        self._sends = True
+        # The promise that is waited for, if there is nothing to do with its value but to send it
+        # in, as in most steps; or `_RUNNING`.
+        self._waiting: Any = None
+        # Else the promise that is waited for (then `_sends`), or anything else (then `_stop`).
+        self._special: CorePromise | None = None
         self._foreign: Any = None
-        self._stop: Callable[[Any], object] | None = None
         # The promise that was left in a cancellation, where this is still among the waiters.
         self._left: CorePromise | None = None
         # What is waited for has been told that nobody cares any more, and will answer.
         self._interrupted = False
-        self._running = False
         self._cancelled_itself = False
-        self._ready: tuple[Any, BaseException | None] | None = None
         promise._source = self
 
     def start(self) -> None:
@@ -97,14 +102,17 @@ class Runner(Node):
             context = Context()
         self._context = context
         del context
-        self._advance(None, None)
+        if _core._driving:
+            self._advance(None, None)
+        else:
+            drive(self._advance, None, None)
 
     def resume(self, foreign: Any, value: Any, error: BaseException | None = None) -> None:
         """*foreign*, which is no promise, is there; nothing happens if it was given up."""
         if self._foreign is not foreign:
             return
         self._foreign = None
-        if self._running:
+        if self._waiting is _RUNNING:
             # It was there at once: the loop in `_advance` goes on with it.
             self._ready = value, error
         elif self._interrupted:
@@ -115,31 +123,20 @@ class Runner(Node):
         del self, foreign, value, error
 
     def _notify(self, parent: CorePromise) -> None:
-        if parent is not self._waiting:
-            # It was left, in a cancellation.
-            return
-        self._waiting = None
         if (
-            self._state != NODE
-            or self._context is not None
+            parent is not self._waiting
             or not parent._state & FULFILLED
             or _core._observer is not None
         ):
-            value = error = None
-            if self._sends:
-                if parent._state & FULFILLED:
-                    value = parent._value
-                else:
-                    error = _core.exception_of(parent)
-            self._go_on(value, error)
+            self._notify_specially(parent)
             # The traceback of what the generator raised may refer to this frame.
-            del self, parent, value, error
+            del self, parent
             return
         # Most steps: what `_go_on` comes to for a value, where the generator has nothing in its
         # context.  In one call, which is worth a fifth of the step.
-        self._running = True
+        self._waiting = _RUNNING
         try:
-            yielded = self._generator.send(parent._value if self._sends else None)
+            yielded = self._generator.send(parent._value)
         except StopIteration as stop:
             result = stop.value
         except BaseException as error:
@@ -147,23 +144,16 @@ class Runner(Node):
             del self, parent
             return
         else:
-            kind = type(yielded)
-            if kind is self._awaiter:
-                promise, sends = yielded._promise, False
-            else:
-                promise, sends = yielded, True
             if (
-                (not sends or kind is type(self._promise) or issubclass(kind, CorePromise))
-                and promise._waiters is None
-                and not promise._state & CLOSED
+                type(yielded) is type(self._promise)
+                and yielded._waiters is None
+                and not yielded._state & CLOSED
                 and not self._cancelled_itself
                 and not _core._scratch
                 and _core._observer is None
             ):
-                self._sends = sends
-                self._waiting = promise
-                promise._waiters = self
-                self._running = False
+                self._waiting = yielded
+                yielded._waiters = self
                 # Nothing has been raised that could refer to this frame.
                 return
             # If it has set something, it takes the context along.
@@ -176,12 +166,32 @@ class Runner(Node):
                 self._advance(*ready)
             del ready, scratch
             # Frames of the generator refer back to this one.
-            del self, parent, yielded, promise
+            del self, parent, yielded
             return
         # Not where StopIteration is handled: it would be the context of what follows.
         self._context = _core._scratch or None
         self._finish(result)
         del self, parent, result
+
+    def _notify_specially(self, parent: CorePromise) -> None:
+        if parent is self._waiting:
+            self._waiting = None
+            sends = True
+        elif parent is self._special:
+            self._special = None
+            sends = self._sends
+        else:
+            # It was left, in a cancellation.
+            return
+        value = error = None
+        if sends:
+            if parent._state & FULFILLED:
+                value = parent._value
+            else:
+                error = _core.exception_of(parent)
+        self._go_on(value, error)
+        # As above.
+        del self, parent, value, error
 
     def _go_on(self, value: Any, error: BaseException | None) -> None:
         if self._interrupted:
@@ -199,7 +209,7 @@ class Runner(Node):
             value: What to send into it.
             error: What to throw into it instead, unless it is None.
         """
-        self._running = True
+        self._waiting = _RUNNING
         while True:
             yielded = self._step(value, error)
             if yielded is _ENDED:
@@ -256,6 +266,7 @@ class Runner(Node):
             forget(self._left, self)
             self._left = None
             self._state = NODE
+        self._ready = None
         kind = type(yielded)
         try:
             if kind in WAITS:
@@ -269,9 +280,10 @@ class Runner(Node):
                 return None, raised
             finally:
                 del self, yielded
-        ready, self._ready = self._ready, None
+        ready = self._ready
         if ready is None:
-            self._running = False
+            if self._waiting is _RUNNING:
+                self._waiting = None
             if self._cancelled_itself:
                 self._cancelled_itself = False
                 stack: list[CorePromise] = []
@@ -284,18 +296,22 @@ class Runner(Node):
             del self, yielded, ready
 
     def _wait_for(self, promise: CorePromise, sends: bool = True) -> None:
-        self._sends = sends
+        if promise._state & CLOSED:
+            root = root_of(promise) if promise._state & FOLLOWING else promise
+            if root._state & (CANCELLED | CANCELLING):
+                # What tells this runner will be another promise.
+                promise = late_observer(promise)
+        if sends and self._context is None and self._state == NODE:
+            self._waiting = promise
+        else:
+            self._waiting = None
+            self._special = promise
+            self._sends = sends
         if promise._waiters is None and not promise._state & CLOSED and _core._observer is None:
             # As below, for most.
-            self._waiting = promise
             promise._waiters = self
-            return
-        root = root_of(promise) if promise._state & FOLLOWING else promise
-        if root._state & (CANCELLED | CANCELLING):
-            # What tells this runner will be another promise.
-            promise = late_observer(promise)
-        self._waiting = promise
-        wait_for(promise, self)
+        else:
+            wait_for(promise, self)
 
     def _wait_for_other(self, yielded: Any) -> None:
         raise NotImplementedError(type(self))
@@ -325,11 +341,12 @@ class Runner(Node):
     def _finish(self, result: Any) -> None:
         context = self._context
         promise = self._end()
+        followed = is_followed(result)
         if promise._state & CANCELLING:
             finish_cancel(promise)
-            if is_followed(result):
+            if followed:
                 self._in_context(context, discard, promise, result)
-        elif is_followed(result):
+        elif followed:
             self._in_context(context, resolve, promise, result)
         else:
             fulfill(promise, result)
@@ -349,13 +366,14 @@ class Runner(Node):
         promise, self._promise = self._promise, None
         promise._source = None
         self._state = NODE | CANCELLED
-        self._generator = self._context = self._waiting = self._foreign = None
+        self._generator = self._context = self._foreign = None
+        self._waiting = self._special = None
         return promise
 
     # --- cancellation
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        if self._running:
+        if self._waiting is _RUNNING:
             # It cancels itself: after this step.
             self._cancelled_itself = True
         elif not self._leave(stack):
@@ -368,14 +386,19 @@ class Runner(Node):
         Returns:
             True if it will be cancelled, and tell: what it still has to finish comes first.
         """
-        waiting = self._waiting
+        waiting: CorePromise | None = self._waiting
+        if waiting is not None:
+            self._waiting = None
+            self._special = waiting
+            self._sends = True
+        waiting = self._special
         if waiting is None:
             return False
         # To the others who look at its waiters, this one is dead.
         self._state = NODE | CANCELLING
         self._interrupted = leave(waiting, stack)
         if not self._interrupted:
-            self._waiting, self._left = None, waiting
+            self._special, self._left = None, waiting
         return self._interrupted
 
     def _interrupt(self) -> None:
@@ -391,7 +414,7 @@ class Runner(Node):
         if foreign is not None:
             self._interrupted = True
             try:
-                self._stop(foreign)  # type: ignore[misc]
+                self._stop(foreign)
             except BaseException as error:
                 _core.reports.escaped(error)
             else:

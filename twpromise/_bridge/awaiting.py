@@ -54,6 +54,21 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
             take(promise, root)
         del root
     if not dead:
+        if _core._driving:
+            # To our own driver the promise itself does, without an awaiter.
+            try:
+                value = yield promise
+            except BaseException as error:
+                if type(error) is not RuntimeError or _core._driving:
+                    # As below.
+                    del promise
+                    raise
+                # It was an asyncio task (an eager one), and has complained in a turn of its own.
+            else:
+                # A Deferred's coroutine is sent at once what it yields that is no Deferred; and
+                # no promise is ever fulfilled with a promise.
+                if value is not promise:
+                    return value
         awaiter = Awaiter()
         awaiter._promise = promise
         yield awaiter

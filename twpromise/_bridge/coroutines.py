@@ -25,8 +25,6 @@ class CoroutineRunner(Runner):
 
     __slots__ = ()
 
-    _awaiter = Awaiter
-
     def _wait_for_other(self, yielded: Any) -> None:
         kind = type(yielded)
         if yielded is None:
