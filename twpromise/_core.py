@@ -840,13 +840,19 @@ def resolve(promise: CorePromise, value: Any) -> None:
     try:
         kind(promise, value)
     except BaseException as error:
-        # An adopter never raises for what it is given; this is for what it calls.
-        if not promise._state & DEAD:
-            reject_raised(promise, error)
-        else:
-            reports.escaped(error)
+        _adopter_raised(promise, error)
     # The frame of a coroutine that has failed at once refers to this one, as the traceback does.
     del promise, value, kind
+
+
+def _adopter_raised(promise: CorePromise, error: BaseException) -> None:
+    """An adopter never raises for what it is given; this is for what it calls."""
+    if not promise._state & DEAD:
+        reject_raised(promise, error)
+    else:
+        reports.escaped(error)
+    # As in `resolve`.
+    del promise, error
 
 
 def fulfill(promise: CorePromise, value: Any) -> None:
@@ -1491,8 +1497,12 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                                 append(child)
                             if _observer is not None:
                                 _observer.settled(child)
-                        elif kind is follow and not child._state:
-                            follow(child, result)
+                        elif kind is not _UNKNOWN and not child._state:
+                            # As `resolve` does.
+                            try:
+                                kind(child, result)
+                            except BaseException as error:
+                                _adopter_raised(child, error)
                         elif child._state & DEAD:
                             discard(child, result)
                         elif result is DECLINED:

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
+from .. import _core
 from .._core import (
     CANCELLED,
     CANCELLING,
@@ -72,8 +73,23 @@ class DeferredSource:
         promise = self._promise
         if promise is not None:
             self._promise = self._deferred = None
-            if type(result) in KINDS and KINDS[type(result)] is None:
-                fulfill(promise, result)
+            try:
+                kind: Any = KINDS[type(result)]
+            except KeyError:
+                kind = resolve
+            if kind is None:
+                if promise._extra is not None or _core._observer is not None:
+                    fulfill(promise, result)
+                    return
+                # That, for most.
+                promise._value = result
+                promise._aux = promise._source = None
+                promise._state = FULFILLED
+                if promise._waiters is not None:
+                    queue = promise._queue
+                    queue.append(promise)
+                    if not queue.awake:
+                        queue.wake()
             elif issubclass(type(result), Failure):
                 reject(promise, result.value, result)
             else:
