@@ -1490,25 +1490,26 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             kind = kinds[type(result)]
                         except KeyError:
                             kind = _UNKNOWN
-                        if kind is None and not child._state:
+                        if kind is _UNKNOWN or child._state:
+                            if child._state & DEAD:
+                                discard(child, result)
+                            elif result is DECLINED:
+                                _pass_on(child, parent)
+                            else:
+                                resolve(child, result)
+                        elif kind is None:
                             child._value = result
                             child._state = FULFILLED
                             if child._waiters is not None:
                                 append(child)
                             if _observer is not None:
                                 _observer.settled(child)
-                        elif kind is not _UNKNOWN and not child._state:
+                        else:
                             # As `resolve` does.
                             try:
                                 kind(child, result)
                             except BaseException as error:
                                 _adopter_raised(child, error)
-                        elif child._state & DEAD:
-                            discard(child, result)
-                        elif result is DECLINED:
-                            _pass_on(child, parent)
-                        else:
-                            resolve(child, result)
                 elif state == NODE:
                     try:
                         child._notify(parent)
