@@ -128,6 +128,7 @@ def _over_callbacks(scenario: str, function: str) -> list[Row]:
         row("await", "coroutines", "**promises, `await`**", prefix="awaiting_"),
         row("bare", "bare", "promises without any feature"),
         row("barecoroutine", "bare", "the same, generators", prefix="coroutine_"),
+        row("bareawait", "bare", "the same, `await`", prefix="awaiting_"),
         row("deferred", "deferreds", "Deferreds"),
         row("inlinecallbacks", "inline", "Deferreds, `inlineCallbacks`"),
         row("ensuredeferred", "ensure", "Deferreds, `await`"),
@@ -143,6 +144,13 @@ ROWS = [
     *_over_callbacks("parallel", "parallel"),
     _row("over-doxbee", "deferred", "deferreds.doxbee", "Deferreds", "deferred"),
     _row("over-doxbee", "chain", "chains.doxbee_over_deferreds", "**promises**", "deferred"),
+    _row(
+        "over-doxbee",
+        "bare",
+        "bare.doxbee_over_deferreds",
+        "promises without any feature",
+        "deferred",
+    ),
     _row("over-doxbee", "inlinecallbacks", "inline.doxbee", "`inlineCallbacks`", "inlinecallbacks"),
     _row(
         "over-doxbee",

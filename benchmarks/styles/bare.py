@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections import deque
 
-from . import chains, coroutines
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from . import awaiting, chains, coroutines
 
 PENDING, FULFILLED, REJECTED = range(3)
 
@@ -79,8 +82,14 @@ class Bare:
         if type(result) is Bare:
             self.value, self.other = None, FOLLOWS
             result.wait(self)
+        elif type(result) is Deferred:
+            self.value = self.other = None
+            adopt(self, result)
         else:
             settle(self, FULFILLED, result)
+
+    def __await__(self):
+        return (yield self)
 
 
 #: In place of a handler: the outcome of what is waited for is the promise's own.
@@ -106,6 +115,24 @@ class Callback:
                 settle(promise, FULFILLED, value)
             else:
                 settle(promise, REJECTED, error)
+
+
+class Source:
+    """The callback and errback of a Deferred that a promise has adopted."""
+
+    __slots__ = ("promise",)
+
+    def __call__(self, result):
+        if isinstance(result, Failure):
+            settle(self.promise, REJECTED, result.value)
+        else:
+            settle(self.promise, FULFILLED, result)
+
+
+def adopt(promise, deferred):
+    source = Source()
+    source.promise = promise
+    deferred.addBoth(source)
 
 
 class All:
@@ -135,7 +162,7 @@ def gather(promises):
 
 
 class Runner:
-    """Runs a generator that yields promises."""
+    """Runs a generator, or a coroutine, that yields promises."""
 
     __slots__ = ("generator", "promise")
 
@@ -158,7 +185,7 @@ def coroutine(function):
         runner = Runner()
         runner.promise = promise = make()
         runner.generator = function(*arguments)
-        next(runner.generator).wait(runner)
+        runner.generator.send(None).wait(runner)
         return promise
 
     return start
@@ -193,3 +220,23 @@ def coroutine_doxbee(query, score):
 
 def coroutine_parallel(query, score):
     return chains.started(coroutines.insert_with(coroutine, query, score, gather), score)
+
+
+def awaiting_doxbee(query, score):
+    return chains.started(coroutine(awaiting.upload_with(query, score)), score)
+
+
+def awaiting_parallel(query, score):
+    return chains.started(coroutine(awaiting.insert_with(query, score, gather)), score)
+
+
+def doxbee_over_deferreds(query, score):
+    global call_later
+    call_later = query.__self__.call_later
+
+    def first_query(transaction, statement, parameters):
+        promise = make()
+        adopt(promise, query(transaction, statement, parameters))
+        return promise
+
+    return chains.started(chains.upload_with(query, first_query, score), score)
