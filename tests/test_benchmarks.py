@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 LIMITS = {
     "doxbee-chain": (33, 111, 3650),
     "doxbee-coroutine": (8, 80, 2500),
-    "doxbee-await": (9, 100, 2750),
+    "doxbee-await": (9, 108, 2900),
     "errors-chain": (33, 108, 3500),
     "parallel-chain": (88, 186, 6400),
     "over-doxbee-chain": (37, 76, 2500),

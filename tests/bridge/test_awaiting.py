@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from typing import Any
 
@@ -47,9 +48,22 @@ DRIVERS: dict[str, Drive] = {
 
 
 @pytest.fixture(params=DRIVERS)
-def drive(request: pytest.FixtureRequest) -> Drive:
+def driver(request: pytest.FixtureRequest) -> Drive:
     """Everything on the Twisted side that runs a coroutine."""
     return DRIVERS[request.param]
+
+
+@pytest.fixture(params=["", "within a drain"])
+def drive(request: pytest.FixtureRequest, driver: Drive, scheduler: ManualScheduler) -> Drive:
+    """The same, called as they are, and in a handler."""
+
+    def in_a_handler(coroutine: Any) -> Deferred[Any]:
+        driven: list[Deferred[Any]] = []
+        Promise.resolve(None).then(lambda _: driven.append(driver(coroutine)))
+        scheduler.flush()
+        return driven[0]
+
+    return in_a_handler if request.param else driver
 
 
 async def awaiting(promise: Any) -> Any:
@@ -121,9 +135,9 @@ class TestTwisted:
 
         async def coroutine() -> list[Any]:
             causes = []
-            for promise in source.promise, Promise.reject("at once"):
+            for make in (lambda: source.promise), (lambda: Promise.reject("at once")):
                 with pytest.raises(RejectionError) as caught:
-                    await promise
+                    await make()
                 causes.append(caught.value.cause)
             return causes
 
@@ -308,6 +322,27 @@ class TestTwisted:
         coroutine.send(None)
         with pytest.raises(RuntimeError, match="before the promise has settled"):
             coroutine.send(None)
+
+    def test_drivers_of_their_own(self, scheduler: ManualScheduler) -> None:
+        """A driver that is called by a handler gets the value, or that error, or its own."""
+        source, settled = pending(), pending()
+        seen: list[Any] = []
+
+        def handler(_: Any) -> None:
+            coroutines = [awaiting(each.promise) for each in (source, settled, source)]
+            for coroutine in coroutines:
+                coroutine.send(None)
+            settled.resolve("value")
+            for coroutine, how in zip(coroutines, ["send", "send", "throw"], strict=True):
+                try:
+                    getattr(coroutine, how)(Oops("made up"))
+                except (Oops, RuntimeError, StopIteration) as error:
+                    seen.append((type(error), *error.args))
+
+        Promise.resolve(None).then(handler)
+        scheduler.flush()
+        too_early = "await resumed before the promise has settled"
+        assert [(RuntimeError, too_early), (StopIteration, "value"), (Oops, "made up")] == seen
 
     def test_cancelled_before_it_is_waited_for(self, scheduler: ManualScheduler) -> None:
         """What an await yields may be cancelled before anybody has begun to wait."""
@@ -768,6 +803,44 @@ class TestAsyncio:
         finally:
             loop.close()
         assert doomed.promise.is_cancelled()
+
+    @pytest.mark.skipif(sys.version_info < (3, 12), reason="this Python has no eager tasks")
+    @pytest.mark.parametrize("when", ["at once", "in the same turn", "later"])
+    @pytest.mark.parametrize("outcome", ["value", "reason", "task cancelled"])
+    def test_started_by_a_handler(self, on_asyncio: OnAsyncio, when: str, outcome: str) -> None:
+        """An eager task, which runs within a handler, waits for a promise as any other."""
+
+        async def main() -> Any:
+            source = pending()
+            tasks: list[asyncio.Task[Any]] = []
+
+            def settle() -> None:
+                if outcome == "value":
+                    source.resolve("value")
+                elif outcome == "reason":
+                    source.reject(Oops("reason"))
+                else:
+                    tasks[0].cancel()
+
+            def handler(_: Any) -> None:
+                task: Any = asyncio.Task
+                loop = asyncio.get_running_loop()
+                tasks.append(task(awaiting(source.promise), loop=loop, eager_start=True))
+                if when == "at once":
+                    settle()
+
+            await Promise.resolve(None).then(handler)
+            if when != "at once":
+                for _ in range(0 if when == "in the same turn" else 3):
+                    await asyncio.sleep(0)
+                settle()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            # Nobody else waits for it.
+            assert (outcome == "task cancelled") == source.promise.is_cancelled()
+            return str(results[0]) or type(results[0])
+
+        expected = asyncio.CancelledError if outcome == "task cancelled" else outcome
+        assert expected == on_asyncio(main)
 
     def test_reports(self, on_asyncio: OnAsyncio, reports: list[LogEvent]) -> None:
         """A rejection that a task was waiting for is handled, even if the task has left."""

@@ -54,33 +54,29 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
             take(promise, root)
         del root
     if not dead:
-        if _core._driving:
-            # To our own driver the promise itself does, without an awaiter.
+        ours = False
+        if _core._driving and asyncio._get_running_loop() is None:
+            # It is no asyncio task.  To our own driver, which throws reasons in, the promise itself
+            # says enough; and Twisted's sends back at once what is no Deferred.
             try:
-                value = yield promise
-            except BaseException as error:
-                if type(error) is not RuntimeError or _core._driving:
-                    # As below.
-                    del promise
-                    raise
-                # It was an asyncio task (an eager one), and has complained in a turn of its own.
-            else:
-                # A Deferred's coroutine is sent at once what it yields that is no Deferred; and
-                # no promise is ever fulfilled with a promise.
-                if value is not promise:
-                    return value
-        awaiter = Awaiter()
-        awaiter._promise = promise
-        yield awaiter
-        if awaiter._given_up:
-            raise CancellationError("the await was cancelled")
+                ours = (yield promise) is not promise
+            except BaseException:
+                # As below.
+                del promise
+                raise
+        if not ours:
+            awaiter = Awaiter()
+            awaiter._promise = promise
+            yield awaiter
+            if awaiter._given_up:
+                raise CancellationError("the await was cancelled")
+            del awaiter
         state = promise._state
         if state & FULFILLED:
             # As below, for most.
             return promise._value
         if not state & SETTLED:
             raise RuntimeError("await resumed before the promise has settled")
-        del awaiter
     if dead & CANCELLED:
         raise CancellationError(LATE_OBSERVER)
     fulfilled, value, traceback = outcome(promise)
