@@ -1220,6 +1220,49 @@ def test_prepare_gives_plain_functions_back():
     assert isinstance(promise, CorePromise)
 
 
+class Adopted:
+    """Something that is followed."""
+
+
+@pytest.mark.parametrize("settles", [False, True], ids=["before", "after it has settled"])
+def test_an_adopter_that_raises(scheduler, reports, monkeypatch, settles):
+    """What it raises rejects; or is logged, if the promise has settled."""
+
+    def adopt(promise, value):
+        if settles:
+            _core.fulfill(promise, "value")
+        raise Boom
+
+    monkeypatch.setitem(_core.KINDS, Adopted, adopt)
+    seen = []
+    Promise.resolve().then(lambda _: Adopted()).then(seen.append, lambda error: seen.append(error))
+    scheduler.flush()
+    if settles:
+        assert ["value"] == seen
+        assert [Boom] == [event["log_failure"].type for event in reports]
+    else:
+        assert [Boom] == list(map(type, seen))
+        assert [] == reports
+
+
+def test_a_careful_node_that_raises(scheduler, reports):
+    """What a node raises that is told while it is being cancelled is logged."""
+
+    class Failing(Node):
+        __slots__ = ()
+
+        def _notify(self, parent):
+            raise Boom
+
+    promise, resolve, _ = pending()
+    node = Failing()
+    node._state |= _core.CANCELLING
+    wait_for(promise, node)
+    resolve()
+    scheduler.flush()
+    assert [Boom] == [event["log_failure"].type for event in reports]
+
+
 def test_the_last_of_several_waiters_is_forgotten(scheduler):
     """Then nobody waits: a rejection is nobody's concern yet."""
     promise = Promise.defer().promise

@@ -394,12 +394,14 @@ _observer: Observer | None = None
 # The context in which the running drain calls handlers that have none of their own.
 _scratch: Context | None = None
 
-# Whether a coroutine that runs is most likely driven by this library.
+# Whether a coroutine that runs is most likely driven by this library: in a drain, and where one is
+# started.  A coroutine of Twisted's, or a loop of asyncio's, may run there, too: `await_promise`
+# copes with both.
 _driving = False
 
 
 def drive(step: Callable[..., object], *arguments: Any) -> None:
-    """Make a call that runs a coroutine, outside of a drain."""
+    """Make a call that runs a coroutine, where nothing is driven."""
     global _driving
     _driving = True
     try:
@@ -1403,7 +1405,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
     """Run jobs until there are none (or time is up, or a handler changed the context)."""
     global _driving, _scratch
     outer, _scratch = _scratch, scratch
-    driving, _driving = _driving, True
+    driving = _driving
     popleft = queue.popleft
     append = queue.append
     timer = queue.timer
@@ -1417,6 +1419,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
     token: Any = None
     kind: Any = None
     try:
+        _driving = True
         while True:
             for _ in _CHUNK:
                 # What is next?
@@ -1505,7 +1508,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             if _observer is not None:
                                 _observer.settled(child)
                         else:
-                            # As `resolve` does.
+                            # As `resolve` does, but in a call less.
                             try:
                                 kind(child, result)
                             except BaseException as error:

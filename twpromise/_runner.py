@@ -69,11 +69,11 @@ class Runner(Node):
     )
 
     # These are not set before they are needed.
-    #: Whether the outcome of `_special` is sent in; or the generator looks for itself.
+    #: With `_special`: whether its outcome is sent in; or the generator looks for itself.
     _sends: bool
-    #: What is called with `_foreign` in order to stop it.
+    #: With `_foreign`: what is called with it in order to stop it.
     _stop: Callable[[Any], object]
-    #: What to send or to throw in, if it is there already.
+    #: In `_take`: what to send or to throw in, if that is there already.
     _ready: tuple[Any, BaseException | None] | None
 
     def __init__(self, promise: CorePromise, generator: Any) -> None:
@@ -82,11 +82,13 @@ class Runner(Node):
         self._generator: Any = generator
         # The generator's own context, once it has anything in it.
         self._context: Context | None = None
-        # The promise that is waited for, if there is nothing to do with its value but to send it
+        # The promise that is waited for, if there is nothing to do with a value but to send it
         # in, as in most steps; or `_RUNNING`.
         self._waiting: Any = None
-        # Else the promise that is waited for (then `_sends`), or anything else (then `_stop`).
+        # The promise that is waited for if the generator has a context, or is being cancelled, or
+        # is not sent the value.
         self._special: CorePromise | None = None
+        # What else is waited for.
         self._foreign: Any = None
         # The promise that was left in a cancellation, where this is still among the waiters.
         self._left: CorePromise | None = None
@@ -187,11 +189,15 @@ class Runner(Node):
         if sends:
             if parent._state & FULFILLED:
                 value = parent._value
-            else:
+            elif not self._looks_itself():
                 error = _core.exception_of(parent)
         self._go_on(value, error)
         # As above.
         del self, parent, value, error
+
+    def _looks_itself(self) -> bool:
+        """Whether whoever waits in the generator takes a reason from the promise itself."""
+        return False
 
     def _go_on(self, value: Any, error: BaseException | None) -> None:
         if self._interrupted:
@@ -209,8 +215,8 @@ class Runner(Node):
             value: What to send into it.
             error: What to throw into it instead, unless it is None.
         """
-        self._waiting = _RUNNING
         while True:
+            self._waiting = _RUNNING
             yielded = self._step(value, error)
             if yielded is _ENDED:
                 break
@@ -341,12 +347,11 @@ class Runner(Node):
     def _finish(self, result: Any) -> None:
         context = self._context
         promise = self._end()
-        followed = is_followed(result)
         if promise._state & CANCELLING:
             finish_cancel(promise)
-            if followed:
+            if is_followed(result):
                 self._in_context(context, discard, promise, result)
-        elif followed:
+        elif is_followed(result):
             self._in_context(context, resolve, promise, result)
         else:
             fulfill(promise, result)
@@ -404,6 +409,10 @@ class Runner(Node):
     def _interrupt(self) -> None:
         """Tell the generator, in a turn of its own, that nobody cares any more."""
         if self._state & CANCELLED:
+            return
+        if self._waiting is _RUNNING:
+            # In a drain within its own step: after that.
+            self._cancelled_itself = True
             return
         stack: list[CorePromise] = []
         waits = self._leave(stack)

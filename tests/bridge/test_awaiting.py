@@ -310,7 +310,13 @@ class TestTwisted:
         assert ["value"] == results
 
     def test_what_is_yielded(self, scheduler: ManualScheduler) -> None:
-        """What an await yields can be looked at, like any Deferred."""
+        """What an await yields can be looked at, like any Deferred; but not within a drain."""
+
+        async def fail() -> None:
+            raise Oops
+
+        Promise.resolve(fail()).suppress_unhandled_rejections()
+        scheduler.flush()
         yielded = awaiting(pending().promise).send(None)
         assert isinstance(yielded, Deferred)
         assert "Deferred" in str(yielded) or "Awaiter" in str(yielded)
@@ -535,6 +541,25 @@ class TestTracebacks:
         text = results[0].getTraceback()
         assert "in awaiting" in text
         assert "in callback" in text
+
+    def test_in_an_except_block(self, drive: Drive, scheduler: ManualScheduler) -> None:
+        """It leads through all the coroutines, also where one is handling another error."""
+        source = pending()
+        seen: list[Any] = []
+
+        async def outer() -> None:
+            try:
+                raise Oops
+            except Oops:
+                try:
+                    await awaiting(source.promise)
+                except KeyError as error:
+                    seen.append((frames(error.__traceback__), type(error.__context__)))
+
+        drive(outer())
+        source.reject(KeyError())
+        scheduler.flush()
+        assert [(["outer", "awaiting", "await_promise"], Oops)] == seen
 
 
 # --- under asyncio
@@ -806,26 +831,37 @@ class TestAsyncio:
 
     @pytest.mark.skipif(sys.version_info < (3, 12), reason="this Python has no eager tasks")
     @pytest.mark.parametrize("when", ["at once", "in the same turn", "later"])
-    @pytest.mark.parametrize("outcome", ["value", "reason", "task cancelled"])
+    @pytest.mark.parametrize(
+        "outcome", ["value", "reason", "task cancelled", "promise cancelled", "another left"]
+    )
     def test_started_by_a_handler(self, on_asyncio: OnAsyncio, when: str, outcome: str) -> None:
         """An eager task, which runs within a handler, waits for a promise as any other."""
 
         async def main() -> Any:
-            source = pending()
+            source, cleanup = pending(), pending()
+            promise = source.promise.finally_(lambda: cleanup.promise)
+            another = promise.then()
             tasks: list[asyncio.Task[Any]] = []
 
             def settle() -> None:
-                if outcome == "value":
-                    source.resolve("value")
-                elif outcome == "reason":
-                    source.reject(Oops("reason"))
-                else:
+                if outcome == "reason":
+                    source.reject(Oops(outcome))
+                elif outcome == "task cancelled":
+                    another.cancel()
                     tasks[0].cancel()
+                elif outcome == "promise cancelled":
+                    promise.cancel()
+                else:
+                    if outcome == "another left":
+                        another.cancel()
+                    source.resolve(outcome)
+                another.suppress_unhandled_rejections()
+                asyncio.get_running_loop().call_later(0.001, cleanup.resolve)
 
             def handler(_: Any) -> None:
                 task: Any = asyncio.Task
                 loop = asyncio.get_running_loop()
-                tasks.append(task(awaiting(source.promise), loop=loop, eager_start=True))
+                tasks.append(task(awaiting(promise), loop=loop, eager_start=True))
                 if when == "at once":
                     settle()
 
@@ -835,12 +871,31 @@ class TestAsyncio:
                     await asyncio.sleep(0)
                 settle()
             results = await asyncio.gather(*tasks, return_exceptions=True)
-            # Nobody else waits for it.
-            assert (outcome == "task cancelled") == source.promise.is_cancelled()
-            return str(results[0]) or type(results[0])
+            assert outcome.endswith("cancelled") == source.promise.is_cancelled()
+            return type(results[0]) if outcome.endswith("cancelled") else str(results[0])
 
-        expected = asyncio.CancelledError if outcome == "task cancelled" else outcome
-        assert expected == on_asyncio(main)
+        expected = {
+            "task cancelled": asyncio.CancelledError,
+            "promise cancelled": CancellationError,
+        }
+        assert expected.get(outcome, outcome) == on_asyncio(main)
+
+    def test_a_loop_that_a_coroutine_runs(self, scheduler: ManualScheduler) -> None:
+        """Tasks of a loop that runs within a coroutine wait for promises as any others."""
+
+        async def main() -> Any:
+            source = pending()
+            loop = asyncio.get_running_loop()
+            loop.call_soon(source.resolve, "value")
+            loop.call_soon(scheduler.flush)
+            return await source.promise
+
+        async def runs_a_loop() -> Any:
+            return asyncio.run(main())
+
+        promise = Promise.resolve(runs_a_loop())
+        scheduler.flush()
+        assert "value" == promise.value()
 
     def test_reports(self, on_asyncio: OnAsyncio, reports: list[LogEvent]) -> None:
         """A rejection that a task was waiting for is handled, even if the task has left."""

@@ -642,6 +642,32 @@ class TestCancelling:
         assert promise.is_cancelled()
         assert more is source.promise.is_cancelled()
 
+    @pytest.mark.parametrize("ends", [False, True])
+    def test_turn_within_a_step(self, scheduler: ManualScheduler, ends: bool) -> None:
+        """If its step runs the turn that would tell it, it is told at what it waits for next."""
+        deferred: Deferred[Any] = Deferred()
+        source = pending()
+        seen: list[Any] = []
+
+        async def coroutine() -> None:
+            await deferred
+            scheduler.flush()
+            if ends:
+                return
+            try:
+                await source.promise
+            except BaseException as error:
+                seen.append(type(error))
+                raise
+
+        promise = Promise.resolve(coroutine())
+        promise.cancel()
+        deferred.callback(None)
+        scheduler.flush()
+        assert promise.is_cancelled()
+        told = ([], []) if ends else ([CancellationError], ["cancelled"])
+        assert told == (seen, source.cancelled)
+
     def test_canceller_that_raises(
         self, give: Give, scheduler: ManualScheduler, reports: list[LogEvent]
     ) -> None:

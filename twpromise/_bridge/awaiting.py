@@ -3,7 +3,8 @@
 A coroutine that awaits a promise may be driven by Twisted, which expects a Deferred; by an
 asyncio task, which expects a future; or by this library.  Who it is cannot be found out
 beforehand (a Twisted coroutine may be started from within an asyncio task), so that what is
-yielded speaks to each of them.
+yielded speaks to each of them.  Within a drain, it is the promise itself, as long as it can be
+no task; whoever drives coroutines there in another way than these three is not waited for.
 """
 
 from __future__ import annotations

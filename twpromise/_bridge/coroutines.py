@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Coroutine
+from types import CoroutineType, GeneratorType
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,11 +14,14 @@ from .. import _core
 from .._core import KINDS, LOCKED, CorePromise, new_fulfilled, new_pending, resolve, set_traceback
 from .._errors import CANCELLATIONS, CancellationError, as_exception
 from .._runner import WAITS, Runner
-from .awaiting import Awaiter
+from .awaiting import Awaiter, await_promise
 from .deferreds import cancel_deferred
 from .outcomes import traceback_of
 
 __all__ = ["CoroutineRunner", "adopt_coroutine"]
+
+
+_AWAIT = await_promise.__code__
 
 
 class CoroutineRunner(Runner):
@@ -45,6 +49,13 @@ class CoroutineRunner(Runner):
         self._wait_for(promise, not issubclass(kind, Future))
         # The frame of a coroutine that has failed at once refers to this one.
         del self, promise, yielded
+
+    def _looks_itself(self) -> bool:
+        # As with an awaiter.  Python 3.11 loses frames of what is thrown in through coroutines.
+        inner = self._generator
+        while type(inner) is CoroutineType:
+            inner = inner.cr_await
+        return type(inner) is GeneratorType and inner.gi_code is _AWAIT
 
     def _cancellation(self) -> BaseException:
         return CancellationError("the coroutine was cancelled")
