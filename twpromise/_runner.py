@@ -73,8 +73,6 @@ class Runner(Node):
     _sends: bool
     #: With `_foreign`: what is called with it in order to stop it.
     _stop: Callable[[Any], object]
-    #: In `_take`: what to send or to throw in, if that is there already.
-    _ready: tuple[Any, BaseException | None] | None
 
     def __init__(self, promise: CorePromise, generator: Any) -> None:
         self._state = NODE
@@ -95,6 +93,8 @@ class Runner(Node):
         # What is waited for has been told that nobody cares any more, and will answer.
         self._interrupted = False
         self._cancelled_itself = False
+        # What to send or to throw in, where that is there at once.
+        self._ready: tuple[Any, BaseException | None] | None = None
         promise._source = self
 
     def start(self) -> None:
@@ -272,7 +272,6 @@ class Runner(Node):
             forget(self._left, self)
             self._left = None
             self._state = NODE
-        self._ready = None
         kind = type(yielded)
         try:
             if kind in WAITS:
@@ -286,7 +285,7 @@ class Runner(Node):
                 return None, raised
             finally:
                 del self, yielded
-        ready = self._ready
+        ready, self._ready = self._ready, None
         if ready is None:
             if self._waiting is _RUNNING:
                 self._waiting = None

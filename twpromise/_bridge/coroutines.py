@@ -20,7 +20,6 @@ from .outcomes import traceback_of
 
 __all__ = ["CoroutineRunner", "adopt_coroutine"]
 
-
 _AWAIT = await_promise.__code__
 
 
