@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import coroutine
 from typing import Any
 
 from twisted.internet.defer import AlreadyCalledError, Deferred
@@ -17,6 +18,11 @@ from twpromise.testing import ManualScheduler
 
 class Boom(Exception):
     """What goes wrong in a program."""
+
+
+def generated(body: Callable[[], Any]) -> Any:
+    """What a coroutine does, as a generator."""
+    return (yield from body().__await__())
 
 
 class Numbers:
@@ -50,7 +56,10 @@ class Side:
         self.spent: set[int] = set()
         # Deferreds made of promises.
         self.outs: list[Deferred[Any]] = []
+        # Generators and coroutines.
+        self.generators: list[Any] = []
         self.made = 0
+        self.over = False
 
     # --- what the sides do, each in its way
 
@@ -72,6 +81,10 @@ class Side:
 
     def collect(self, method: str, items: list[Any], *arguments: Any) -> Any:
         """What a static function gives for a list."""
+        raise NotImplementedError
+
+    def run(self, body: Callable[[], Any], awaits: bool) -> Any:
+        """A promise for what a generator, or a coroutine, gives."""
         raise NotImplementedError
 
     def out(self, promise: Any) -> Deferred[Any]:
@@ -109,6 +122,11 @@ class Side:
         """Remember a promise; later steps are about it."""
         self.promises.append(promise)
         return promise
+
+    def hold(self, generator: Any) -> Any:
+        """Keep a generator or coroutine until the program is over: Python ends it else."""
+        self.generators.append(generator)
+        return generator
 
     def pick(self, numbers: Numbers) -> Any:
         """One of the promises; later ones more often."""
@@ -275,6 +293,58 @@ class Side:
         mapper = self.handler(numbers, own)
         own.append(self.keep(self.collect("map", items, mapper, limit)))
 
+    def coroutine(self, numbers: Numbers) -> None:
+        name = self.number()
+        awaits = bool(numbers.below(2))
+        own: list[Any] = []
+        length = numbers.below(4)
+        # What each step does when it has what it waits for, and whether it catches what it gets.
+        acts = [HANDLERS[numbers.below(len(HANDLERS))] for _ in range(length)]
+        catches = [numbers.below(3) for _ in range(length)]
+        cleans_up = numbers.below(3)
+        later = Numbers(numbers.below(1 << 30))
+
+        def log(what: str, value: Any = None) -> None:
+            followed = not isinstance(value, int | BaseException | list | None)
+            self.log.append((what, name, "something" if followed else describe(value)))
+
+        @coroutine
+        def wait(for_what: Any) -> Any:
+            # Both kinds have the same body: `await` where it is one, else what is yielded as it is.
+            if awaits:
+                return (yield from for_what.__await__())
+            return (yield for_what)
+
+        async def body() -> Any:
+            mine = Numbers(later.number)
+            try:
+                for act, catch in zip(acts, catches, strict=True):
+                    try:
+                        log("sent", await wait(self.awaited(mine, awaits)))
+                    except Exception as error:
+                        log("thrown", error)
+                        if catch:
+                            raise
+                    result = act(self, mine, own)
+                return result if acts else self.value(mine)
+            except BaseException as error:
+                log("ends", error)
+                raise
+            finally:
+                if cleans_up and not self.over:
+                    log("cleans up", await wait(self.awaited(mine, awaits)))
+                    if cleans_up == 2:
+                        act = HANDLERS[mine.below(len(HANDLERS))]
+                        act(self, mine, own)
+
+        own.append(self.keep(self.run(body, awaits)))
+
+    def awaited(self, numbers: Numbers, awaits: bool) -> Any:
+        """Something that a coroutine waits for; Twisted decides how a Deferred is awaited."""
+        if not awaits and self.deferreds and not numbers.below(3):
+            return self.deferreds[numbers.below(len(self.deferreds))]
+        return self.pick(numbers)
+
     def delay(self, numbers: Numbers) -> None:
         seconds = TIMES[numbers.below(len(TIMES))]
         promise = self.pick(numbers)
@@ -356,6 +426,7 @@ STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "cancel_out": Side.cancel_out,
     "several": Side.several,
     "map": Side.map,
+    "coroutine": Side.coroutine,
     "delay": Side.delay,
     "timeout": Side.timeout,
     "turn": Side.turn,
@@ -443,6 +514,11 @@ class Real(Side):
 
     def collect(self, method: str, items: list[Any], *arguments: Any) -> Any:
         return getattr(self.cls, method)(items, *arguments)
+
+    def run(self, body: Callable[[], Any], awaits: bool) -> Any:
+        if awaits:
+            return self.cls.resolve(self.hold(body()))
+        return self.cls.coroutine(lambda: self.hold(generated(body)))()
 
     def out(self, promise: Any) -> Deferred[Any]:
         return promise.to_deferred()
@@ -541,6 +617,14 @@ class Model(Side):
             reference.Race(child, items)
         else:
             {"all": reference.All, "all_settled": reference.AllSettled}[method](child, items)
+        return child
+
+    def run(self, body: Callable[[], Any], awaits: bool) -> Any:
+        child = Reference(self.world)
+        if awaits:
+            reference.Running(child, self.hold(body()), reference.CancellationError)
+        else:
+            reference.Running(child, self.hold(generated(body)), GeneratorExit)
         return child
 
     def out(self, promise: Any) -> Deferred[Any]:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 PENDING, FULFILLED, REJECTED, CANCELLED = "pending", "fulfilled", "rejected", "cancelled"
@@ -234,6 +234,18 @@ class Reference:
             self.take(self.end())
 
     # --- consuming
+
+    def __await__(self) -> Any:
+        self.catch_up()
+        state, value = self.inspect()
+        if state == PENDING:
+            value = yield self
+        elif state == REJECTED:
+            self.mark_handled()
+            raise value
+        elif state == CANCELLED:
+            raise CancellationError("late cancellation observer")
+        return value
 
     def attach(self, consumer: Any) -> None:
         self.catch_up()
@@ -500,6 +512,148 @@ class Hooks(Consumer):
         if self.followed is not None:
             self.followed.leave(stack)
         return False
+
+
+class Running(Consumer):
+    """A generator, or a coroutine, whose steps wait for what the step before has yielded."""
+
+    def __init__(self, child: Reference, generator: Any, cancellation: type[BaseException]) -> None:
+        self.child, self.generator, self.cancellation = child, generator, cancellation
+        self.waiting = False
+        self.foreign: Deferred[Any] | None = None
+        self.running = self.interrupted = self.cancelled_itself = self.ended = False
+        self.ready: tuple[Any, BaseException | None] | None = None
+        child.locked = True
+        child.source = self
+        self.advance(None, None)
+
+    def advance(self, value: Any, error: BaseException | None) -> None:
+        """Steps, until one waits for what is not there."""
+        self.running = True
+        while True:
+            try:
+                if error is None:
+                    yielded = self.generator.send(value)
+                else:
+                    yielded = self.generator.throw(error)
+            except StopIteration as stop:
+                self.finish(stop.value)
+                return
+            except BaseException as raised:
+                self.fail(raised)
+                return
+            self.wait_for(yielded)
+            if self.ready is None:
+                break
+            (value, error), self.ready = self.ready, None
+        self.running = False
+        if self.cancelled_itself:
+            self.cancelled_itself = False
+            stack: list[Reference] = []
+            self.abandon(stack)
+            cancel_all(stack)
+
+    def finish(self, result: Any) -> None:
+        self.end()
+        self.ended = True
+        if self.child.cancelling:
+            self.child.finish_cancel()
+            discard(self.child.world, result)
+        else:
+            self.child.resolve(result)
+
+    def fail(self, error: BaseException) -> None:
+        self.end()
+        self.ended = True
+        if self.child.cancelling and isinstance(error, self.cancellation | CancelledError):
+            self.child.finish_cancel()
+        else:
+            self.child.reject(error)
+
+    # --- waiting
+
+    def wait_for(self, yielded: Any) -> None:
+        if isinstance(yielded, Deferred):
+            self.foreign = yielded
+            yielded.addBoth(self.fired, yielded)
+            return
+        if not self.alive and self in self.awaited.consumers:
+            # What was left, in a cancellation.
+            self.awaited.consumers.remove(self)
+        self.alive, self.gone = True, False
+        self.waiting = True
+        yielded.attach(self)
+
+    def tell(self, parent: Reference) -> None:
+        if not self.waiting or parent is not self.awaited:
+            # It was left, in a cancellation.
+            return
+        self.waiting = False
+        if parent.state == FULFILLED:
+            self.go_on(parent.value, None)
+        elif parent.state == REJECTED:
+            self.go_on(None, parent.value)
+        else:
+            self.go_on(None, CancellationError("the promise was cancelled"))
+
+    def fired(self, result: Any, deferred: Deferred[Any]) -> None:
+        if self.foreign is not deferred:
+            return
+        self.foreign = None
+        outcome = (None, result.value) if isinstance(result, Failure) else (result, None)
+        if self.running:
+            self.ready = outcome
+        else:
+            # At once: a Deferred knows no turns.
+            self.go_on(*outcome)
+
+    def go_on(self, value: Any, error: BaseException | None) -> None:
+        if self.interrupted:
+            self.interrupted = False
+            self.alive = True
+            if self.cancellation is GeneratorExit and (
+                error is None or isinstance(error, CancellationError | CancelledError)
+            ):
+                value, error = None, GeneratorExit()
+        self.advance(value, error)
+
+    # --- cancelling
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        if self.running:
+            self.cancelled_itself = True
+        elif not self.leave(stack):
+            self.child.world.queue.append(self.interrupt)
+        return True
+
+    def leave(self, stack: list[Reference]) -> bool:
+        if not self.waiting:
+            return False
+        self.alive = False
+        self.interrupted = self.awaited.leave(stack)
+        if not self.interrupted:
+            self.waiting = False
+            self.gone = True
+        return self.interrupted
+
+    def interrupt(self) -> None:
+        """A turn of its own, in which it is told that nobody cares any more."""
+        if self.ended:
+            return
+        stack: list[Reference] = []
+        waits = self.leave(stack)
+        cancel_all(stack)
+        if waits:
+            return
+        if self.foreign is not None:
+            # That answers.
+            self.interrupted = True
+            self.foreign.cancel()
+            return
+        if self.cancellation is GeneratorExit:
+            self.advance(None, GeneratorExit())
+        else:
+            self.advance(None, CancellationError("the coroutine was cancelled"))
 
 
 class Adopted:

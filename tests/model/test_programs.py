@@ -112,8 +112,17 @@ def run(
             deferred.addErrback(lambda _: None)
     counts["promises"] += len(real.promises)
     counts["handlers called"] += sum(each[0] == "handler" for each in real.log)
+    counts["coroutines"] += len(real.generators)
+    counts["steps of coroutines"] += sum(each[0] in ("sent", "thrown") for each in real.log)
+    counts["coroutines told that they are cancelled"] += sum(
+        each[0] == "ends" and each[2][0] in ("GeneratorExit", "CancellationError")
+        for each in real.log
+    )
     counts["rejections reported"] += sum(each[0] == "unhandled" for each in real.log)
     counts["cancelled"] += sum(real.state(each)[0] == "cancelled" for each in real.promises)
+    for side in real, model:
+        side.over = True
+        side.generators.clear()
 
 
 KINDS: dict[str, tuple[type[ManualScheduler], bool]] = {
