@@ -107,6 +107,7 @@ def run(
     finally:
         globalLogPublisher.removeObserver(observe)
         real.close()
+        real.over = model.over = True
         for deferred in (*real.deferreds, *model.deferreds):
             # What was not adopted is nobody's concern.
             deferred.addErrback(lambda _: None)
@@ -120,9 +121,6 @@ def run(
     )
     counts["rejections reported"] += sum(each[0] == "unhandled" for each in real.log)
     counts["cancelled"] += sum(real.state(each)[0] == "cancelled" for each in real.promises)
-    for side in real, model:
-        side.over = True
-        side.generators.clear()
 
 
 KINDS: dict[str, tuple[type[ManualScheduler], bool]] = {
