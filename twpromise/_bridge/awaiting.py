@@ -57,8 +57,8 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     if not dead:
         ours = False
         if _core._driving and asyncio._get_running_loop() is None:
-            # It is no asyncio task.  To our own driver the promise itself says enough; and Twisted's
-            # sends back at once what is no Deferred.
+            # It is no asyncio task.  To our own driver the promise itself says enough; and
+            # Twisted's sends back at once what is no Deferred.
             try:
                 ours = (yield promise) is not promise
             except BaseException:
