@@ -519,13 +519,35 @@ class TestTracebacks:
         def handler(_: Any) -> None:
             raise Oops
 
-        results = result_of(drive(awaiting(Promise.resolve().then(handler))))
+        source = pending()
+        results = result_of(drive(awaiting(source.promise.then(handler))))
+        source.resolve(None)
         scheduler.flush()
         names = frames(results[0].value.__traceback__ or results[0].getTracebackObject())
         text = results[0].getTraceback()
         assert "in awaiting" in text
         assert "in handler" in text
         assert 1 == names.count("handler") or not names
+
+    def test_of_one_that_has_settled(self, drive: Drive, scheduler: ManualScheduler) -> None:
+        """Raised at once, it shows as much as an error of the coroutine's own does there."""
+
+        def handler(_: Any) -> None:
+            raise Oops
+
+        async def raising() -> None:
+            handler(None)
+
+        rejected = Promise.resolve().then(handler)
+        rejected.suppress_unhandled_rejections()
+        scheduler.flush()
+        own, awaited = result_of(drive(raising())), result_of(drive(awaiting(rejected)))
+        scheduler.flush()
+        # Twisted 24.7 shows nothing of either on Python 3.13 if a generator yields the coroutine.
+        shown = "in raising" in own[0].getTraceback()
+        text = awaited[0].getTraceback()
+        assert shown == ("in awaiting" in text)
+        assert shown == ("in handler" in text)
 
     def test_of_a_deferred(self, drive: Drive, scheduler: ManualScheduler) -> None:
         """So it does when the promise has adopted a Deferred."""
