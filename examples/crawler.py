@@ -97,12 +97,15 @@ class Crawler:
 
     def read(self, url):
         """A promise for the text of a page."""
-        return (
-            Promise.from_deferred(self._agent.request(b"GET", url.encode()))
-            .then(lambda response: [response.code, read_body(response)])
-            .spread(self._text)
-            .timeout(self._patience)
+        requested = self._agent.request(b"GET", url.encode())
+        # In a callback of the Deferred: a response that came in the very turn in which it is too
+        # late would not be read by a handler, and keep its connection.
+        requested.addCallback(
+            lambda response: (
+                read_body(response).then(lambda body: self._text(response.code, body)).to_deferred()
+            )
         )
+        return Promise.from_deferred(requested).timeout(self._patience)
 
     def _text(self, code, body):
         if code != 200:

@@ -24,6 +24,7 @@ from typing import Any
 from twisted.enterprise import adbapi
 from twisted.internet.defer import Deferred, DeferredQueue, DeferredSemaphore
 from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.tcp import Connection
 from twisted.web.client import Agent, HTTPConnectionPool, readBody
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
@@ -57,7 +58,7 @@ class BadGateway(Exception):
     status = 502
 
 
-class Connection:
+class Pooled:
     """One of the pool's; it notices if two use it at once."""
 
     def __init__(self, wrong: Counter[str]) -> None:
@@ -90,9 +91,9 @@ class Service:
         self.queries = adbapi.ConnectionPool(
             "sqlite3", database, check_same_thread=False, timeout=60, cp_min=1, cp_max=3
         )
-        self.pool: DeferredQueue[Connection] = DeferredQueue()
+        self.pool: DeferredQueue[Pooled] = DeferredQueue()
         for _ in range(POOL):
-            self.pool.put(Connection(self.wrong))
+            self.pool.put(Pooled(self.wrong))
         self.slots = DeferredSemaphore(UPSTREAMS)
         self.connections = HTTPConnectionPool(reactor)
         self.connections.retryAutomatically = False
@@ -149,10 +150,10 @@ class Service:
     def use_pool(self, how: str) -> Promise[Any]:
         """Use a connection of the pool, which may break, fail, or hang."""
 
-        def release(connection: Connection) -> Promise[Any]:
+        def release(connection: Pooled) -> Promise[Any]:
             return connection.end().then(lambda _: self.pool.put(connection))
 
-        def use(connection: Connection) -> Any:
+        def use(connection: Pooled) -> Any:
             connection.begin()
             if how == "fail":
                 raise BadGateway(how)
@@ -162,7 +163,7 @@ class Service:
             seconds = 3600 if how == "hang" else 0.01 * self.random.random()
             return Promise.delay(seconds, "used").timeout(PATIENCE)
 
-        connection: Promise[Connection] = Promise.from_deferred(self.pool.get())
+        connection: Promise[Pooled] = Promise.from_deferred(self.pool.get())
         return Promise.using(connection.disposer(release), use)
 
     def upstream(self, how: str) -> Promise[Any]:
@@ -170,19 +171,22 @@ class Service:
         slot: Promise[Any] = Promise.from_deferred(self.slots.acquire())
 
         def ask(_: object) -> Promise[Any]:
-            requested = Promise.from_deferred(
-                self.agent.request(b"GET", f"{self.url}{how}".encode())
-            )
-            return requested.then(self.read).timeout(PATIENCE)
+            requested = self.agent.request(b"GET", f"{self.url}{how}".encode())
+            # In the Deferred's own callback: a response that came in the very turn in which its
+            # client leaves would not be read by a handler, and keep its connection.
+            return Promise.from_deferred(requested.addCallback(self.read)).timeout(PATIENCE)
 
         return Promise.using(slot.disposer(lambda _: self.slots.release()), ask)
 
-    async def read(self, response: Any) -> str:
+    def read(self, response: Any) -> Deferred[str]:
         """The body of a good answer."""
-        body = await Promise.from_deferred(readBody(response))
-        if response.code != 200:
-            raise BadGateway(response.code)
-        return bytes(body).decode()
+
+        def decode(body: bytes) -> str:
+            if response.code != 200:
+                raise BadGateway(response.code)
+            return body.decode()
+
+        return readBody(response).addCallback(decode)
 
     def fan(self, how: str) -> Promise[Any]:
         """Ask the upstream often, a few at a time; one of the answers is of a kind."""
@@ -375,6 +379,11 @@ class Load(Soak):
         alive = promises() - self.alive
         self.tell("delayed calls left", len(left))
         self.tell("sockets left", len(open_sockets))
+        if open_sockets:
+            # The reactor knows of those only that wait for something.
+            for thing in gc.get_objects():
+                if isinstance(thing, Connection) and thing.connected:
+                    print(f"  LEFT: {thing!r} to {thing.getPeer()}", file=sys.stderr)
         self.tell("promises left", alive)
         self.check("every request is answered", answered == self.requests)
         self.check("with what it must be answered with", not wrong)

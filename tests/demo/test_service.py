@@ -187,6 +187,23 @@ class Clients(OnReactor):
         await self.factory.lost
         assert request.is_cancelled()
 
+    async def test_leaving_as_the_answer_comes(self):
+        """So it does in the very turn in which the answer begins: nobody would read it."""
+        requested = self.client._agent.request
+
+        def request(method, url):
+            def leave(response):
+                self.reactor.callLater(0, answer.cancel)
+                return response
+
+            return requested(method, url).addCallback(leave)
+
+        self.patch(self.client._agent, "request", request)
+        self.factory.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n[1,"
+        answer = self.client.get("/")
+        await self.factory.lost
+        assert answer.is_cancelled()
+
     async def test_closing_ends_what_is_under_way(self):
         """An answer that comes after closing is not waited for, and leaves no connection."""
         self.factory.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"

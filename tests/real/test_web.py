@@ -67,6 +67,7 @@ class TestAgent(TestCase):
         """A server on a free port."""
         from twisted.internet import reactor
 
+        self.reactor = reactor
         self.hanging = Hanging()
         port = reactor.listenTCP(0, Site(self.hanging), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
@@ -91,6 +92,19 @@ class TestAgent(TestCase):
         response = Promise.from_deferred(self.agent.request(b"GET", self.url))
         await self.hanging.arrived.promise
         response.cancel()
+        await self.check_disconnected()
+
+    async def test_cancel_as_the_answer_comes(self):
+        """A callback of the Deferred itself has the answer, whoever leaves in the same turn."""
+
+        def leave(response):
+            self.reactor.callLater(0, answer.cancel)
+            return read(response).to_deferred()
+
+        requested = self.agent.request(b"GET", self.url)
+        answer = Promise.from_deferred(requested.addCallback(leave))
+        request = await self.hanging.arrived.promise
+        request.write(b"begun")
         await self.check_disconnected()
 
     async def test_timeout_by_deferify(self):

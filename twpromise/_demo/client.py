@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from weakref import WeakSet
 
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
@@ -54,7 +55,9 @@ class Client:
         Rejects with a `ServiceError` if the status is not 200.  Cancelling it ends the request.
         """
         requested = self._agent.request(b"GET", f"{self.url}{path}".encode("ascii"))
-        answer: Promise[Any] = Promise.from_deferred(requested).then(_read)
+        # In the Deferred's own callback: a response that came in the very turn in which nobody
+        # wants it any more would not be read by a handler, and keep its connection.
+        answer: Promise[Any] = Promise.from_deferred(requested.addCallback(_read))
         self._answers.add(answer)
         return answer
 
@@ -91,7 +94,7 @@ class _Body(Protocol):
         transport.loseConnection()
 
 
-def _read(response: Any) -> Promise[Any]:
+def _read(response: Any) -> Deferred[Any]:
     # `readBody` would do, but for its warning, and that it goes on when it is cancelled: the
     # transport of a response cannot be aborted.
     def execute(
@@ -103,7 +106,7 @@ def _read(response: Any) -> Promise[Any]:
         on_cancel(body.leave)
         response.deliverBody(body)
 
-    return Promise(execute).then(partial(_decode, response.code))
+    return Promise(execute).then(partial(_decode, response.code)).to_deferred()
 
 
 def _decode(status: int, body: bytes) -> Any:
