@@ -127,6 +127,113 @@ def test_through_everything(scheduler, traced, build):
     assert "test_through_everything" in found[-1]
 
 
+def fail_async(copy):
+    """A callback whose coroutine waits, and fails."""
+
+    async def callback(*_):
+        await copy.delay(1)
+        raise Boom("reason")
+
+    return callback
+
+
+def fail_within_async(copy):
+    """A callback whose coroutine waits for what fails, and was built there."""
+
+    async def callback(*_):
+        await copy.delay(1)
+        await copy.delay(1).then(boom)
+
+    return callback
+
+
+def fail_deferred(copy):
+    """A callback whose Deferred fails."""
+
+    def callback(*_):
+        deferred = Deferred()
+        copy.delay(1).then(lambda _: deferred.errback(Boom("reason")))
+        return deferred
+
+    return callback
+
+
+def yielding(copy, fail):
+    @copy.coroutine
+    def step():
+        yield copy.delay(1)
+        yield fail()
+
+    return step()
+
+
+def acquiring(copy, fail):
+    return copy.using([copy.delay(1).then(lambda _: fail())], print)
+
+
+CALLBACKS = {
+    "then": lambda copy, later, fail: later.then(fail),
+    "map": lambda copy, later, fail: later.map(fail),
+    "map, one at a time": lambda copy, later, fail: later.map(fail, concurrency=1),
+    "filter": lambda copy, later, fail: later.filter(fail),
+    "each": lambda copy, later, fail: later.each(fail),
+    "map_series": lambda copy, later, fail: later.map_series(fail),
+    "reduce": lambda copy, later, fail: later.reduce(fail),
+    "finally_": lambda copy, later, fail: later.finally_(fail),
+    "tap": lambda copy, later, fail: later.tap(fail),
+    "tap_catch": lambda copy, later, fail: later.throw(Boom()).tap_catch(fail),
+    "all": lambda copy, later, fail: later.then(lambda _: [fail(), 2]).all(),
+    "using": lambda copy, later, fail: copy.using(later.disposer(print), fail),
+    "acquire": lambda copy, later, fail: acquiring(copy, fail),
+    "yield": lambda copy, later, fail: yielding(copy, fail),
+    "executor": lambda copy, later, fail: copy(
+        lambda resolve, reject, on_cancel: resolve(later.then(fail))
+    ),
+}
+
+
+@pytest.mark.parametrize("make", [fail_async, fail_within_async, fail_deferred])
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_callbacks_that_wait(scheduler, traced, name, make):
+    """So it is where a callback gives a coroutine, or a Deferred, that fails later."""
+
+    def build():
+        return CALLBACKS[name](traced, traced.delay(1, [1, 2]), make(traced))
+
+    promise = build()
+    promise.suppress_unhandled_rejections()
+    for _ in range(5):
+        scheduler.advance(1)
+    found = lines(promise.reason())
+    assert any("build" in section for section in found)
+    # What only runs the handlers has built nothing.
+    assert not any("advance" in section for section in found)
+
+
+def test_what_calls_at_once_hides_nothing(scheduler, traced):
+    """The caller of a function that the package calls at once is in the section, too."""
+
+    def load(*_):
+        return traced.delay(1).then(boom)
+
+    def request(call):
+        return call()
+
+    calls = [
+        lambda: traced.try_(load),
+        traced.method(load),
+        lambda: traced(lambda resolve, reject: resolve(load())),
+    ]
+    promises = [request(call) for call in calls]
+    for promise in promises:
+        promise.suppress_unhandled_rejections()
+    scheduler.advance(1)
+    for promise in promises:
+        [section] = lines(promise.reason())
+        assert "load" == section[-1]
+        assert "request" in section
+
+
 def test_printed_by_failures_and_the_log(scheduler, traced, reports):
     """A Failure, and so Twisted's log, prints the places too."""
     traced.resolve().then(boom)
@@ -217,7 +324,10 @@ def test_a_trace_is_bounded():
 def test_a_trace_of_nothing():
     """A promise that nobody's code has made has a place all the same."""
     assert ("<unknown>", 0, "<unknown>") == Trace((), None).place
-    assert HEADING == str(Trace((), None))
+    assert "" == str(Trace((), None))
+    error = Boom()
+    annotate(error, Trace((), None))
+    assert not hasattr(error, "__notes__")
     assert "line 1, in f" in str(Trace((("no such file", 1, "f"),), None))
 
 

@@ -56,7 +56,9 @@ class _Hooks(Passage):
         else:
             promise._state |= LOCKED
             # Known before it is resolved: that may lead back to the promise, or cancel it.
-            followed = self._followed = self._ahead = new_pending(type(promise))
+            followed = self._followed = self._ahead = new_pending(
+                type(promise), None, None, promise
+            )
             resolve(followed, value)
             wait_for(followed, self)
             # The frame of a coroutine that has failed at once refers to this one.

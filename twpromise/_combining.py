@@ -155,12 +155,12 @@ class _Several(Node):
                     if KINDS.get(type(item), _UNKNOWN) is None:
                         there += 1
                     else:
-                        promise = new_resolved(cls, item)
+                        promise = new_resolved(cls, item, self._promise)
                         there += self._look_at(items, index, promise)
                         counts = False
                 self._looking = -1
             else:
-                promise = item if adopter is follow else new_resolved(cls, item)
+                promise = item if adopter is follow else new_resolved(cls, item, self._promise)
                 there += self._look_at(items, index, promise)
                 counts = False
         if not self._state & DEAD:
@@ -228,7 +228,7 @@ class _Several(Node):
                 call_soon(self._class, self._less_unless_ended)
         else:
             # A failure, or something that is to be waited for in turn.
-            promise = new_resolved(self._class, value)
+            promise = new_resolved(self._class, value, self._promise)
             if self._state & DEAD:
                 self._too_late(promise)
             else:

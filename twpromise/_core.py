@@ -259,8 +259,8 @@ class Observer(Protocol):
     #: Somebody is being told of something just now.
     telling: bool
 
-    def created(self, promise: CorePromise) -> None:
-        """A promise was made."""
+    def created(self, promise: CorePromise, owner: CorePromise | None = None, /) -> None:
+        """A promise was made; on behalf of another, if nobody else will see it."""
 
     def chained(self, parent: CorePromise, child: CorePromise) -> None:
         """A promise was derived from another."""
@@ -558,7 +558,10 @@ def created(promise: CorePromise) -> None:
 
 
 def new_pending(
-    cls: type[CorePromise], source: Any = None, parent: CorePromise | None = None
+    cls: type[CorePromise],
+    source: Any = None,
+    parent: CorePromise | None = None,
+    owner: CorePromise | None = None,
 ) -> Any:
     """A pending promise of a library copy, to be settled by what calls this.
 
@@ -566,6 +569,7 @@ def new_pending(
         cls: The class of that copy.
         source: What will settle it, if it can be cancelled.
         parent: The promise that it is derived from, if it is.
+        owner: The promise on whose behalf it is made, if nobody else will see it.
     """
     promise: CorePromise = cls._new()
     promise._state = PENDING
@@ -573,7 +577,7 @@ def new_pending(
     promise._source = source
     if _observer is not None:
         if parent is None:
-            _observer.created(promise)
+            _observer.created(promise, owner)
         else:
             _observer.chained(parent, promise)
     return promise
@@ -591,12 +595,12 @@ def new_fulfilled(cls: type[CorePromise], value: Any) -> Any:
     return promise
 
 
-def new_resolved(cls: type[CorePromise], value: Any) -> Any:
-    """A promise that is resolved with anything."""
+def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None = None) -> Any:
+    """A promise that is resolved with anything; see `new_pending` for *owner*."""
     kind = KINDS.get(type(value), _UNKNOWN)
     if kind is None:
         return new_fulfilled(cls, value)
-    promise = new_pending(cls)
+    promise = new_pending(cls, None, None, owner)
     resolve(promise, value)
     try:
         return promise
@@ -1594,7 +1598,7 @@ def discard(child: CorePromise, result: Any) -> None:
     """A handler has cancelled its own promise: so nobody waits for what it returned either."""
     if result is DECLINED or not is_followed(result):
         return
-    promise = result if is_promise(result) else new_resolved(type(child), result)
+    promise = result if is_promise(result) else new_resolved(type(child), result, child)
     mark_handled(promise)
     drop(promise)
 

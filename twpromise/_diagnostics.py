@@ -31,7 +31,8 @@ from ._core import (
 from ._errors import PromiseWarning
 from ._events import emit
 from ._library import Library, warn
-from ._traces import Trace, annotate, capture
+from ._runner import Runner
+from ._traces import STOPS, Trace, annotate, capture
 
 __all__ = ["add", "background", "switch"]
 
@@ -112,10 +113,10 @@ class _Watch:
 
     # --- what the core tells
 
-    def created(self, promise: CorePromise) -> None:
+    def created(self, promise: CorePromise, owner: CorePromise | None = None) -> None:
         """A promise was made."""
         library: Any = promise._library
-        self._remember(library, promise)
+        self._remember(library, promise, owner)
         if library.monitoring:
             library.counts.created += 1
             self._tell("promise_created", promise)
@@ -191,17 +192,23 @@ class _Watch:
         self, promise: CorePromise, function: Callable[..., Any], awaited: bool
     ) -> Callable[..., Any]:
         """A callback of a node, watched like a handler; nothing is forgotten if none waits."""
+        return partial(self._run_watched, promise, function, awaited)
 
-        def watched(*arguments: Any) -> Any:
-            token = self.before(promise, function)
-            result: Any = DECLINED
-            try:
-                result = function(*arguments)
-                return result
-            finally:
-                self.after(token, result if awaited else DECLINED)
-
-        return watched
+    def _run_watched(
+        self,
+        promise: CorePromise,
+        function: Callable[..., Any],
+        awaited: bool,
+        /,
+        *arguments: Any,
+    ) -> Any:
+        token = self.before(promise, function)
+        result: Any = DECLINED
+        try:
+            result = function(*arguments)
+            return result
+        finally:
+            self.after(token, result if awaited else DECLINED)
 
     # --- what is made of it
 
@@ -213,7 +220,9 @@ class _Watch:
             finally:
                 self.telling = False
 
-    def _remember(self, library: Library, promise: CorePromise) -> None:
+    def _remember(
+        self, library: Library, promise: CorePromise, owner: CorePromise | None = None
+    ) -> None:
         """Remember where a promise was made."""
         if library.warnings:
             home = promise._queue.thread
@@ -222,7 +231,10 @@ class _Watch:
         elif not library.long_stack_traces:
             return
         running = self._running
-        captured = capture(None if running is None else running.trace)
+        if running is not None:
+            captured = capture(running.trace)
+        else:
+            captured = capture(None if owner is None else _made(owner))
         trace = _Made.__new__(_Made)
         trace.sections = captured.sections
         trace.consumed = False
@@ -262,6 +274,12 @@ class _Watch:
                 registry=_registry,
             )
             return
+
+
+STOPS.update(
+    function.__code__
+    for function in (_core._run_jobs, _core._run_handler, Runner._step, _Watch._run_watched)
+)
 
 
 def _unwrapped(handler: Any) -> tuple[Any, bool]:

@@ -185,7 +185,7 @@ class _Aside(Node):
         try:
             result = self._call(outcome)
             if is_followed(result):
-                wait_for(new_resolved(type(self._promise), result), self)
+                wait_for(new_resolved(type(self._promise), result, self._promise), self)
             else:
                 self._finish()
             # The frame of a coroutine that has failed at once refers to this one.

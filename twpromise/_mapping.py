@@ -178,7 +178,7 @@ class _Map(Node):
 
     def _wait(self, item: Any, then: Callable[[Any, int, Any], object], index: int) -> _Item | None:
         """Go on with the value of something that is followed; now, if it is there."""
-        promise = item if is_promise(item) else new_resolved(self._cls, item)
+        promise = item if is_promise(item) else new_resolved(self._cls, item, self._promise)
         try:
             if self._state & DEAD:
                 # It was started just now, and has cancelled all this.

@@ -335,7 +335,9 @@ class _Using(Node):
                 ),
             )
         else:
-            promise = resource if is_promise(resource) else new_resolved(cls, resource)
+            promise = (
+                resource if is_promise(resource) else new_resolved(cls, resource, self._promise)
+            )
         self._acquired.append(promise)
         self._disposers.append(disposer)
         self._wait(promise)
@@ -401,7 +403,7 @@ class _Using(Node):
             mark_handled(outcome)
             reject_raised(outcome, error)
         else:
-            outcome = result if is_promise(result) else new_resolved(cls, result)
+            outcome = result if is_promise(result) else new_resolved(cls, result, self._promise)
             del result
             if end_of(outcome) is self._promise:
                 # It would wait for itself, and the resources with it.

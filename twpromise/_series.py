@@ -94,7 +94,7 @@ class _Series(Node):
         """
         if KINDS.get(type(item), _UNKNOWN) is None:
             return step(item)
-        promise = item if is_promise(item) else new_resolved(self._cls, item)
+        promise = item if is_promise(item) else new_resolved(self._cls, item, self._promise)
         try:
             if self._state & DEAD:
                 # It was started just now, and has cancelled all this.
@@ -170,7 +170,7 @@ class _Series(Node):
 
     def _later(self, item: Any) -> CorePromise:
         """Something that is followed, whose turn is still to come."""
-        promise = item if is_promise(item) else new_resolved(self._cls, item)
+        promise = item if is_promise(item) else new_resolved(self._cls, item, self._promise)
         # A rejection counts when it is its turn; until then it is nobody's surprise.
         mark_handled(promise)
         try:

@@ -6,10 +6,10 @@ import linecache
 import os
 import sys
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["HEADING", "Trace", "annotate", "capture"]
+__all__ = ["HEADING", "STOPS", "Trace", "annotate", "capture"]
 
 HEADING = "From previous event:"
 
@@ -19,6 +19,9 @@ SECTIONS = 16
 
 # With the separator: a package whose name only starts like this one is the user's.
 _PACKAGE = str(Path(__file__).parent) + os.sep
+
+#: What runs handlers and coroutines: what led to those is in the trace of their promise.
+STOPS: set[CodeType] = set()
 
 #: One place: file, line, function.
 Place = tuple[str, int, str]
@@ -34,17 +37,15 @@ class Trace:
     __slots__ = ("sections",)
 
     def __init__(self, section: tuple[Place, ...], parent: Trace | None) -> None:
-        if parent is None:
-            self.sections: tuple[tuple[Place, ...], ...] = (section,)
-        else:
-            others = tuple(other for other in parent.sections if other != section)
-            self.sections = (section, *others)[:SECTIONS]
+        others = () if parent is None else parent.sections
+        if section:
+            others = (section, *(other for other in others if other != section))[:SECTIONS]
+        self.sections: tuple[tuple[Place, ...], ...] = others
 
     @property
     def place(self) -> Place:
         """The innermost place: the line that made the promise."""
-        section = self.sections[0]
-        return section[0] if section else ("<unknown>", 0, "<unknown>")
+        return self.sections[0][0] if self.sections else ("<unknown>", 0, "<unknown>")
 
     def __str__(self) -> str:
         """The sections, as Python prints tracebacks, each below its heading."""
@@ -64,18 +65,16 @@ def capture(parent: Trace | None) -> Trace:
     """The trace of a promise that is being made.
 
     Args:
-        parent: The trace of the promise whose handler is running, if one is.
+        parent: The trace of the promise whose handler is running, or on whose behalf this
+            package makes another, if there is one.
     """
     frame: FrameType | None = sys._getframe(1)
     places: list[Place] = []
-    outside = False
     while frame is not None and len(places) < FRAMES:
         code = frame.f_code
         if not code.co_filename.startswith(_PACKAGE):
             places.append((code.co_filename, frame.f_lineno, code.co_name))
-            outside = True
-        elif outside:
-            # Below are the frames that run handlers; what led to those is in the parent.
+        elif code in STOPS:
             break
         frame = frame.f_back
     return Trace(tuple(places), parent)
@@ -83,7 +82,7 @@ def capture(parent: Trace | None) -> Trace:
 
 def annotate(reason: Any, trace: Trace) -> None:
     """Add a trace to what Python prints of an exception: once, whoever asks."""
-    if not issubclass(type(reason), BaseException):
+    if not trace.sections or not issubclass(type(reason), BaseException):
         return
     try:
         notes = getattr(reason, "__notes__", ())
