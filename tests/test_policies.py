@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import sys
+from subprocess import run
 from threading import Thread, get_ident
+from weakref import ref
 
 import pytest
 
@@ -90,6 +93,101 @@ def test_handled_under_another_policy(scheduler, copy, reports, policy):
     promise.catch(lambda _: None)
     promise.catch(lambda _: None)
     assert [promise] == told
+
+
+@pytest.mark.parametrize("policy", ["report_when_collected", "live_list", "done_only"])
+def test_handled_before_it_was_reported(scheduler, copy, reports, policy):
+    """Nor is it told to have been handled if it was not reported, whatever the policy is now."""
+    told = []
+    copy.on_unhandled_rejection_handled(told.append)
+    left = copy.set_rejection_policy(policy)
+    promise = copy.reject(Boom())
+    scheduler.flush()
+    copy.set_rejection_policy()
+    promise.catch(lambda _: None)
+    scheduler.flush()
+    assert [] == getattr(left, "promises", [])
+    assert 0 == copy.statistics()["unhandled"]
+    del promise
+    gc.collect()
+    assert [] == reports
+    assert [] == told
+
+
+def test_reported_before_the_policy_changed(scheduler, copy):
+    """What was reported is told to have been handled, where all else is let go, too."""
+    told = []
+    copy.on_possibly_unhandled_rejection(lambda *_: None)
+    copy.on_unhandled_rejection_handled(told.append)
+    promise = copy.reject(Boom())
+    scheduler.flush()
+    copy.set_rejection_policy("done_only")
+    promise.catch(lambda _: None)
+    assert [promise] == told
+
+
+def test_collected_after_the_policy_changed(scheduler, copy, reports):
+    """What waits to be collected is reported then, whatever the policy is meanwhile."""
+    copy.set_rejection_policy("report_when_collected")
+    error = Boom()
+    promise = copy.reject(error)
+    scheduler.flush()
+    copy.set_rejection_policy("done_only")
+    gc.collect()
+    assert [] == reports
+    del promise
+    assert [error] == values(reports)
+
+
+def test_collected_though_its_traceback_leads_to_it(scheduler, copy, reports):
+    """A promise that only the reason's own traceback refers to is collected, and reported."""
+    copy.set_rejection_policy("report_when_collected")
+
+    class Service:
+        def start(self):
+            self.promise = copy.delay(1).then(self.fail)
+            return ref(self.promise)
+
+        def fail(self, _):
+            raise Boom
+
+    promise = Service().start()
+    scheduler.advance(1)
+    gc.collect()
+    assert [Boom] == [type(error) for error in values(reports)]
+    reports.clear()
+    gc.collect()
+    assert promise() is None
+
+
+def test_bound_and_collected(scheduler, copy):
+    """What stands in for it is bound as it was, and a promise like others."""
+    copy.set_rejection_policy("report_when_collected")
+    bound = []
+    copy.on_possibly_unhandled_rejection(
+        lambda _, promise: promise.catch(lambda this, _: bound.append(this))
+    )
+    promise = copy.reject(Boom()).bind("this")
+    scheduler.flush()
+    del promise
+    scheduler.flush()
+    assert ["this"] == bound
+
+
+def test_at_the_end_of_the_process():
+    """What is collected when the interpreter ends is left alone: nothing can report it."""
+    program = (
+        "from twpromise import Promise\n"
+        "from twpromise.testing import ManualScheduler\n"
+        "scheduler = ManualScheduler()\n"
+        "Promise.set_scheduler(scheduler)\n"
+        "Promise.set_rejection_policy('report_when_collected')\n"
+        "Promise.on_possibly_unhandled_rejection(lambda *_: print('told'))\n"
+        "kept = Promise.reject(KeyError())\n"
+        "scheduler.flush()\n"
+    )
+    process = run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ("", "") == (process.stdout, process.stderr)
 
 
 def test_handled_when_it_was_reported(scheduler, copy):

@@ -116,9 +116,12 @@ class Binding:
 
 @final
 class Extra:
-    """What few promises have: a binding, a context to run in, a trace of their making."""
+    """What few promises have: a binding, a context to run in, a trace of their making.
 
-    __slots__ = ("binding", "context", "trace")
+    And, while a rejection is left unhandled, what is told if it is handled; see `_policies`.
+    """
+
+    __slots__ = ("binding", "context", "keeper", "trace")
 
     def __init__(
         self, binding: Binding | None, context: Context | None = None, trace: Any = None
@@ -126,6 +129,7 @@ class Extra:
         self.binding = binding
         self.context = context
         self.trace = trace
+        self.keeper: Any = None
 
 
 class Job:

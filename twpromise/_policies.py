@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from _thread import get_ident
 from functools import partial
 from typing import Any, Protocol
-from weakref import ref
 
-from ._core import CorePromise
+from ._core import CorePromise, Extra
 
-__all__ = ["POLICIES", "Policy"]
+__all__ = ["POLICIES", "Keeper", "Policy", "taken_from_keeper"]
 
 
 class Policy(Protocol):
@@ -23,8 +23,30 @@ class Policy(Protocol):
             report: Called with the promise, reports it.
         """
 
+
+class Keeper(Protocol):
+    """Who has not reported a rejection, or not yet; whatever the policy is meanwhile."""
+
     def handled(self, promise: CorePromise) -> bool:  # pyright: ignore[reportReturnType]
         """It has been handled after all; whether it had been reported."""
+
+
+def _keep(promise: CorePromise, keeper: Keeper) -> None:
+    # In the promise itself: whatever else held it would hold, with a reason whose traceback leads
+    # to the promise, the promise for ever.
+    extra = promise._extra
+    if type(extra) is not Extra:
+        extra = promise._extra = Extra(None)
+    extra.keeper = keeper
+
+
+def taken_from_keeper(promise: CorePromise) -> bool:
+    """Whether a rejection that is handled after all was reported; its keeper is told."""
+    extra = promise._extra
+    if type(extra) is not Extra or extra.keeper is None:
+        return True
+    keeper, extra.keeper = extra.keeper, None
+    return bool(keeper.handled(promise))
 
 
 class _AtOnce:
@@ -33,36 +55,47 @@ class _AtOnce:
     def unhandled(self, promise: CorePromise, report: Any) -> None:
         report(promise)
 
-    def handled(self, promise: CorePromise) -> bool:
-        return True
-
 
 class _WhenCollected:
     """Reports a rejection when the promise is collected, and nobody can handle it any more."""
 
-    def __init__(self) -> None:
-        self._waiting: dict[ref[Any], tuple[CorePromise, Any]] = {}
-
     def unhandled(self, promise: CorePromise, report: Any) -> None:
-        # A stand-in carries the reason on, since the promise itself will be gone.
-        stand_in: CorePromise = promise._new()
-        for slot in ("_state", "_value", "_aux", "_extra"):
-            setattr(stand_in, slot, getattr(promise, slot))
-        stand_in._source = stand_in._waiters = None
-        self._waiting[ref(promise, self._collected)] = (stand_in, report)
+        _keep(promise, _Guard(promise, report))
 
-    def _collected(self, key: ref[Any]) -> None:
-        stand_in, report = self._waiting.pop(key)
+
+class _Guard:
+    """Goes with a promise, and reports its rejection then."""
+
+    def __init__(self, promise: CorePromise, report: Any) -> None:
+        extra = promise._extra
+        self._class = type(promise)
+        self._rejection = promise._state, promise._value, promise._aux
+        self._extra = (extra.binding, extra.trace) if type(extra) is Extra else None
+        self._report = report
+
+    def handled(self, promise: CorePromise) -> bool:
+        reported = self._report is None
+        self._report = None
+        return reported
+
+    def __del__(self) -> None:
+        report, self._report = self._report, None
+        # At the end of the process everything goes, and nothing is left to report with.
+        if report is None or sys.is_finalizing():
+            return
+        # A stand-in carries the reason on, since the promise itself is gone.
+        stand_in: CorePromise = self._class._new()
+        stand_in._state, stand_in._value, stand_in._aux = self._rejection
+        stand_in._source = stand_in._waiters = stand_in._extra = None
+        if self._extra is not None:
+            binding, trace = self._extra
+            stand_in._extra = Extra(binding, None, trace)
         queue = stand_in._queue
         if queue.thread == get_ident():
             report(stand_in)
         else:
             # Whichever thread collects; hooks belong to the reactor's.
             queue.scheduler.call_from_thread(partial(report, stand_in))
-
-    def handled(self, promise: CorePromise) -> bool:
-        # What does not wait has been reported: by what took its place, or an earlier policy.
-        return self._waiting.pop(ref(promise), None) is None
 
 
 class _LiveList:
@@ -73,20 +106,18 @@ class _LiveList:
 
     def unhandled(self, promise: CorePromise, report: Any) -> None:
         self.promises.append(promise)
+        _keep(promise, self)
 
     def handled(self, promise: CorePromise) -> bool:
-        others = [other for other in self.promises if other is not promise]
-        # What is not listed has been reported by an earlier policy.
-        reported = len(others) == len(self.promises)
-        self.promises[:] = others
-        return reported
+        self.promises[:] = [other for other in self.promises if other is not promise]
+        return False
 
 
 class _DoneOnly:
     """Reports nothing: what matters is ended with `done`."""
 
     def unhandled(self, promise: CorePromise, report: Any) -> None:
-        pass
+        _keep(promise, self)
 
     def handled(self, promise: CorePromise) -> bool:
         return False

@@ -9,6 +9,7 @@ from twisted.logger import Logger
 
 from .._core import UNWRAPPERS, CorePromise, Reports, get_traceback, set_reports
 from .._events import emit
+from .._policies import taken_from_keeper
 from .crash import crash
 from .outcomes import failure_of
 
@@ -32,7 +33,7 @@ class LoggedReports(Reports):
         """Tell that a rejection which was reported has been handled after all."""
         library: Any = promise._library
         library.unhandled -= 1
-        if library.policy.handled(promise):
+        if taken_from_keeper(promise):
             hook = library.on_unhandled_handled
             if hook is not None:
                 _guarded(hook, promise)
