@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import ensureDeferred
 
 from twpromise import Promise
 from twpromise._events import EVENTS, MONITORING, off, on
@@ -367,6 +368,84 @@ def test_a_listener_that_cancels(scheduler, monitored, listen):
     scheduler.flush()
     assert promise.is_cancelled()
     assert [("promise_created", promise), ("promise_cancelled", promise)] == told
+
+
+def _ends(told, promise):
+    """What was told of a promise's end."""
+    ends = {"promise_fulfilled", "promise_rejected", "promise_cancelled"}
+    return [name for name, *of in told if name in ends and of[0] is promise]
+
+
+def _generator(copy):
+    yield copy.delay(1)
+
+
+async def _waits(promise):
+    await promise
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda promise: promise.to_deferred(),
+        lambda promise: ensureDeferred(_waits(promise)),
+    ],
+    ids=["to_deferred", "await"],
+)
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("promise_created", lambda copy: copy(lambda resolve, reject: resolve(copy.delay(1)))),
+        ("promise_created", lambda copy: copy.coroutine(_generator)(copy)),
+        ("promise_chained", lambda copy: copy.resolve(1).delay(1)),
+        ("promise_chained", lambda copy: copy.resolve([1, 2]).map(str)),
+        ("promise_chained", lambda copy: copy.resolve(1).then(str)),
+    ],
+    ids=["executor", "coroutine", "delay", "map", "then"],
+)
+def test_a_listener_that_leaves(scheduler, monitored, listen, reports, name, make, leave):
+    """Whatever it stops to wait for is cancelled in the next turn, too: it may be in the making."""
+    copy, told = monitored
+    left = []
+
+    def listener(*promises):
+        if not left:
+            left.append(promises[-1])
+            leave(promises[-1]).addErrback(lambda failure: failure.trap(Exception)).cancel()
+
+    listen(name, listener)
+    promise = make(copy)
+    assert promise is left[0]
+    assert promise.is_pending()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert ["promise_cancelled"] == _ends(told, promise)
+    assert [] == reports
+    counts = copy.statistics()
+    scheduler.advance(1)
+    assert counts["created"] - counts["settled"] == counts["pending"] == 0
+
+
+@pytest.mark.parametrize("make", ["resolve", "reject"])
+@pytest.mark.parametrize("leave", ["to_deferred", "reflect"])
+def test_a_listener_that_leaves_what_settles_at_once(
+    scheduler, monitored, listen, reports, make, leave
+):
+    """What is settled by then is not cancelled, and is told to be settled once."""
+    copy, told = monitored
+
+    def listener(promise):
+        copy.off("promise_created", listener)
+        getattr(promise, leave)().cancel()
+
+    copy.on("promise_created", listener)
+    promise = getattr(copy, make)(Boom())
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert [f"promise_{'fulfilled' if promise.is_fulfilled() else 'rejected'}"] == _ends(
+        told, promise
+    )
+    assert [] == reports
 
 
 def test_a_listener_that_raises_disturbs_nothing(scheduler, monitored, listen, reports):

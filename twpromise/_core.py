@@ -1249,6 +1249,10 @@ def leave(promise: CorePromise, stack: list[CorePromise]) -> bool:
 
 def drop(promise: CorePromise) -> None:
     """Cancel a promise, unless somebody waits for it."""
+    if _observer is not None and _observer.telling:
+        # As in `cancel`.
+        call_soon(type(promise), drop, promise)
+        return
     stack: list[CorePromise] = []
     leave(promise, stack)
     cancel_all(stack)

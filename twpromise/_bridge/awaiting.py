@@ -26,9 +26,8 @@ from .._core import (
     NODE,
     SETTLED,
     CorePromise,
-    cancel_all,
     consume,
-    leave,
+    drop,
     root_of,
     set_traceback,
     take,
@@ -144,10 +143,8 @@ class Awaiter(Deferred[Any]):
         if self._state & DEAD:
             return False
         self._state = NODE | CANCELLED
-        stack: list[CorePromise] = []
-        leave(self._promise, stack)
-        self._promise = None
-        cancel_all(stack)
+        promise, self._promise = self._promise, None
+        drop(promise)
         return True
 
     # --- as Twisted's coroutine driver sees it

@@ -22,10 +22,9 @@ from .._core import (
     Direct,
     Node,
     call_soon,
-    cancel_all,
     catch_up,
+    drop,
     fulfill,
-    leave,
     mark_handled,
     reject,
     reports_escaped,
@@ -163,11 +162,9 @@ class DeferredSink(Node):
 
     def _canceller(self, deferred: Deferred[Any]) -> None:
         self._state |= CANCELLED
-        stack: list[CorePromise] = []
-        leave(self._promise, stack)
-        self._promise = None
+        promise, self._promise = self._promise, None
         # After this returns, Twisted errbacks with CancelledError.
-        cancel_all(stack)
+        drop(promise)
 
     def _notify(self, parent: CorePromise) -> None:
         self._state |= CANCELLED
