@@ -466,3 +466,73 @@ def test_a_coroutine_that_cancels_itself_lends_no_context(scheduler, kind, on_ca
     assert made.is_cancelled()
     # The hook was attached in there.
     assert ["its own", "its own" if on_cancel else "unset"] == sorted(seen)
+
+
+@pytest.mark.usefixtures("scheduler")
+def test_what_predicates_set(scheduler):
+    """The handler of `catch`, and of `tap_catch`, sees nothing that its predicates have set."""
+    seen = []
+
+    def predicate(_):
+        seen.append(variable.get())
+        variable.set("the predicate's")
+        return True
+
+    def handler(_):
+        seen.append(variable.get())
+
+    def attach():
+        variable.set("here")
+        Promise.reject(ValueError()).catch(predicate, handler)
+        Promise.reject(ValueError()).tap_catch(predicate, handler).catch(lambda _: None)
+
+    Context().run(attach)
+    Context().run(Promise.reject(ValueError()).catch, KeyError, predicate, handler)
+    scheduler.flush()
+    assert ["here"] * 4 + ["unset"] * 2 == sorted(seen)
+    assert "unset" == variable.get()
+
+
+@pytest.mark.parametrize("async_hooks", [True, False])
+def test_cancellers_when_time_is_up(scheduler, async_hooks):
+    """A Deferred that `timeout` cancels runs in its context, and leaks into no other."""
+    seen = []
+    copy = Promise.get_new_library_copy()
+    copy.config(async_hooks=async_hooks)
+
+    def canceller(_):
+        seen.append(variable.get())
+        variable.set("the canceller's")
+
+    def attach():
+        variable.set("here")
+        copy.from_deferred(Deferred(canceller)).timeout(1).suppress_unhandled_rejections()
+
+    Context().run(attach)
+    scheduler.advance(1)
+    assert ["here" if async_hooks else "unset"] == seen
+    assert "unset" == variable.get()
+
+
+@pytest.mark.parametrize("async_hooks", [True, False])
+def test_thenables(scheduler, async_hooks):
+    """Their `then` runs in the context of the handler that returned them, or of who resolved."""
+    seen = []
+    copy = Promise.get_new_library_copy()
+    copy.config(async_hooks=async_hooks)
+
+    class Thenable:
+        def then(self, resolve, reject):
+            seen.append(variable.get())
+            variable.set("the thenable's")
+            resolve(1)
+
+    def attach():
+        variable.set("here")
+        copy.resolve(1).then(lambda _: Thenable())
+        copy.resolve(Thenable())
+
+    Context().run(attach)
+    scheduler.flush()
+    assert ["here" if async_hooks else "unset"] * 2 == seen
+    assert "unset" == variable.get()

@@ -399,7 +399,7 @@ async def _waits(promise):
         ("promise_created", lambda copy: copy.coroutine(_generator)(copy)),
         ("promise_chained", lambda copy: copy.resolve(1).delay(1)),
         ("promise_chained", lambda copy: copy.resolve([1, 2]).map(str)),
-        ("promise_chained", lambda copy: copy.resolve(1).then(str)),
+        ("promise_chained", lambda copy: copy.defer().promise.then(str)),
     ],
     ids=["executor", "coroutine", "delay", "map", "then"],
 )

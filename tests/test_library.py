@@ -68,14 +68,17 @@ def test_a_library_has_its_own_settings():
     assert first.settings() != second.settings()
 
 
-@pytest.mark.parametrize("method", ["ignored_handler", "odd_reason"])
-def test_a_library_warns_if_told_to(method):
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [("ignored_handler", ["text"]), ("odd_reason", ["text", Promise.resolve()])],
+)
+def test_a_library_warns_if_told_to(method, arguments):
     """Else it says nothing."""
     library = Library()
-    getattr(library, method)("text")
+    getattr(library, method)(*arguments)
     library.warnings = True
     with pytest.warns(PromiseWarning, match="str"):
-        getattr(library, method)("text")
+        getattr(library, method)(*arguments)
 
 
 def test_a_warning_points_at_the_users_line():

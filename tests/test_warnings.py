@@ -8,6 +8,7 @@ from collections import deque
 from functools import partial, wraps
 
 import pytest
+from twisted.internet import base as twisted_base
 
 from twpromise import OperationalError, Promise, PromiseWarning, background
 
@@ -65,6 +66,31 @@ def test_a_reason_that_is_no_exception(scheduler, warned):
     assert ["a promise was rejected with a non-error: str"] == messages(caught)
 
 
+def clock(copy):
+    return copy._queue.scheduler
+
+
+@pytest.mark.parametrize(
+    "rejecting",
+    [
+        lambda copy: copy.delay(1).throw("reason"),
+        lambda copy: copy.delay(1).throw(Boom()).catch_throw("reason"),
+        lambda copy: copy(lambda resolve, reject: clock(copy).call_later(1, partial(reject, "x"))),
+    ],
+    ids=["throw", "catch_throw", "reject"],
+)
+def test_a_reason_that_the_reactor_rejects_with(scheduler, warned, rejecting):
+    """Where nobody's code but Twisted's is running, the line that made the promise is named."""
+    copy, caught = warned
+    promise = rejecting(copy)
+    promise.suppress_unhandled_rejections()
+    # In the reactor's place.
+    exec(compile("advance(1)", twisted_base.__file__, "exec"), {"advance": scheduler.advance})
+    [warning] = caught
+    assert "non-error: str" in str(warning.message)
+    assert (__file__, rejecting.__code__.co_firstlineno) == (warning.filename, warning.lineno)
+
+
 def test_cancel_while_disabled(scheduler, warned):
     """It does nothing, and is warned about."""
     copy, caught = warned
@@ -74,6 +100,71 @@ def test_cancel_while_disabled(scheduler, warned):
     promise.cancel()
     assert promise.is_pending()
     assert ["cancellation is disabled"] == messages(caught)
+
+
+def test_no_function_for_finally(scheduler, warned):
+    """It is warned about once."""
+    copy, caught = warned
+    promise = copy.resolve(1).finally_("x")
+    scheduler.flush()
+    assert 1 == promise.value()
+    assert [".then() only accepts functions but was passed: str"] == messages(caught)
+
+
+# --- warnings that cannot be shown
+
+
+@pytest.fixture
+def _broken(warned, monkeypatch):
+    """Whatever shows warnings raises, as it does when standard error is closed."""
+
+    def showwarning(*arguments, **keywords):
+        raise ValueError("I/O operation on closed file")
+
+    monkeypatch.setattr(warnings, "showwarning", showwarning)
+    monkeypatch.setattr(warnings, "_showwarnmsg_impl", showwarning)
+
+
+@pytest.mark.usefixtures("_broken")
+@pytest.mark.parametrize(
+    ("warn_of", "state"),
+    [
+        (lambda copy: copy.resolve(1).then(forget(copy, lambda copy: copy.delay(1))), "fulfilled"),
+        (lambda copy: copy.reject("reason"), "rejected"),
+        (lambda copy: copy.delay(0).throw("reason"), "rejected"),
+        (lambda copy: copy.resolve(1).then("x"), "fulfilled"),
+    ],
+    ids=["forgotten return", "non-error", "non-error later", "no function"],
+)
+def test_a_warning_that_cannot_be_shown(scheduler, warned, reports, warn_of, state):
+    """It is logged, and everything else goes on as it would have."""
+    copy, _ = warned
+    promise, other = warn_of(copy), copy.resolve(2).then(str)
+    promise.suppress_unhandled_rejections()
+    scheduler.advance(0)
+    assert (state, "2") == (str(promise).split()[1].strip(":>"), other.value())
+    [event] = reports
+    assert isinstance(event["log_failure"].value, ValueError)
+    assert event["message"]
+
+
+def test_a_handler_that_cannot_be_asked(scheduler, warned, reports):
+    """What a handler raises when it is asked what it wraps is logged; its promise is fulfilled."""
+    copy, caught = warned
+
+    class Handler:
+        @property
+        def __wrapped__(self):
+            raise Boom
+
+        def __call__(self, _):
+            copy.delay(1)
+
+    promise = copy.resolve(1).then(Handler())
+    scheduler.flush()
+    assert promise.is_fulfilled()
+    assert [Boom] == [event["log_failure"].type for event in reports]
+    assert [] == messages(caught)
 
 
 # --- forgotten returns
@@ -400,6 +491,71 @@ def test_a_forgotten_return_where_warnings_are_errors(scheduler, warned, reports
     assert isinstance(event["log_failure"].value, PromiseWarning)
 
 
+def test_a_forgotten_promise_of_another_file(scheduler, warned):
+    """Where the promise was made elsewhere, that place is named as a whole."""
+    copy, caught = warned
+    namespace = {"copy": copy}
+    exec(compile("def load():\n    return copy.delay(1)", "library.py", "exec"), namespace)
+    copy.resolve().then(forget(copy, lambda copy: namespace["load"]()))
+    scheduler.flush()
+    [message] = messages(caught)
+    assert f"created in handler forget.<locals>.handler at {__file__}:" in message
+    assert ", at library.py:2, but was not returned from it" in message
+
+
+def test_a_forgotten_rejection(scheduler, warned):
+    """A promise that is rejected already is forgotten like one that is pending."""
+    copy, caught = warned
+    copy.on_possibly_unhandled_rejection(lambda *_: None)
+    copy.resolve().then(forget(copy, lambda copy: copy.reject(Boom())))
+    scheduler.flush()
+    assert ["not returned" in message for message in messages(caught)] == [True]
+
+
+def test_background_of_a_method(scheduler, warned):
+    """It decorates methods, static and class methods, and what is no function, too."""
+    copy, caught = warned
+    seen = []
+
+    class Service:
+        @background
+        def method(self, value):
+            seen.append((self, value))
+            copy.delay(1)
+
+        @classmethod
+        @background
+        def class_method(cls, value):
+            seen.append((cls, value))
+            copy.delay(1)
+
+        @background
+        @staticmethod
+        def static_method(value):
+            seen.append((None, value))
+            copy.delay(1)
+
+        collect = background(Appends(seen))
+
+    service = Service()
+    for handler in service.method, service.class_method, service.static_method, service.collect:
+        copy.resolve(1).then(handler)
+    copy.resolve(1).then(Service.static_method)
+    scheduler.flush()
+    assert [(service, 1), (Service, 1), (None, 1), 1, (None, 1)] == seen
+    assert [] == messages(caught)
+
+
+class Appends:
+    """Something that can be called, and is no function."""
+
+    def __init__(self, where):
+        self.where = where
+
+    def __call__(self, value):
+        self.where.append(value)
+
+
 def test_background_calls_the_handler(scheduler, warned):
     """What is marked behaves as before, bound values and all."""
     copy, caught = warned
@@ -574,6 +730,19 @@ def test_switched_off_and_on_by_handlers(scheduler):
         Promise.resolve().then(switches_off).then(switches_on)
         scheduler.flush()
         copy.config(warnings=False)
+    assert [] == messages(caught)
+
+
+def test_consumed_while_nobody_looked(scheduler, warned):
+    """Nobody knows whether a promise was consumed while warnings were off: so it is no mistake."""
+    copy, caught = warned
+    promise = copy.resolve(1).then(str)
+    copy.config(warnings=False)
+    promise.then(str)
+    copy.config(warnings=True)
+    scheduler.flush()
+    del promise
+    gc.collect()
     assert [] == messages(caught)
 
 

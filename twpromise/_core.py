@@ -118,7 +118,7 @@ class Binding:
 class Extra:
     """What few promises have: a binding, a context to run in, a trace of their making.
 
-    And, while a rejection is left unhandled, what is told if it is handled; see `_policies`.
+    And, while a rejection is left unhandled, who knows of that; see `keep_for`.
     """
 
     __slots__ = ("binding", "context", "keeper", "trace")
@@ -129,7 +129,14 @@ class Extra:
         self.binding = binding
         self.context = context
         self.trace = trace
-        self.keeper: Any = None
+        self.keeper: Keeper | None = None
+
+
+class Keeper(Protocol):
+    """Who has not reported a rejection, or not yet; whatever the policy is meanwhile."""
+
+    def handled(self, promise: CorePromise) -> bool:  # pyright: ignore[reportReturnType]
+        """It has been handled after all; whether it had been reported."""
 
 
 class Job:
@@ -250,7 +257,7 @@ class LibrarySettings(Protocol):
     def ignored_handler(self, handler: object) -> None:
         """Something that is not callable was given as a handler."""
 
-    def odd_reason(self, reason: object) -> None:
+    def odd_reason(self, reason: object, promise: CorePromise) -> None:
         """A promise was rejected with something that is no exception."""
 
     def cancel_disabled(self) -> None:
@@ -830,6 +837,25 @@ def mark_handled(promise: CorePromise) -> None:
         reports.handled(promise)
 
 
+def keep_for(promise: CorePromise, keeper: Keeper) -> None:
+    """An unhandled rejection is not reported, or not yet, and it is *keeper* that knows."""
+    # In the promise itself: whatever else held it would hold, with a reason whose traceback leads
+    # to the promise, the promise for ever.
+    extra = promise._extra
+    if type(extra) is not Extra:
+        extra = promise._extra = Extra(None)
+    extra.keeper = keeper
+
+
+def was_reported(promise: CorePromise) -> bool:
+    """Whether a rejection that is handled after all was reported; its keeper is told."""
+    extra = promise._extra
+    if type(extra) is not Extra or extra.keeper is None:
+        return True
+    keeper, extra.keeper = extra.keeper, None
+    return bool(keeper.handled(promise))
+
+
 # --- settling -----------------------------------------------------------------------------
 
 
@@ -905,7 +931,7 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
                 return
         else:
             try:
-                promise._library.odd_reason(reason)
+                promise._library.odd_reason(reason, promise)
             except Warning as warning:
                 # Warnings are errors here: this one rejects, lest the promise is left hanging.
                 reject_raised(promise, warning)

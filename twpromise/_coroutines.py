@@ -32,13 +32,12 @@ class _GeneratorRunner(Runner):
     _yield_handler: Callable[[Any], Any] | None
 
     def _wait_for_other(self, yielded: Any) -> None:
-        owner = self._promise
         followed = yielded if is_followed(yielded) else self._handled(yielded)
-        promise = new_pending(type(owner), None, None, owner)
+        promise = new_pending(type(self._promise), None, None, self._promise)
         self._in_context(self._context, resolve, promise, followed)
         self._wait_for(promise)
         # The frame of a coroutine that has failed at once refers to this one.
-        del self, owner, promise, followed, yielded
+        del self, promise, followed, yielded
 
     def _handled(self, yielded: Any) -> Any:
         """What the first yield handler that knows *yielded* makes of it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-import warnings
 from _thread import get_ident
 from collections.abc import Callable
 from functools import partial
@@ -28,9 +27,8 @@ from ._core import (
     Waiters,
     observe,
 )
-from ._errors import PromiseWarning
 from ._events import emit
-from ._library import Library, warn
+from ._library import Library, show, warn
 from ._runner import Runner
 from ._traces import STOPS, Trace, annotate, capture
 
@@ -38,9 +36,6 @@ __all__ = ["add", "background", "switch"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-# What was warned about already, for Python's filters: the places are not those of a frame.
-_registry: dict[Any, Any] = {}
 
 _libraries: WeakSet[Library] = WeakSet()
 
@@ -57,6 +52,11 @@ class Background(Generic[P, T]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the handler."""
         return self.__wrapped__(*args, **kwargs)
+
+    def __get__(self, instance: object, owner: Any = None) -> Background[..., T]:
+        """The handler as a method, if it is one."""
+        bind = getattr(type(self.__wrapped__), "__get__", None)
+        return self if bind is None else Background(bind(self.__wrapped__, instance, owner))
 
 
 def background(handler: Callable[P, T]) -> Background[P, T]:
@@ -78,9 +78,11 @@ def background(handler: Callable[P, T]) -> Background[P, T]:
 class _Made(Trace):
     """What is known of one promise: where it was made, and whether anybody wants it."""
 
-    __slots__ = ("consumed",)
+    __slots__ = ("consumed", "watch")
 
     consumed: bool
+    #: Who would know of it.
+    watch: _Watch
 
 
 def _made(promise: CorePromise) -> _Made | None:
@@ -184,9 +186,9 @@ class _Watch:
             if result is None and running.promises:
                 try:
                     self._check_return(running)
-                except Warning as warning:
-                    # Warnings are errors; but the handler itself has made none.
-                    _core.reports_escaped(warning)
+                except Exception as error:
+                    # Warnings are errors, say; but the handler itself has made none.
+                    _core.reports_escaped(error)
 
     def watched(
         self, promise: CorePromise, function: Callable[..., Any], awaited: bool
@@ -238,6 +240,7 @@ class _Watch:
         trace = _Made.__new__(_Made)
         trace.sections = captured.sections
         trace.consumed = False
+        trace.watch = self
         extra = promise._extra
         if type(extra) is Extra:
             promise._extra = Extra(extra.binding, extra.context, trace)
@@ -265,13 +268,13 @@ class _Watch:
                 if code is None
                 else (code.co_filename, code.co_firstlineno, code.co_qualname)
             )
-            warnings.warn_explicit(
-                f"a promise was created in handler {name} at {filename}:{line}, on line "
-                f"{trace.place[1]}, but was not returned from it",
-                PromiseWarning,
+            made_in, made_on, _ = trace.place
+            where = f"on line {made_on}" if made_in == filename else f"at {made_in}:{made_on}"
+            show(
+                f"a promise was created in handler {name} at {filename}:{line}, {where}, but was "
+                "not returned from it",
                 filename,
                 line,
-                registry=_registry,
             )
             return
 
@@ -313,7 +316,7 @@ def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:
     This takes its time, and is asked only about a promise that one is about to warn of.
     """
     for other in gc.get_referrers(promise):
-        if other is made or other is promise._queue:
+        if other is made or other is promise._queue or other is promise._queue.rejections:
             continue
         if isinstance(other, CorePromise | Node | Waiters | NodeCallback | FrameType):
             continue
@@ -334,17 +337,14 @@ def _never_consumed(promise: Any) -> None:
         return
     if trace is None or trace.consumed or state & (REJECTED | CANCELLED | CANCELLING):
         return
+    if trace.watch is not _core._observer:
+        # Nobody has watched meanwhile.
+        return
     if state & SETTLED and value is None:
         # It was called for what it does.
         return
     filename, line, _ = trace.place
-    warnings.warn_explicit(
-        f"a promise was never consumed: it was made at {filename}:{line}",
-        PromiseWarning,
-        filename,
-        line,
-        registry=_registry,
-    )
+    show(f"a promise was never consumed: it was made at {filename}:{line}", filename, line)
 
 
 def add(library: Library) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
 
 from . import _core
@@ -121,16 +122,23 @@ class _Catch:
     """A handler that is only for some reasons."""
 
     # Python's name for what a wrapper is about: so a warning can name the handler.
-    __slots__ = ("__wrapped__", "_filters")
+    __slots__ = ("__wrapped__", "_filters", "_predicates")
 
     def __init__(self, filters: tuple[Any, ...], handler: Callable[..., Any]) -> None:
         self._filters = filters
+        self._predicates = not all(
+            one is _is_operational or isinstance(one, type | tuple | Mapping) for one in filters
+        )
         self.__wrapped__ = handler
 
     def __call__(self, *arguments: Any) -> Any:
-        if passes(self._filters, arguments):
-            return self.__wrapped__(*arguments)
-        return DECLINED
+        # What predicates set is not for the handler.
+        passed = (
+            copy_context().run(passes, self._filters, arguments)
+            if self._predicates
+            else passes(self._filters, arguments)
+        )
+        return self.__wrapped__(*arguments) if passed else DECLINED
 
 
 def _is_operational(*arguments: Any) -> bool:
@@ -410,7 +418,7 @@ class Handlers(CorePromise, Generic[T_co]):
         Bluebird: ``.finally``; Twisted: ``Deferred.addBoth``.
         """
         if not callable(handler):
-            return cast("Promise[T_co]", self.then(handler, handler))
+            return cast("Promise[T_co]", self.then(handler))
         return cast("Promise[T_co]", _Finally.derive(self, prepare(self, handler)))
 
     lastly = finally_

@@ -9,12 +9,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import twisted.internet
+from twisted.logger import Logger
+
 from ._errors import PromiseWarning
 
-__all__ = ["SETTINGS", "Library", "check_settings", "from_environment", "warn"]
+__all__ = ["SETTINGS", "Library", "check_settings", "from_environment", "show", "warn"]
+
+_log = Logger(namespace="twpromise")
 
 # With the separator: a package whose name only starts like this one is the user's.
 _PACKAGE = str(Path(__file__).parent) + os.sep
+
+# What runs everything, and is nobody's own code.
+_TWISTED = str(Path(twisted.internet.__file__).parent) + os.sep
+
+# What was warned about already, for Python's filters: the places are not those of a frame.
+_registry: dict[Any, Any] = {}
 
 #: The settings of a library copy, each True or False.
 SETTINGS = (
@@ -100,19 +111,66 @@ class Counts:
         self.settled = 0
 
 
-def warn(message: str) -> None:
-    """Warn about the line of the user's code that is running: the first outside this package."""
+def show(
+    message: str,
+    filename: str,
+    line: int,
+    module: str = "",
+    registry: dict[Any, Any] | None = None,
+) -> None:
+    """Warn about a line.
+
+    Args:
+        message: What is to be said.
+        filename: The file of that line.
+        line: Its number.
+        module: Whose line it is; by default as the file's name says.
+        registry: For Python's filters: what was warned about already.
+
+    Raises:
+        PromiseWarning: Python's filters make it an error.
+    """
+    try:
+        warnings.warn_explicit(
+            message,
+            PromiseWarning,
+            filename,
+            line,
+            # Code without a module would make the warning vanish.
+            module=module or filename.removesuffix(".py") or "<string>",
+            registry=_registry if registry is None else registry,
+        )
+    except PromiseWarning:
+        raise
+    except Exception:
+        # Standard error may be closed, say; that changes no outcome.
+        _log.failure("A warning could not be shown: {message}", message=message)
+
+
+def warn(message: str, promise: Any = None) -> None:
+    """Warn about the line of the user's code that is running: the first outside this package.
+
+    Args:
+        message: What is to be said.
+        promise: What it is about: told is the line that made it, if that is known, where only
+            the reactor is running.
+    """
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
-    warnings.warn_explicit(
+    filename, line = frame.f_code.co_filename, frame.f_lineno
+    if promise is not None and filename.startswith(_TWISTED):
+        trace = getattr(promise._extra, "trace", None)
+        if trace is not None:
+            filename, line, _ = trace.place
+            show(message, filename, line)
+            return
+    show(
         message,
-        PromiseWarning,
-        frame.f_code.co_filename,
-        frame.f_lineno,
-        # Code without a module would make the warning vanish.
-        module=frame.f_globals.get("__name__") or "<string>",
-        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+        filename,
+        line,
+        frame.f_globals.get("__name__") or "",
+        frame.f_globals.setdefault("__warningregistry__", {}),
     )
 
 
@@ -189,10 +247,10 @@ class Library:
         if self.warnings:
             warn(f".then() only accepts functions but was passed: {type(handler).__name__}")
 
-    def odd_reason(self, reason: object) -> None:
+    def odd_reason(self, reason: object, promise: Any) -> None:
         """A promise was rejected with something that is no exception."""
         if self.warnings:
-            warn(f"a promise was rejected with a non-error: {type(reason).__name__}")
+            warn(f"a promise was rejected with a non-error: {type(reason).__name__}", promise)
 
     def cancel_disabled(self) -> None:
         """`cancel` was called while cancellation is switched off."""

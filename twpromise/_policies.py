@@ -7,9 +7,9 @@ from _thread import get_ident
 from functools import partial
 from typing import Any, Protocol
 
-from ._core import CorePromise, Extra
+from ._core import CorePromise, Extra, keep_for
 
-__all__ = ["POLICIES", "Keeper", "Policy", "taken_from_keeper"]
+__all__ = ["POLICIES", "Policy"]
 
 
 class Policy(Protocol):
@@ -24,31 +24,6 @@ class Policy(Protocol):
         """
 
 
-class Keeper(Protocol):
-    """Who has not reported a rejection, or not yet; whatever the policy is meanwhile."""
-
-    def handled(self, promise: CorePromise) -> bool:  # pyright: ignore[reportReturnType]
-        """It has been handled after all; whether it had been reported."""
-
-
-def _keep(promise: CorePromise, keeper: Keeper) -> None:
-    # In the promise itself: whatever else held it would hold, with a reason whose traceback leads
-    # to the promise, the promise for ever.
-    extra = promise._extra
-    if type(extra) is not Extra:
-        extra = promise._extra = Extra(None)
-    extra.keeper = keeper
-
-
-def taken_from_keeper(promise: CorePromise) -> bool:
-    """Whether a rejection that is handled after all was reported; its keeper is told."""
-    extra = promise._extra
-    if type(extra) is not Extra or extra.keeper is None:
-        return True
-    keeper, extra.keeper = extra.keeper, None
-    return bool(keeper.handled(promise))
-
-
 class _AtOnce:
     """Reports a rejection at the end of the drain in which it stayed unhandled."""
 
@@ -60,7 +35,7 @@ class _WhenCollected:
     """Reports a rejection when the promise is collected, and nobody can handle it any more."""
 
     def unhandled(self, promise: CorePromise, report: Any) -> None:
-        _keep(promise, _Guard(promise, report))
+        keep_for(promise, _Guard(promise, report))
 
 
 class _Guard:
@@ -106,7 +81,7 @@ class _LiveList:
 
     def unhandled(self, promise: CorePromise, report: Any) -> None:
         self.promises.append(promise)
-        _keep(promise, self)
+        keep_for(promise, self)
 
     def handled(self, promise: CorePromise) -> bool:
         self.promises[:] = [other for other in self.promises if other is not promise]
@@ -117,7 +92,7 @@ class _DoneOnly:
     """Reports nothing: what matters is ended with `done`."""
 
     def unhandled(self, promise: CorePromise, report: Any) -> None:
-        _keep(promise, self)
+        keep_for(promise, self)
 
     def handled(self, promise: CorePromise) -> bool:
         return False

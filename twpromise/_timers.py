@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ._both import Both
@@ -108,7 +109,7 @@ class _Delay(_Timed):
 class _Timeout(_Timed):
     """Passes an outcome on, unless it takes too long."""
 
-    __slots__ = ("_error",)
+    __slots__ = ("_context", "_error")
 
     def _start(self, source: CorePromise, seconds: float, error: Callable[[], Any]) -> None:
         source = observed(source)
@@ -117,6 +118,9 @@ class _Timeout(_Timed):
         settled = source._state & DEAD
         wait_for(source, self)
         if not settled:
+            # For the cancellers that are called when time is up.
+            hooks = self._promise._library.async_hooks
+            self._context = copy_context() if hooks else Context()
             self._start_timer(seconds)
 
     def _notify(self, parent: CorePromise) -> None:
@@ -126,7 +130,7 @@ class _Timeout(_Timed):
         source = self._source
         # First the rejection: it waits for nothing that the source's cancellation does.
         reject(self._end(), self._error())
-        drop(cast("CorePromise", source))
+        self._context.run(drop, cast("CorePromise", source))
 
 
 def _invalid(cls: type[CorePromise], seconds: object) -> Any:

@@ -7,9 +7,8 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from .._core import UNWRAPPERS, CorePromise, Reports, get_traceback, set_reports
+from .._core import UNWRAPPERS, CorePromise, Reports, get_traceback, set_reports, was_reported
 from .._events import emit
-from .._policies import taken_from_keeper
 from .crash import crash
 from .outcomes import failure_of
 
@@ -33,7 +32,7 @@ class LoggedReports(Reports):
         """Tell that a rejection which was reported has been handled after all."""
         library: Any = promise._library
         library.unhandled -= 1
-        if taken_from_keeper(promise):
+        if was_reported(promise):
             hook = library.on_unhandled_handled
             if hook is not None:
                 _guarded(hook, promise)

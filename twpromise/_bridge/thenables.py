@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _thread import get_ident
+from contextvars import Context, copy_context
 from typing import Any
 
 from .. import _core
@@ -66,17 +67,18 @@ def adopt_thenable(promise: CorePromise, thenable: Any) -> None:
     promise._state |= LOCKED
     # Whatever brought the thenable (a Deferred, a future) is done, and cannot be cancelled.
     promise._source = None
-    call_soon(type(promise), _call_then, promise, thenable)
+    hooks = promise._library.async_hooks
+    call_soon(type(promise), _call_then, promise, thenable, copy_context() if hooks else Context())
 
 
-def _call_then(promise: CorePromise, thenable: Any) -> None:
+def _call_then(promise: CorePromise, thenable: Any, context: Context) -> None:
     if promise._state & DEAD:
         return
     source = _ThenableSource(promise)
     try:
-        then = thenable.then
+        then = context.run(getattr, thenable, "then")
         if callable(then):
-            then(source.resolve, source.reject)
+            context.run(then, source.resolve, source.reject)
         elif source._take() is not None and not promise._state & DEAD:
             fulfill(promise, thenable)
     except BaseException as error:
