@@ -91,6 +91,18 @@ def test_a_reason_that_the_reactor_rejects_with(scheduler, warned, rejecting):
     assert (__file__, rejecting.__code__.co_firstlineno) == (warning.filename, warning.lineno)
 
 
+def test_a_reason_that_the_reactor_rejects_an_old_promise_with(scheduler, warned):
+    """What was made before warnings were switched on has no line: the reactor's is named."""
+    copy, caught = warned
+    copy.config(warnings=False)
+    promise = copy.delay(1).throw("reason")
+    promise.suppress_unhandled_rejections()
+    copy.config(warnings=True)
+    exec(compile("advance(1)", twisted_base.__file__, "exec"), {"advance": scheduler.advance})
+    [warning] = caught
+    assert twisted_base.__file__ == warning.filename
+
+
 def test_cancel_while_disabled(scheduler, warned):
     """It does nothing, and is warned about."""
     copy, caught = warned
