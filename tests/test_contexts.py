@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from contextvars import Context, ContextVar, copy_context
+from types import SimpleNamespace
+from weakref import ref
 
 import pytest
 import structlog
@@ -12,6 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from twpromise import Disposer, Promise
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
+kept: ContextVar[object] = ContextVar("kept", default=None)
 
 
 def through_then(copy, callback):
@@ -512,6 +516,94 @@ def test_cancellers_when_time_is_up(scheduler, async_hooks):
     scheduler.advance(1)
     assert ["here" if async_hooks else "unset"] == seen
     assert "unset" == variable.get()
+
+
+@pytest.mark.parametrize("wrap", [lambda deferred: deferred, Promise.from_deferred])
+def test_cancellers_behind_a_coroutine(scheduler, wrap):
+    """What a coroutine waits for is cancelled in its context, and sets nothing there."""
+    seen = []
+
+    def canceller(_):
+        seen.append(variable.get())
+        variable.set("the canceller's")
+
+    async def waits():
+        try:
+            await wrap(Deferred(canceller))
+        finally:
+            seen.append(variable.get())
+
+    def attach():
+        variable.set("here")
+        Promise.try_(waits).timeout(1).suppress_unhandled_rejections()
+
+    Context().run(attach)
+    scheduler.advance(1)
+    assert ["here", "here"] == seen
+
+
+class Request:
+    """What a context may hold."""
+
+
+def _by_a_timeout(things):
+    things.timed = things.shared.promise.timeout(1)
+    things.timed.catch(lambda _: None)
+
+
+def _by_a_timeout_that_is_cancelled(things):
+    _by_a_timeout(things)
+    things.timed.cancel()
+
+
+def _by_a_canceller_that_raises(things):
+    def canceller(_):
+        raise ValueError
+
+    Promise.from_deferred(Deferred(canceller)).timeout(1).suppress_unhandled_rejections()
+
+
+def _by_a_thenable_that_raises(things):
+    class Thenable:
+        def then(self, resolve, reject):
+            raise ValueError
+
+    things.promise = Promise.resolve(Thenable())
+    things.promise.suppress_unhandled_rejections()
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        _by_a_timeout,
+        _by_a_timeout_that_is_cancelled,
+        _by_a_canceller_that_raises,
+        _by_a_thenable_that_raises,
+    ],
+)
+def test_contexts_are_let_go_of(scheduler, reports, hold):
+    """What has ended, and what it raised, keeps nothing of the request."""
+    things = SimpleNamespace(shared=Promise.defer())
+
+    def attach():
+        request = Request()
+        kept.set(request)
+        hold(things)
+        return ref(request)
+
+    gc.disable()
+    try:
+        # Those who go on waiting, before it and behind it.
+        before = things.shared.promise.then(lambda _: None)
+        request = Context().run(attach)
+        behind = things.shared.promise.then(lambda _: None)
+        scheduler.advance(2)
+        things.timed = None
+        assert request() is None
+        assert before.is_pending()
+        assert behind.is_pending()
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("async_hooks", [True, False])

@@ -47,6 +47,9 @@ def test_report_when_collected(scheduler, copy, reports):
     assert [] == reports
     del promise
     gc.collect()
+    # Not in the midst of whatever lets go of it.
+    assert [] == reports
+    scheduler.flush()
     assert [error] == values(reports)
 
 
@@ -134,8 +137,10 @@ def test_collected_after_the_policy_changed(scheduler, copy, reports):
     scheduler.flush()
     copy.set_rejection_policy("done_only")
     gc.collect()
+    scheduler.flush()
     assert [] == reports
     del promise
+    scheduler.flush()
     assert [error] == values(reports)
 
 
@@ -154,10 +159,78 @@ def test_collected_though_its_traceback_leads_to_it(scheduler, copy, reports):
     promise = Service().start()
     scheduler.advance(1)
     gc.collect()
+    scheduler.flush()
     assert [Boom] == [type(error) for error in values(reports)]
     reports.clear()
     gc.collect()
     assert promise() is None
+
+
+def test_handled_by_a_finalizer(scheduler, copy):
+    """What is collected with a promise may handle it: then there is nothing to report."""
+    copy.set_rejection_policy("report_when_collected")
+    told, reported = [], []
+    copy.on_unhandled_rejection_handled(told.append)
+    copy.on_possibly_unhandled_rejection(lambda _, promise: reported.append(promise))
+
+    class Finalized:
+        def __del__(self):
+            self.promise.catch(lambda _: None)
+
+    error = Boom()
+    promise = copy.reject(error)
+    scheduler.flush()
+    error.finalized = Finalized()
+    error.finalized.promise = promise
+    del promise, error
+    gc.collect()
+    scheduler.flush()
+    assert ([], []) == (told, reported)
+    assert 0 == copy.statistics()["unhandled"]
+
+
+def test_handled_both(scheduler, copy):
+    """If the promise and what stands in for it are both handled, it is told and counted once."""
+    copy.set_rejection_policy("report_when_collected")
+    told, revived = [], []
+    copy.on_unhandled_rejection_handled(told.append)
+    copy.on_possibly_unhandled_rejection(lambda _, promise: promise.catch(lambda _: None))
+
+    class Finalized:
+        def __del__(self):
+            revived.append(self.promise)
+
+    error = Boom()
+    promise = copy.reject(error)
+    scheduler.flush()
+    error.finalized = Finalized()
+    error.finalized.promise = promise
+    del promise, error
+    gc.collect()
+    scheduler.flush()
+    revived.pop().catch(lambda _: None)
+    scheduler.flush()
+    assert 1 == len(told)
+    assert 0 == copy.statistics()["unhandled"]
+
+
+def test_a_list_that_is_let_go_of(scheduler, copy):
+    """What was listed holds nothing else that was."""
+    left = copy.set_rejection_policy("live_list")
+    promises = [copy.reject(Boom()) for _ in range(3)]
+    scheduler.flush()
+    one, *others = map(ref, promises)
+    kept = promises[0]
+    copy.set_rejection_policy()
+    gc.disable()
+    try:
+        del promises, left
+        assert [None, None] == [other() for other in others]
+    finally:
+        gc.enable()
+    kept.catch(lambda _: None)
+    assert kept is one()
+    assert 2 == copy.statistics()["unhandled"]
 
 
 def test_bound_and_collected(scheduler, copy):

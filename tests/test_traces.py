@@ -210,6 +210,23 @@ def test_callbacks_that_wait(scheduler, traced, name, make):
     assert not any("advance" in section for section in found)
 
 
+@pytest.mark.parametrize("make", [fail_async, fail_within_async, fail_deferred, lambda _: boom])
+def test_releases_that_fail(scheduler, traced, make):
+    """What is fatal tells where the resource comes from."""
+    fatal = []
+    traced.on_fatal(fatal.append)
+
+    def build():
+        return traced.using(traced.delay(1).disposer(make(traced)), lambda _: traced.delay(1))
+
+    build()
+    for _ in range(5):
+        scheduler.advance(1)
+    [error] = fatal
+    assert any("build" in section for section in lines(error))
+    assert not any("advance" in section for section in lines(error))
+
+
 def test_what_calls_at_once_hides_nothing(scheduler, traced):
     """The caller of a function that the package calls at once is in the section, too."""
 

@@ -6,6 +6,7 @@ import gc
 import warnings
 from collections import deque
 from functools import partial, wraps
+from weakref import ref
 
 import pytest
 from twisted.internet import base as twisted_base
@@ -756,6 +757,48 @@ def test_consumed_while_nobody_looked(scheduler, warned):
     del promise
     gc.collect()
     assert [] == messages(caught)
+
+
+@pytest.mark.parametrize("setting", ["warnings", "long_stack_traces"])
+def test_what_was_made_under_diagnostics_holds_no_handler(scheduler, setting):
+    """Though they were switched off while that handler was running."""
+    copy = Promise.get_new_library_copy()
+    copy.config(**{setting: True})
+    promises = []
+
+    def attach():
+        thing = Appends([])
+
+        def handler(_):
+            promises.append(copy.delay(1).then(thing))
+            copy.config(**{setting: False})
+            return 1
+
+        copy.resolve().then(handler)
+        return ref(handler)
+
+    handler = attach()
+    gc.disable()
+    try:
+        scheduler.advance(2)
+        assert handler() is None
+        made = ref(promises[0])
+        promises.clear()
+        assert made() is None
+    finally:
+        gc.enable()
+
+
+def test_hooks_are_no_part_of_a_handler(scheduler, warned):
+    """What a hook makes because a handler let go of a promise, that handler has not forgotten."""
+    copy, caught = warned
+    copy.set_rejection_policy("report_when_collected")
+    copy.on_possibly_unhandled_rejection(lambda *_: copy.delay(1).then(lambda _: None) and None)
+    kept = [copy.reject(Boom())]
+    scheduler.flush()
+    copy.resolve(1).then(lambda _: kept.clear())
+    scheduler.advance(2)
+    assert [] == [each for each in messages(caught) if "not returned" in each]
 
 
 def test_switched_on_by_a_handler(scheduler):

@@ -135,8 +135,12 @@ class Extra:
 class Keeper(Protocol):
     """Who has not reported a rejection, or not yet; whatever the policy is meanwhile."""
 
-    def handled(self, promise: CorePromise) -> bool:  # pyright: ignore[reportReturnType]
-        """It has been handled after all; whether it had been reported."""
+    def handled(self, promise: CorePromise) -> bool | None:
+        """It has been handled after all.
+
+        Returns:
+            Whether it had been reported; None if that it is handled is known already.
+        """
 
 
 class Job:
@@ -847,13 +851,13 @@ def keep_for(promise: CorePromise, keeper: Keeper) -> None:
     extra.keeper = keeper
 
 
-def was_reported(promise: CorePromise) -> bool:
-    """Whether a rejection that is handled after all was reported; its keeper is told."""
+def was_reported(promise: CorePromise) -> bool | None:
+    """Whether a rejection that is handled after all was reported; see `Keeper.handled`."""
     extra = promise._extra
     if type(extra) is not Extra or extra.keeper is None:
         return True
     keeper, extra.keeper = extra.keeper, None
-    return bool(keeper.handled(promise))
+    return keeper.handled(promise)
 
 
 # --- settling -----------------------------------------------------------------------------

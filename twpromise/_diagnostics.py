@@ -78,11 +78,11 @@ def background(handler: Callable[P, T]) -> Background[P, T]:
 class _Made(Trace):
     """What is known of one promise: where it was made, and whether anybody wants it."""
 
-    __slots__ = ("consumed", "watch")
+    __slots__ = ("consumed", "token")
 
     consumed: bool
-    #: Who would know of it.
-    watch: _Watch
+    #: Of the `_Watch` that would know of it.
+    token: object
 
 
 def _made(promise: CorePromise) -> _Made | None:
@@ -108,6 +108,8 @@ class _Watch:
     def __init__(self) -> None:
         # The innermost handler that is running.
         self._running: _Running | None = None
+        #: What is remembered of who watched: not this, which knows handlers and promises.
+        self.token = object()
         #: A listener is being told of an event: what it does itself is not told.
         self.telling = False
         # Those that count as settled already, and may be settled in fact.
@@ -240,7 +242,7 @@ class _Watch:
         trace = _Made.__new__(_Made)
         trace.sections = captured.sections
         trace.consumed = False
-        trace.watch = self
+        trace.token = self.token
         extra = promise._extra
         if type(extra) is Extra:
             promise._extra = Extra(extra.binding, extra.context, trace)
@@ -280,7 +282,7 @@ class _Watch:
 
 
 STOPS.update(
-    function.__code__
+    id(function.__code__)
     for function in (_core._run_jobs, _core._run_handler, Runner._step, _Watch._run_watched)
 )
 
@@ -337,7 +339,7 @@ def _never_consumed(promise: Any) -> None:
         return
     if trace is None or trace.consumed or state & (REJECTED | CANCELLED | CANCELLING):
         return
-    if trace.watch is not _core._observer:
+    if trace.token is not getattr(_core._observer, "token", None):
         # Nobody has watched meanwhile.
         return
     if state & SETTLED and value is None:

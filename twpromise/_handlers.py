@@ -95,7 +95,11 @@ def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
                 for name, value in one.items()
             ):
                 return True
-        elif _answer(one(*arguments)):
+        elif one is _is_operational:
+            if one(*arguments):
+                return True
+        # What a predicate sets is neither for the handler nor for the next predicate.
+        elif _answer(copy_context().run(one, *arguments)):
             return True
     return False
 
@@ -122,23 +126,16 @@ class _Catch:
     """A handler that is only for some reasons."""
 
     # Python's name for what a wrapper is about: so a warning can name the handler.
-    __slots__ = ("__wrapped__", "_filters", "_predicates")
+    __slots__ = ("__wrapped__", "_filters")
 
     def __init__(self, filters: tuple[Any, ...], handler: Callable[..., Any]) -> None:
         self._filters = filters
-        self._predicates = not all(
-            one is _is_operational or isinstance(one, type | tuple | Mapping) for one in filters
-        )
         self.__wrapped__ = handler
 
     def __call__(self, *arguments: Any) -> Any:
-        # What predicates set is not for the handler.
-        passed = (
-            copy_context().run(passes, self._filters, arguments)
-            if self._predicates
-            else passes(self._filters, arguments)
-        )
-        return self.__wrapped__(*arguments) if passed else DECLINED
+        if passes(self._filters, arguments):
+            return self.__wrapped__(*arguments)
+        return DECLINED
 
 
 def _is_operational(*arguments: Any) -> bool:

@@ -161,7 +161,7 @@ def warn(message: str, promise: Any = None) -> None:
     filename, line = frame.f_code.co_filename, frame.f_lineno
     if promise is not None and filename.startswith(_TWISTED):
         trace = getattr(promise._extra, "trace", None)
-        if trace is not None:
+        if trace is not None and trace.sections:
             filename, line, _ = trace.place
             show(message, filename, line)
             return

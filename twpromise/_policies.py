@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from _thread import get_ident
-from functools import partial
 from typing import Any, Protocol
+from weakref import ref
 
-from ._core import CorePromise, Extra, keep_for
+from ._core import CorePromise, Extra, call_at_home, call_soon, keep_for
 
 __all__ = ["POLICIES", "Policy"]
 
@@ -45,32 +45,40 @@ class _Guard:
         extra = promise._extra
         self._class = type(promise)
         self._rejection = promise._state, promise._value, promise._aux
-        self._extra = (extra.binding, extra.trace) if type(extra) is Extra else None
+        self._extra = (extra.binding, extra.trace) if type(extra) is Extra else (None, None)
         self._report = report
+        self._reported = self._handled = False
 
-    def handled(self, promise: CorePromise) -> bool:
-        reported = self._report is None
-        self._report = None
-        return reported
+    def handled(self, promise: CorePromise) -> bool | None:
+        # Both the promise and its stand-in may be, where a finalizer handles the promise.
+        if self._handled:
+            return None
+        self._handled = True
+        return self._reported
 
     def __del__(self) -> None:
-        report, self._report = self._report, None
         # At the end of the process everything goes, and nothing is left to report with.
-        if report is None or sys.is_finalizing():
+        if self._handled or sys.is_finalizing():
             return
         # A stand-in carries the reason on, since the promise itself is gone.
         stand_in: CorePromise = self._class._new()
         stand_in._state, stand_in._value, stand_in._aux = self._rejection
-        stand_in._source = stand_in._waiters = stand_in._extra = None
-        if self._extra is not None:
-            binding, trace = self._extra
-            stand_in._extra = Extra(binding, None, trace)
+        stand_in._source = stand_in._waiters = None
+        binding, trace = self._extra
+        stand_in._extra = Extra(binding, None, trace)
+        stand_in._extra.keeper = self
+        # In a turn of its own: it may have been collected in the midst of anything, by any thread.
         queue = stand_in._queue
         if queue.thread == get_ident():
-            report(stand_in)
+            call_soon(self._class, self._tell, stand_in)
         else:
-            # Whichever thread collects; hooks belong to the reactor's.
-            queue.scheduler.call_from_thread(partial(report, stand_in))
+            call_at_home(queue, self._tell, stand_in)
+
+    def _tell(self, stand_in: CorePromise) -> None:
+        # A finalizer that was called after that of this one may have handled the promise.
+        if not self._handled:
+            self._reported = True
+            self._report(stand_in)
 
 
 class _LiveList:
@@ -78,13 +86,23 @@ class _LiveList:
 
     def __init__(self) -> None:
         self.promises: list[CorePromise] = []
+        self._keeper = _Listed(self)
 
     def unhandled(self, promise: CorePromise, report: Any) -> None:
         self.promises.append(promise)
-        keep_for(promise, self)
+        keep_for(promise, self._keeper)
+
+
+class _Listed:
+    """What the promises of a list know of it: those that are let go of hold no others."""
+
+    def __init__(self, policy: _LiveList) -> None:
+        self._policy = ref(policy)
 
     def handled(self, promise: CorePromise) -> bool:
-        self.promises[:] = [other for other in self.promises if other is not promise]
+        policy = self._policy()
+        if policy is not None:
+            policy.promises[:] = [other for other in policy.promises if other is not promise]
         return False
 
 

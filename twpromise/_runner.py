@@ -415,14 +415,16 @@ class Runner(Node):
             return
         stack: list[CorePromise] = []
         waits = self._leave(stack)
-        cancel_all(stack)
+        # Cancellers run in what the generator has set, and set nothing there.
+        context = Context() if self._context is None else self._context.copy()
+        context.run(cancel_all, stack)
         if waits:
             return
         foreign = self._foreign
         if foreign is not None:
             self._interrupted = True
             try:
-                self._stop(foreign)
+                context.run(self._stop, foreign)
             except BaseException as error:
                 _core.reports.escaped(error)
             else:

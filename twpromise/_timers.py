@@ -115,6 +115,7 @@ class _Timeout(_Timed):
         source = observed(source)
         super()._start(source)
         self._error = error
+        self._context: Context | None = None
         settled = source._state & DEAD
         wait_for(source, self)
         if not settled:
@@ -127,10 +128,18 @@ class _Timeout(_Timed):
         pass_on(self._end(), parent)
 
     def _fire(self) -> None:
-        source = self._source
+        source, context = self._source, self._context
         # First the rejection: it waits for nothing that the source's cancellation does.
         reject(self._end(), self._error())
-        self._context.run(drop, cast("CorePromise", source))
+        assert context is not None
+        context.run(drop, cast("CorePromise", source))
+        # Frames of what a canceller raises refer to this one.
+        del self, source, context
+
+    def _end(self) -> CorePromise:
+        # It may stay among the source's waiters; the context may be a request's.
+        self._context = None
+        return super()._end()
 
 
 def _invalid(cls: type[CorePromise], seconds: object) -> Any:

@@ -6,7 +6,7 @@ import linecache
 import os
 import sys
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 __all__ = ["HEADING", "STOPS", "Trace", "annotate", "capture"]
@@ -20,8 +20,9 @@ SECTIONS = 16
 # With the separator: a package whose name only starts like this one is the user's.
 _PACKAGE = str(Path(__file__).parent) + os.sep
 
-#: What runs handlers and coroutines: what led to those is in the trace of their promise.
-STOPS: set[CodeType] = set()
+#: What runs handlers and coroutines, by the `id` of its code, which is cheaper than its hash: what
+#: led to those is in the trace of their promise.
+STOPS: set[int] = set()
 
 #: One place: file, line, function.
 Place = tuple[str, int, str]
@@ -74,7 +75,7 @@ def capture(parent: Trace | None) -> Trace:
         code = frame.f_code
         if not code.co_filename.startswith(_PACKAGE):
             places.append((code.co_filename, frame.f_lineno, code.co_name))
-        elif code in STOPS:
+        elif id(code) in STOPS:
             break
         frame = frame.f_back
     return Trace(tuple(places), parent)

@@ -91,4 +91,5 @@ def _call_then(promise: CorePromise, thenable: Any, context: Context) -> None:
         else:
             reject_raised(taken, error)
         del taken
-    del promise, source
+    # Frames of what it has raised refer to this one.
+    del promise, source, context
