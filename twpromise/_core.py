@@ -621,7 +621,7 @@ def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None =
         return promise
     finally:
         # The frame of a coroutine that has failed at once refers to this one.
-        del promise, value
+        del promise, value, owner
 
 
 def new_rejected(cls: type[CorePromise], reason: Any, aux: Any = None) -> Any:
