@@ -7,13 +7,14 @@ pends for ever, nothing escapes to whoever settles a promise, and nothing is log
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from functools import partial
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
 
-from twpromise import AggregateError, OperationalError, Promise, RejectionError
+from twpromise import AggregateError, Disposer, OperationalError, Promise, RejectionError
 
 
 class Asked(Exception):
@@ -355,3 +356,140 @@ def test_a_deferred_for_a_hostile_value_is_not_left_hanging(scheduler):
         assert isinstance(deferred, Deferred)
         deferred.addErrback(lambda failure: results.append(failure.type))
     assert [Asked, Asked] == results
+
+
+# --- where the errors are ends of something else
+
+
+#: What something may end with.
+ENDS = [ClasslessError, lambda: HostileError(1, 2)]
+
+
+def _closing(error):
+    async def closing():
+        try:
+            await Promise.delay(9)
+        finally:
+            raise error
+
+    return closing
+
+
+def _closing_generator(error):
+    @Promise.coroutine
+    def closing():
+        try:
+            yield Promise.delay(9)
+        finally:
+            raise error
+
+    return closing
+
+
+@pytest.mark.parametrize("make", ENDS)
+@pytest.mark.parametrize("start", [_closing, _closing_generator])
+def test_a_clean_up_that_fails(scheduler, start, make):
+    """A cancelled coroutine whose clean-up fails is rejected, and those behind it are told."""
+    told = []
+    promise = Promise.resolve(start(make())())
+    scheduler.flush()
+    promise.finally_(lambda: told.append("finally")).suppress_unhandled_rejections()
+    promise.cancel()
+    scheduler.advance(1)
+    assert ["finally"] == told
+    assert not promise.is_pending()
+
+
+@pytest.mark.parametrize("make", ENDS)
+def test_a_coroutine_that_waits_for_what_fails_as_it_is_cancelled(scheduler, make):
+    """So it is if what it waits for is cleaned up first, and that fails."""
+    told = []
+
+    @Promise.coroutine
+    def waits(error):
+        yield _closing_generator(error)()
+
+    promise = waits(make())
+    scheduler.flush()
+    promise.finally_(lambda: told.append("finally")).suppress_unhandled_rejections()
+    promise.cancel()
+    scheduler.advance(1)
+    assert ["finally"] == told
+    assert not promise.is_pending()
+
+
+@pytest.mark.parametrize("make", ENDS)
+def test_async_with(scheduler, make):
+    """A resource is released though the body fails, with the very reason."""
+    released, error = [], make()
+
+    async def use():
+        disposer = Promise.resolve("r").disposer(lambda _, outcome: released.append(outcome))
+        async with disposer:
+            raise error
+
+    promise = Promise.resolve(use())
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert promise.reason() is error
+    [outcome] = released
+    assert outcome.reason() is error
+
+
+@pytest.mark.parametrize("make", ENDS)
+def test_a_context_manager_of_what_fails(scheduler, make):
+    """A manager is left, with the very reason, and nothing is fatal."""
+    left, fatal, error = [], [], make()
+    Promise.on_fatal(fatal.append)
+
+    class Manager:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *arguments):
+            left.append(arguments)
+
+    promise = Promise.using(Disposer.of(Manager()), lambda _: Promise.reject(error))
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    Promise.on_fatal()
+    assert promise.reason() is error
+    [(kind, reason, _)] = left
+    assert kind is type(error)
+    assert reason is error
+    assert [] == fatal
+
+
+@pytest.mark.parametrize("make", ENDS)
+def test_an_asyncio_future(scheduler, make):
+    """It has the very reason."""
+    error = make()
+
+    async def main():
+        future = Promise.reject(error).to_future()
+        scheduler.flush()
+        assert future.done()
+        assert future.exception() is error
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("make", [Hostile, Classless])
+def test_what_coroutine_functions_return(scheduler, make):
+    """It is carried as it is."""
+    value = make()
+    returned = Promise.coroutine(lambda: value)()
+    scheduler.flush()
+    assert returned.value() is value
+
+
+def test_what_is_used(scheduler):
+    """So it is, unless it has the methods of a context manager: then it is named by its type."""
+    value = Classless()
+    used = Promise.using(value, lambda resource: resource)
+    refused = Promise.using(Hostile(), lambda resource: resource)
+    refused.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert used.value() is value
+    assert isinstance(refused.reason(), TypeError)
+    assert "Hostile" in str(refused.reason())

@@ -189,6 +189,32 @@ def test_handled_by_a_finalizer(scheduler, copy):
     assert 0 == copy.statistics()["unhandled"]
 
 
+@pytest.mark.parametrize("handled", ["before the turn", "after it"])
+def test_revived(scheduler, copy, handled):
+    """What a finalizer keeps may be handled, before the turn in which it is reported or after."""
+    copy.set_rejection_policy("report_when_collected")
+    reported, revived = [], []
+    copy.on_possibly_unhandled_rejection(lambda _, promise: reported.append(promise))
+
+    class Finalized:
+        def __del__(self):
+            revived.append(self.promise)
+
+    error = Boom()
+    promise = copy.reject(error)
+    scheduler.flush()
+    error.finalized = Finalized()
+    error.finalized.promise = promise
+    del promise, error
+    gc.collect()
+    if handled == "after it":
+        scheduler.flush()
+    revived.pop().catch(lambda _: None)
+    scheduler.flush()
+    assert len(reported) == (handled == "after it")
+    assert 0 == copy.statistics()["unhandled"]
+
+
 def test_handled_both(scheduler, copy):
     """If the promise and what stands in for it are both handled, it is told and counted once."""
     copy.set_rejection_policy("report_when_collected")

@@ -1136,7 +1136,8 @@ def test_async_with_closed(scheduler):
             await Promise.delay(10)
 
     coroutine = main()
-    ensureDeferred(coroutine)
+    # Its driver resumes what was closed, and is told so.
+    ensureDeferred(coroutine).addErrback(lambda failure: failure.trap(RuntimeError))
     scheduler.advance(1)
     coroutine.close()
     scheduler.flush()
@@ -1154,7 +1155,8 @@ def test_async_with_closed_while_releasing(scheduler):
             pass
 
     coroutine = main()
-    ensureDeferred(coroutine)
+    # Its driver resumes what was closed, and is told so.
+    ensureDeferred(coroutine).addErrback(lambda failure: failure.trap(RuntimeError))
     scheduler.flush()
     coroutine.close()
     scheduler.advance(1)
@@ -1170,7 +1172,8 @@ def test_async_with_closed_while_acquiring(scheduler):
             log.append("body")
 
     coroutine = main()
-    ensureDeferred(coroutine)
+    # Its driver resumes what was closed, and is told so.
+    ensureDeferred(coroutine).addErrback(lambda failure: failure.trap(RuntimeError))
     scheduler.flush()
     coroutine.close()
     scheduler.advance(1)

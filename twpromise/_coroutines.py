@@ -55,7 +55,8 @@ class _GeneratorRunner(Runner):
     def _answered(
         self, value: Any, error: BaseException | None
     ) -> tuple[Any, BaseException | None]:
-        if error is None or isinstance(error, CANCELLATIONS):
+        # By their types: what `isinstance` asks may be a property that raises.
+        if error is None or issubclass(type(error), CANCELLATIONS):
             return None, self._cancellation()
         return None, error
 
@@ -63,7 +64,7 @@ class _GeneratorRunner(Runner):
         return GeneratorExit()
 
     def _is_cancellation(self, error: BaseException) -> bool:
-        return isinstance(error, GeneratorExit)
+        return issubclass(type(error), (GeneratorExit, *CANCELLATIONS))
 
 
 def _call(
@@ -77,7 +78,7 @@ def _call(
     try:
         result = function(*args, **kwargs)
         # The type alone tells most, and much faster.
-        if type(result) is GeneratorType or isinstance(result, Generator):
+        if type(result) is GeneratorType or issubclass(type(result), Generator):
             promise._state |= LOCKED
             runner = _GeneratorRunner(promise, result)
             runner._yield_handler = yield_handler

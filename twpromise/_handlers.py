@@ -238,6 +238,8 @@ class _Finally(_Aside):
     __slots__ = ()
 
     def _call(self, outcome: CorePromise) -> Any:
+        # It may be the promise itself, and frames of what the handler raises refer to this one.
+        del outcome
         return run_in_context(self._handler)
 
 

@@ -30,6 +30,7 @@ from ._core import (
     drop,
     end_of,
     finish_cancel,
+    get_traceback,
     is_followed,
     is_promise,
     keep_context,
@@ -109,7 +110,7 @@ class Disposer(Generic[T_co]):
                 error = as_exception(outcome.reason())
             else:
                 error = CancellationError("the use of the resource was cancelled")
-            return leave_(manager, type(error), error, error.__traceback__)
+            return leave_(manager, type(error), error, get_traceback(error))
 
         cls = default_class()
         return Disposer(cls, keep_context(cls, release), acquire=lambda: enter(manager))
@@ -135,7 +136,11 @@ class Disposer(Generic[T_co]):
         released: CorePromise = new_pending(self._cls, None, None, self._promise)
         mark_handled(released)
         call_into(released, run_in_context, (self._release, resource, outcome), {})
-        return released
+        try:
+            return released
+        finally:
+            # Frames of what the release raises refer to this one.
+            del self, resource, outcome, released
 
     def _failed(self, released: CorePromise) -> None:
         """A resource could not be released: it is lost, and the process is better ended."""
@@ -167,6 +172,9 @@ class Disposer(Generic[T_co]):
                 # Whoever waits for it was cancelled; the resource may come all the same.
                 _GiveBack(self, promise)
             raise
+        finally:
+            # What is raised refers to this frame.
+            del self, promise
 
     async def __aexit__(
         self,
@@ -175,11 +183,12 @@ class Disposer(Generic[T_co]):
         traceback: TracebackType | None,
     ) -> None:
         """Release the resource, and wait for that; a failure goes to the fatal hook."""
-        closed = isinstance(error, GeneratorExit)
+        # By its type: what `isinstance` asks may be a property that raises.
+        closed = issubclass(type(error), GeneratorExit)
         assert self._promise is not None
         if error is None:
             outcome = PromiseInspection[Any](FULFILLED, None)
-        elif isinstance(error, CANCELLATIONS):
+        elif issubclass(type(error), CANCELLATIONS):
             outcome = _CANCELLED
         else:
             outcome = PromiseInspection[Any](REJECTED, error)
@@ -331,7 +340,7 @@ class _Using(Node):
                 cls,
                 TypeError(
                     "a resource must not be a bare context manager: "
-                    f"wrap it with Disposer.of({resource!r})"
+                    f"wrap it with Disposer.of({type(resource).__name__})"
                 ),
             )
         else:
@@ -442,7 +451,11 @@ class _Using(Node):
                     return
                 if released._state & REJECTED:
                     disposer._failed(released)
+                del released
+            # Frames of what a release has raised refer to this one.
+            del disposer, promise
         self._finish()
+        del self, outcome, inspection
 
     def _released(self, parent: CorePromise) -> None:
         if parent._state & REJECTED:
@@ -556,7 +569,7 @@ class Resources(CorePromise, Generic[T_co]):
         *resources, handler = resources_and_handler
         if not callable(handler):
             handler = _not_callable(handler)
-        if len(resources) == 1 and isinstance(resources[0], list | tuple):
+        if len(resources) == 1 and issubclass(type(resources[0]), list | tuple):
             # Also if there is no handler: what is in it has to be released.
             resources = list(resources[0])
             handler = _with_list(handler)

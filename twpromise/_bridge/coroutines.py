@@ -60,7 +60,7 @@ class CoroutineRunner(Runner):
         return CancellationError("the coroutine was cancelled")
 
     def _is_cancellation(self, error: BaseException) -> bool:
-        return isinstance(error, CANCELLATIONS)
+        return issubclass(type(error), CANCELLATIONS)
 
 
 def _wait_for_promise(runner: Runner, awaiter: Awaiter) -> None:

@@ -60,7 +60,7 @@ class _FutureSink(Node):
             self._on_loop(self._set, self._future.set_result, parent._value)
         else:
             error = exception_of(parent)
-            if isinstance(error, StopIteration):
+            if issubclass(type(error), StopIteration):
                 # asyncio does not take it: it would end the generator that waits for it.
                 error = RejectionError.wrap(error)
             self._on_loop(self._set, self._future.set_exception, error)
