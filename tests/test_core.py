@@ -10,7 +10,7 @@ from itertools import pairwise
 from threading import Thread
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from tests.things import Boom, Things, Value
 from twpromise import Promise, PromiseWarning, _core
@@ -1280,3 +1280,136 @@ def test_rejected_with_what_was_never_raised(scheduler):
     reject_raised(promise, error)
     assert error is promise.reason()
     assert error.__traceback__ is None
+
+
+# --- what no other test would have noticed
+
+
+def test_a_late_follower_of_a_spliced_one(scheduler):
+    """Whoever follows what was handed on between others is told, too."""
+    top, mid, root, third = (Promise.defer() for _ in range(4))
+    seen = []
+    top.resolve(mid.promise)
+    mid.resolve(root.promise)
+    third.resolve(mid.promise)
+    third.promise.then(seen.append)
+    top.promise.then(seen.append)
+    root.resolve(1)
+    scheduler.flush()
+    assert [1, 1] == seen
+
+
+class _Late:
+    """A thenable that calls back when it is told to."""
+
+    def then(self, resolve, reject):
+        self.resolve = resolve
+
+
+@pytest.mark.parametrize("second", ["resolve", "reject", "callback"])
+@pytest.mark.parametrize("first", ["promise", "Deferred", "thenable"])
+def test_the_first_call_counts_though_it_gave_something_pending(scheduler, first, second):
+    """What a resolver is called with later is ignored, also before the first has settled."""
+    given = {"promise": Promise.defer(), "Deferred": Deferred(), "thenable": _Late()}[first]
+    resolver = Promise.defer()
+    resolver.resolve(given.promise if first == "promise" else given)
+    scheduler.flush()
+    arguments = {"resolve": ["second"], "reject": [Boom("second")], "callback": [None, "second"]}
+    getattr(resolver, second)(*arguments[second])
+    scheduler.flush()
+    assert resolver.promise.is_pending()
+    getattr(given, "callback" if first == "Deferred" else "resolve")("first")
+    scheduler.flush()
+    assert "first" == resolver.promise.value()
+
+
+def test_a_clean_up_is_waited_for_though_the_shared_parent_settles(scheduler):
+    """A cancelled `finally_` waits for its handler, whatever becomes of what it has left."""
+    log = []
+    shared = Promise.defer()
+    other = shared.promise.then()
+    cleaning = shared.promise.finally_(lambda: log.append("begun") or Promise.delay(1))
+    behind = cleaning.finally_(lambda: log.append("behind"))
+    behind.cancel()
+    scheduler.flush()
+    shared.resolve(1)
+    scheduler.flush()
+    assert ["begun"] == log
+    scheduler.advance(1)
+    assert ["begun", "behind"] == log
+    assert 1 == other.value()
+
+
+def test_a_resource_with_many_other_consumers_is_given_back(scheduler):
+    """What a cancelled `using` waits for is released, however many others wait for it, too."""
+    log = []
+    shared = Promise.defer()
+    others = [shared.promise.then()]
+    used = Promise.using(shared.promise.disposer(lambda _: log.append("released")), print)
+    used.finally_(lambda: log.append("behind"))
+    used.cancel()
+    others += [shared.promise.then() for _ in range(20)]
+    shared.resolve("connection")
+    scheduler.flush()
+    assert ["released", "behind"] == log
+    assert used.is_cancelled()
+
+
+@pytest.mark.parametrize("error", [CancelledError, GeneratorExit])
+def test_a_generator_that_ends_as_it_is_cancelled(scheduler, reports, error):
+    """It is cancelled, whichever of the two it ends with, and nothing is reported."""
+
+    @Promise.coroutine
+    def waits():
+        try:
+            yield Promise.delay(1)
+        finally:
+            raise error
+
+    promise = waits()
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert [] == reports
+
+
+async def _enters(disposers):
+    async with disposers.pop():
+        pass
+
+
+def _refused(boom):
+    promise = Promise.resolve(_enters([Promise.delay(1).then(boom).disposer(print)]))
+    return [promise.catch(lambda _: None)]
+
+
+def _released(boom):
+    return [Promise.using(Promise.delay(1).disposer(boom), print)]
+
+
+def _shared(boom):
+    shared = Promise.delay(2)
+    child = shared.finally_(boom)
+    child.suppress_unhandled_rejections()
+    kept = [shared.then(), child]
+    child.cancel()
+    return kept
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("build", [_refused, _released, _shared])
+def test_what_ends_fail_with_is_freed(scheduler, build):
+    """An acquisition, a release, and a clean-up of what others wait for leave no cycle."""
+    things = Things()
+    Promise.on_fatal(lambda _: None)
+
+    def boom(*_):
+        raise things.keep(Boom())
+
+    kept = build(boom)
+    scheduler.advance(1)
+    scheduler.advance(1)
+    Promise.on_fatal()
+    del kept
+    assert [] == things.alive()
