@@ -166,6 +166,23 @@ def test_collected_though_its_traceback_leads_to_it(scheduler, copy, reports):
     assert promise() is None
 
 
+def collect_with_a_finalizer(scheduler, copy, finalize):
+    """Collect a rejected promise, and something beside it that calls *finalize* with it."""
+
+    class Finalized:
+        def __del__(self):
+            finalize(self.promise)
+
+    error = Boom()
+    promise = copy.reject(error)
+    scheduler.flush()
+    # Younger than what reports the promise, so that it comes behind that.
+    error.finalized = Finalized()
+    error.finalized.promise = promise
+    del promise, error
+    gc.collect()
+
+
 def test_handled_by_a_finalizer(scheduler, copy):
     """What is collected with a promise may handle it: then there is nothing to report."""
     copy.set_rejection_policy("report_when_collected")
@@ -173,17 +190,7 @@ def test_handled_by_a_finalizer(scheduler, copy):
     copy.on_unhandled_rejection_handled(told.append)
     copy.on_possibly_unhandled_rejection(lambda _, promise: reported.append(promise))
 
-    class Finalized:
-        def __del__(self):
-            self.promise.catch(lambda _: None)
-
-    error = Boom()
-    promise = copy.reject(error)
-    scheduler.flush()
-    error.finalized = Finalized()
-    error.finalized.promise = promise
-    del promise, error
-    gc.collect()
+    collect_with_a_finalizer(scheduler, copy, lambda promise: promise.catch(lambda _: None))
     scheduler.flush()
     assert ([], []) == (told, reported)
     assert 0 == copy.statistics()["unhandled"]
@@ -196,17 +203,7 @@ def test_revived(scheduler, copy, handled):
     reported, revived = [], []
     copy.on_possibly_unhandled_rejection(lambda _, promise: reported.append(promise))
 
-    class Finalized:
-        def __del__(self):
-            revived.append(self.promise)
-
-    error = Boom()
-    promise = copy.reject(error)
-    scheduler.flush()
-    error.finalized = Finalized()
-    error.finalized.promise = promise
-    del promise, error
-    gc.collect()
+    collect_with_a_finalizer(scheduler, copy, revived.append)
     if handled == "after it":
         scheduler.flush()
     revived.pop().catch(lambda _: None)
@@ -222,17 +219,7 @@ def test_handled_both(scheduler, copy):
     copy.on_unhandled_rejection_handled(told.append)
     copy.on_possibly_unhandled_rejection(lambda _, promise: promise.catch(lambda _: None))
 
-    class Finalized:
-        def __del__(self):
-            revived.append(self.promise)
-
-    error = Boom()
-    promise = copy.reject(error)
-    scheduler.flush()
-    error.finalized = Finalized()
-    error.finalized.promise = promise
-    del promise, error
-    gc.collect()
+    collect_with_a_finalizer(scheduler, copy, revived.append)
     scheduler.flush()
     revived.pop().catch(lambda _: None)
     scheduler.flush()

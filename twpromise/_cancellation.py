@@ -56,9 +56,7 @@ class _Hooks(Passage):
         else:
             promise._state |= LOCKED
             # Known before it is resolved: that may lead back to the promise, or cancel it.
-            followed = self._followed = self._ahead = new_pending(
-                type(promise), None, None, promise
-            )
+            followed = self._followed = self._ahead = new_pending(type(promise), owner=promise)
             resolve(followed, value)
             wait_for(followed, self)
             # The frame of a coroutine that has failed at once refers to this one.

@@ -33,7 +33,7 @@ class _GeneratorRunner(Runner):
 
     def _wait_for_other(self, yielded: Any) -> None:
         followed = yielded if is_followed(yielded) else self._handled(yielded)
-        promise = new_pending(type(self._promise), None, None, self._promise)
+        promise = new_pending(type(self._promise), owner=self._promise)
         self._in_context(self._context, resolve, promise, followed)
         self._wait_for(promise)
         # The frame of a coroutine that has failed at once refers to this one.

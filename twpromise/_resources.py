@@ -133,7 +133,7 @@ class Disposer(Generic[T_co]):
 
     def _dispose(self, resource: Any, outcome: PromiseInspection[Any]) -> CorePromise:
         """Release the resource; a promise for the end of that, handled whatever comes of it."""
-        released: CorePromise = new_pending(self._cls, None, None, self._promise)
+        released: CorePromise = new_pending(self._cls, owner=self._promise)
         mark_handled(released)
         call_into(released, run_in_context, (self._release, resource, outcome), {})
         try:

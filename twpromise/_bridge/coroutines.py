@@ -42,7 +42,7 @@ class CoroutineRunner(Runner):
             raise TypeError(
                 f"a value was awaited that could not be treated as a promise: {yielded!r}"
             )
-        promise = new_pending(type(self._promise), None, None, self._promise)
+        promise = new_pending(type(self._promise), owner=self._promise)
         self._in_context(self._context, resolve, promise, yielded)
         # An asyncio future is asked for its result by its own `__await__`.
         self._wait_for(promise, not issubclass(kind, Future))
