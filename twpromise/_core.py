@@ -1359,6 +1359,11 @@ class Callback:
         return _held(context, context.run(self._function, *arguments))
 
 
+def context_here(promise: CorePromise) -> Context:
+    """The context of the caller, for what is called later, and once, on behalf of *promise*."""
+    return copy_context() if promise._library.async_hooks else Context()
+
+
 def keep_context(cls: type[CorePromise], function: Callable[..., Any]) -> Callable[..., Any]:
     """*function* as a callback attached here and now, without a binding."""
     context = copy_context()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ._both import Both
@@ -16,6 +16,7 @@ from ._core import (
     NODE,
     CorePromise,
     Node,
+    context_here,
     drop,
     fulfill,
     leave,
@@ -120,8 +121,7 @@ class _Timeout(_Timed):
         wait_for(source, self)
         if not settled:
             # For the cancellers that are called when time is up.
-            hooks = self._promise._library.async_hooks
-            self._context = copy_context() if hooks else Context()
+            self._context = context_here(self._promise)
             self._start_timer(seconds)
 
     def _notify(self, parent: CorePromise) -> None:

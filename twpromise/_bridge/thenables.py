@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _thread import get_ident
-from contextvars import Context, copy_context
+from contextvars import Context
 from typing import Any
 
 from .. import _core
@@ -13,6 +13,7 @@ from .._core import (
     CorePromise,
     call_at_home,
     call_soon,
+    context_here,
     fulfill,
     reject,
     reject_raised,
@@ -67,8 +68,7 @@ def adopt_thenable(promise: CorePromise, thenable: Any) -> None:
     promise._state |= LOCKED
     # Whatever brought the thenable (a Deferred, a future) is done, and cannot be cancelled.
     promise._source = None
-    hooks = promise._library.async_hooks
-    call_soon(type(promise), _call_then, promise, thenable, copy_context() if hooks else Context())
+    call_soon(type(promise), _call_then, promise, thenable, context_here(promise))
 
 
 def _call_then(promise: CorePromise, thenable: Any, context: Context) -> None:
