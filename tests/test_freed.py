@@ -1,14 +1,16 @@
 """What has settled is freed by reference counting alone: everything that the public API can build.
 
-For each public name of `Promise` there is something that is built with it, out of a promise that
-settles in one way or another.  With the collector switched off, all that was part of it must go:
-values, handlers and what they refer to, errors, the variables of frames that failed.
+For each public name, of the package and of what it gives, there is something that is built with
+it, out of a promise that settles, or is left, in one way or another; unwatched and watched.  With
+the collector switched off, all that was part of it must go: values, handlers and what they refer
+to, errors, the variables of frames that failed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import warnings
 from concurrent.futures import Future
 from contextvars import ContextVar
 from functools import partial
@@ -16,8 +18,9 @@ from functools import partial
 import pytest
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 
+import twpromise
 from tests.things import Boom, Things, Value
-from twpromise import Promise
+from twpromise import Disposer, Promise, PromiseInspection, background
 from twpromise._bridge import executors
 from twpromise._camel import ALIASES
 
@@ -150,10 +153,28 @@ def _binds(things, promise):
     ]
 
 
-@builds("reflect", "value", "reason", "is_pending", "is_fulfilled", "is_rejected", "is_cancelled")
+_STATES = ("is_pending", "is_fulfilled", "is_rejected", "is_cancelled", "value", "reason", "error")
+
+
+def _looked_at(inspection):
+    """An inspection, that has been asked all that it can be asked."""
+    if inspection.is_fulfilled():
+        inspection.value()
+    if inspection.is_rejected():
+        inspection.reason()
+    assert inspection.is_pending() + inspection.is_cancelled() < 2
+    return inspection
+
+
+@builds(*_STATES[:-1], "reflect", "PromiseInspection", *map("PromiseInspection.{}".format, _STATES))
 def _looks(things, promise):
-    assert promise.is_pending() or promise.is_fulfilled() or promise.is_rejected()
-    return [promise.reflect(), promise.reflect().then(things.keep)]
+    _looked_at(promise)
+    return [
+        promise.reflect(),
+        promise.reflect().then(things.keep),
+        promise.reflect().then(_looked_at),
+        Promise.all_settled([promise, promise.then()]),
+    ]
 
 
 @builds("done", "suppress_unhandled_rejections")
@@ -225,6 +246,33 @@ def _takes_time(things, promise):
     ]
 
 
+def _refuses(things):
+    """A class of exceptions that cannot be made."""
+
+    class Refuses(Exception):
+        def __init__(self):
+            local = things.value()
+            raise things.keep(Boom(local))
+
+    return Refuses
+
+
+@builds("reject", "throw", "defer")
+def _cannot_be_made(things, promise):
+    refuses = _refuses(things)
+    resolver = Promise.defer()
+    resolver.promise.suppress_unhandled_rejections()
+    held = [resolver.promise]
+    return [
+        partial(Promise.reject, refuses),
+        partial(Promise, lambda resolve, reject: reject(refuses)),
+        partial(Promise, lambda resolve, reject, on_cancel: on_cancel(list) or reject(refuses)),
+        promise.throw(refuses),
+        partial(resolver.reject, refuses),
+        partial(held.pop),
+    ]
+
+
 @builds("resolve", "reject")
 def _made(things, promise):
     return [
@@ -275,6 +323,116 @@ def _resources(things, promise):
     ]
 
 
+@builds("disposer", "using")
+def _failing_releases(things, promise):
+    # What is raised goes to the fatal hook.
+    late = promise.then(things.handler())
+    return [
+        Promise.using(promise.disposer(things.failing()), things.handler()),
+        Promise.using(
+            late.disposer(things.handler(lambda _: Promise.delay(1).then(things.failing()))),
+            promise.then().disposer(things.failing()),
+            things.failing(),
+        ),
+    ]
+
+
+class Manager:
+    """A context manager; what it calls may fail."""
+
+    def __init__(self, enters, leaves):
+        self._enters = enters
+        self._leaves = leaves
+
+    def __enter__(self):
+        return self._enters()
+
+    def __exit__(self, *_):
+        return self._leaves()
+
+
+class AtOnceManager:
+    """An asynchronous one, whose coroutines end, or fail, in their first step."""
+
+    def __init__(self, enters, leaves):
+        self._enters = enters
+        self._leaves = leaves
+
+    async def __aenter__(self):
+        return self._enters()
+
+    async def __aexit__(self, *_):
+        return self._leaves()
+
+
+class LateManager(AtOnceManager):
+    """An asynchronous one that takes its time."""
+
+    async def __aenter__(self):
+        await Promise.delay(1)
+        return self._enters()
+
+    async def __aexit__(self, *_):
+        await Promise.delay(1)
+        return self._leaves()
+
+
+async def _uses(disposers, functions):
+    # The reason refers to this frame, which must not refer to what has it.
+    async with disposers.pop() as resource:
+        return await Promise.resolve(functions.pop()(resource))
+
+
+def _managed(things, promise, use):
+    """What *use* makes of disposers of managers, and of functions, that fail or do not."""
+    return [
+        use(things.keep(Disposer.of(kind(enters(), leaves()))), function)
+        for kind in (Manager, AtOnceManager, LateManager)
+        for enters, leaves, function in [
+            (things.handler, things.handler, things.handler(lambda _: promise)),
+            (things.handler, things.handler, things.failing()),
+            (things.handler, things.failing, things.handler()),
+            (things.failing, things.handler, things.handler()),
+        ]
+    ]
+
+
+@builds("Disposer", "Disposer.of", "using")
+def _managers(things, promise):
+    return _managed(
+        things, promise, lambda disposer, function: partial(Promise.using, disposer, function)
+    )
+
+
+@builds("Disposer", "Disposer.of")
+def _managers_in_coroutines(things, promise):
+    def use(disposer, function):
+        return partial(Promise.resolve, things.keep(_uses([disposer], [function])))
+
+    return _managed(things, promise, use)
+
+
+@builds("Disposer")
+def _disposers_in_coroutines(things, promise):
+    return [
+        partial(Promise.resolve, _uses([promise.disposer(release)], [function]))
+        for release in (things.handler(), things.failing())
+        for function in (
+            things.handler(),
+            things.failing(),
+            things.handler(lambda _: Promise.delay(1)),
+        )
+    ]
+
+
+@builds("background")
+def _in_the_background(things, promise):
+    return [
+        promise.then(background(things.handler(lambda _: Promise.delay(1) and None))),
+        promise.then(background(things.failing())),
+    ]
+
+
 @builds("coroutine")
 def _generators(things, promise):
     # The reason refers to the frame, which must not refer to what has it.
@@ -296,6 +454,31 @@ def _generators(things, promise):
         raise things.keep(Boom(local, value))
 
     return [waits(things.value()), partial(fails, things.value())]
+
+
+@builds("coroutine", "coroutine.add_yield_handler")
+def _yield_handlers(things, promise):
+    copy = Promise.get_new_library_copy()
+    held = [promise, promise]
+    copy.coroutine.add_yield_handler(lambda value: held.pop() if value == "one" else None)
+
+    def generator(value, yields):
+        local = things.value()
+        return (yield yields), value, local
+
+    del promise
+    return [
+        partial(copy.coroutine(generator), things.value(), "one"),
+        partial(copy.coroutine(generator), things.value(), "of no use"),
+        partial(
+            Promise.coroutine(generator, yield_handler=things.handler(lambda _: held.pop())),
+            things.value(),
+            "two",
+        ),
+        partial(
+            Promise.coroutine(generator, yield_handler=things.failing()), things.value(), "three"
+        ),
+    ]
 
 
 @builds("coroutine", "resolve")
@@ -407,10 +590,23 @@ def _elsewhere(things, promise):
     ]
 
 
+SPELLINGS = {*ALIASES, "addYieldHandler"}
+
 #: These build nothing that has to be freed.
 NOTHING = {
-    # Classes.
-    *(name for name, value in vars(Promise.__base__).items() if isinstance(value, type)),
+    # Classes of errors and of warnings; and interfaces.
+    "AggregateError",
+    "CancellationError",
+    "IDeferred",
+    "IPromise",
+    "IScheduler",
+    "OperationalError",
+    "PromiseError",
+    "PromiseWarning",
+    "RejectionError",
+    "TimeoutError",
+    # It keeps no promises.
+    "ReactorScheduler",
     # Settings and hooks, which stay.
     "config",
     "get_new_library_copy",
@@ -427,10 +623,21 @@ NOTHING = {
 }
 
 
+def _public(thing, prefix=""):
+    names = (name for name in dir(thing) if not name.startswith("_") and name not in SPELLINGS)
+    return {prefix + name for name in names}
+
+
 def test_all_public_names_are_tried():
-    """A new method without a case here is a mistake of these tests."""
-    public = {name for name in dir(Promise) if not name.startswith("_")}
-    assert public - set(ALIASES) - NOTHING == set(BUILT) - NOTHING
+    """A new name without a case here is a mistake of these tests."""
+    public = (
+        set(twpromise.__all__)
+        | _public(Promise)
+        | _public(Promise.coroutine, "coroutine.")
+        | _public(Disposer, "Disposer.")
+        | _public(PromiseInspection, "PromiseInspection.")
+    )
+    assert public - NOTHING - {"Promise"} == set(BUILT)
 
 
 # --- how the promise that it is built of settles
@@ -486,6 +693,36 @@ def _is_cancelled(things, promise, built, resolve, reject):
     promise.cancel()
 
 
+def _wanted(things):
+    """A promise that somebody else waits for, too, for ever."""
+    promise, *functions = _pending(Things())
+    things.kept = [promise, promise.then(), promise.reflect()]
+    return promise, *functions
+
+
+def _leaves(things, promise, built, resolve, reject):
+    """Cancel what was built; the promise goes on."""
+    for made in built:
+        if made is not None:
+            made.cancel()
+    things.kept.extend((resolve, reject))
+
+
+def _fulfils_when_left(things, promise, built, resolve, reject):
+    _leaves(things, promise, built, resolve, reject)
+    resolve(things.value())
+    things.kept.clear()
+
+
+def _rejects_when_left(things, promise, built, resolve, reject):
+    _leaves(things, promise, built, resolve, reject)
+    _, child, inspection, *_ = things.kept
+    child.suppress_unhandled_rejections()
+    del child, inspection
+    reject(things.keep(Boom(things.value())))
+    things.kept.clear()
+
+
 WAYS = {
     "fulfilled": (_before(lambda things: Promise.resolve(things.value())), _nothing),
     "rejected": (_before(lambda things: Promise.reject(things.keep(Boom(Value())))), _nothing),
@@ -496,26 +733,64 @@ WAYS = {
     "fails": (_pending, _fails),
     "is cancelled": (_pending, _is_cancelled),
     "is left": (_pending, _cancels_what_was_built),
+    "lives on": (_wanted, _leaves),
+    "fulfils when left": (_wanted, _fulfils_when_left),
+    "rejects when left": (_wanted, _rejects_when_left),
 }
 
 BUILDERS = list({function: None for functions in BUILT.values() for function in functions})
 
+#: These do not leave a promise that lives on, or not at once.
+STAY = {
+    # Nothing to cancel; it would be the promise itself.
+    _ends,
+    _as_callback,
+    # The resource will be released if it comes, though nobody wants it any more.
+    _resources,
+    _failing_releases,
+    _disposers_in_coroutines,
+    # What is bound goes with the promise that was left: see below.
+    _binds,
+}
+
 
 @pytest.fixture
 def _no_collector(monkeypatch):
-    """Reference counting alone; and threads that are none."""
+    """Reference counting alone; and threads that are none.
+
+    What cannot be released is not logged: the log would keep it.
+    """
     monkeypatch.setattr(executors, "deferToThread", maybeDeferred)
+    Promise.on_fatal(lambda *_: None)
     gc.collect(1)
     gc.disable()
     yield
     gc.enable()
+    Promise.on_fatal(None)
 
 
-@pytest.mark.usefixtures("_no_collector", "context")
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("builder", BUILDERS, ids=lambda each: each.__name__.strip("_"))
+@pytest.fixture(params=["", "watched"])
+def _watched(request, config):
+    """Unwatched, and with all diagnostics on; what they warn of is not the point here."""
+    if request.param:
+        config(monitoring=True, long_stack_traces=True, warnings=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", twpromise.PromiseWarning)
+        yield
+
+
+@pytest.mark.usefixtures("_no_collector", "_watched", "context")
+@pytest.mark.parametrize(
+    ("builder", "way"),
+    [
+        pytest.param(builder, way, id=f"{builder.__name__.strip('_')}-{way}")
+        for builder in BUILDERS
+        for way in WAYS
+        if way != "lives on" or builder not in STAY
+    ],
+)
 def test_freed(scheduler, builder, way):
-    """Nothing is left of it, though no collector runs."""
+    """Nothing is left of it, though no collector runs, and though the promise may live on."""
     things = Things()
     make, settle = WAYS[way]
     promise, *functions = make(things)
@@ -533,13 +808,37 @@ def test_freed(scheduler, builder, way):
         del made
     settle(things, promise, built, *functions)
     del promise, built, functions
-    scheduler.advance(10)
+    for _ in range(5):
+        scheduler.advance(10)
     while things.at_end:
         things.at_end.pop()()
         scheduler.flush()
     assert [] == scheduler.clock.getDelayedCalls()
     assert [] != things.references
     assert [] == things.alive()
+    if things.kept:
+        assert things.kept[0].is_pending()
+
+
+@pytest.mark.usefixtures("_no_collector", "_watched")
+@pytest.mark.parametrize("bind", ["bind", "bind, then", "bind, bind"])
+def test_what_was_bound_is_freed_as_others_come_and_go(scheduler, bind):
+    """A promise that was left goes, with what is bound to it, as more are left."""
+    things = Things()
+    promise, *_ = _pending(Things())
+    first = promise.then()
+    made = promise.bind(things.value())
+    if bind == "bind, then":
+        made = made.then(things.handler())
+    elif bind == "bind, bind":
+        made = made.bind(things.value())
+    made.cancel()
+    del made
+    for _ in range(10):
+        promise.then().cancel()
+    scheduler.flush()
+    assert [] == things.alive()
+    assert first.is_pending()
 
 
 # --- coroutines whose first step raises
@@ -802,7 +1101,7 @@ STEPS = {
 }
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("_no_collector", "_watched")
 @pytest.mark.parametrize("step", STEPS)
 def test_freed_after_a_later_step(scheduler, step):
     """Nothing is left of a generator, whatever it yields behind what was not there at once."""
@@ -821,7 +1120,7 @@ def test_freed_after_a_later_step(scheduler, step):
     assert [] == things.alive()
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("_no_collector", "_watched")
 @pytest.mark.parametrize("in_context", [False, True], ids=["", "error in its context"])
 @pytest.mark.parametrize("way", AT_ONCE)
 def test_freed_when_a_coroutine_fails_at_once(scheduler, way, in_context):

@@ -28,6 +28,8 @@ class Things:
         self.references = []
         #: What is to be done when all has settled, before one looks.
         self.at_end = []
+        #: What outlives the rest.
+        self.kept = []
 
     def keep(self, thing):
         self.references.append(weakref.ref(thing))

@@ -105,6 +105,8 @@ class _Settler:
         promise, self._promise = self._promise, None
         if promise is not None:
             promise._reject_from_anywhere(reason)
+            # Where the reason is a class that cannot be made, what it raises refers to this frame.
+            del self, promise
 
     def on_cancel(self, hook: Callable[[], object]) -> None:
         """Have *hook* called, in the next turn, when the promise is cancelled.

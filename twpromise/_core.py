@@ -561,6 +561,8 @@ class CorePromise:
             return
         if not self._state & DECIDED:
             reject(self, reason)
+            # Where the reason is a class that cannot be made, what it raises refers to this frame.
+            del self
 
 
 # --- making -----------------------------------------------------------------------------
@@ -628,7 +630,11 @@ def new_rejected(cls: type[CorePromise], reason: Any, aux: Any = None) -> Any:
     """A promise that is rejected; see `reject` for *aux*."""
     promise = new_pending(cls)
     reject(promise, reason, aux)
-    return promise
+    try:
+        return promise
+    finally:
+        # Where the reason is a class that cannot be made, what it raises refers to this frame.
+        del promise
 
 
 def _derive_special(parent: CorePromise, child: CorePromise, context: Context) -> None:
@@ -932,6 +938,7 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
             except BaseException as error:
                 # It cannot be called without arguments, say; that is the reason then.
                 reject_raised(promise, error)
+                del promise
                 return
         else:
             try:
@@ -939,6 +946,7 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
             except Warning as warning:
                 # Warnings are errors here: this one rejects, lest the promise is left hanging.
                 reject_raised(promise, warning)
+                del promise
                 return
     _reject(promise, reason, aux)
 

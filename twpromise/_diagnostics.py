@@ -175,7 +175,10 @@ class _Watch:
 
     def before(self, child: CorePromise, handler: Any) -> _Running:
         """A handler is about to run."""
-        running = _Running(handler, _made(child), self._running)
+        return self._begun(_made(child), handler)
+
+    def _begun(self, trace: Trace | None, handler: Any) -> _Running:
+        running = _Running(handler, trace, self._running)
         self._running = running
         return running
 
@@ -191,28 +194,34 @@ class _Watch:
                 except Exception as error:
                     # Warnings are errors, say; but the handler itself has made none.
                     _core.reports_escaped(error)
+        if token is not None:
+            # Frames of what the handler called refer to the caller's, and that to the token.
+            token.promises.clear()
 
     def watched(
         self, promise: CorePromise, function: Callable[..., Any], awaited: bool
     ) -> Callable[..., Any]:
         """A callback of a node, watched like a handler; nothing is forgotten if none waits."""
-        return partial(self._run_watched, promise, function, awaited)
+        # Not the promise: what the function raises refers to all that is passed on here.
+        return partial(self._run_watched, _made(promise), function, awaited)
 
     def _run_watched(
         self,
-        promise: CorePromise,
+        trace: Trace | None,
         function: Callable[..., Any],
         awaited: bool,
         /,
         *arguments: Any,
     ) -> Any:
-        token = self.before(promise, function)
+        token = self._begun(trace, function)
         result: Any = DECLINED
         try:
             result = function(*arguments)
             return result
         finally:
             self.after(token, result if awaited else DECLINED)
+            # Frames of a coroutine that has failed at once refer to this one.
+            del result, arguments
 
     # --- what is made of it
 

@@ -77,7 +77,8 @@ class Disposer(Generic[T_co]):
     ) -> None:
         self._cls = cls
         self._release = release
-        # The resource, if it is being acquired already; else how to begin.
+        # The resource, if it is being acquired already; else how to begin.  Whoever uses the
+        # disposer has it from then on: frames of what cannot be acquired refer to this.
         self._promise = promise
         self._acquire = acquire
         self._used = False
@@ -124,23 +125,31 @@ class Disposer(Generic[T_co]):
         if self._used:
             raise RuntimeError("the disposer has been used already: one resource, one use")
         self._used = True
-        promise = self._promise
+        promise, self._promise = self._promise, None
         if promise is None:
-            promise = self._promise = new_pending(self._cls)
+            promise = new_pending(self._cls)
             acquire, self._acquire = self._acquire, None
             call_into(promise, acquire, (), {})  # type: ignore[arg-type]
-        return promise
+        try:
+            return promise
+        finally:
+            # Frames of what cannot be acquired refer to this one.
+            del promise
 
-    def _dispose(self, resource: Any, outcome: PromiseInspection[Any]) -> CorePromise:
-        """Release the resource; a promise for the end of that, handled whatever comes of it."""
-        released: CorePromise = new_pending(self._cls, owner=self._promise)
+    def _dispose(self, promise: CorePromise, outcome: PromiseInspection[Any]) -> CorePromise:
+        """Release the resource that *promise* brought.
+
+        Returns:
+            A promise for the end of that, handled whatever comes of it.
+        """
+        released: CorePromise = new_pending(self._cls, owner=promise)
         mark_handled(released)
-        call_into(released, run_in_context, (self._release, resource, outcome), {})
+        call_into(released, run_in_context, (self._release, promise._value, outcome), {})
         try:
             return released
         finally:
             # Frames of what the release raises refer to this one.
-            del self, resource, outcome, released
+            del self, promise, outcome, released
 
     def _failed(self, released: CorePromise) -> None:
         """A resource could not be released: it is lost, and the process is better ended."""
@@ -166,12 +175,15 @@ class Disposer(Generic[T_co]):
         """Wait for the resource."""
         promise: Any = self._take()
         try:
-            return await promise  # type: ignore[no-any-return]
+            resource = await promise
         except BaseException:
             if not catch_up(promise) & REJECTED:
                 # Whoever waits for it was cancelled; the resource may come all the same.
                 _GiveBack(self, promise)
             raise
+        else:
+            self._promise = promise
+            return resource  # type: ignore[no-any-return]
         finally:
             # What is raised refers to this frame.
             del self, promise
@@ -193,13 +205,17 @@ class Disposer(Generic[T_co]):
         else:
             outcome = PromiseInspection[Any](REJECTED, error)
         # Not in the context of the block, which must not see what the release sets.
-        released: Any = Context().run(self._dispose, self._promise._value, outcome)
+        released: Any = Context().run(self._dispose, self._promise, outcome)
         # Its failure is noticed, whether anybody waits or not.
         _Watch(self, released)
-        del kind, error, traceback, outcome
-        # A coroutine that is being closed cannot wait.
-        if not closed:
-            await _to_the_end(released)
+        # Frames of what the release raises refer to this one.
+        del self, kind, error, traceback, outcome
+        try:
+            # A coroutine that is being closed cannot wait.
+            if not closed:
+                await _to_the_end(released)
+        finally:
+            del released
 
 
 async def _to_the_end(released: Any) -> None:
@@ -254,7 +270,7 @@ class _GiveBack(Node):
 
     def _notify(self, parent: CorePromise) -> None:
         if parent._state & FULFILLED:
-            _Watch(self._disposer, self._disposer._dispose(parent._value, _CANCELLED))
+            _Watch(self._disposer, self._disposer._dispose(parent, _CANCELLED))
 
 
 #: The class whose promises `Disposer.of` makes; set where the class is made.
@@ -445,7 +461,7 @@ class _Using(Node):
             index += 1
             if disposer is not None and promise._state & FULFILLED:
                 self._next = index
-                released = disposer._dispose(promise._value, inspection)
+                released = disposer._dispose(promise, inspection)
                 if not catch_up(released) & DEAD:
                     wait_for(released, self)
                     return
