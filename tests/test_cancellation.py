@@ -169,6 +169,129 @@ def test_a_long_chain_is_cancelled_without_recursion(scheduler):
     assert (["hook"], True) == (called, promise.is_cancelled())
 
 
+# --- who is told
+
+
+async def awaits(promise):
+    """A coroutine that says what it was told."""
+    try:
+        await promise
+    except CancellationError:
+        return "CancellationError"
+
+
+@Promise.coroutine
+def yields(promise):
+    """A generator function that says what it was told."""
+    try:
+        yield promise
+    except CancellationError:
+        return "CancellationError"
+
+
+def other():
+    """A promise that pends."""
+    return pending()[0]
+
+
+#: What waits for a promise, and is cancelled with it.
+CANCELLED_WITH = {
+    "then": lambda promise, called: promise.then(called, called),
+    "catch": lambda promise, called: promise.catch(called),
+    "error": lambda promise, called: promise.error(called),
+    "tap": lambda promise, called: promise.tap(called),
+    "tap_catch": lambda promise, called: promise.tap_catch(called),
+    "finally_": lambda promise, called: promise.finally_(lambda: None),
+    "spread": lambda promise, called: promise.spread(called),
+    "return_": lambda promise, called: promise.return_(1),
+    "throw": lambda promise, called: promise.throw(Boom()),
+    "catch_return": lambda promise, called: promise.catch_return(1),
+    "bind": lambda promise, called: promise.bind(1),
+    "delay": lambda promise, called: promise.delay(1),
+    "timeout": lambda promise, called: promise.timeout(1),
+    "resolved with it": lambda promise, called: Promise(lambda resolve, _: resolve(promise)),
+    "returned by a handler": lambda promise, called: Promise.resolve().then(lambda _: promise),
+    "all": lambda promise, called: Promise.all([other(), promise]),
+    "props": lambda promise, called: Promise.props({1: other(), 2: promise}),
+    "any": lambda promise, called: Promise.any([promise, promise]),
+    "some": lambda promise, called: Promise.some([other(), promise], 2),
+    "race": lambda promise, called: Promise.race([other(), promise]),
+    "map": lambda promise, called: Promise.map([other(), promise], called),
+    "filter": lambda promise, called: Promise.filter([other(), promise], called),
+    "each": lambda promise, called: Promise.each([promise, 1], called),
+    "reduce": lambda promise, called: Promise.reduce([promise, 1], called, 0),
+    "result of map": lambda promise, called: Promise.map([1], lambda _: promise),
+    "resource": lambda promise, called: Promise.using(promise.disposer(called), called),
+    "user": lambda promise, called: Promise.using(1, lambda _: promise),
+}
+
+
+@pytest.mark.parametrize("build", CANCELLED_WITH.values(), ids=list(CANCELLED_WITH))
+def test_what_is_cancelled_with_what_it_waits_for(scheduler, build):
+    """It does not pend any more, and no handler is called, neither then nor later."""
+    calls = []
+    promise, resolve, reject = pending()
+    waiting = build(promise, lambda *arguments: calls.append(arguments))
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    resolve(1)
+    reject(Boom())
+    scheduler.advance(10)
+    assert (True, []) == (waiting.is_cancelled(), calls)
+
+
+#: What waits for a promise, and is told that it was cancelled.
+TOLD = {
+    "reflect": (lambda promise: promise.reflect(), "cancelled"),
+    "all_settled": (lambda promise: Promise.all_settled([promise]).get(0), "cancelled"),
+    "Deferred": (lambda promise: promise.to_deferred(), "CancellationError"),
+    "deferify": (lambda promise: Promise.deferify(lambda: promise)(), "CancellationError"),
+    "await": (awaits, "CancellationError"),
+    "await in Twisted": (
+        lambda promise: Deferred.fromCoroutine(awaits(promise)),
+        "CancellationError",
+    ),
+    "yield": (yields, "CancellationError"),
+}
+
+
+@pytest.mark.parametrize(("wait", "expected"), TOLD.values(), ids=list(TOLD))
+def test_who_is_told_of_a_cancellation(scheduler, wait, expected):
+    """By an inspection, or by an exception."""
+    promise, _, _ = pending()
+    waiting = Promise.resolve(wait(promise)).catch(lambda error: type(error).__name__)
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    told = waiting.value()
+    assert expected == (told if isinstance(told, str) else "cancelled" * told.is_cancelled())
+
+
+@pytest.mark.parametrize("name", ["then", "done", "as_callback", "nodeify"])
+def test_whoever_waits_for_a_call_is_never_told(scheduler, name):
+    """A Deferred that handlers fire pends for ever, as may anything else that they were to end."""
+    deferred = Deferred()
+    ends = {
+        "then": (deferred.callback, deferred.errback),
+        "done": (deferred.callback, deferred.errback),
+        "as_callback": (lambda error, value=None: deferred.callback(value),),
+        "nodeify": (lambda error, value=None: deferred.callback(value),),
+    }
+    promise, resolve, reject = pending()
+    getattr(promise, name)(*ends[name])
+    promise.cancel()
+    scheduler.flush()
+    resolve(1)
+    reject(Boom())
+    scheduler.advance(10)
+    assert not deferred.called
+    # While this is told.
+    fired = promise.reflect().to_deferred()
+    scheduler.flush()
+    assert fired.result.is_cancelled()
+
+
 # --- late observers
 
 

@@ -1112,6 +1112,10 @@ class Value:
     """Something to which there may be a weak reference."""
 
 
+class Boom(Exception):
+    """So may this."""
+
+
 def failing_items():
     yield 1
     raise ValueError("x")
@@ -1156,6 +1160,64 @@ def test_a_cancelled_result_is_freed_while_its_inputs_live(scheduler, method):
     del promise
     assert reference() is None
     assert [True] * 3 == [other.is_pending() for other in others]
+
+
+#: What ends with the first of three items pending, and with what becomes of the two others.
+ENDS = [
+    ("all", "rejected"),
+    ("any", "fulfilled"),
+    ("race", "fulfilled"),
+    ("race", "rejected"),
+    ("some", "fulfilled"),
+    ("some", "rejected"),
+    *[(name, "cancelled") for name in METHODS],
+]
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize(("name", "how"), ENDS, ids=map("-".join, ENDS))
+def test_an_item_that_pends_keeps_nothing_of_what_has_ended(scheduler, name, how):
+    """While somebody else waits for it still: neither the other items nor what was heard of them.
+
+    It has the collection among its waiters, since it cannot know that this has ended.
+    """
+    lasting = Source()
+    made, items = sources(2)
+    outcomes = [Boom() if how == "rejected" else Value() for _ in made]
+    promise = quiet(METHODS[name]([lasting.promise, *items]))
+    other = lasting.promise.then()
+    references = [weakref.ref(thing) for thing in (promise, *items, *outcomes)]
+    if how == "cancelled":
+        if name not in ("any", "race"):
+            made[0].resolve(outcomes[0])
+            scheduler.flush()
+        promise.cancel()
+    else:
+        for source, thing in zip(made, outcomes, strict=True):
+            source.resolve(thing) if how == "fulfilled" else source.reject(thing)
+        del source, thing
+    scheduler.flush()
+    assert not promise.is_pending()
+    del promise, made, items, outcomes
+    assert [None] * 5 == [reference() for reference in references]
+    assert other.is_pending()
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("how", ["rejected", "cancelled"])
+def test_an_item_that_pends_keeps_no_keys(scheduler, how):
+    """Nor the values of a mapping that has ended."""
+    lasting, deciding = Source(), Source()
+    key, value = Value(), Value()
+    promise = quiet(Promise.props({key: value, "a": lasting.promise, "b": deciding.promise}))
+    other = lasting.promise.then()
+    references = [weakref.ref(thing) for thing in (promise, key, value)]
+    promise.cancel() if how == "cancelled" else deciding.reject(ValueError("x"))
+    scheduler.flush()
+    assert not promise.is_pending()
+    del promise, key, value
+    assert [None] * 3 == [reference() for reference in references]
+    assert other.is_pending()
 
 
 def test_losers_that_never_settle_do_not_pile_up(scheduler):

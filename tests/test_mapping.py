@@ -998,3 +998,60 @@ def test_results_are_freed_by_reference_counting(scheduler, method, how, where):
     references.append(weakref.ref(promise))
     del promise
     assert [None] * 3 == [reference() for reference in references]
+
+
+def within(inherited, function, *arguments):
+    """Call a function in a context of its own that has something in it."""
+
+    def main():
+        variable.set(inherited)
+        return function(*arguments)
+
+    return Context().run(main)
+
+
+@pytest.mark.usefixtures("_no_collector")
+@both_methods
+@pytest.mark.parametrize("how", ["rejected", "cancelled"])
+def test_what_pends_keeps_nothing_of_what_has_ended(scheduler, method, how):
+    """While somebody else waits for it still: neither items nor results nor what is called.
+
+    One item has a result, two results pend, and there is no room for the last one.
+    """
+    lasting, deciding = Source(), Source()
+    result = Value()
+    results = [result, lasting.promise, deciding.promise]
+
+    def function(_):
+        return results.pop(0)
+
+    items = [Value() for _ in range(4)]
+    inherited = Value()
+    promise = quiet(within(inherited, method, iter(items), function, 2))
+    references = [weakref.ref(thing) for thing in (promise, function, result, inherited, *items)]
+    scheduler.flush()
+    assert [] == results
+    other = lasting.promise.then()
+    promise.cancel() if how == "cancelled" else deciding.reject(ValueError("x"))
+    scheduler.flush()
+    assert not promise.is_pending()
+    del promise, function, result, items, inherited
+    assert [None] * 8 == [reference() for reference in references]
+    assert other.is_pending()
+
+
+@pytest.mark.usefixtures("_no_collector")
+@both_methods
+def test_an_input_that_pends_keeps_no_item_that_waits_for_room(scheduler, method):
+    """There are more items than may be started, and one that was read pends."""
+    lasting = Source()
+    items = [Value() for _ in range(4)]
+    promise = method([lasting.promise, *items], lambda _: Promise.delay(1), concurrency=1)
+    references = [weakref.ref(thing) for thing in (promise, *items)]
+    scheduler.flush()
+    other = lasting.promise.then()
+    promise.cancel()
+    scheduler.flush()
+    del promise, items
+    assert [None] * 5 == [reference() for reference in references]
+    assert other.is_pending()

@@ -74,6 +74,40 @@ def test_threads_ask_once():
     assert 1 == len(drained)
 
 
+def test_a_thread_that_comes_while_another_is_let_in_asks_again():
+    """It may be too late to be seen by whoever lets the other one in."""
+
+    class Watched(JobQueue):
+        __slots__ = ()
+
+        def __bool__(self):
+            found = len(self) > 0
+            # What comes just after the look, from a thread.
+            self.append("job")
+            self.wake_from_thread()
+            return found
+
+    queue = Watched(Scheduler(), print)
+    queue.wake_from_thread()
+    [rouse] = queue.scheduler.asked
+    rouse()
+    assert (False, 1, 2) == (queue.awake, len(queue), len(queue.scheduler.asked))
+
+
+def test_threads_ask_again_when_one_could_not_be_let_in():
+    """A scheduler that has no turn for a drain keeps nobody else from asking."""
+    queue = make([])
+    queue.append("job")
+    queue.wake_from_thread()
+    [rouse] = queue.scheduler.asked
+    queue.scheduler.failing = True
+    with pytest.raises(RuntimeError, match="no turn"):
+        rouse()
+    queue.scheduler.failing = False
+    queue.wake_from_thread()
+    assert [rouse, rouse] == queue.scheduler.asked
+
+
 @pytest.mark.parametrize("left", [0, 1])
 def test_a_drain_that_is_interrupted_asks_for_another(left):
     """By Ctrl-C between two jobs, say: what is left gets its turn, and the next job asks."""

@@ -1110,6 +1110,30 @@ def test_async_with_cancelled(scheduler, shared, driver, moment):
     assert [] == scheduler.clock.getDelayedCalls()
 
 
+def test_async_with_cancelled_while_acquiring_is_told_behind_the_clean_up(scheduler):
+    """What has been begun in order to acquire is finished before the block goes on."""
+    log = []
+    acquired = Promise.delay(60).finally_(
+        lambda: Promise.delay(1).then(lambda _: log.append("cleaned up"))
+    )
+
+    async def main():
+        try:
+            async with acquired.disposer(print):
+                pass
+        finally:
+            log.append("left")
+
+    promise = Promise.resolve(main())
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert [] == log
+    scheduler.advance(1)
+    assert ["cleaned up", "left"] == log
+    assert promise.is_cancelled()
+
+
 def test_async_with_cancelled_while_a_release_fails(scheduler, fatal):
     """Nobody waits for the release any more, and its failure is noticed all the same."""
 

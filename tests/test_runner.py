@@ -6,6 +6,7 @@ with them.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -415,3 +416,39 @@ def test_what_a_cancelled_coroutine_returns(scheduler):
     scheduler.flush()
     assert promise.is_cancelled()
     assert ["cancelled"] == told
+
+
+class Counted(Generator[Any, Any, Any]):
+    """A generator that is an object with attributes: what is generated from other languages, say.
+
+    It waits for one promise, and ends when it is cancelled.
+    """
+
+    def __init__(self, promise: Promise[Any], how: str) -> None:
+        self.promise = promise
+        self.how = how
+
+    def send(self, value: Any) -> Any:
+        """Wait."""
+        return self.promise
+
+    def throw(self, *arguments: Any) -> Any:
+        """End, in one way or the other."""
+        raise {"stops": Stop, "returns": StopIteration, "fails": Oops}[self.how]
+
+
+@pytest.mark.parametrize("how", ["stops", "returns", "fails"])
+def test_what_was_left_keeps_no_generator(run: Run, scheduler: ManualScheduler, how: str) -> None:
+    """While somebody else waits for it still: it has the runner among its waiters."""
+    lasting = pending()
+    generator = Counted(lasting, how)
+    promise = run(generator)
+    other = lasting.then()
+    promise.suppress_unhandled_rejections()
+    promise.cancel()
+    scheduler.flush()
+    assert not promise.is_pending()
+    reference = weakref.ref(generator)
+    del promise, generator
+    assert reference() is None
+    assert other.is_pending()

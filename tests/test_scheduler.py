@@ -543,6 +543,25 @@ def test_a_flood_from_threads_is_cut_into_time_slices(use):
     assert 8 >= max(turns)
 
 
+def test_each_time_a_thread_finds_the_queue_asleep_it_asks(use):
+    """However often the reactor has been asked, and has had its turns, before."""
+    clock = ThreadedClock()
+    use(ReactorScheduler(clock, timer=Timer()))
+    Promise.resolve().then(str)
+    clock.turn()
+    called = []
+    for number in range(3):
+        promise, resolve, _ = pending()
+        promise.then(called.append)
+        # Nobody but the thread: whatever else is queued would wake the queue, too.
+        assert not clock.calls
+        in_thread(resolve, number)
+        assert number + 1 == len(clock.from_threads)
+        while clock.calls:
+            clock.turn()
+    assert [0, 1, 2] == called
+
+
 def test_a_thread_that_comes_when_a_drain_ends_is_not_forgotten(use):
     """It saw that somebody was awake, and asks nobody."""
     clock = ThreadedClock()

@@ -818,3 +818,60 @@ def test_results_are_freed_by_reference_counting(scheduler, method, how, where):
     references.append(weakref.ref(promise))
     del promise
     assert [None] * 3 == [reference() for reference in references]
+
+
+def within(inherited, function, *arguments):
+    """Call a function in a context of its own that has something in it."""
+
+    def main():
+        variable.set(inherited)
+        return function(*arguments)
+
+    return Context().run(main)
+
+
+@pytest.mark.usefixtures("_no_collector")
+@each_method
+@pytest.mark.parametrize("where", ["item", "result"])
+def test_what_pends_keeps_nothing_of_what_was_cancelled(scheduler, method, where):
+    """While somebody else waits for it still: neither items nor results nor what is called."""
+    lasting = Source()
+    inherited = Value()
+    results = [Value(), lasting.promise]
+    references = [weakref.ref(results[0])]
+
+    def function(_):
+        return results.pop(0)
+
+    items = [Value(), lasting.promise if where == "item" else Value(), Value()]
+    promise = within(inherited, method, list(items), function)
+    references += [
+        weakref.ref(thing) for thing in (promise, function, items[0], items[2], inherited)
+    ]
+    scheduler.flush()
+    assert ["item" == where, True] == [bool(results), promise.is_pending()]
+    other = lasting.promise.then()
+    promise.cancel()
+    scheduler.flush()
+    del promise, function, items, inherited
+    assert [None] * 6 == [reference() for reference in references]
+    assert other.is_pending()
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_an_item_that_pends_keeps_no_initial_value(scheduler):
+    """Nor does the initial value, if it pends, keep the items."""
+    lasting = Source()
+    things = [Value() for _ in range(3)]
+    references = [weakref.ref(thing) for thing in things]
+    for promise in (
+        Promise.reduce([lasting.promise, things[0]], print, things[1]),
+        Promise.reduce([things[2]], print, lasting.promise),
+    ):
+        scheduler.flush()
+        other = lasting.promise.then()
+        promise.cancel()
+    scheduler.flush()
+    del promise, things
+    assert [None] * 3 == [reference() for reference in references]
+    assert other.is_pending()

@@ -6,6 +6,7 @@ Bluebird's pages: Promise.delay, .delay, .timeout, TimeoutError.
 from __future__ import annotations
 
 import builtins
+import weakref
 from decimal import Decimal
 from fractions import Fraction
 
@@ -588,3 +589,25 @@ def test_a_node_with_a_timer_says_what_happens():
     """When time is up; nothing is done for it."""
     with pytest.raises(NotImplementedError):
         _Timed()._fire()
+
+
+@pytest.mark.parametrize("how", ["struck", "cancelled", "in time"])
+def test_what_goes_on_keeps_no_error_of_its_timeout(scheduler, how):
+    """While somebody else waits for it still: the error may hold a request, say."""
+    error = Boom()
+    reference = weakref.ref(error)
+    source, resolve, _ = pending()
+    timed = source.timeout(1, error)
+    timed.suppress_unhandled_rejections()
+    other = source.then()
+    if how == "struck":
+        scheduler.advance(1)
+    elif how == "cancelled":
+        timed.cancel()
+    else:
+        resolve()
+    scheduler.flush()
+    assert not timed.is_pending()
+    del timed, error
+    assert reference() is None
+    assert (how == "in time") != other.is_pending()

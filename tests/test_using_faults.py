@@ -7,6 +7,8 @@ seconds, each release takes one.
 from __future__ import annotations
 
 import gc
+from collections import defaultdict
+from concurrent.futures import Future
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
@@ -29,6 +31,8 @@ class Yard:
         self.clock = scheduler.clock
         self.how = how
         self.log = []
+        #: What is called when a resource comes, by its number.
+        self.coming = defaultdict(lambda: lambda: None)
 
     def later(self, seconds, function):
         """What comes of *function*, after a while: a promise, a Deferred or a coroutine."""
@@ -44,6 +48,27 @@ class Yard:
         await Promise.delay(seconds)
         return function()
 
+    _later_as_future = _later_as_promise
+
+    def _running(self, seconds, function):
+        """A future of something that runs already, which nobody can stop."""
+        future = Future()
+        future.set_running_or_notify_cancel()
+
+        def end():
+            try:
+                future.set_result(function())
+            except Boom as error:
+                future.set_exception(error)
+
+        self.clock.callLater(seconds, end)
+        return future
+
+    @property
+    def stoppable(self):
+        """Whether what nobody waits for any more does not come."""
+        return self.how != "future"
+
     def acquire(self, number, refused=False):
         """A promise for a resource."""
 
@@ -51,9 +76,11 @@ class Yard:
             if refused:
                 raise Boom(f"no {number}")
             self.log.append(f"acquired {number}")
+            self.coming[number]()
             return number
 
-        return Promise.resolve(self.later(number + 1, come))
+        later = self.later if self.stoppable else self._running
+        return Promise.resolve(later(number + 1, come))
 
     def release(self, number):
         """Take a second to release a resource."""
@@ -88,21 +115,29 @@ class Yard:
         watched.suppress_unhandled_rejections()
         return watched
 
-    def check(self, promise):
+    def releases(self, numbers):
+        """What the log says of the release of some, and of the end."""
+        names = {f"{what} {number}" for what in ("releasing", "released") for number in numbers}
+        return [entry for entry in self.log if entry in {*names, "after"}]
+
+    def check(self, promise, lost=()):
         """Each resource was released exactly once, one after the other, each waited for."""
         self.advance(20)
-        releases = [entry for entry in self.log if entry.startswith("releas") or entry == "after"]
         expected = []
         for number in self.acquired():
-            expected += [f"releasing {number}", f"released {number}"]
-        assert [*expected, "after"] == releases
+            if number not in lost:
+                expected += [f"releasing {number}", f"released {number}"]
+        assert [*expected, "after"] == self.releases(self.acquired())
         assert [] == self.clock.getDelayedCalls()
         assert not promise.is_pending()
 
 
-@pytest.fixture(params=["promise", "deferred", "coroutine"])
+@pytest.fixture(params=["promise", "deferred", "coroutine", "future"])
 def yard(request, scheduler):
-    """Acquired, used and released by promises, Deferreds and coroutines."""
+    """Acquired, used and released by promises, Deferreds and coroutines.
+
+    Or acquired by the future of a thread, and used and released by promises.
+    """
     return Yard(scheduler, request.param)
 
 
@@ -115,6 +150,15 @@ def count(request):
 def end_of(count):
     """When all is over, if nothing goes wrong."""
     return count + HANDLING + count
+
+
+def given_back(numbers):
+    """All that the log says of resources that come when nobody wants them, sorted."""
+    return sorted(
+        entry
+        for number in numbers
+        for entry in (f"acquired {number}", f"releasing {number}", f"released {number}")
+    )
 
 
 def test_nothing_fails(yard, count):
@@ -146,8 +190,9 @@ def test_an_argument_raises(yard, count):
         Promise.using(*[yard.resource(number) for number in range(count)], broken())
     gc.collect()
     yard.advance(20)
-    # Nobody waits for them any more: they are cancelled before they come.
-    assert ([], []) == (yard.log, yard.clock.getDelayedCalls())
+    # Nobody waits for them any more: they are cancelled before they come, unless nothing helps.
+    assert ([] if yard.stoppable else given_back(range(count))) == sorted(yard.log)
+    assert [] == yard.clock.getDelayedCalls()
 
 
 def test_an_argument_raises_when_the_others_are_there(yard, count):
@@ -162,11 +207,7 @@ def test_an_argument_raises_when_the_others_are_there(yard, count):
         Promise.using(*[yard.resource(number, shared=shared) for number in range(count)], broken())
     gc.collect()
     yard.advance(20)
-    assert sorted(
-        entry
-        for number in range(count)
-        for entry in (f"acquired {number}", f"releasing {number}", f"released {number}")
-    ) == sorted(yard.log)
+    assert given_back(range(count)) == sorted(yard.log)
 
 
 @pytest.mark.parametrize("refused", range(3))
@@ -221,6 +262,7 @@ def test_handler_rejects(yard, count, later):
         "promise": lambda: Promise.reject(error),
         "deferred": lambda: fail(error),
         "coroutine": coroutine,
+        "future": lambda: Promise.reject(error),
     }
     watched = yard.watch(Promise.using(*map(yard.resource, range(count)), handle))
     yard.check(watched)
@@ -254,7 +296,8 @@ def test_cancelled(yard, count, moment, shared):
     assert handled == ("handled" in yard.log)
     assert (moment >= count) == ("handling" in yard.log)
     # Nobody else waited for those that had not come, unless they were shared.
-    assert (list(range(count)) if shared else acquired) == yard.acquired()
+    come = shared or not yard.stoppable
+    assert (list(range(count)) if come else acquired) == yard.acquired()
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -287,22 +330,29 @@ def test_timeout(yard, count, moment, shared):
     else:
         assert isinstance(timed.reason(), TimeoutError)
     yard.check(watched)
-    assert (list(range(count)) if shared else acquired) == yard.acquired()
+    come = shared or not yard.stoppable
+    assert (list(range(count)) if come else acquired) == yard.acquired()
 
 
 @pytest.mark.parametrize("moment", [number + 0.25 for number in range(3)])
 def test_each_with_a_timeout(yard, count, moment):
-    """A timeout of one acquisition is a resource that is not to be had."""
+    """A timeout of one acquisition is a resource that is not to be had.
+
+    If nobody can stop it, it comes when nobody knows any more that it is a resource.
+    """
     resources = [
         yard.acquire(number).timeout(moment).disposer(yard.release) for number in range(count)
     ]
     watched = yard.watch(Promise.using(*resources, yard.handle))
-    yard.check(watched)
+    late = [number for number in range(count) if number + 1 >= moment]
+    yard.check(watched, lost=late)
     if moment > count:
         assert sum(range(count)) == watched.value()
     else:
         assert isinstance(watched.reason(), TimeoutError)
-    assert [number for number in range(count) if number + 1 < moment] == yard.acquired()
+    assert yard.acquired() == [
+        number for number in range(count) if not yard.stoppable or number not in late
+    ]
 
 
 def test_handler_with_a_timeout(yard, count):
@@ -512,26 +562,85 @@ def test_managers(yard, count, moment):
     yard.check(watched)
 
 
+async def nest(yard, count, make, number=0):
+    """Nested ``async with`` blocks, one for each resource, and what is done inside."""
+    if number == count:
+        await Promise.resolve(yard.handle())
+        return
+    async with make(number):
+        await nest(yard, count, make, number + 1)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_async_with(yard, count, moment):
-    """Nested ``async with`` blocks, cancelled: each is left that was entered, inmost first."""
+def test_async_with(yard, count, moment, shared):
+    """Nested ``async with`` blocks, cancelled: each is left that was entered, inmost first.
 
-    async def use(number):
-        if number == count:
-            await Promise.resolve(yard.handle())
-            return
-        async with yard.resource(number):
-            await use(number + 1)
-
-    watched = yard.watch(Promise.resolve(use(0)))
+    The one that is under way comes all the same if somebody else waits for it, or nobody can stop
+    it: it is released, too, though nobody was there to enter.
+    """
+    others = [] if shared else None
+    resources = lambda number: yard.resource(number, shared=others)  # noqa: E731
+    watched = yard.watch(Promise.resolve(nest(yard, count, resources)))
     yard.advance(moment)
+    entered = yard.acquired()
     watched.cancel()
     yard.advance(20)
     expected = []
-    for number in reversed(yard.acquired()):
+    for number in reversed(entered):
         expected += [f"releasing {number}", f"released {number}"]
-    assert [*expected, "after"] == [
-        entry for entry in yard.log if entry.startswith("releas") or entry == "after"
-    ]
+    assert [*expected, "after"] == yard.releases(entered)
+    late = [len(entered)] if len(entered) < count and (shared or not yard.stoppable) else []
+    assert [*entered, *late] == yard.acquired()
+    assert sorted(yard.log) == sorted(
+        [
+            *given_back(yard.acquired()),
+            *[e for e in yard.log if e in ("handling", "handled", "after")],
+        ]
+    )
     assert [] == yard.clock.getDelayedCalls()
     assert not watched.is_pending()
+
+
+def use(yard, count, make, how):
+    """Use resources in one of the two ways, and watch it."""
+    if how == "using":
+        return yard.watch(Promise.using(*map(make, range(count)), yard.handle))
+    return yard.watch(Promise.resolve(nest(yard, count, make)))
+
+
+@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize("how", ["using", "async with"])
+def test_cancelled_between_acquisition_and_use(yard, count, which, how):
+    """It is there, but whoever wants it has not been told: it is released, once.
+
+    It is cancelled by somebody else who waits for it, and is told first.
+    """
+    which = min(which, count - 1)
+
+    def make(number):
+        promise = yard.acquire(number)
+        if number == which:
+            promise.then(lambda _: watched.cancel())
+        return promise.disposer(yard.release)
+
+    watched = use(yard, count, make, how)
+    yard.advance(20)
+    assert which in yard.acquired()
+    assert sorted([*given_back(yard.acquired()), "after"]) == sorted(yard.log)
+    assert watched.is_cancelled()
+    assert [] == yard.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize("how", ["using", "async with"])
+def test_cancelled_by_what_acquires(scheduler, count, which, how):
+    """The very function in a thread that is about to give it: it is released, once."""
+    yard = Yard(scheduler, "future")
+    which = min(which, count - 1)
+    yard.coming[which] = lambda: watched.cancel()
+    watched = use(yard, count, yard.resource, how)
+    yard.advance(20)
+    assert which in yard.acquired()
+    assert sorted([*given_back(yard.acquired()), "after"]) == sorted(yard.log)
+    assert watched.is_cancelled()

@@ -344,6 +344,10 @@ class _Props(_All):
         values = dict(zip(self._keys, self._values(), strict=True))
         fulfill(self._end(), values)
 
+    def _end(self) -> CorePromise:
+        self._keys = []
+        return super()._end()
+
 
 class _AllSettled(_Several):
     """An inspection of each, however it has settled."""

@@ -377,6 +377,10 @@ class _Filter(_Map):
         values = self._values
         return [values[index] for index in range(len(self._results)) if index in values]
 
+    def _stop(self, stack: list[CorePromise], *, cancel: bool) -> CorePromise:
+        self._values = {}
+        return super()._stop(stack, cancel=cancel)
+
 
 def _mapped(
     kind: type[_Map], name: str, self: CorePromise, function: Any, concurrency: object

@@ -607,7 +607,7 @@ class Promisification(CorePromise, Generic[T_co]):
         Args:
             callback: Called with ``(None, value)`` or ``(error, None)``; what it raises is
                 logged as an uncaught error.  Something that is not callable is ignored.  It is
-                not called if the promise is cancelled.
+                never called if the promise is cancelled: whoever waits for it waits for ever.
             spread: Whether to call it with the items of a list or tuple, ``(None, *value)``,
                 and with ``(error)`` only.
 

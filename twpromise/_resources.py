@@ -174,8 +174,9 @@ class Disposer(Generic[T_co]):
     async def __aenter__(self) -> T_co:
         """Wait for the resource."""
         promise: Any = self._take()
+        entered: Any = promise if catch_up(promise) & DEAD else _Entering(promise)._promise
         try:
-            resource = await promise
+            resource = await entered
         except BaseException:
             if not catch_up(promise) & REJECTED:
                 # Whoever waits for it was cancelled; the resource may come all the same.
@@ -186,7 +187,7 @@ class Disposer(Generic[T_co]):
             return resource  # type: ignore[no-any-return]
         finally:
             # What is raised refers to this frame.
-            del self, promise
+            del self, promise, entered
 
     async def __aexit__(
         self,
@@ -235,6 +236,40 @@ async def _to_the_end(released: Any) -> None:
             raise interrupted
         finally:
             del interrupted
+
+
+class _Entering(Node):
+    """Waits for a resource, and leaves it alone if it comes though nobody wants it any more.
+
+    Then whoever gives it back has to get it.  What can be stopped is cancelled, and told of when
+    it has been.
+    """
+
+    __slots__ = ("_acquired",)
+
+    def __init__(self, acquired: CorePromise) -> None:
+        super().__init__(new_pending(type(acquired), self, owner=acquired))
+        self._acquired: CorePromise | None = acquired
+        wait_for(acquired, self)
+
+    def _notify(self, parent: CorePromise) -> None:
+        pass_on(self._end(), parent)
+
+    def _end(self) -> CorePromise:
+        promise: CorePromise = self._promise
+        self._promise = self._acquired = None
+        self._state = NODE | CANCELLED
+        return promise
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        acquired = self._acquired
+        assert acquired is not None
+        # To the others who look at its waiters, this one is dead.
+        self._state = NODE | CANCELLING
+        if can_be_stopped(acquired) and leave(acquired, stack):
+            return True
+        self._end()
+        return False
 
 
 class _Watch(Node):

@@ -273,6 +273,10 @@ class _Each(_Series):
     def _result(self) -> Any:
         return self._results
 
+    def _end(self) -> CorePromise:
+        self._results = []
+        return super()._end()
+
 
 class _MapSeries(_Series):
     """Keeps what the function gives."""
@@ -289,6 +293,10 @@ class _MapSeries(_Series):
 
     def _result(self) -> Any:
         return self._results
+
+    def _end(self) -> CorePromise:
+        self._results = []
+        return super()._end()
 
 
 class _Reduce(_Series):
@@ -330,6 +338,10 @@ class _Reduce(_Series):
 
     def _result(self) -> Any:
         return None if self._accumulator is MISSING else self._accumulator
+
+    def _end(self) -> CorePromise:
+        self._initial = self._accumulator = None
+        return super()._end()
 
 
 class InSeries(CorePromise, Generic[T_co]):

@@ -115,7 +115,7 @@ class _Timeout(_Timed):
     def _start(self, source: CorePromise, seconds: float, error: Callable[[], Any]) -> None:
         source = observed(source)
         super()._start(source)
-        self._error = error
+        self._error: Callable[[], Any] | None = error
         self._context: Context | None = None
         settled = source._state & DEAD
         wait_for(source, self)
@@ -128,17 +128,18 @@ class _Timeout(_Timed):
         pass_on(self._end(), parent)
 
     def _fire(self) -> None:
-        source, context = self._source, self._context
+        source, context, error = self._source, self._context, self._error
+        assert error is not None
         # First the rejection: it waits for nothing that the source's cancellation does.
-        reject(self._end(), self._error())
+        reject(self._end(), error())
         assert context is not None
         context.run(drop, cast("CorePromise", source))
         # Frames of what a canceller raises refer to this one.
-        del self, source, context
+        del self, source, context, error
 
     def _end(self) -> CorePromise:
-        # It may stay among the source's waiters; the context may be a request's.
-        self._context = None
+        # It may stay among the source's waiters; the context may be a request's, and so the error.
+        self._context = self._error = None
         return super()._end()
 
 

@@ -1,10 +1,11 @@
 """A service under load, while everything that it depends on fails.
 
-A web service (`twisted.web`, `adbapi` on SQLite, a pool behind `Promise.using`, deadlines by
-`timeout`, a cap on what runs at once) has an upstream that fails, hangs and resets connections,
-and clients that leave; both are processes of their own, on the loopback interface.  Every request
-is answered with what it must be answered with; and when the last one is, the pool is full, and no
-delayed call, no socket, no promise and no unhandled report is left.
+A web service (`twisted.web`, `adbapi` on SQLite, a pool behind `Promise.using`, files that threads
+open and close, deadlines by `timeout`, a cap on what runs at once) has an upstream that fails,
+hangs and resets connections, and clients that leave; both are processes of their own, on the
+loopback interface.  Every request is answered with what it must be answered with; and when the last
+one is, the pool is full, all files are closed, and no delayed call, no socket, no promise and no
+unhandled report is left.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import random
 import sys
 import tempfile
+import time
 import warnings
 from collections import Counter
 from functools import partial
@@ -37,6 +39,10 @@ from .harness import Soak, Turns
 PATIENCE = 0.5
 DEADLINE = 2.0
 
+#: Seconds that a file may take to be opened; and that a thread takes which cannot be stopped then.
+OPENING = 0.02
+SLOW_OPENING = 0.06
+
 #: How many connections the pool has, requests to the upstream run at once, and items of a fan.
 POOL = 5
 UPSTREAMS = 20
@@ -49,7 +55,14 @@ CLIENTS = 50
 BOUND = 60
 
 #: Faults that are not the upstream's.
-FAULTS = ("refused", "pool/fail", "pool/broken", "pool/hang")
+FAULTS = (
+    "refused",
+    "pool/fail",
+    "pool/broken",
+    "pool/hang",
+    "file/using_late",
+    "file/with_late",
+)
 
 
 class BadGateway(Exception):
@@ -94,6 +107,8 @@ class Service:
         self.pool: DeferredQueue[Pooled] = DeferredQueue()
         for _ in range(POOL):
             self.pool.put(Pooled(self.wrong))
+        #: Files that are open.
+        self.files: set[Any] = set()
         self.slots = DeferredSemaphore(UPSTREAMS)
         self.connections = HTTPConnectionPool(reactor)
         self.connections.retryAutomatically = False
@@ -105,8 +120,9 @@ class Service:
 
     @property
     def all_given_back(self) -> bool:
-        """Whether nobody has a connection of the pool, or a slot."""
-        return len(self.pool.pending) == POOL and self.slots.tokens == UPSTREAMS
+        """Whether nobody has a connection of the pool, a slot, or a file."""
+        full = len(self.pool.pending) == POOL and self.slots.tokens == UPSTREAMS
+        return full and not self.files
 
     def prepare(self) -> Promise[Any]:
         """The table."""
@@ -166,6 +182,37 @@ class Service:
         connection: Promise[Pooled] = Promise.from_deferred(self.pool.get())
         return Promise.using(connection.disposer(release), use)
 
+    def use_file(self, how: str) -> Promise[Any]:
+        """Use a file that a thread opens, which goes on when nobody waits for it any more."""
+        seconds = SLOW_OPENING if how.endswith("late") else 0.002 * self.random.random()
+        file = Promise.in_thread(self.open, seconds).disposer(
+            lambda file: Promise.in_thread(self.close, file)
+        )
+
+        async def enter() -> str:
+            async with file as entered:
+                return await Promise.delay(0.001, entered.name)
+
+        used: Promise[str]
+        if how.startswith("with"):
+            used = Promise.resolve(enter())
+        else:
+            used = Promise.using(file, lambda file: Promise.delay(0.001, file.name))
+        return used.timeout(OPENING) if how.endswith("late") else used
+
+    def open(self, seconds: float) -> Any:
+        """Open a file, in a thread."""
+        time.sleep(seconds)
+        file = open(os.devnull)  # noqa: SIM115
+        self.files.add(file)
+        return file
+
+    def close(self, file: Any) -> None:
+        """Close it, once, in a thread."""
+        self.wrong["files closed twice"] += file.closed
+        file.close()
+        self.files.discard(file)
+
     def upstream(self, how: str) -> Promise[Any]:
         """Ask the upstream, if no more than so many do so already."""
         slot: Promise[Any] = Promise.from_deferred(self.slots.acquire())
@@ -207,6 +254,7 @@ class Endpoint(Resource):
             "insert": service.insert,
             "refused": service.refused,
             "pool": service.use_pool,
+            "file": service.use_file,
             "upstream": service.upstream,
             "fan": service.fan,
         }
@@ -337,6 +385,7 @@ class Load(Soak):
         self.turns.stop()
         self.full = len(service.pool.pending)
         self.tokens = service.slots.tokens
+        self.files = len(service.files)
         await service.stop()
         upstream.process.write(b"end\n")
         self.upstream = json.loads(await upstream.ended)
@@ -377,6 +426,7 @@ class Load(Soak):
         left = self.delayed()
         open_sockets = sockets() - self.began
         alive = promises() - self.alive
+        self.tell("files left open", self.files)
         self.tell("delayed calls left", len(left))
         self.tell("sockets left", len(open_sockets))
         if open_sockets:
@@ -395,6 +445,7 @@ class Load(Soak):
         self.check("the service has no request left", not service.active)
         self.check("the pool is full again", self.full == POOL)
         self.check("so are the slots", self.tokens == UPSTREAMS)
+        self.check("every file is closed", not self.files)
         self.check("no delayed call is left", not left)
         self.check("no socket is left", not open_sockets)
         self.check("no promise is left", alive <= 0)

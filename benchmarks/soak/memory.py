@@ -18,6 +18,7 @@ from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from twpromise import Promise
 
@@ -181,6 +182,50 @@ def cancellations(number: int) -> Promise[Any]:
     return Promise.all(told)
 
 
+def given_up(number: int) -> Promise[Any]:
+    """Collections of Deferreds that are cancelled, meet a deadline, or fail.
+
+    The reactor has what the Deferreds wait for until they are cancelled.
+    """
+    from twisted.internet import reactor
+
+    def later() -> Deferred[None]:
+        return deferLater(reactor, 60)  # type: ignore[arg-type]
+
+    doomed: list[Promise[Any]] = [
+        Promise.all([later(), later()]),
+        Promise.props({"a": later(), "b": later()}),
+        Promise.join(later(), later()),
+        Promise.all_settled([later(), later()]),
+        Promise.any([later(), later()]),
+        Promise.some([later(), later(), later()], 2),
+        Promise.race([later(), later()]),
+        Promise.map([later(), later()], lambda _: None),
+        Promise.each([later(), later()], lambda _: None),
+        Promise.reduce([later()], lambda a, b: None, later()),
+    ]
+    told = [promise.reflect() for promise in doomed]
+    for promise in doomed:
+        promise.cancel()
+    late = Promise.all([later(), later()]).timeout(0)
+    fired: Deferred[int] = Deferred()
+    cancelled = later().addErrback(lambda _: None)
+    failed = Promise.all([fired, cancelled, Promise.reject(Oops())])
+
+    def end(_: object) -> None:
+        # Those beside what failed go on, for whoever has them.
+        fired.callback(number)
+        cancelled.cancel()
+
+    return Promise.all(
+        [
+            *told,
+            late.catch(Promise.TimeoutError, lambda _: None),
+            failed.catch(Oops, end),
+        ]
+    )
+
+
 def resources(number: int) -> Promise[Any]:
     """`using`, which ends well, fails, and is cancelled."""
 
@@ -210,6 +255,7 @@ KINDS = (
     callbacks,
     timeouts,
     cancellations,
+    given_up,
     resources,
 )
 

@@ -6,6 +6,9 @@ the threads are.
 
 Promises are made ahead, some thousands at a time, and then the threads are let loose on them
 all at once: that is the worst that they can do.
+
+There, timers and cancellations wake the queue, too.  So there are lulls besides: the reactor
+sleeps, only threads settle, and the handlers of whatever they settle run, or a wake-up was lost.
 """
 
 from __future__ import annotations
@@ -13,12 +16,13 @@ from __future__ import annotations
 import gc
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from twpromise import Promise
+from twpromise import Promise, ReactorScheduler
 
 from .harness import Soak, Turns
 
@@ -31,6 +35,9 @@ BATCH = 100
 #: slice of 10 and what it may overstay, the timers that are due between two drains, and what it
 #: costs to compete with eight threads for the interpreter; 24 to 58 have been measured.
 BOUND = 100
+
+#: Seconds after which a handler that was not called in a lull has been forgotten.
+PATIENCE = 20
 
 Operation = Callable[[], object]
 
@@ -67,6 +74,116 @@ class Racers:
                 self.errors.append(error)
 
 
+class Scheduler(ReactorScheduler):
+    """Counts how often threads wake the reactor."""
+
+    calls = 0
+
+    def call_from_thread(self, function: Callable[[], None], /) -> None:
+        """One more."""
+        self.calls += 1
+        super().call_from_thread(function)
+
+
+class Lulls:
+    """Waves in which only threads settle, while the reactor sleeps and nobody else wakes it.
+
+    Between the first call of a thread and the last handler nothing at home touches the queue,
+    nor does the watchdog, which is the only timer that there is.
+
+    Args:
+        soak: Whose reactor and threads these are.
+        waves: How many there are.
+        then: What is called when they are over.
+    """
+
+    def __init__(self, soak: Threads, waves: int, then: Callable[[], None]) -> None:
+        self._soak = soak
+        self._waves = waves
+        self._then = then
+        self._random = random.Random(6)
+        self._watchdog: Any = None
+        self._pending = 0
+        self._wakeups = soak.scheduler.calls
+        self.waves = self.promises = self.lost = self.wakeups = 0
+        #: Seconds between the call of a thread and the handler, at most.
+        self.longest = 0.0
+
+    def begin(self) -> None:
+        """Let threads settle some promises, when the queue has fallen asleep."""
+        if Promise.statistics()["queue_length"]:
+            self._soak.reactor.callLater(0, self.begin)
+            return
+        if self.waves == self._waves:
+            self._end()
+            return
+        self.waves += 1
+        # A single thread that waits for each handler has nobody who might wake the queue for it.
+        works = self._soak.racers.work[: self._random.choice([1, 1, 2, THREADS])]
+        waits = self._random.random() < 0.5
+        for work in works:
+            for _ in range(self._random.randrange(1, 5)):
+                self._make_one(work, waits)
+        self._watchdog = self._soak.reactor.callLater(PATIENCE, self._give_up)
+        self._soak.racers.release()
+
+    def _make_one(self, work: list[Operation], waits: bool) -> None:
+        told = threading.Event()
+        began = 0.0
+        promise, settle = self._promise()
+
+        def operation() -> None:
+            nonlocal began
+            began = time.perf_counter()
+            settle()
+            if waits:
+                told.wait(PATIENCE)
+
+        def hear(_: object) -> None:
+            self.longest = max(self.longest, time.perf_counter() - began)
+            told.set()
+            self._pending -= 1
+            if not self._pending:
+                self._watchdog.cancel()
+                self._soak.reactor.callLater(0, self.begin)
+
+        promise.then(hear, hear)
+        work.append(operation)
+        self.promises += 1
+        self._pending += 1
+
+    def _promise(self) -> tuple[Promise[Any], Operation]:
+        """A promise, and what settles it in a thread."""
+        kind = self._random.choice(["resolve", "reject", "future", "callback"])
+        if kind == "future":
+            future: Future[None] = Future()
+            return Promise.resolve(future), lambda: future.set_result(None)
+        if kind == "callback":
+            callbacks: list[Callable[..., None]] = []
+            promise: Promise[Any] = Promise.from_callback(callbacks.append)
+            return promise, lambda: callbacks[0](None, None)
+        promise, resolve, reject = self._soak.deferred()
+        return promise, resolve if kind == "resolve" else lambda: reject(Oops())
+
+    def _give_up(self) -> None:
+        self.lost = self._pending
+        self._end()
+
+    def _end(self) -> None:
+        self.wakeups = self._soak.scheduler.calls - self._wakeups
+        self._then()
+
+    def tell(self, soak: Soak) -> None:
+        """Print what came of it."""
+        soak.tell("lulls in which only threads settle", self.waves)
+        soak.tell("promises of the lulls", self.promises)
+        soak.tell("wake-ups of the lulls", self.wakeups)
+        soak.tell("longest wait for a handler in a lull, ms", round(1000 * self.longest, 1))
+        soak.tell("promises of which no handler was woken", self.lost)
+        soak.check("no wake-up was lost", not self.lost)
+        soak.check("each lull slept until threads woke it", self.wakeups >= self.waves)
+
+
 class Threads(Soak):
     """The soak."""
 
@@ -90,6 +207,8 @@ class Threads(Soak):
         self.total = 20_000 if self.quick else 1_000_000
         self.wave = self.total // (2 if self.quick else 20)
         self.turns = Turns(self.reactor)
+        self.scheduler = Scheduler(self.reactor)
+        Promise.set_scheduler(self.scheduler)
         self.make()
 
     # --- a wave
@@ -219,7 +338,8 @@ class Threads(Soak):
         if sum(self.outcomes.values()) + self.wrong["lost"] < self.total:
             self.reactor.callLater(0, self.make)
         else:
-            self.finish()
+            self.lulls = Lulls(self, 300 if self.quick else 20_000, self.finish)
+            self.lulls.begin()
 
     def finish(self) -> None:
         """Tell what came of it."""
@@ -237,6 +357,7 @@ class Threads(Soak):
         ):
             self.tell(wrong, self.wrong[wrong])
         self.turns.tell(self)
+        self.lulls.tell(self)
         self.check("each settled once, none was lost", not +self.wrong)
         self.check("every outcome was heard once", self.settled == self.total)
         self.check("no call from a thread failed", not self.racers.errors)
