@@ -21,8 +21,23 @@ class Boom(Exception):
 
 
 def generated(body: Callable[[], Any]) -> Any:
-    """What a coroutine does, as a generator."""
-    return (yield from body().__await__())
+    """What a coroutine does, as a generator.
+
+    Not by ``yield from``: what is thrown into it is to be thrown into the coroutine, also
+    `GeneratorExit`, which would close that.
+    """
+    inner = body()
+    value = error = None
+    while True:
+        try:
+            yielded = inner.send(value) if error is None else inner.throw(error)
+        except StopIteration as stop:
+            return stop.value
+        value = error = None
+        try:
+            value = yield yielded
+        except BaseException as thrown:
+            error = thrown
 
 
 class Numbers:
@@ -321,9 +336,10 @@ class Side:
                 for act, catch in zip(acts, catches, strict=True):
                     try:
                         log("sent", await wait(self.awaited(mine, awaits)))
-                    except Exception as error:
+                    except BaseException as error:
                         log("thrown", error)
-                        if catch:
+                        # Some go on, also when they are told that they are cancelled.
+                        if catch or self.over:
                             raise
                     result = act(self, mine, own)
                 return result if acts else self.value(mine)

@@ -565,7 +565,8 @@ class Running(Consumer):
     def fail(self, error: BaseException) -> None:
         self.end()
         self.ended = True
-        if self.child.cancelling and isinstance(error, self.cancellation | CancelledError):
+        ends = (self.cancellation, CancellationError, CancelledError)
+        if self.child.cancelling and isinstance(error, ends):
             self.child.finish_cancel()
         else:
             self.child.reject(error)

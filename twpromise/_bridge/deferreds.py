@@ -49,10 +49,9 @@ def cancel_deferred(deferred: Deferred[Any]) -> None:
         # That is where the cancellation goes.
         last = last.result
     if not last.called:
-        try:
-            deferred.cancel()
-        finally:
-            last._suppressAlreadyCalled = True
+        # Before: whoever is resumed by the cancellation may be the one who fires it.
+        last._suppressAlreadyCalled = True
+        deferred.cancel()
 
 
 class DeferredSource:
