@@ -157,7 +157,7 @@ class Reference:
 
     def settle(self, state: str, value: Any) -> None:
         assert self.state == PENDING, "it settles once"
-        self.state, self.value = state, value
+        followed, self.state, self.value = self.following, state, value
         self.cancelling = False
         self.following = self.source = None
         if state == REJECTED:
@@ -167,6 +167,13 @@ class Reference:
                 self.world.rejections.append(self)
         if self.consumers:
             self.world.queue.append(self.tell_all)
+        if followed is not None:
+            # Those that follow a follower are settled with it.
+            followers = [each for each in self.consumers if isinstance(each, Following)]
+            self.consumers = [each for each in self.consumers if each not in followers]
+            for follower in followers:
+                if not follower.gone:
+                    follower.tell(self)
 
     def fulfill(self, value: Any) -> None:
         self.settle(FULFILLED, value)

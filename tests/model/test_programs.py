@@ -62,18 +62,6 @@ programs = st.integers(1, STEPS_AT_MOST).flatmap(
 )
 
 
-def undecided(real: Side, model: Model) -> bool:
-    """Whether the sides differ where they may.
-
-    A promise whose only consumer follows it has handed that on to what it follows itself.  If this
-    consumer leaves, and others wait for what both follow, it has nobody left, and is not cancelled.
-    """
-    return any(
-        reference.followed and "cancelled" == model.state(reference)[0] != real.state(promise)[0]
-        for promise, reference in zip(real.promises, model.promises, strict=False)
-    )
-
-
 def run(
     program: list[tuple[str, int]],
     scheduler: ManualScheduler,
@@ -98,9 +86,6 @@ def run(
         for name, number in [*program, ("turn", 0), ("wait", 3), ("turn", 0)]:
             for side in model, real:
                 side.step(name, number)
-            if undecided(real, model):
-                counts["programs left undecided"] += 1
-                break
             assert log(model) == log(real)
             assert model.look() == real.look()
             counts["steps"] += 1
@@ -142,8 +127,6 @@ def test_programs(context: Context, kind: str, capsys: pytest.CaptureFixture[str
         context.copy().run(run, program, scheduler(), watched, counts)
 
     try_out()
-    # Most programs are decided; else nothing has been tried.
-    assert counts["programs"] > 20 * counts["programs left undecided"]
     if LONG:
         with capsys.disabled():
             print("\nrandom programs:", *(f"{value} {key}," for key, value in counts.items()))
