@@ -858,14 +858,14 @@ def test_a_thenable_that_cancels_its_promise_and_fails(scheduler, reports):
 
 
 def test_what_nobody_is_left_to_follow(scheduler):
-    """A follower that has gone is not looked for in what it followed first."""
+    """A follower goes with its only follower, though that was told by what both follow."""
     end, between, follower = Promise.defer(), Promise.defer(), Promise.defer()
     end.promise.then()
     follower.resolve(between.promise)
     between.resolve(end.promise)
     follower.promise.cancel()
+    assert between.promise.is_cancelled()
     scheduler.flush()
-    assert between.promise.is_pending()
 
     def handler(_):
         child.cancel()
@@ -873,4 +873,26 @@ def test_what_nobody_is_left_to_follow(scheduler):
 
     child = Promise.resolve().then(handler)
     scheduler.flush()
-    assert (True, True) == (between.promise.is_cancelled(), end.promise.is_pending())
+    end.resolve("value")
+    seen = []
+    between.promise.catch(seen.append)
+    scheduler.flush()
+    assert [CancellationError] == [type(error) for error in seen]
+    assert (True, "value") == (between.promise.is_cancelled(), end.promise.value())
+
+
+def test_cancelling_what_was_passed_over_when_that_ends_in_a_failure(scheduler):
+    """All that share its fate are rejected, and not just those that somebody has looked at."""
+    end, between, follower = Promise.defer(), Promise.defer(), Promise.defer()
+    follower.resolve(between.promise)
+    follower.promise.suppress_unhandled_rejections()
+
+    def cleanup():
+        raise ValueError("cleanup")
+
+    between.resolve(end.promise.finally_(cleanup))
+    between.promise.cancel()
+    assert [True, True] == [each.promise.is_cancelled() for each in (between, follower)]
+    scheduler.flush()
+    reasons = [str(each.promise.reason()) for each in (between, follower)]
+    assert ["cleanup", "cleanup"] == reasons

@@ -1299,6 +1299,59 @@ def test_a_late_follower_of_a_spliced_one(scheduler):
     assert [1, 1] == seen
 
 
+FOLLOWERS = ["between", "first"]
+
+
+@pytest.mark.parametrize("asked", [[], ["first"], ["between"], FOLLOWERS, FOLLOWERS[::-1]])
+@pytest.mark.parametrize("others", [0, 1, 2])
+def test_whether_somebody_asks_for_what_is_between_changes_no_order(scheduler, asked, others):
+    """What follows by way of others is told with them: in the turn of what all of them follow."""
+    top, first, between, root = (Promise.defer() for _ in range(4))
+    promises = {"first": first.promise, "between": between.promise}
+    seen = []
+    root.promise.then(lambda _: seen.append("before"))
+    top.resolve(first.promise)
+    first.resolve(between.promise)
+    between.resolve(root.promise)
+    # Each settles in a turn of its own.
+    for name in range(others):
+        other = Promise.defer()
+        other.resolve(root.promise)
+        other.promise.then(lambda _, name=name: seen.append(f"other {name}"))
+    top.promise.then(lambda _: seen.append("top"))
+    for name in asked:
+        promises[name].then(lambda _, name=name: seen.append(name))
+    root.promise.then(lambda _: seen.append("after"))
+    root.resolve(1)
+    scheduler.flush()
+    told = [name for name in ("between", "first") if name in asked]
+    assert [
+        "before",
+        "after",
+        *told,
+        "top",
+        *(f"other {name}" for name in range(others)),
+    ] == seen
+
+
+@pytest.mark.parametrize("many", [1, 3])
+def test_followers_of_a_follower_are_settled_with_it_when_somebody_asks(scheduler, many):
+    """That is, before its turn; what it follows itself waits for its own."""
+    root, above, asked = (Promise.defer() for _ in range(3))
+    followers = [Promise.defer() for _ in range(many)]
+    seen = []
+    above.promise.then(lambda _: seen.append("above"))
+    for follower in followers:
+        follower.resolve(asked.promise)
+        follower.promise.then(lambda _: seen.append("follower"))
+    asked.resolve(above.promise)
+    above.resolve(root.promise)
+    root.resolve(1)
+    asked.promise.then(lambda _: seen.append("asked"))
+    scheduler.flush()
+    assert [*["follower"] * many, "asked", "above"] == seen
+
+
 class _Late:
     """A thenable that calls back when it is told to."""
 

@@ -196,6 +196,23 @@ def test_a_long_fan_out_is_interrupted_too(use, clock):
     assert 8 >= max(turns)
 
 
+def test_many_followers_of_a_follower_are_interrupted_too(use, clock):
+    """All of them are told in one turn of the queue, but not in one of the reactor."""
+    use(ReactorScheduler(clock, time_slice=2, timer=Timer(step=1)))
+    root, settle, _ = pending()
+    between = Promise(lambda resolve, reject: resolve(root))
+    followers = [Promise(lambda resolve, reject: resolve(between)) for _ in range(80)]
+    # What is told after them is told, too.
+    followers.append(Promise(lambda resolve, reject: resolve(root)))
+    settle(1)
+    turns = 0
+    while clock.calls:
+        turns += clock.turn()
+    assert 5 <= turns
+    # They have been told, and do not just look as if they had.
+    assert {(1, None)} == {(each.value(), each._source) for each in followers}
+
+
 def test_timers_get_their_turn_in_an_endless_chain(use, clock):
     """A chain without end does not starve the reactor."""
     timer = Timer(step=0.01)

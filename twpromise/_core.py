@@ -51,7 +51,8 @@ SPECIAL: Final = 64
 HANDLED: Final = 128
 #: The rejection was reported as unhandled.
 REPORTED: Final = 256
-#: A follower whose only follower has been handed on; it is not told of the outcome.
+#: A follower whose only follower has been handed on, and stands where it would: it is not told of
+#: the outcome.  Nobody can see that: see `_unsplice`.
 SPLICED: Final = 512
 #: States of things in the queue, and among waiters, that are no promises.
 JOB: Final = 1024
@@ -63,6 +64,8 @@ COUNTER: Final = NODE | 8192
 
 DECIDED: Final = SETTLED | FOLLOWING | LOCKED | CANCELLING
 DEAD: Final = SETTLED | CANCELLING
+#: Among the waiters is one that follows, perhaps.
+MAY_FOLLOW: Final = FOLLOWING | SEVERAL
 #: A waiter cannot just be added to those that are there.
 CLOSED: Final = DEAD | FOLLOWING
 
@@ -754,7 +757,7 @@ def _attach_late(parent: CorePromise, waiter: Any) -> None:
     if parent._state & FOLLOWING:
         root = root_of(parent)
         if root._state & DEAD:
-            take(parent, root)
+            take_early(parent, root)
         if not (parent._state | root._state) & DEAD:
             _unsplice(parent)
             _add_waiter(parent, parent._waiters, waiter)
@@ -1036,6 +1039,9 @@ def call_into(
 
 def root_of(promise: CorePromise) -> CorePromise:
     """The promise at the end of a chain of followers; shortens the chain as it goes."""
+    if promise._state & SPLICED and promise._waiters._state & CANCELLED:
+        # Nobody but its follower waited for it.  That has gone, and it has been cancelled with it.
+        promise._aux = promise._waiters
     root = promise
     while root._state & FOLLOWING:
         root = root._aux
@@ -1072,7 +1078,7 @@ def catch_up(promise: CorePromise) -> int:
     if promise._state & FOLLOWING:
         root = root_of(promise)
         if root._state & DEAD:
-            take(promise, root)
+            take_early(promise, root)
     return promise._state
 
 
@@ -1121,7 +1127,7 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
     ):
         # Its only waiter follows it, and can follow *other* directly: so the promises of an
         # endless loop (each the result of the one before) do not pile up.  `_waiters` stays,
-        # for `cancel`: those who follow this promise go with it.
+        # for whoever comes to this promise: see `_unsplice`.
         waiters._source = other
         waiters._aux = root
         promise._state = promise._state & HANDLED | FOLLOWING | SPLICED
@@ -1161,14 +1167,51 @@ def _follow_follower(promise: CorePromise, other: CorePromise) -> None:
 
 
 def _unsplice(promise: CorePromise) -> None:
-    """Have a follower told of the outcome for whoever comes to it now.
-
-    Its only follower may have been handed on.
-    """
+    """Put a follower, to which somebody comes, back to where its only follower stands by now."""
     if promise._state & SPLICED:
         promise._state &= ~SPLICED
-        root = promise._source = root_of(promise)
-        _add_waiter(root, root._waiters, promise)
+        follower = promise._waiters
+        source = promise._source
+        while source._state & SPLICED:
+            # Between the two: who follows that is another now.
+            source._waiters = promise
+            source = source._source
+        if source._waiters is follower:
+            source._waiters = promise
+        else:
+            source._waiters[source._waiters.index(follower)] = promise
+        promise._source = source
+        follower._source = promise
+
+
+def _take_followers(promise: CorePromise) -> list[CorePromise]:
+    """Those that follow a promise, the last one first; they are among its waiters no more."""
+    waiters = promise._waiters
+    if type(waiters) is Waiters:
+        followers = [waiter for waiter in reversed(waiters) if waiter._state & FOLLOWING]
+        if followers:
+            waiters[:] = [waiter for waiter in waiters if not waiter._state & FOLLOWING]
+        return followers
+    if waiters is None or not waiters._state & FOLLOWING:
+        return []
+    promise._waiters = None
+    return [waiters]
+
+
+def _tell_followers(promise: CorePromise) -> None:
+    """Settle with a follower all that follow it, directly or by way of others."""
+    followers = _take_followers(promise)
+    while followers:
+        follower = followers.pop()
+        take(follower, promise)
+        followers += _take_followers(follower)
+
+
+def take_early(promise: CorePromise, root: CorePromise) -> None:
+    """Somebody asks for a follower before it is told of its outcome."""
+    take(promise, root)
+    if promise._state & SETTLED:
+        _tell_followers(promise)
 
 
 def take(promise: CorePromise, root: CorePromise) -> None:
@@ -1216,6 +1259,9 @@ def cancel_all(stack: list[CorePromise]) -> None:
         state = promise._state
         if state & DEAD:
             continue
+        if state & SPLICED:
+            _unsplice(promise)
+            state = promise._state
         promise._state = state | CANCELLING
         source = promise._source
         if source is None:
@@ -1223,31 +1269,13 @@ def cancel_all(stack: list[CorePromise]) -> None:
         elif not isinstance(source, CorePromise):
             if not source._abandon(stack):
                 finish_cancel(promise)
-        elif state & SPLICED:
-            # Its only follower has been handed on, and goes with it.
-            follower, promise._waiters = promise._waiters, None
-            finish_cancel(promise)
-            if follower is not None:
-                stack.append(follower)
         elif leave(source, stack):
             # `source` will be cancelled, and tell *promise* when it has been.
             pass
         else:
-            if state & FOLLOWING:
-                _cut_off(promise)
             finish_cancel(promise)
-
-
-def _cut_off(promise: CorePromise) -> None:
-    """Those who follow a promise that is cancelled by itself look no further than to it."""
-    followed = [promise]
-    while followed:
-        promise = followed.pop()
-        waiters = promise._waiters
-        for waiter in waiters if type(waiters) is Waiters else (waiters,):
-            if waiter is not None and waiter._state & FOLLOWING:
-                waiter._aux = promise
-                followed.append(waiter)
+            if state & FOLLOWING:
+                _tell_followers(promise)
 
 
 def can_be_stopped(promise: CorePromise) -> bool:
@@ -1473,6 +1501,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
     result: Any = None
     token: Any = None
     kind: Any = None
+    behind: Any = None
     try:
         _driving = True
         while True:
@@ -1577,8 +1606,17 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                     try:
                         if state & NODE:
                             child._notify(parent)
-                        else:
+                        elif not state & FOLLOWING:
                             _react(child, parent)
+                        else:
+                            take(child, parent)
+                            behind = child._waiters
+                            if behind is not None and behind._state & MAY_FOLLOW:
+                                # Those that follow it are told with it, before the rest here.
+                                if waiters is not None:
+                                    queue.appendleft(_FanOut(fan_parent, waiters))
+                                waiters = reversed(_take_followers(child))
+                                fan_parent = parent
                     except BaseException as error:
                         reports.escaped(error)
                 elif state == SEVERAL:
@@ -1594,17 +1632,15 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
             queue.appendleft(_FanOut(fan_parent, waiters))
         # This frame outlives its run where the traceback of a rejection refers to it; what
         # its variables refer to must not.
-        child = parent = handler = result = token = waiters = fan_parent = None
+        child = parent = handler = result = token = waiters = fan_parent = behind = None
         _scratch = outer
         _driving = driving
 
 
 def _react(child: Any, parent: CorePromise) -> None:
-    """Tell a waiter that is not just a derived promise that *parent* has settled."""
+    """Tell a derived promise with something special about it that *parent* has settled."""
     state = child._state
-    if state & FOLLOWING:
-        take(child, parent)
-    elif parent._state & CANCELLED:
+    if parent._state & CANCELLED:
         finish_cancel(child)
     elif state & CANCELLING:
         # Somewhere before it the cancellation ended in a failure after all.

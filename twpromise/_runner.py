@@ -25,11 +25,10 @@ from ._core import (
     forget,
     fulfill,
     is_followed,
-    late_observer,
     leave,
+    observed,
     reject_raised,
     resolve,
-    root_of,
     wait_for,
 )
 
@@ -301,11 +300,9 @@ class Runner(Node):
             del self, yielded, ready
 
     def _wait_for(self, promise: CorePromise, sends: bool = True) -> None:
-        if promise._state & CLOSED:
-            root = root_of(promise) if promise._state & FOLLOWING else promise
-            if root._state & (CANCELLED | CANCELLING):
-                # What tells this runner will be another promise.
-                promise = late_observer(promise)
+        if promise._state & (FOLLOWING | CANCELLED | CANCELLING):
+            # If it has been cancelled, what tells this runner will be another promise.
+            promise = observed(promise)
         if sends and self._context is None and self._state == NODE:
             self._waiting = promise
         else:

@@ -735,6 +735,22 @@ class TestCancelling:
         scheduler.advance(1)
         assert promise.is_cancelled()
 
+    def test_answers_itself(self, give: Give, scheduler: ManualScheduler) -> None:
+        """A coroutine that is resumed by the cancellation may fire what it has waited for."""
+        deferred: Deferred[Any] = Deferred(lambda deferred: None)
+
+        async def coroutine() -> None:
+            try:
+                await deferred
+            finally:
+                # It has a canceller, so that Twisted would raise AlreadyCalledError.
+                deferred.callback("late")
+
+        promise = give(coroutine())
+        promise.cancel()
+        scheduler.flush()
+        assert promise.is_cancelled()
+
     def test_bare_yield_of_a_deferred_before(self, give: Give, scheduler: ManualScheduler) -> None:
         """A Deferred that was waited for before is not cancelled instead of what is now."""
         source = pending()

@@ -21,8 +21,23 @@ class Boom(Exception):
 
 
 def generated(body: Callable[[], Any]) -> Any:
-    """What a coroutine does, as a generator."""
-    return (yield from body().__await__())
+    """What a coroutine does, as a generator.
+
+    Not by ``yield from``: what is thrown into it is to be thrown into the coroutine, also
+    `GeneratorExit`, which would close that.
+    """
+    inner = body()
+    value = error = None
+    while True:
+        try:
+            yielded = inner.send(value) if error is None else inner.throw(error)
+        except StopIteration as stop:
+            return stop.value
+        value = error = None
+        try:
+            value = yield yielded
+        except BaseException as thrown:
+            error = thrown
 
 
 class Numbers:
@@ -73,6 +88,14 @@ class Side:
 
     def rejected(self, reason: Any) -> Any:
         """What `Promise.reject` gives."""
+        raise NotImplementedError
+
+    def tried(self, function: Callable[[], Any]) -> Any:
+        """What `Promise.try_` gives."""
+        raise NotImplementedError
+
+    def delayed(self, seconds: float, value: Any) -> Any:
+        """What `Promise.delay` gives."""
         raise NotImplementedError
 
     def derive(self, method: str, promise: Any, *arguments: Any) -> Any:
@@ -201,6 +224,9 @@ class Side:
     def ready(self, numbers: Numbers) -> None:
         self.keep(self.resolved(self.value(numbers)))
 
+    def attempt(self, numbers: Numbers) -> None:
+        self.keep(self.tried(self.handler(numbers, [])))
+
     def failed(self, numbers: Numbers) -> None:
         self.keep(self.rejected(Boom(self.number())))
 
@@ -211,6 +237,14 @@ class Side:
         fulfilled = self.handler(numbers, own) if which != 1 else None
         rejected = self.handler(numbers, own) if which != 0 else None
         own.append(self.keep(self.derive("then", promise, fulfilled, rejected)))
+
+    def catch(self, numbers: Numbers) -> None:
+        own: list[Any] = []
+        promise = self.pick(numbers)
+        kind = ("Boom", "CancellationError")[numbers.below(2)]
+        handler = self.handler(numbers, own)
+        passes = lambda reason: describe(reason)[0] == kind  # noqa: E731
+        own.append(self.keep(self.derive("catch", promise, passes, handler)))
 
     def aside(self, numbers: Numbers) -> None:
         own: list[Any] = []
@@ -288,10 +322,19 @@ class Side:
 
     def map(self, numbers: Numbers) -> None:
         own: list[Any] = []
+        name = ("map", "filter")[numbers.below(2)]
         limit = (None, 1, 2)[numbers.below(3)]
         items = [self.value(numbers) for _ in range(numbers.below(4))]
         mapper = self.handler(numbers, own)
-        own.append(self.keep(self.collect("map", items, mapper, limit)))
+        own.append(self.keep(self.collect(name, items, mapper, limit)))
+
+    def series(self, numbers: Numbers) -> None:
+        own: list[Any] = []
+        name = ("each", "map_series", "reduce")[numbers.below(3)]
+        items = [self.value(numbers) for _ in range(numbers.below(4))]
+        function = self.handler(numbers, own)
+        initial = (self.value(numbers),) if name == "reduce" and numbers.below(2) else ()
+        own.append(self.keep(self.collect(name, items, function, *initial)))
 
     def coroutine(self, numbers: Numbers) -> None:
         name = self.number()
@@ -321,9 +364,10 @@ class Side:
                 for act, catch in zip(acts, catches, strict=True):
                     try:
                         log("sent", await wait(self.awaited(mine, awaits)))
-                    except Exception as error:
+                    except BaseException as error:
                         log("thrown", error)
-                        if catch:
+                        # Some go on, also when they are told that they are cancelled.
+                        if catch or self.over:
                             raise
                     result = act(self, mine, own)
                 return result if acts else self.value(mine)
@@ -347,8 +391,10 @@ class Side:
 
     def delay(self, numbers: Numbers) -> None:
         seconds = TIMES[numbers.below(len(TIMES))]
-        promise = self.pick(numbers)
-        self.keep(self.derive("delay", promise, seconds))
+        if numbers.below(3):
+            self.keep(self.derive("delay", self.pick(numbers), seconds))
+        else:
+            self.keep(self.delayed(seconds, self.value(numbers)))
 
     def timeout(self, numbers: Numbers) -> None:
         seconds = TIMES[numbers.below(len(TIMES))]
@@ -362,6 +408,9 @@ class Side:
         self.advance(TIMES[numbers.below(len(TIMES))])
 
     # --- what handlers do
+
+    def gives_nothing(self, numbers: Numbers, own: list[Any]) -> Any:
+        return None
 
     def gives_value(self, numbers: Numbers, own: list[Any]) -> Any:
         return self.number()
@@ -398,6 +447,7 @@ class Side:
 
 
 HANDLERS = (
+    Side.gives_nothing,
     Side.gives_value,
     Side.gives_anything,
     Side.gives_itself,
@@ -414,7 +464,9 @@ STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "reject": Side.reject,
     "ready": Side.ready,
     "failed": Side.failed,
+    "attempt": Side.attempt,
     "attach": Side.attach,
+    "catch": Side.catch,
     "aside": Side.aside,
     "reflect": Side.reflect,
     "cancel": Side.cancel,
@@ -426,6 +478,7 @@ STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "cancel_out": Side.cancel_out,
     "several": Side.several,
     "map": Side.map,
+    "series": Side.series,
     "coroutine": Side.coroutine,
     "delay": Side.delay,
     "timeout": Side.timeout,
@@ -464,7 +517,7 @@ class Real(Side):
     def __init__(self, scheduler: ManualScheduler, watched: bool = False) -> None:
         super().__init__()
         self.scheduler = scheduler
-        self.promisified = False
+        self.way = 0
         # A copy: its hooks and its scheduler are nobody else's.
         self.cls: Any = Promise.get_new_library_copy()
         self.cls.set_scheduler(scheduler)
@@ -489,12 +542,15 @@ class Real(Side):
     def make(self, hooks: list[Callable[[], None]]) -> tuple[Any, Any, Any]:
         functions: list[Any] = []
         if not hooks:
-            # Every other one is settled by a callback, which goes other ways.
-            self.promisified = not self.promisified
-            if self.promisified:
+            # In turn by a callback, by a resolver, by an executor: they go different ways.
+            self.way += 1
+            if self.way % 3 == 1:
                 promise = self.cls.promisify(functions.append)()
                 [callback] = functions
                 return promise, lambda value: callback(None, value), callback
+            if self.way % 3 == 2:
+                resolver = self.cls.defer()
+                return resolver.promise, resolver.resolve, resolver.reject
 
         def executor(resolve: Any, reject: Any, on_cancel: Any) -> None:
             functions.extend([resolve, reject])
@@ -508,6 +564,12 @@ class Real(Side):
 
     def rejected(self, reason: Any) -> Any:
         return self.cls.reject(reason)
+
+    def tried(self, function: Callable[[], Any]) -> Any:
+        return self.cls.try_(function)
+
+    def delayed(self, seconds: float, value: Any) -> Any:
+        return self.cls.delay(seconds, value)
 
     def derive(self, method: str, promise: Any, *arguments: Any) -> Any:
         return getattr(promise, method)(*arguments)
@@ -585,10 +647,27 @@ class Model(Side):
         promise.reject(reason)
         return promise
 
+    def tried(self, function: Callable[[], Any]) -> Any:
+        promise = Reference(self.world)
+        try:
+            result = function()
+        except BaseException as error:
+            promise.reject(error)
+        else:
+            promise.resolve(result)
+        return promise
+
+    def delayed(self, seconds: float, value: Any) -> Any:
+        promise = Reference(self.world)
+        promise.resolve(value)
+        return self.derive("delay", promise, seconds)
+
     def derive(self, method: str, promise: Any, *arguments: Any) -> Any:
         everything = {reference.FULFILLED, reference.REJECTED, reference.CANCELLED}
         if method == "then":
             return promise.then(*arguments)
+        if method == "catch":
+            return promise.catch(*arguments)
         if method == "finally_":
             (handler,) = arguments
             return promise.aside(lambda _: handler(), everything)
@@ -609,6 +688,10 @@ class Model(Side):
         child = Reference(self.world)
         if method == "map":
             reference.Mapping(child, items, *arguments)
+        elif method == "filter":
+            reference.Filter(child, items, *arguments)
+        elif method in ("each", "map_series", "reduce"):
+            reference.Series(child, method, items, *arguments)
         elif method == "any":
             reference.Some(child, items, 1, True)
         elif method == "some":

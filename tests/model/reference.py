@@ -157,7 +157,7 @@ class Reference:
 
     def settle(self, state: str, value: Any) -> None:
         assert self.state == PENDING, "it settles once"
-        self.state, self.value = state, value
+        followed, self.state, self.value = self.following, state, value
         self.cancelling = False
         self.following = self.source = None
         if state == REJECTED:
@@ -167,6 +167,13 @@ class Reference:
                 self.world.rejections.append(self)
         if self.consumers:
             self.world.queue.append(self.tell_all)
+        if followed is not None:
+            # Those that follow a follower are settled with it.
+            followers = [each for each in self.consumers if isinstance(each, Following)]
+            self.consumers = [each for each in self.consumers if each not in followers]
+            for follower in followers:
+                if not follower.gone:
+                    follower.tell(self)
 
     def fulfill(self, value: Any) -> None:
         self.settle(FULFILLED, value)
@@ -272,6 +279,11 @@ class Reference:
         child.source = Then(self, child, on_fulfilled, on_rejected)
         return child
 
+    def catch(self, passes: Callable[[Any], bool], handler: Any) -> Reference:
+        child = self.then(None, handler)
+        child.source.passes = passes
+        return child
+
     def aside(self, handler: Any, wants: set[str]) -> Reference:
         child = Reference(self.world)
         child.source = Aside(self, child, handler, wants)
@@ -353,6 +365,9 @@ class Following(Of):
 
 
 class Then(Of):
+    #: Which reasons the handler is for.
+    passes: Callable[[Any], bool] | None = None
+
     def __init__(
         self, parent: Reference, child: Reference, on_fulfilled: Any, on_rejected: Any
     ) -> None:
@@ -368,7 +383,9 @@ class Then(Of):
         # It may have been cancelled, and the cancellation have ended in a failure after all.
         child.cancelling = False
         handler = self.handlers[parent.state]
-        if handler is None:
+        if handler is None or (
+            parent.state == REJECTED and self.passes is not None and not self.passes(parent.value)
+        ):
             child.pass_on(parent)
             return
         child.source = None
@@ -386,12 +403,18 @@ class Then(Of):
                 child.resolve(result)
 
 
+def adopt(world: World, value: Any) -> Any:
+    """A promise for a Deferred; anything else as it is."""
+    if not isinstance(value, Deferred):
+        return value
+    promise = Reference(world)
+    promise.resolve(value)
+    return promise
+
+
 def discard(world: World, result: Any) -> None:
     """Nobody waits for what a handler returned that has cancelled its own promise."""
-    if isinstance(result, Deferred):
-        promise = Reference(world)
-        promise.resolve(result)
-        result = promise
+    result = adopt(world, result)
     if isinstance(result, Reference):
         result.mark_handled()
         result.drop()
@@ -565,7 +588,8 @@ class Running(Consumer):
     def fail(self, error: BaseException) -> None:
         self.end()
         self.ended = True
-        if self.child.cancelling and isinstance(error, self.cancellation | CancelledError):
+        ends = (self.cancellation, CancellationError, CancelledError)
+        if self.child.cancelling and isinstance(error, ends):
             self.child.finish_cancel()
         else:
             self.child.reject(error)
@@ -801,10 +825,7 @@ class Several(Consumer):
         self.pending = len(items)
         self.begin()
         for index, item in enumerate(self.items):
-            if isinstance(item, Deferred):
-                adopted = Reference(child.world)
-                adopted.resolve(item)
-                item = adopted
+            item = adopt(child.world, item)
             if not isinstance(item, Reference):
                 self.fulfilled(index, item)
                 continue
@@ -940,6 +961,7 @@ class Mapping(Consumer):
         self.child, self.mapper, self.limit = child, mapper, limit
         child.source = self
         self.results: list[Any] = [None] * len(items)
+        self.values: dict[int, Any] = {}
         self.remaining = len(items)
         self.ready: deque[tuple[int, Any]] = deque()
         self.waiting: list[Waiting] = []
@@ -951,10 +973,7 @@ class Mapping(Consumer):
         child.world.queue.append(self.pump)
 
     def wait(self, item: Any, index: int, then: Any) -> None:
-        if isinstance(item, Deferred):
-            adopted = Reference(self.child.world)
-            adopted.resolve(item)
-            item = adopted
+        item = adopt(self.child.world, item)
         if not isinstance(item, Reference):
             then(index, item)
             return
@@ -970,6 +989,7 @@ class Mapping(Consumer):
             item.attach(waiting)
 
     def arrived(self, index: int, value: Any) -> None:
+        self.values[index] = value
         self.ready.append((index, value))
 
     def pump(self) -> None:
@@ -996,7 +1016,10 @@ class Mapping(Consumer):
         self.pumping = False
         if not self.remaining:
             self.end()
-            self.child.fulfill(self.results)
+            self.child.fulfill(self.collect())
+
+    def collect(self) -> list[Any]:
+        return self.results
 
     def result_arrived(self, index: int, result: Any) -> None:
         self.active -= 1
@@ -1037,3 +1060,104 @@ class Waiting(Consumer):
         self.then(self.index, parent.value)
         if not whole.pumping:
             whole.pump()
+
+
+class Filter(Mapping):
+    """`filter`: keeps the items for which the function gives something true."""
+
+    def collect(self) -> list[Any]:
+        return [self.values[index] for index, result in enumerate(self.results) if result]
+
+
+class Series(Consumer):
+    """`each`, `map_series` and `reduce`: one item after the other, from the next turn on."""
+
+    def __init__(
+        self, child: Reference, kind: str, items: list[Any], function: Any, *initial: Any
+    ) -> None:
+        self.child, self.kind, self.function = child, kind, function
+        child.source = self
+        self.initial = [self.later(item) for item in initial]
+        self.items = [self.later(item) for item in items]
+        self.left = iter(self.items)
+        # For `each` the items, for `map_series` what the function gave; for `reduce` the last.
+        self.results: list[Any] = []
+        self.step: Callable[[Any], bool]
+        if all(self.wait(item, self.called) for item in self.initial):
+            child.world.queue.append(self.run)
+
+    def later(self, item: Any) -> Any:
+        """A rejection is nobody's surprise until it is its turn."""
+        item = adopt(self.child.world, item)
+        if isinstance(item, Reference):
+            item.mark_handled()
+        return item
+
+    def wait(self, item: Any, step: Callable[[Any], bool]) -> bool:
+        """Take a step with a value: whether it is there, and all goes on."""
+        item = adopt(self.child.world, item)
+        if not isinstance(item, Reference):
+            return step(item)
+        if self.gone:
+            item.drop()
+            return False
+        item.catch_up()
+        if item.state == FULFILLED:
+            return step(item.value)
+        self.step = step
+        item.attach(self)
+        return False
+
+    def tell(self, parent: Reference) -> None:
+        if parent.state != FULFILLED:
+            self.end()
+            self.child.pass_on(parent)
+        elif self.step(parent.value):
+            self.run()
+
+    def run(self) -> None:
+        while not self.gone:
+            try:
+                item = next(self.left)
+            except StopIteration:
+                self.end()
+                if self.kind == "reduce":
+                    self.child.fulfill(self.results[-1] if self.results else None)
+                else:
+                    self.child.fulfill(self.results)
+                return
+            if not self.wait(item, self.call):
+                return
+
+    def call(self, value: Any) -> bool:
+        arguments = [value]
+        if self.kind == "reduce":
+            if not self.results:
+                return self.called(value)
+            arguments.insert(0, self.results.pop())
+        elif self.kind == "each":
+            self.results.append(value)
+        try:
+            result = self.function(*arguments)
+        except BaseException as error:
+            if self.gone:
+                self.child.world.log("escaped", error)
+            else:
+                self.end()
+                self.child.reject(error)
+            return False
+        # It may have cancelled all this.
+        return self.wait(result, self.called) and not self.gone
+
+    def called(self, result: Any) -> bool:
+        if self.kind != "each":
+            self.results.append(result)
+        return True
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        self.end()
+        waiting = getattr(self, "awaited", None)
+        for item in reversed([waiting, *self.items, *self.initial]):
+            if isinstance(item, Reference):
+                item.leave(stack)
+        return False

@@ -30,7 +30,7 @@ from .._core import (
     drop,
     root_of,
     set_traceback,
-    take,
+    take_early,
     wait_for,
 )
 from .._errors import CancellationError
@@ -51,7 +51,7 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
         root = root_of(promise)
         dead = root._state & DEAD
         if dead:
-            take(promise, root)
+            take_early(promise, root)
         del root
     if not dead:
         ours = False

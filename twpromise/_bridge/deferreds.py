@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -49,10 +51,20 @@ def cancel_deferred(deferred: Deferred[Any]) -> None:
         # That is where the cancellation goes.
         last = last.result
     if not last.called:
+        canceller = getattr(last, "_canceller", None)
+        if canceller is not None:
+            last._canceller = partial(_cancel_quietly, canceller)
         try:
             deferred.cancel()
         finally:
             last._suppressAlreadyCalled = True
+
+
+def _cancel_quietly(canceller: Callable[[Any], object], deferred: Any) -> None:
+    canceller(deferred)
+    # Not later: whoever is resumed by the cancellation may be the one who fires it.  Not before:
+    # a canceller that fires it twice is told so.
+    deferred._suppressAlreadyCalled = True
 
 
 class DeferredSource:
