@@ -23,7 +23,7 @@ BOTTOM = {
     "_types": {"interfaces"},
     "_core": {"_queue"},
     "_runner": {"_core"},
-    "_library": {"_errors"},
+    "_library": {"_checks", "_errors"},
     "_scheduler": {"_checks", "_queue", "interfaces"},
     "_checks": set(),
     "testing": {"_queue", "interfaces"},

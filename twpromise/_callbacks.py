@@ -6,6 +6,7 @@ from _thread import get_ident
 from typing import Any, cast
 
 from . import _core
+from ._checks import type_name
 from ._core import COUNTER, FULFILLED, KINDS, UNWRAPPERS, CorePromise, is_exception
 from ._errors import OperationalError
 
@@ -34,7 +35,7 @@ def operational(error: object) -> BaseException:
     try:
         message = str(error)[:200]
     except Exception:
-        message = f"a {type(error).__name__} without a text"
+        message = f"a {type_name(error)} without a text"
     return OperationalError(message, error)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ._arity import required_positionals
+from ._checks import shown
 from ._core import (
     CANCELLED,
     CIRCULAR,
@@ -115,7 +116,7 @@ class _Settler:
             TypeError: *hook* is not callable.
         """
         if not callable(hook):
-            raise TypeError(f"hook must be callable, not {hook!r}")
+            raise TypeError(f"hook must be callable, not {shown(hook)}")
         promise = self._promise
         if promise is not None and not promise._state & DECIDED:
             if promise._source is None:

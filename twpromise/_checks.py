@@ -1,8 +1,84 @@
-"""Checks of what users give, the same everywhere."""
+"""What users give: checked and named without trusting it, the same everywhere.
+
+An ``isinstance``, a comparison or a ``repr`` may raise, and that would be somebody else's error in
+the place of ours.
+"""
 
 from __future__ import annotations
 
-__all__ = ["check_seconds"]
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any
+
+__all__ = [
+    "attribute",
+    "check_seconds",
+    "dressed",
+    "is_a",
+    "plain_number",
+    "plain_text",
+    "shown",
+    "type_name",
+]
+
+#: As the attribute, for classes whose own class has overridden how attributes are read.
+_name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
+
+
+def type_name(value: object) -> str:
+    """The name of the type of *value*."""
+    return _name_of(type(value))
+
+
+def is_a(value: object, *kinds: type) -> bool:
+    """Whether *value* is an instance of one of *kinds*; by its type, if it does not let us ask."""
+    kind: Any = type(value)
+    try:
+        return isinstance(value, kinds)
+    except Exception:
+        # Its ``__class__`` raises, or its class does.
+        try:
+            return issubclass(kind, kinds)
+        except Exception:
+            return False
+
+
+def attribute(value: object, name: str) -> Any:
+    """An attribute of *value*; None if it has none, or does not let us ask."""
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None
+
+
+def shown(value: object) -> str:
+    """The repr of *value*, for a message; if that fails, its type."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type_name(value)} without a repr>"
+
+
+def plain_number(value: object) -> float | None:
+    """The `int` or `float` that *value* is, a bool excepted, or None.
+
+    One of a class derived from them comes back as the number that it stands for: comparing it may
+    raise, or anything.
+    """
+    kind = type(value)
+    if kind is bool:
+        return None
+    if issubclass(kind, int):
+        return int.__int__(value)  # type: ignore[arg-type]
+    if issubclass(kind, float):
+        return float.__float__(value)  # type: ignore[arg-type]
+    return None
+
+
+def plain_text(value: object) -> str | None:
+    """The `str` that *value* is, or None; as `plain_number`."""
+    text: Any = value
+    return str.__str__(text) if issubclass(type(text), str) else None
 
 
 def check_seconds(name: str, seconds: object) -> float:
@@ -12,14 +88,24 @@ def check_seconds(name: str, seconds: object) -> float:
         TypeError: It is no number.
         ValueError: It is negative, not a number (NaN), or an `int` too large for a `float`.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{name} must be a number of seconds, not {seconds!r}")
-    if not seconds >= 0:
-        raise ValueError(f"{name} must be a number of seconds, 0 or more, not {seconds!r}")
+    number = plain_number(seconds)
+    if number is None:
+        raise TypeError(f"{name} must be a number of seconds, not {shown(seconds)}")
+    if not number >= 0:
+        raise ValueError(f"{name} must be a number of seconds, 0 or more, not {shown(seconds)}")
     try:
-        float(seconds)
+        float(number)
     except OverflowError:
         raise ValueError(
-            f"{name} must be a number of seconds that a float can hold, not {seconds!r}"
+            f"{name} must be a number of seconds that a float can hold, not {shown(seconds)}"
         ) from None
-    return seconds
+    return number
+
+
+def dressed(made: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """*made*, with the name, docstring and attributes of *function*, if that gives them away."""
+    try:
+        return update_wrapper(made, function)
+    except Exception:
+        made.__wrapped__ = function  # type: ignore[attr-defined]
+        return made

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from . import _core
 from ._both import both, typed_elsewhere
+from ._checks import is_a, plain_number, shown, type_name
 from ._core import (
     BY_CALLBACK,
     CANCELLED,
@@ -66,8 +67,8 @@ def expect_iterable(iterable: object) -> Any:
         TypeError: It is not iterable; or it is a mapping, a `str` or `bytes`, which hold no
             promises side by side.
     """
-    if isinstance(iterable, str | bytes | Mapping) or not isinstance(iterable, Iterable):
-        raise TypeError(NOT_ITERABLE.format(f"{type(iterable).__name__}"))
+    if is_a(iterable, str, bytes, Mapping) or not is_a(iterable, Iterable):
+        raise TypeError(NOT_ITERABLE.format(type_name(iterable)))
     return iterable
 
 
@@ -332,10 +333,10 @@ class _Props(_All):
     __slots__ = ("_keys",)
 
     def _list(self, collection: Any) -> list[Any]:
-        if not isinstance(collection, Mapping):
+        if not is_a(collection, Mapping):
             raise TypeError(
                 "cannot await properties of a non-object: the input must be a mapping, "
-                f"not {type(collection).__name__}"
+                f"not {type_name(collection)}"
             )
         self._keys = list(collection)
         return [collection[key] for key in self._keys]
@@ -444,11 +445,12 @@ class _Race(_Several):
 
 
 def _expect_count(count: object) -> int:
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+    number = plain_number(count)
+    if type(number) is not int or number < 0:
         raise TypeError(
-            f"expecting a positive integer: count must be an int, 0 or more, not {count!r}"
+            f"expecting a positive integer: count must be an int, 0 or more, not {shown(count)}"
         )
-    return count
+    return number
 
 
 class _Spread:
@@ -527,10 +529,10 @@ class Combining(CorePromise, Generic[T_co]):
         Bluebird: ``Promise.some``.
         """
         try:
-            _expect_count(count)
+            number = _expect_count(count)
         except TypeError as error:
             return new_rejected(type(self), error.with_traceback(None))
-        return _Some.derive(self, count, False)
+        return _Some.derive(self, number, False)
 
     @both
     def race(self) -> Any:
@@ -558,7 +560,7 @@ class Combining(CorePromise, Generic[T_co]):
         if not callable(handler):
             return new_rejected(
                 type(self),
-                TypeError(f"fn must be a function: handler must be callable, not {handler!r}"),
+                TypeError(f"fn must be a function: handler must be callable, not {shown(handler)}"),
             )
         return _All.derive(self).then(_Spread(handler))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from ._both import typed_elsewhere
 from ._callbacks import node_callback
+from ._checks import dressed, shown
 from ._core import CorePromise, call_into, is_promise, new_pending, new_rejected
 from ._types import Followed, Resolve
 
@@ -63,7 +63,9 @@ class Construction(CorePromise, Generic[T_co]):
         if not callable(function):
             return new_rejected(
                 cls,
-                TypeError(f"fn must be a function: function must be callable, not {function!r}"),
+                TypeError(
+                    f"fn must be a function: function must be callable, not {shown(function)}"
+                ),
             )
         promise = new_pending(cls)
         call_into(promise, function, (), {})
@@ -94,7 +96,9 @@ class Construction(CorePromise, Generic[T_co]):
         Bluebird: ``Promise.method``; Twisted: ``maybeDeferred``, as a decorator.
         """
         if not callable(function):
-            raise TypeError(f"fn must be a function: function must be callable, not {function!r}")
+            raise TypeError(
+                f"fn must be a function: function must be callable, not {shown(function)}"
+            )
 
         def method(*args: Any, **kwargs: Any) -> Any:
             promise = new_pending(cls)
@@ -105,7 +109,7 @@ class Construction(CorePromise, Generic[T_co]):
                 # Where the function failed, the traceback refers to this frame.
                 del promise, args, kwargs
 
-        return update_wrapper(method, function)
+        return dressed(method, function)
 
     @classmethod
     def defer(cls) -> Resolver[Any]:

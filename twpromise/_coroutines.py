@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextvars import Context
-from functools import update_wrapper
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
+from ._checks import dressed, shown
 from ._core import LOCKED, CorePromise, is_followed, new_pending, reject_raised, resolve
 from ._errors import CANCELLATIONS
 from ._runner import Runner
@@ -50,7 +50,9 @@ class _GeneratorRunner(Runner):
             result = context.copy().run(handler, yielded)
             if is_followed(result):
                 return result
-        raise TypeError(f"A value {yielded!r} was yielded that could not be treated as a promise")
+        raise TypeError(
+            f"A value {shown(yielded)} was yielded that could not be treated as a promise"
+        )
 
     def _answered(
         self, value: Any, error: BaseException | None
@@ -147,11 +149,11 @@ class _CoroutineFactory:
         if not callable(generator_function):
             raise TypeError(
                 "generatorFunction must be a function: "
-                f"generator_function must be callable, not {generator_function!r}"
+                f"generator_function must be callable, not {shown(generator_function)}"
             )
         if yield_handler is not None and not callable(yield_handler):
             raise TypeError(
-                f"fn must be a function: yield_handler must be callable, not {yield_handler!r}"
+                f"fn must be a function: yield_handler must be callable, not {shown(yield_handler)}"
             )
         cls = self._cls
 
@@ -164,7 +166,7 @@ class _CoroutineFactory:
                 # The frame of a coroutine that has failed at once refers to this one.
                 del promise, args, kwargs
 
-        return update_wrapper(coroutine, generator_function)
+        return dressed(coroutine, generator_function)
 
     def add_yield_handler(self, handler: YieldHandler) -> None:
         """Teach the coroutines of this library copy to wait for other things.
@@ -179,7 +181,9 @@ class _CoroutineFactory:
         Bluebird: ``Promise.coroutine.addYieldHandler``.
         """
         if not callable(handler):
-            raise TypeError(f"fn must be a function: handler must be callable, not {handler!r}")
+            raise TypeError(
+                f"fn must be a function: handler must be callable, not {shown(handler)}"
+            )
         library: Any = self._cls._library
         library.yield_handlers.append(handler)
 

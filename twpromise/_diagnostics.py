@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from . import _core
 from ._callbacks import NodeCallback
+from ._checks import shown
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -71,7 +72,7 @@ def background(handler: Callable[P, T]) -> Background[P, T]:
     Bluebird: ``return null`` from the handler.
     """
     if not callable(handler):
-        raise TypeError(f"handler must be callable, not {handler!r}")
+        raise TypeError(f"handler must be callable, not {shown(handler)}")
     return Background(handler)
 
 

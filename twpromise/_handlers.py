@@ -7,6 +7,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
 
 from . import _core
+from ._checks import is_a, shown
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -19,6 +20,7 @@ from ._core import (
     call_soon,
     finish_cancel,
     forget,
+    is_exception,
     is_followed,
     leave,
     new_rejected,
@@ -58,20 +60,36 @@ def check_filters(filters: tuple[Any, ...]) -> TypeError | None:
     names to values.
     """
     for one in filters:
-        if isinstance(one, type):
-            if issubclass(one, BaseException):
+        kind = type(one)
+        if issubclass(kind, type):
+            if _is_exception_class(one):
                 continue
-        elif isinstance(one, tuple):
-            if all(isinstance(each, type) and issubclass(each, BaseException) for each in one):
+        elif issubclass(kind, tuple):
+            if all(map(_is_exception_class, tuple.__iter__(one))):
                 continue
-        elif callable(one) or isinstance(one, Mapping):
+        elif is_a(one, Mapping):
+            if _has_names(one):
+                continue
+        elif callable(one):
             continue
         return TypeError(
             "Catch filter must inherit from Error or be a simple predicate function: a filter "
             "must be an exception class, a tuple of them, a function of the reason, or "
-            f"a mapping of attribute names to values, not {one!r}"
+            f"a mapping of attribute names to values, not {shown(one)}"
         )
     return None
+
+
+def _is_exception_class(one: Any) -> bool:
+    return issubclass(type(one), type) and issubclass(one, BaseException)
+
+
+def _has_names(mapping: Mapping[Any, Any]) -> bool:
+    try:
+        return all(issubclass(type(name), str) for name in mapping)
+    except Exception:
+        # It cannot be read.
+        return False
 
 
 def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
@@ -84,12 +102,20 @@ def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
     """
     if not filters:
         return True
+    try:
+        return _any_passes(filters, arguments)
+    except BaseException as error:
+        _set_context(error, arguments[-1])
+        raise
+
+
+def _any_passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
     reason = arguments[-1]
     for one in filters:
-        if isinstance(one, type | tuple):
+        if issubclass(type(one), (type, tuple)):
             if isinstance(reason, one):
                 return True
-        elif isinstance(one, Mapping):
+        elif is_a(one, Mapping):
             if all(
                 hasattr(reason, name) and getattr(reason, name) == value
                 for name, value in one.items()
@@ -102,6 +128,27 @@ def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
         elif _answer(copy_context().run(one, *arguments)):
             return True
     return False
+
+
+#: As the attribute, for exceptions that have overridden how attributes are read or set.
+_context_of = BaseException.__dict__["__context__"]
+
+
+def _set_context(error: BaseException, reason: object) -> None:
+    """Have *error* tell that it was raised while *reason* was handled, as Python would."""
+    if not is_exception(reason) or _context_of.__get__(error) is not None:
+        return
+    link = reason
+    # Where *error* is behind *reason* already, it must not lead back to itself; and where others
+    # have made a circle, one must not walk in it for ever.
+    for _ in range(100):
+        if link is error:
+            return
+        behind = _context_of.__get__(link)
+        if behind is None:
+            _context_of.__set__(error, reason)
+            return
+        link = behind
 
 
 def _answer(result: Any) -> bool:
@@ -464,7 +511,9 @@ class Handlers(CorePromise, Generic[T_co]):
         if error is not None:
             return new_rejected(type(self), error)
         prepared = tuple(
-            one if isinstance(one, type | tuple | Mapping) else prepare(self, one, awaited=False)
+            one
+            if issubclass(type(one), (type, tuple)) or is_a(one, Mapping)
+            else prepare(self, one, awaited=False)
             for one in filters
         )
         return _TapCatch.derive(self, prepare(self, handler), prepared)

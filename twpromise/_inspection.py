@@ -5,6 +5,7 @@ from __future__ import annotations
 from reprlib import Repr
 from typing import Any, Generic, TypeVar
 
+from ._checks import type_name
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -46,7 +47,7 @@ def describe(name: str, state: int, value: object) -> str:
     try:
         text = _short.repr(value)
     except Exception:
-        text = f"<{type(value).__name__} without a repr>"
+        text = f"<{type_name(value)} without a repr>"
     if len(text) > 80:
         text = text[:77] + "..."
     return f"<{name} {state_name(state)}: {text}>"

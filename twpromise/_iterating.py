@@ -11,6 +11,7 @@ from collections.abc import (
 from typing import Any
 
 from . import _core
+from ._checks import is_a
 from ._combining import expect_iterable
 from ._core import CorePromise, new_resolved
 
@@ -48,12 +49,12 @@ class Reader:
         self.length: int | None = None
         self.is_async = False
         self._reading = False
-        if isinstance(collection, AsyncIterable):
+        if is_a(collection, AsyncIterable):
             self.is_async = True
             self._iterator: Any = aiter(collection)
             return
         expect_iterable(collection)
-        if isinstance(collection, Collection):
+        if is_a(collection, Collection):
             self.items = list(collection)
             self.length = len(self.items)
             self._iterator = iter(self.items)
@@ -103,7 +104,7 @@ class Reader:
 
 
 def _close(iterator: Any) -> None:
-    if isinstance(iterator, Generator):
+    if is_a(iterator, Generator):
         try:
             iterator.close()
         except BaseException as error:
@@ -111,5 +112,5 @@ def _close(iterator: Any) -> None:
 
 
 async def _aclose(iterator: Any) -> None:
-    if isinstance(iterator, AsyncGenerator):
+    if is_a(iterator, AsyncGenerator):
         await iterator.aclose()

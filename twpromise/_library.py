@@ -12,6 +12,7 @@ from typing import Any
 import twisted.internet
 from twisted.logger import Logger
 
+from ._checks import is_a, plain_text, shown, type_name
 from ._errors import PromiseWarning
 
 __all__ = ["SETTINGS", "Library", "check_settings", "from_environment", "show", "warn"]
@@ -55,13 +56,16 @@ def check_settings(settings: Mapping[str, Any]) -> dict[str, bool]:
         name = _SPELLINGS.get(spelling)
         if name is None:
             raise TypeError(f"there is no setting {spelling!r}; there are {', '.join(SETTINGS)}")
-        if name == "warnings" and isinstance(value, Mapping):
+        if name == "warnings" and is_a(value, Mapping):
             checked["warnings"] = True
             checked.setdefault("w_forgotten_return", True)
-            for key, switch in value.items():
-                if _SPELLINGS.get(key) != "w_forgotten_return":
-                    raise TypeError(f"there is no warning {key!r}; there is w_forgotten_return")
-                checked["w_forgotten_return"] = _check(f"warnings[{key!r}]", switch)
+            for key, switch in _items("warnings", value):
+                text = plain_text(key)
+                if text is None or _SPELLINGS.get(text) != "w_forgotten_return":
+                    raise TypeError(
+                        f"there is no warning {shown(key)}; there is w_forgotten_return"
+                    )
+                checked["w_forgotten_return"] = _check(f"warnings[{text!r}]", switch)
         elif name == "warnings":
             checked["warnings"] = _check(name, value)
             checked.setdefault("w_forgotten_return", value)
@@ -70,9 +74,16 @@ def check_settings(settings: Mapping[str, Any]) -> dict[str, bool]:
     return checked
 
 
+def _items(name: str, mapping: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
+    try:
+        return list(mapping.items())
+    except Exception as error:
+        raise TypeError(f"the setting {name} must be a mapping that can be read") from error
+
+
 def _check(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"the setting {name} must be True or False, not {value!r}")
+    if type(value) is not bool:
+        raise TypeError(f"the setting {name} must be True or False, not {shown(value)}")
     return value
 
 
@@ -245,12 +256,12 @@ class Library:
     def ignored_handler(self, handler: object) -> None:
         """Something that is not callable was given as a handler, and is ignored."""
         if self.warnings:
-            warn(f".then() only accepts functions but was passed: {type(handler).__name__}")
+            warn(f".then() only accepts functions but was passed: {type_name(handler)}")
 
     def odd_reason(self, reason: object, promise: Any) -> None:
         """A promise was rejected with something that is no exception."""
         if self.warnings:
-            warn(f"a promise was rejected with a non-error: {type(reason).__name__}", promise)
+            warn(f"a promise was rejected with a non-error: {type_name(reason)}", promise)
 
     def cancel_disabled(self) -> None:
         """`cancel` was called while cancellation is switched off."""

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from . import _core
 from ._arity import required_positionals
 from ._both import both
+from ._checks import plain_number, shown
 from ._core import (
     CANCELLED,
     DEAD,
@@ -48,7 +49,7 @@ _BATCH = 32
 
 def not_a_function(name: str, function: object) -> TypeError:
     """The error for a callback that is not callable."""
-    return TypeError(f"fn must be a function: {name} must be callable, not {function!r}")
+    return TypeError(f"fn must be a function: {name} must be callable, not {shown(function)}")
 
 
 def extra_arguments(promise: CorePromise, function: Callable[..., Any], least: int) -> int:
@@ -387,17 +388,16 @@ def _mapped(
 ) -> Any:
     if not callable(function):
         return new_rejected(type(self), not_a_function(name, function))
-    if concurrency is not None and (
-        isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1
-    ):
+    limit = plain_number(concurrency)
+    if concurrency is not None and (type(limit) is not int or limit < 1):
         return new_rejected(
             type(self),
             TypeError(
                 "expecting a positive integer: concurrency must be an int, 1 or more, "
-                f"or None, not {concurrency!r}"
+                f"or None, not {shown(concurrency)}"
             ),
         )
-    return kind.derive(self, function, concurrency)
+    return kind.derive(self, function, limit)
 
 
 class Mapped(CorePromise, Generic[T_co]):

@@ -16,6 +16,7 @@ from ._bridge.executors import Executors
 from ._bridge.methods import Bridge
 from ._camel import add_aliases
 from ._cancellation import Cancellation, execute
+from ._checks import plain_text, shown
 from ._combining import Combining
 from ._construction import Construction
 from ._core import PENDING, CorePromise, created, drain, keep_context
@@ -129,7 +130,7 @@ class _Themes(
         if not callable(executor):
             raise TypeError(
                 "the promise constructor requires a resolver function: "
-                f"executor must be callable, not {executor!r}"
+                f"executor must be callable, not {shown(executor)}"
             )
         self._state = PENDING
         self._value = self._aux = self._waiters = self._source = self._extra = None
@@ -303,12 +304,13 @@ class _Themes(
 
         Bluebird: the page on error management configuration.
         """
-        if not isinstance(name, str):
-            raise TypeError(f"name must be the name of a policy, not {name!r}")
-        if name not in POLICIES:
-            raise ValueError(f"name must be one of {', '.join(POLICIES)}, not {name!r}")
+        text = plain_text(name)
+        if text is None:
+            raise TypeError(f"name must be the name of a policy, not {shown(name)}")
+        if text not in POLICIES:
+            raise ValueError(f"name must be one of {', '.join(POLICIES)}, not {text!r}")
         library: Library = cls._library
-        library.policy = POLICIES[name]()
+        library.policy = POLICIES[text]()
         library.on_unhandled = None
         return library.policy
 
@@ -332,7 +334,7 @@ class _Themes(
         Bluebird: ``process.on``.
         """
         if not callable(handler):
-            raise TypeError(f"handler must be callable, not {handler!r}")
+            raise TypeError(f"handler must be callable, not {shown(handler)}")
         _events.on(_events.event_name(name), handler, keep_context(cls, handler))
 
     @staticmethod
@@ -366,7 +368,7 @@ class _Themes(
             TypeError: *handler* is neither callable nor None.
         """
         if handler is not None and not callable(handler):
-            raise TypeError(f"handler must be callable or None, not {handler!r}")
+            raise TypeError(f"handler must be callable or None, not {shown(handler)}")
         cls._library.on_fatal = None if handler is None else keep_context(cls, handler)
 
     @classmethod
@@ -395,10 +397,12 @@ class _Themes(
     def _set_queue(cls, scheduler: Any) -> None:
         try:
             queue = _queues.get(scheduler)
-        except TypeError:
+            provides = IScheduler.providedBy(scheduler)
+        except Exception:
+            # It has no hash, say.
             raise _no_scheduler(scheduler) from None
         if queue is None:
-            if IScheduler.providedBy(scheduler):
+            if provides:
                 at = scheduler
             elif callable(scheduler):
                 at = FunctionScheduler(scheduler, _reactor_scheduler)
@@ -414,7 +418,8 @@ class _Themes(
 
 def _no_scheduler(scheduler: object) -> TypeError:
     return TypeError(
-        f"scheduler must be an IScheduler or a function that takes a function, not {scheduler!r}"
+        "scheduler must be an IScheduler or a function that takes a function, "
+        f"not {shown(scheduler)}"
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import update_wrapper
+from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from . import _core
 from ._arity import FORWARDREF, required_positionals, signature_of
 from ._callbacks import MultiCallback, NodeCallback, is_error, node_callback
+from ._checks import attribute, dressed, is_a, plain_text, shown
 from ._core import (
     BY_CALLBACK,
     CANCELLED,
@@ -150,7 +151,7 @@ def _dressed(
         function: What it was made of.
         leading: How many parameters are given already.
     """
-    update_wrapper(promisified, function)
+    dressed(promisified, function)
     setattr(promisified, _MARK, PROMISES)
     signature = signature_of(function, FORWARDREF)
     if signature is None:
@@ -218,25 +219,26 @@ class _Adder:
                 setattr(owner, name, value)
             except Exception as error:
                 for changed, added in done:
-                    delattr(changed, added)
+                    with suppress(Exception):
+                        delattr(changed, added)
                 raise TypeError(
-                    f"target must take new attributes, and {owner!r} does not; "
+                    f"target must take new attributes, and {shown(owner)} does not; "
                     "a class can be promisified where its instances cannot"
                 ) from error
             done.append((owner, name))
 
     def _look(self, target: Any) -> None:
-        if isinstance(target, list | tuple):
+        if is_a(target, list, tuple):
             for each in target:
-                if not isinstance(each, type):
+                if not is_a(each, type):
                     raise TypeError(
                         "the target of promisifyAll must be an object or a function: a list "
-                        f"may hold classes, not {each!r}"
+                        f"may hold classes, not {shown(each)}"
                     )
                 self._look_at_class(each)
-        elif isinstance(target, type):
+        elif is_a(target, type):
             self._look_at_class(target)
-        elif isinstance(target, ModuleType):
+        elif is_a(target, ModuleType):
             self._look_at_module(target)
         else:
             self._look_at_object(target)
@@ -246,10 +248,10 @@ class _Adder:
         functions: dict[str, Callable[..., Any]] = {}
         kinds: dict[str, Any] = {}
         for name, (value, _) in names.items():
-            if isinstance(value, staticmethod | classmethod):
+            if is_a(value, staticmethod, classmethod):
                 kinds[name] = type(value)
                 value = value.__func__
-            if isinstance(value, _FUNCTIONS):
+            if is_a(value, *_FUNCTIONS):
                 functions[name] = value
         for name, made in self._made(target, functions, names):
             self._additions.append(
@@ -259,7 +261,7 @@ class _Adder:
     def _look_at_module(self, target: ModuleType) -> None:
         names = dict(vars(target))
         functions: dict[str, Callable[..., Any]] = {
-            name: value for name, value in names.items() if isinstance(value, _FUNCTIONS)
+            name: value for name, value in names.items() if is_a(value, *_FUNCTIONS)
         }
         taken = {name: (value, 0) for name, value in names.items()}
         for name, made in self._made(target, functions, taken):
@@ -267,31 +269,32 @@ class _Adder:
         own = target.__name__
         for value in names.values():
             # One that is written in C takes no new attributes; the module's functions do.
-            if isinstance(value, type) and _is_of(own, value) and not _is_immutable(value):
+            if is_a(value, type) and _is_of(own, value) and not _is_immutable(value):
                 self._look_at_class(value)
 
     def _look_at_object(self, target: Any) -> None:
-        if target is None or isinstance(target, str | bytes | int | float | complex):
+        if target is None or is_a(target, str, bytes, int, float, complex):
             raise TypeError(
                 "the target of promisifyAll must be an object or a function: "
-                f"target must be an object, a class, a module or a list of classes, not {target!r}"
+                "target must be an object, a class, a module or a list of classes, "
+                f"not {shown(target)}"
             )
         kind = type(target)
         names = _names_of(kind)
         functions: dict[str, Callable[..., Any]] = {}
         for name, (value, _) in names.items():
-            if isinstance(value, _FUNCTIONS):
+            if is_a(value, *_FUNCTIONS):
                 functions[name] = MethodType(value, target)
-            elif isinstance(value, staticmethod | classmethod):
+            elif is_a(value, staticmethod, classmethod):
                 function = value.__func__
-                if isinstance(function, _FUNCTIONS):
-                    static = isinstance(value, staticmethod)
+                if is_a(function, *_FUNCTIONS):
+                    static = is_a(value, staticmethod)
                     functions[name] = function if static else MethodType(function, kind)
         instance = inspect.getattr_static(target, "__dict__", None)
-        own = dict(target.__dict__) if instance is not None else {}
+        own = dict(attribute(target, "__dict__") or {}) if instance is not None else {}
         for name, value in own.items():
             functions.pop(name, None)
-            if isinstance(value, (*_FUNCTIONS, MethodType)):
+            if is_a(value, *_FUNCTIONS, MethodType):
                 functions[name] = value
             names[name] = value, len(kind.__mro__)
         for name, made in self._made(target, functions, names):
@@ -318,7 +321,7 @@ class _Adder:
             default = (
                 not name.startswith("_")
                 and name.isidentifier()
-                and (not isinstance(target, ModuleType) or _is_of(target.__name__, function))
+                and (not is_a(target, ModuleType) or _is_of(target.__name__, function))
             )
             if self._choose is not None:
                 wanted = _arranged(self._choose, name, function, target, default)
@@ -350,10 +353,11 @@ def _names_of(kind: type) -> dict[str, tuple[Any, int]]:
 
 def _given_by(value: Any) -> str | None:
     """What a function gives that was made here; None for any other."""
-    if isinstance(value, staticmethod | classmethod):
+    if is_a(value, staticmethod, classmethod):
         value = value.__func__
-    if isinstance(value, (*_FUNCTIONS, MethodType)):
-        return getattr(value, _MARK, None)
+    if is_a(value, *_FUNCTIONS, MethodType):
+        mark: str | None = attribute(value, _MARK)
+        return mark
     return None
 
 
@@ -364,8 +368,8 @@ def _is_immutable(kind: type) -> bool:
 
 def _is_of(module: str, value: Any) -> bool:
     """Whether a function or class was defined in a module (or below, if it is a package)."""
-    home = getattr(value, "__module__", None)
-    if not isinstance(home, str):
+    home = plain_text(attribute(value, "__module__"))
+    if home is None:
         return True
     # The C half of a module of the standard library is named like `_sqlite3`.
     return home.lstrip("_") == module.lstrip("_") or home.startswith(module + ".")
@@ -384,12 +388,12 @@ def add_all(
         TypeError: The target or the filter is none; a name is taken; nothing is changed then.
         ValueError: *suffix* cannot end a name.
     """
-    if not isinstance(suffix, str):
-        raise TypeError(f"suffix must be a str, not {suffix!r}")
+    if not is_a(suffix, str):
+        raise TypeError(f"suffix must be a str, not {shown(suffix)}")
     if not suffix or not ("a" + suffix).isidentifier():
-        raise ValueError(f"suffix must be a valid part of an identifier, not {suffix!r}")
+        raise ValueError(f"suffix must be a valid part of an identifier, not {shown(suffix)}")
     if choose is not None and not callable(choose):
-        raise TypeError(f"filter must be callable, not {choose!r}")
+        raise TypeError(f"filter must be callable, not {shown(choose)}")
 
     def marked(function: Callable[..., Any]) -> Callable[..., Any]:
         made = make(function)
@@ -505,14 +509,14 @@ class Promisification(CorePromise, Generic[T_co]):
 
         Bluebird: ``Promise.promisify``.
         """
-        if not callable(function) or isinstance(function, type):
+        if not callable(function) or is_a(function, type):
             raise TypeError(
                 "Promise.promisify called on an object: function must be a function, "
-                f"not {function!r}; use Promise.promisify_all for objects, classes and modules"
+                f"not {shown(function)}; use Promise.promisify_all for objects, classes and modules"
             )
         if promisifier is not None and not callable(promisifier):
-            raise TypeError(f"promisifier must be callable, not {promisifier!r}")
-        if getattr(function, _MARK, None) == PROMISES:
+            raise TypeError(f"promisifier must be callable, not {shown(promisifier)}")
+        if attribute(function, _MARK) is PROMISES:
             return function
 
         def default(original: Callable[..., Any] = function) -> Callable[..., Any]:
@@ -522,7 +526,7 @@ class Promisification(CorePromise, Generic[T_co]):
             return default()
         made: Callable[..., Any] = _arranged(promisifier, function, default)
         if not callable(made):
-            raise TypeError(f"promisifier must return a function, not {made!r}")
+            raise TypeError(f"promisifier must return a function, not {shown(made)}")
         return made
 
     @classmethod
@@ -559,7 +563,7 @@ class Promisification(CorePromise, Generic[T_co]):
         Bluebird: ``Promise.promisifyAll``.
         """
         if promisifier is not None and not callable(promisifier):
-            raise TypeError(f"promisifier must be callable, not {promisifier!r}")
+            raise TypeError(f"promisifier must be callable, not {shown(promisifier)}")
 
         def make(function: Callable[..., Any]) -> Callable[..., Any]:
             return cls.promisify(function, multi_args=multi_args, promisifier=promisifier)
@@ -583,7 +587,9 @@ class Promisification(CorePromise, Generic[T_co]):
         if not callable(resolver):
             return new_rejected(
                 cls,
-                TypeError(f"expecting a function: resolver must be callable, not {resolver!r}"),
+                TypeError(
+                    f"expecting a function: resolver must be callable, not {shown(resolver)}"
+                ),
             )
         promise = new_pending(cls)
         callback = node_callback(promise, multi_args)

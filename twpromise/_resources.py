@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, overload
 from . import _core
 from ._arity import required_positionals
 from ._both import typed_elsewhere
+from ._checks import shown, type_name
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -100,7 +101,7 @@ class Disposer(Generic[T_co]):
         """
         methods = _manager_methods(manager)
         if methods is None:
-            raise TypeError(f"manager must be a context manager, not {manager!r}")
+            raise TypeError(f"manager must be a context manager, not {shown(manager)}")
         enter, leave_ = methods
 
         def release(_: Any, outcome: PromiseInspection[Any]) -> Any:
@@ -391,7 +392,7 @@ class _Using(Node):
                 cls,
                 TypeError(
                     "a resource must not be a bare context manager: "
-                    f"wrap it with Disposer.of({type(resource).__name__})"
+                    f"wrap it with Disposer.of({type_name(resource)})"
                 ),
             )
         else:
@@ -551,7 +552,7 @@ def _with_list(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _not_callable(function: object) -> Callable[..., Any]:
     def refuse(*_: Any) -> Any:
-        raise TypeError(f"expecting a function: handler must be callable, not {function!r}")
+        raise TypeError(f"expecting a function: handler must be callable, not {shown(function)}")
 
     return refuse
 
@@ -584,7 +585,7 @@ class Resources(CorePromise, Generic[T_co]):
         Bluebird: ``.disposer``.
         """
         if not callable(release):
-            raise TypeError(f"release must be callable, not {release!r}")
+            raise TypeError(f"release must be callable, not {shown(release)}")
         declared = required_positionals(release)
         kept = keep_context(type(self), release)
         if declared == 0:

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python import threadable
 from zope.interface import implementer
 
-from ._checks import check_seconds
+from ._checks import attribute, check_seconds, shown
 from ._queue import DEFAULT_TIME_SLICE
 from .interfaces import IDelayedCall, IScheduler
 
@@ -42,10 +42,10 @@ class ReactorScheduler:
         time_slice: float = DEFAULT_TIME_SLICE,
         timer: Callable[[], float] = perf_counter,
     ) -> None:
-        if reactor is not None and not callable(getattr(reactor, "callLater", None)):
-            raise TypeError(f"reactor must provide IReactorTime, not {reactor!r}")
+        if reactor is not None and not callable(attribute(reactor, "callLater")):
+            raise TypeError(f"reactor must provide IReactorTime, not {shown(reactor)}")
         if not callable(timer):
-            raise TypeError(f"timer must be a callable that returns seconds, not {timer!r}")
+            raise TypeError(f"timer must be a callable that returns seconds, not {shown(timer)}")
         self._reactor = reactor
         # Until the reactor runs and says so, the thread that has made this is its own.
         self._home = get_ident()
@@ -54,7 +54,8 @@ class ReactorScheduler:
 
     def __repr__(self) -> str:
         """Which reactor it is on."""
-        return f"<ReactorScheduler on {self._reactor or 'the global reactor'}>"
+        where = "the global reactor" if self._reactor is None else shown(self._reactor)
+        return f"<ReactorScheduler on {where}>"
 
     def _get_reactor(self) -> Any:
         if self._reactor is None:

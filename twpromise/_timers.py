@@ -7,7 +7,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ._both import Both
-from ._checks import check_seconds
+from ._checks import check_seconds, is_a, shown
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -143,13 +143,12 @@ class _Timeout(_Timed):
         return super()._end()
 
 
-def _invalid(cls: type[CorePromise], seconds: object) -> Any:
-    """A rejected promise, if *seconds* is no time to wait, else None."""
+def _checked(cls: type[CorePromise], seconds: object) -> tuple[Any, float]:
+    """None and *seconds*; or a rejected promise, if that is no time to wait."""
     try:
-        check_seconds("seconds", seconds)
+        return None, check_seconds("seconds", seconds)
     except (TypeError, ValueError) as error:
-        return new_rejected(cls, error.with_traceback(None))
-    return None
+        return new_rejected(cls, error.with_traceback(None)), 0
 
 
 def _delay(self: CorePromise, seconds: float) -> Any:  # noqa: D417 - a method
@@ -163,11 +162,13 @@ def _delay(self: CorePromise, seconds: float) -> Any:  # noqa: D417 - a method
 
     Cancelling clears the timer.  Bluebird: ``Promise.delay``; Twisted: ``task.deferLater``.
     """
-    return _invalid(type(self), seconds) or _Delay.derive(self, seconds)
+    invalid, seconds = _checked(type(self), seconds)
+    return invalid or _Delay.derive(self, seconds)
 
 
 def _static_delay(cls: type[CorePromise], seconds: float, value: Any = None) -> Any:
-    return _invalid(cls, seconds) or _Delay.derive(new_resolved(cls, value), seconds)
+    invalid, seconds = _checked(cls, seconds)
+    return invalid or _Delay.derive(new_resolved(cls, value), seconds)
 
 
 _delay.__name__ = "delay"
@@ -197,20 +198,21 @@ class Timers(CorePromise, Generic[T_co]):
 
         Bluebird: ``.timeout``; Twisted: ``Deferred.addTimeout``.
         """
-        invalid = _invalid(type(self), seconds)
+        invalid, seconds = _checked(type(self), seconds)
         if invalid is not None:
             return cast("Promise[T_co]", invalid)
-        if isinstance(message_or_error, BaseException):
+        if is_a(message_or_error, BaseException):
             error = message_or_error
             make = lambda: error  # noqa: E731
-        elif message_or_error is None or isinstance(message_or_error, str):
+        elif message_or_error is None or is_a(message_or_error, str):
             message = "operation timed out" if message_or_error is None else message_or_error
             make = lambda: TimeoutError(message)  # noqa: E731
         else:
-            return new_rejected(
+            invalid = new_rejected(
                 type(self),
                 TypeError(
-                    f"message_or_error must be a str or an exception, not {message_or_error!r}"
+                    f"message_or_error must be a str or an exception, not {shown(message_or_error)}"
                 ),
             )
+            return cast("Promise[T_co]", invalid)
         return cast("Promise[T_co]", _Timeout.derive(self, seconds, make))

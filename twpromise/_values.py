@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast, overload
 
 from ._both import Both
+from ._checks import is_a
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -43,11 +44,11 @@ U = TypeVar("U")
 
 def _item(value: Any, key: Any) -> Any:
     kind = type(value)
-    if isinstance(value, Mapping) or (hasattr(kind, "keys") and hasattr(kind, "__getitem__")):
+    if is_a(value, Mapping) or (hasattr(kind, "keys") and hasattr(kind, "__getitem__")):
         return value[key]
-    if isinstance(key, str):
+    if issubclass(type(key), str):
         return getattr(value, key)
-    if isinstance(key, int) and key < 0:
+    if issubclass(type(key), int) and key < 0:
         key = max(0, len(value) + key)
     return value[key]
 

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from .. import _core
+from .._checks import shown
 from .._core import KINDS, LOCKED, CorePromise, new_fulfilled, new_pending, resolve, set_traceback
 from .._errors import CANCELLATIONS, CancellationError, as_exception
 from .._runner import WAITS, Runner
@@ -40,7 +41,7 @@ class CoroutineRunner(Runner):
         adopt = KINDS[kind] if kind in KINDS else _core.classify(kind)
         if adopt is None:
             raise TypeError(
-                f"a value was awaited that could not be treated as a promise: {yielded!r}"
+                f"a value was awaited that could not be treated as a promise: {shown(yielded)}"
             )
         promise = new_pending(type(self._promise), owner=self._promise)
         self._in_context(self._context, resolve, promise, yielded)

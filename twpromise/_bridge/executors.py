@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from twisted.internet.threads import deferToThread
 
+from .._checks import attribute, is_a, shown
 from .._core import (
     CANCELLED,
     DEAD,
@@ -118,11 +119,13 @@ class Executors(CorePromise, Generic[T_co]):
 
         Python: ``Executor.submit``.
         """
-        submit = getattr(executor, "submit", None)
+        submit = attribute(executor, "submit")
         if not callable(submit):
-            raise TypeError(f"executor must be a concurrent.futures.Executor, not {executor!r}")
+            raise TypeError(
+                f"executor must be a concurrent.futures.Executor, not {shown(executor)}"
+            )
         if not callable(function):
-            raise TypeError(f"function must be callable, not {function!r}")
+            raise TypeError(f"function must be callable, not {shown(function)}")
         promise = new_pending(cls)
         try:
             future: Any = submit(function, *args, **kwargs)
@@ -154,7 +157,7 @@ class Executors(CorePromise, Generic[T_co]):
         Twisted: ``deferToThread``; Python: ``asyncio.to_thread``.
         """
         if not callable(function):
-            raise TypeError(f"function must be callable, not {function!r}")
+            raise TypeError(f"function must be callable, not {shown(function)}")
         promise = new_pending(cls)
         run = cast("Callable[..., U]", copy_context().run)
         adopt_deferred(promise, deferToThread(run, function, *args, **kwargs), ThreadSource)
@@ -176,5 +179,10 @@ class Executors(CorePromise, Generic[T_co]):
 
         Raises:
             RuntimeError: No loop was given, and none is running.
+            TypeError: *loop* is no event loop.
         """
-        return _FutureSink(self, loop or asyncio.get_running_loop())._future
+        if loop is None:
+            loop = asyncio.get_running_loop()
+        elif not is_a(loop, asyncio.AbstractEventLoop):
+            raise TypeError(f"loop must be an asyncio event loop, not {shown(loop)}")
+        return _FutureSink(self, loop)._future

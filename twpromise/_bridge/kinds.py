@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy
 from zope.interface.adapter import AdapterRegistry
 
+from .._checks import shown
 from .._core import (
     KINDS,
     Adopter,
@@ -92,7 +93,9 @@ def _adopt_by(adapter: Any) -> Adopter:
         try:
             adapted = adapter(value)
             if type(adapted) is type(value) and KINDS.get(type(value)) is adopt:
-                raise TypeError(f"the adapter of {type(value)!r} to IPromise gives another one")
+                raise TypeError(
+                    f"the adapter of {shown(type(value))} to IPromise gives another one"
+                )
         except BaseException as error:
             reject_raised(promise, error)
         else:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from twisted.internet.defer import Deferred
 
-from .._checks import check_seconds
+from .._checks import check_seconds, dressed, is_a, shown
 from .._core import DEAD, CorePromise, call_into, mark_handled, new_pending
 from .._promisify import DEFERREDS, add_all
 from .._types import Followed
@@ -54,8 +53,8 @@ class Bridge(CorePromise, Generic[T_co]):
         Raises:
             TypeError: *deferred* is no Deferred.
         """
-        if not isinstance(deferred, Deferred):
-            raise TypeError(f"deferred must be a Deferred, not {deferred!r}")
+        if not is_a(deferred, Deferred):
+            raise TypeError(f"deferred must be a Deferred, not {shown(deferred)}")
         promise = new_pending(cls)
         adopt_deferred(promise, deferred)
         try:
@@ -106,7 +105,7 @@ class Bridge(CorePromise, Generic[T_co]):
         Twisted: ``maybeDeferred``, ``Deferred.addTimeout``.
         """
         if timeout is not None:
-            check_seconds("timeout", timeout)
+            timeout = check_seconds("timeout", timeout)
             if function is None:
                 return lambda function: cls._deferified(function, timeout)
         return cls._deferified(function, timeout)
@@ -114,7 +113,7 @@ class Bridge(CorePromise, Generic[T_co]):
     @classmethod
     def _deferified(cls, function: Any, timeout: float | None) -> Any:
         if not callable(function):
-            raise TypeError(f"function must be callable, not {function!r}")
+            raise TypeError(f"function must be callable, not {shown(function)}")
 
         def deferified(*args: Any, **kwargs: Any) -> Deferred[Any]:
             promise: Any = new_pending(cls)
@@ -128,7 +127,7 @@ class Bridge(CorePromise, Generic[T_co]):
                 # The traceback of what the function raises leads to this frame.
                 del promise, args, kwargs
 
-        return update_wrapper(deferified, function)
+        return dressed(deferified, function)
 
     @classmethod
     def deferify_all(
