@@ -55,7 +55,7 @@ def instructions(row: Row) -> int:
 
 def instructions_by_function(row: Row) -> dict[str, float]:
     """The same for each function, the busiest first."""
-    few, many = _for_two_sizes(row, _instructions)
+    few, many = _for_two_sizes(row, instructions_in)
     each = {name: (count - few[name]) / MORE for name, count in many.items()}
     return dict(sorted(each.items(), key=lambda item: -item[1]))
 
@@ -77,7 +77,8 @@ def _for_two_sizes(row: Row, count: Callable[[Callable[[], object]], Any]) -> tu
     return count(lambda: run(row, 10)), count(lambda: run(row, 10 + MORE // 2))
 
 
-def _instructions(function: Callable[[], object]) -> Counter[str]:
+def instructions_in(function: Callable[[], object]) -> Counter[str]:
+    """How many instructions of this package a call executes, by function."""
     executed: Counter[str] = Counter()
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:

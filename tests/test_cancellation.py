@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
+from benchmarks.by_hand import instructions_in
 from twpromise import CancellationError, Promise, PromiseWarning
 from twpromise._core import drop
 
@@ -896,3 +897,148 @@ def test_cancelling_what_was_passed_over_when_that_ends_in_a_failure(scheduler):
     scheduler.flush()
     reasons = [str(each.promise.reason()) for each in (between, follower)]
     assert ["cleanup", "cleanup"] == reasons
+
+
+# --- many
+
+
+async def _cleans_up(promise):
+    try:
+        await promise
+    finally:
+        await Promise.resolve()
+
+
+@Promise.coroutine
+def _cleans_up_too(promise):
+    try:
+        yield promise
+    finally:
+        yield Promise.resolve()
+
+
+def _follower(promise):
+    """Follows one that follows *promise*, and nobody else asks for that."""
+    between, last = Promise.defer(), Promise.defer()
+    last.resolve(between.promise)
+    between.resolve(promise)
+    return between.promise, last.promise
+
+
+LEAVING = {
+    "then": lambda promise: promise.then(),
+    "follow": lambda promise: Promise.resolve().then(lambda _: promise),
+    "finally_": lambda promise: promise.finally_(lambda: Promise.resolve()),
+    "using": lambda promise: Promise.using(promise, lambda value: value),
+    "timeout": lambda promise: promise.timeout(1),
+    "await": lambda promise: Promise.resolve(_cleans_up(promise)),
+    "yield": _cleans_up_too,
+}
+ORDERS = {
+    "first come, first gone": lambda many: many,
+    "last come, first gone": lambda many: many[::-1],
+    "outside in": lambda many: [
+        many[-1 - place // 2 if place % 2 else place // 2] for place in range(len(many))
+    ],
+}
+
+
+def _each_costs(scheduler, make, order, do, count):
+    """How many instructions each of so many consumers executes as it does something."""
+    promise, resolve, _ = pending()
+    stays = promise.then()
+    many = order([make(promise) for _ in range(count)])
+    scheduler.flush()
+
+    def leave():
+        for each in many:
+            do(each)
+            scheduler.flush()
+
+    executed = instructions_in(leave)
+    resolve("value")
+    scheduler.flush()
+    assert "value" == stays.value()
+    return executed.total() / count
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("way", LEAVING)
+def test_leaving_does_not_look_at_all_the_others(scheduler, way, order):
+    """One of many that wait for a promise leaves it at the same cost as one of few."""
+    few, many = (
+        _each_costs(scheduler, LEAVING[way], ORDERS[order], Promise.cancel, count)
+        for count in (20, 200)
+    )
+    assert many < 1.5 * few
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_many_between_are_asked_for(scheduler, order):
+    """Promises that only their followers had waited for are served where those stand."""
+    promise, resolve, _ = pending()
+    called = []
+
+    def tell(number):
+        return lambda _: called.append(number)
+
+    both = [_follower(promise) for _ in range(40)]
+    for number, (_, last) in enumerate(both):
+        last.then(tell(number))
+    numbers = ORDERS[order](list(range(0, 40, 2)))
+    for number in numbers[:10]:
+        both[number][0].then(tell(number))
+    # To find out that nobody is left, one looks for those who wait still.
+    for number in numbers[5:15]:
+        both[number][1].cancel()
+    left = promise.then()
+    left.cancel()
+    for number in numbers[15:]:
+        both[number][0].then(tell(number))
+    resolve("value")
+    scheduler.flush()
+    assert sorted(called) == called
+    once, twice = numbers[5:10] + list(range(1, 40, 2)), numbers[:5] + numbers[15:]
+    assert sorted(once + 2 * twice) == called
+
+
+def test_who_comes_when_others_have_left_is_waited_for(scheduler):
+    """Though there was nobody left behind the one that leaves after that."""
+    promise, resolve, _ = pending()
+    called = []
+    first = promise.then()
+    for other in [promise.then() for _ in range(4)]:
+        other.cancel()
+    promise.then(called.append)
+    first.cancel()
+    assert promise.is_pending()
+    resolve("value")
+    scheduler.flush()
+    assert ["value"] == called
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("way", LEAVING)
+def test_those_that_stay_are_told_when_others_have_left(scheduler, way, order):
+    """In the order in which they came, whoever left meanwhile, and though more come after."""
+    promise, resolve, _ = pending()
+    called = []
+
+    def come(numbers):
+        for number in numbers:
+            promise.then(lambda _, number=number: called.append(number))
+
+    leaving = []
+    for number in range(0, 60, 3):
+        come([number])
+        leaving += [LEAVING[way](promise) for _ in range(2)]
+    scheduler.flush()
+    for place, each in enumerate(ORDERS[order](leaving)):
+        each.cancel()
+        if place % 5 == 0:
+            scheduler.flush()
+            come([60 + place])
+    resolve("value")
+    scheduler.flush()
+    assert sorted(called) == called
+    assert 28 == len(called)

@@ -1266,9 +1266,11 @@ def test_a_careful_node_that_raises(scheduler, reports):
 def test_the_last_of_several_waiters_is_forgotten(scheduler):
     """Then nobody waits: a rejection is nobody's concern yet."""
     promise = Promise.defer().promise
-    node = Node()
-    promise._waiters = Waiters(node, node)
-    forget(promise, node)
+    first, last = Node(), Node()
+    promise._waiters = Waiters(first, last)
+    forget(promise, first)
+    assert [last] == [node for node in promise._waiters if isinstance(node, Node)]
+    forget(promise, last)
     assert promise._waiters is None
 
 

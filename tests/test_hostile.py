@@ -434,6 +434,10 @@ def fails_with(error):
     return fails
 
 
+def fulfils_with(make):
+    return lambda resolve, reject: resolve(make())
+
+
 def raising(error):
     """A coroutine that raises."""
 
@@ -1074,6 +1078,39 @@ NUMBERS = {
         Promise.deferify(lambda: Promise.delay(0.5, 1), timeout=number)()
     ),
 }
+
+
+class Unhashable(type):
+    __hash__ = ask
+
+
+class Unclassed(metaclass=Unhashable):
+    """Raises when it is asked for its class, and its class when that is looked up."""
+
+    __class__ = property(ask)
+    __repr__ = ask
+
+
+@pytest.mark.parametrize("way", [way for way in REJECTS if way.endswith(("filter", "_or_error"))])
+def test_what_no_class_is_known_of(scheduler, way):
+    """What is of no known class is of none that is expected."""
+    promise = REJECTS[way](Unclassed())
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert type(promise.reason()) is TypeError
+    assert way.split()[1] in str(promise.reason())
+
+
+def test_what_has_a_class_that_cannot_be_hashed(scheduler):
+    """A handler that returns that rejects, and whoever stands behind has its turn."""
+    promises = [Promise.resolve().then(lambda _: Unclassed()), Promise(fulfils_with(Unclassed))]
+    served = []
+    Promise.resolve("after").then(served.append)
+    for promise in promises:
+        promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert [Asked] * 2 == [type(promise.reason()) for promise in promises]
+    assert ["after"] == served
 
 
 @pytest.mark.parametrize("make", [Whole, Fraction])

@@ -88,7 +88,8 @@ def check_seconds(name: str, seconds: object) -> float:
         TypeError: It is no number.
         ValueError: It is negative, not a number (NaN), or an `int` too large for a `float`.
     """
-    number = plain_number(seconds)
+    kind = type(seconds)
+    number: Any = seconds if kind is float or kind is int else plain_number(seconds)
     if number is None:
         raise TypeError(f"{name} must be a number of seconds, not {shown(seconds)}")
     if not number >= 0:
@@ -99,7 +100,7 @@ def check_seconds(name: str, seconds: object) -> float:
         raise ValueError(
             f"{name} must be a number of seconds that a float can hold, not {shown(seconds)}"
         ) from None
-    return number
+    return number  # type: ignore[no-any-return]
 
 
 def dressed(made: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:

@@ -67,6 +67,9 @@ def expect_iterable(iterable: object) -> Any:
         TypeError: It is not iterable; or it is a mapping, a `str` or `bytes`, which hold no
             promises side by side.
     """
+    if type(iterable) in (list, tuple):
+        # Most; nobody has to be asked.
+        return iterable
     if is_a(iterable, str, bytes, Mapping) or not is_a(iterable, Iterable):
         raise TypeError(NOT_ITERABLE.format(type_name(iterable)))
     return iterable

@@ -85,27 +85,109 @@ BY_CALLBACK: Final = _ByCallback()
 _CHUNK: Final = range(8)
 
 
+class _Gone:
+    """Stands where a waiter was that has left for good."""
+
+    __slots__ = ()
+
+    _state: ClassVar[int] = CANCELLED
+
+
+_GONE: Final = _Gone()
+
+
 class Waiters(list[Any]):
     """More than one waiter; forgets those that left each time it has doubled.
 
     So they (timed out, say) do not pile up on a promise that lives for ever.  Those that are
     cancelling may still want to be told.
+
+    Many may wait for one promise, and leave it one by one: whatever is done for one of them does
+    not look at all the others.
     """
 
-    __slots__ = ("limit",)
+    __slots__ = ("limit", "listed", "live", "looked", "places")
 
     _state: ClassVar[int] = SEVERAL
+
+    #: How many are in `places`; set with that.
+    listed: int
 
     def __init__(self, first: Any, second: Any) -> None:
         super().__init__((first, second))
         self.limit = 8
+        #: Where one is found, by its `id`; made when it is needed.
+        self.places: dict[int, int] | None = None
+        # Those behind the one and before the other are dead, and stay so.
+        self.live = self.looked = 0
 
     def add(self, waiter: Any) -> None:
         """Append a waiter."""
         if len(self) >= self.limit:
-            self[:] = [other for other in self if not other._state & SETTLED]
+            self.keep([other for other in self if not other._state & SETTLED])
             self.limit = 2 * len(self) + 8
         self.append(waiter)
+
+    def keep(self, waiters: list[Any]) -> None:
+        """Keep these, of those that there are."""
+        self[:] = waiters
+        self.places = None
+        self.live = self.looked = 0
+
+    def has_live(self) -> bool:
+        """Whether anybody still waits; those at the end who left for good are let go."""
+        gone: list[Any] = []
+        place = len(self) - 1
+        while place >= 0:
+            if self.live < place < self.looked:
+                place = self.live
+            waiter = self[place]
+            if not waiter._state & DEAD:
+                break
+            if waiter._state & SETTLED and waiter is not _GONE:
+                # Let go when all is done: who knows what is called by that.
+                gone.append(waiter)
+                self[place] = _GONE
+            place -= 1
+        self.live = place
+        self.looked = len(self)
+        self._trim()
+        return place >= 0
+
+    def remove(self, waiter: Any) -> None:
+        """Take out one, unless it has been let go."""
+        place = self._all_places().get(id(waiter), len(self))
+        # An `id` may be that of another who was there.
+        if place < len(self) and self[place] is waiter:
+            self[place] = _GONE
+            self._trim()
+
+    def replace(self, waiter: Any, other: Any) -> None:
+        """Put another, who is alive, in the place of one that is there."""
+        places = self._all_places()
+        place = places[id(other)] = places[id(waiter)]
+        self[place] = other
+        if place > self.live:
+            self.looked = min(self.looked, place)
+
+    def _all_places(self) -> dict[int, int]:
+        places = self.places
+        if places is None:
+            places = self.places = {}
+            self.listed = 0
+        # An `id` may have been another's before; the later place is the right one.
+        for place in range(self.listed, len(self)):
+            places[id(self[place])] = place
+        self.listed = len(self)
+        return places
+
+    def _trim(self) -> None:
+        while self and self[-1] is _GONE:
+            self.pop()
+        # Others will come there.
+        self.looked = min(self.looked, len(self))
+        if self.places is not None:
+            self.listed = min(self.listed, len(self))
 
 
 class Binding:
@@ -707,13 +789,9 @@ def _has_live_waiters(promise: CorePromise) -> bool:
         if waiters._state & SETTLED:
             promise._waiters = None
         return False
-    for index in range(len(waiters) - 1, -1, -1):
-        if not waiters[index]._state & DEAD:
-            # Those on the way that left for good are not passed again.
-            tail = waiters[index + 1 :]
-            waiters[index + 1 :] = [other for other in tail if not other._state & SETTLED]
-            return True
-    waiters[:] = [other for other in waiters if not other._state & SETTLED]
+    if waiters.has_live():
+        return True
+    waiters.keep([other for other in waiters if not other._state & SETTLED])
     if not waiters:
         promise._waiters = None
     return False
@@ -725,7 +803,7 @@ def forget(promise: CorePromise, waiter: Any) -> None:
     if waiters is waiter:
         promise._waiters = None
     elif type(waiters) is Waiters:
-        waiters[:] = [other for other in waiters if other is not waiter]
+        waiters.remove(waiter)
         if not waiters:
             promise._waiters = None
 
@@ -877,16 +955,17 @@ def resolve(promise: CorePromise, value: Any) -> None:
 
     The promise must not be settled, nor belong to anybody else than the caller.
     """
-    kind: Any = KINDS.get(type(value), _UNKNOWN)
-    if kind is None:
-        fulfill(promise, value)
-        return
-    if kind is _UNKNOWN:
-        kind = classify(type(value))
+    kind: Any = None
+    try:
+        kind = KINDS.get(type(value), _UNKNOWN)
         if kind is None:
             fulfill(promise, value)
             return
-    try:
+        if kind is _UNKNOWN:
+            kind = classify(type(value))
+            if kind is None:
+                fulfill(promise, value)
+                return
         kind(promise, value)
     except BaseException as error:
         _adopter_raised(promise, error)
@@ -1179,7 +1258,7 @@ def _unsplice(promise: CorePromise) -> None:
         if source._waiters is follower:
             source._waiters = promise
         else:
-            source._waiters[source._waiters.index(follower)] = promise
+            source._waiters.replace(follower, promise)
         promise._source = source
         follower._source = promise
 
@@ -1190,7 +1269,7 @@ def _take_followers(promise: CorePromise) -> list[CorePromise]:
     if type(waiters) is Waiters:
         followers = [waiter for waiter in reversed(waiters) if waiter._state & FOLLOWING]
         if followers:
-            waiters[:] = [waiter for waiter in waiters if not waiter._state & FOLLOWING]
+            waiters.keep([waiter for waiter in waiters if not waiter._state & FOLLOWING])
         return followers
     if waiters is None or not waiters._state & FOLLOWING:
         return []
@@ -1575,7 +1654,8 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             _observer.after(token, result)
                         try:
                             kind = kinds[type(result)]
-                        except KeyError:
+                        except Exception:
+                            # A class that cannot be hashed is found out by `resolve`.
                             kind = _UNKNOWN
                         if kind is _UNKNOWN or child._state:
                             if child._state & DEAD:

@@ -49,12 +49,13 @@ class Reader:
         self.length: int | None = None
         self.is_async = False
         self._reading = False
-        if is_a(collection, AsyncIterable):
+        whole = type(collection) in (list, tuple)
+        if not whole and is_a(collection, AsyncIterable):
             self.is_async = True
             self._iterator: Any = aiter(collection)
             return
         expect_iterable(collection)
-        if is_a(collection, Collection):
+        if whole or is_a(collection, Collection):
             self.items = list(collection)
             self.length = len(self.items)
             self._iterator = iter(self.items)

@@ -388,7 +388,7 @@ def _mapped(
 ) -> Any:
     if not callable(function):
         return new_rejected(type(self), not_a_function(name, function))
-    limit = plain_number(concurrency)
+    limit = None if concurrency is None else plain_number(concurrency)
     if concurrency is not None and (type(limit) is not int or limit < 1):
         return new_rejected(
             type(self),

@@ -53,7 +53,7 @@ class Bridge(CorePromise, Generic[T_co]):
         Raises:
             TypeError: *deferred* is no Deferred.
         """
-        if not is_a(deferred, Deferred):
+        if type(deferred) is not Deferred and not is_a(deferred, Deferred):
             raise TypeError(f"deferred must be a Deferred, not {shown(deferred)}")
         promise = new_pending(cls)
         adopt_deferred(promise, deferred)
