@@ -102,8 +102,12 @@ class Side:
         """What a method gives."""
         raise NotImplementedError
 
-    def collect(self, method: str, items: list[Any], *arguments: Any) -> Any:
-        """What a static function gives for a list."""
+    def collect(self, method: str, items: Any, *arguments: Any) -> Any:
+        """What a static function gives for a list, or `props` for a mapping."""
+        raise NotImplementedError
+
+    def joined(self, *items_and_handler: Any) -> Any:
+        """What `Promise.join` gives."""
         raise NotImplementedError
 
     def run(self, body: Callable[[], Any], awaits: bool) -> Any:
@@ -246,6 +250,23 @@ class Side:
         passes = lambda reason: describe(reason)[0] == kind  # noqa: E731
         own.append(self.keep(self.derive("catch", promise, passes, handler)))
 
+    def constant(self, numbers: Numbers) -> None:
+        promise = self.pick(numbers)
+        name = ("return_", "throw", "catch_return", "catch_throw")[numbers.below(4)]
+        what = Boom(self.number()) if name.endswith("throw") else self.value(numbers)
+        self.keep(self.derive(name, promise, what))
+
+    def done(self, numbers: Numbers) -> None:
+        promise = self.pick(numbers)
+        which = numbers.below(3)
+        fulfilled = self.handler(numbers, []) if which != 1 else None
+        rejected = self.handler(numbers, []) if which != 0 else None
+        self.derive("done", promise, fulfilled, rejected)
+
+    def callback(self, numbers: Numbers) -> None:
+        promise = self.pick(numbers)
+        self.derive("as_callback", promise, self.handler(numbers, []))
+
     def aside(self, numbers: Numbers) -> None:
         own: list[Any] = []
         promise = self.pick(numbers)
@@ -315,10 +336,31 @@ class Side:
             self.outs[numbers.below(len(self.outs))].cancel()
 
     def several(self, numbers: Numbers) -> None:
-        name = ("all", "all_settled", "any", "some", "race")[numbers.below(5)]
+        name = ("all", "all_settled", "any", "some", "race", "props")[numbers.below(6)]
         arguments = (numbers.below(3),) if name == "some" else ()
+        items: Any = [self.value(numbers) for _ in range(numbers.below(4))]
+        if name == "props":
+            items = dict(enumerate(items))
+        self.keep(self.gather(numbers, name, items, *arguments))
+
+    def join(self, numbers: Numbers) -> None:
+        own: list[Any] = []
         items = [self.value(numbers) for _ in range(numbers.below(4))]
-        self.keep(self.collect(name, items, *arguments))
+        handler = self.handler(numbers, own)
+        if numbers.below(2):
+            own.append(self.keep(self.joined(*items, handler)))
+        else:
+            own.append(self.keep(self.derive("spread", self.later(numbers, items), handler)))
+
+    def gather(self, numbers: Numbers, name: str, items: Any, *arguments: Any) -> Any:
+        """What a collection gives for items, or for a promise for them."""
+        if numbers.below(3):
+            return self.collect(name, items, *arguments)
+        return self.derive(name, self.later(numbers, items), *arguments)
+
+    def later(self, numbers: Numbers, items: Any) -> Any:
+        """A promise for a list; it is nobody else's, since the items may be promises."""
+        return self.derive("then", self.pick(numbers), lambda _: items, None)
 
     def map(self, numbers: Numbers) -> None:
         own: list[Any] = []
@@ -326,7 +368,7 @@ class Side:
         limit = (None, 1, 2)[numbers.below(3)]
         items = [self.value(numbers) for _ in range(numbers.below(4))]
         mapper = self.handler(numbers, own)
-        own.append(self.keep(self.collect(name, items, mapper, limit)))
+        own.append(self.keep(self.gather(numbers, name, items, mapper, limit)))
 
     def series(self, numbers: Numbers) -> None:
         own: list[Any] = []
@@ -334,7 +376,7 @@ class Side:
         items = [self.value(numbers) for _ in range(numbers.below(4))]
         function = self.handler(numbers, own)
         initial = (self.value(numbers),) if name == "reduce" and numbers.below(2) else ()
-        own.append(self.keep(self.collect(name, items, function, *initial)))
+        own.append(self.keep(self.gather(numbers, name, items, function, *initial)))
 
     def coroutine(self, numbers: Numbers) -> None:
         name = self.number()
@@ -433,6 +475,11 @@ class Side:
             own[0].cancel()
         return self.value(numbers)
 
+    def cancels_itself_and_raises(self, numbers: Numbers, own: list[Any]) -> Any:
+        if own:
+            own[0].cancel()
+        raise Boom(self.number())
+
     def settles(self, numbers: Numbers, own: list[Any]) -> Any:
         (self.resolve if numbers.below(2) else self.reject)(numbers)
         return self.number()
@@ -454,6 +501,7 @@ HANDLERS = (
     Side.raises,
     Side.cancels,
     Side.cancels_itself,
+    Side.cancels_itself_and_raises,
     Side.settles,
     Side.fires,
     Side.attaches,
@@ -467,6 +515,9 @@ STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "attempt": Side.attempt,
     "attach": Side.attach,
     "catch": Side.catch,
+    "constant": Side.constant,
+    "done": Side.done,
+    "callback": Side.callback,
     "aside": Side.aside,
     "reflect": Side.reflect,
     "cancel": Side.cancel,
@@ -477,6 +528,7 @@ STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "to_deferred": Side.to_deferred,
     "cancel_out": Side.cancel_out,
     "several": Side.several,
+    "join": Side.join,
     "map": Side.map,
     "series": Side.series,
     "coroutine": Side.coroutine,
@@ -493,6 +545,8 @@ def describe(value: Any) -> Any:
         value = value.value
     if isinstance(value, list):
         return [describe(item) for item in value]
+    if isinstance(value, dict):
+        return {key: describe(item) for key, item in value.items()}
     if isinstance(value, Promise.AggregateError):
         return ("AggregateError", [describe(reason) for reason in value])
     if isinstance(value, reference.AggregateError):
@@ -529,6 +583,7 @@ class Real(Side):
         self.cls.on_unhandled_rejection_handled(
             lambda promise: self.log.append(("handled after all", describe(promise.reason())))
         )
+        self.cls.on_fatal(lambda reason: self.log.append(("fatal", describe(reason))))
 
     def logged(self, event: LogEvent) -> None:
         """What a job lets escape is logged."""
@@ -574,8 +629,11 @@ class Real(Side):
     def derive(self, method: str, promise: Any, *arguments: Any) -> Any:
         return getattr(promise, method)(*arguments)
 
-    def collect(self, method: str, items: list[Any], *arguments: Any) -> Any:
+    def collect(self, method: str, items: Any, *arguments: Any) -> Any:
         return getattr(self.cls, method)(items, *arguments)
+
+    def joined(self, *items_and_handler: Any) -> Any:
+        return self.cls.join(*items_and_handler)
 
     def run(self, body: Callable[[], Any], awaits: bool) -> Any:
         if awaits:
@@ -679,28 +737,64 @@ class Model(Side):
             return promise.reflect()
         if method == "suppress_unhandled_rejections":
             return promise.mark_handled()
-        kind = {"delay": reference.Delay, "timeout": reference.Timeout}[method]
+        if method in ("return_", "catch_return"):
+            return promise.constant(*arguments, fails=method != "return_")
+        if method in ("throw", "catch_throw"):
+            # What it gives is made when it is asked for: nobody is surprised before.
+            throw = lambda _: self.rejected(*arguments)  # noqa: E731
+            return promise.then(throw) if method == "throw" else promise.then(None, throw)
+        if method == "done":
+            reference.Done(promise.then(*arguments))
+            return None
+        if method == "as_callback":
+            reference.Callback(promise, *arguments)
+            return promise
         child = Reference(self.world)
-        child.source = kind(promise, child, *arguments)
+        if method == "spread":
+            (handler,) = arguments
+            reference.Listed(promise, child, lambda items: reference.All(child, items))
+            return child.then(lambda values: handler(*values))
+        if method in ("delay", "timeout"):
+            kind = {"delay": reference.Delay, "timeout": reference.Timeout}[method]
+            child.source = kind(promise, child, *arguments)
+        else:
+            function, initial = arguments[:1], arguments[1:]
+            if method != "reduce":
+                function, initial = arguments, ()
+
+            def begin(items: Any, *initial: Any) -> None:
+                self.begin(method, child, items, lambda run: run(), *function, *initial)
+
+            reference.Listed(promise, child, begin, *initial)
         return child
 
-    def collect(self, method: str, items: list[Any], *arguments: Any) -> Any:
+    def collect(self, method: str, items: Any, *arguments: Any) -> Any:
         child = Reference(self.world)
+        self.begin(method, child, items, self.world.queue.append, *arguments)
+        return child
+
+    def begin(self, method: str, child: Reference, items: Any, start: Any, *arguments: Any) -> None:
+        """Have a collection settle *child*; *start* is called with what runs a series."""
         if method == "map":
             reference.Mapping(child, items, *arguments)
         elif method == "filter":
             reference.Filter(child, items, *arguments)
         elif method in ("each", "map_series", "reduce"):
-            reference.Series(child, method, items, *arguments)
+            reference.Series(child, method, items, start, *arguments)
         elif method == "any":
             reference.Some(child, items, 1, True)
         elif method == "some":
             reference.Some(child, items, *arguments, False)
         elif method == "race":
             reference.Race(child, items)
+        elif method == "props":
+            reference.Props(child, items)
         else:
             {"all": reference.All, "all_settled": reference.AllSettled}[method](child, items)
-        return child
+
+    def joined(self, *items_and_handler: Any) -> Any:
+        *items, handler = items_and_handler
+        return self.collect("all", items).then(lambda values: handler(*values))
 
     def run(self, body: Callable[[], Any], awaits: bool) -> Any:
         child = Reference(self.world)

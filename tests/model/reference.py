@@ -284,6 +284,13 @@ class Reference:
         child.source.passes = passes
         return child
 
+    def constant(self, value: Any, fails: bool) -> Reference:
+        """`return_` and `catch_return`: what is given may be rejected, when it is its turn."""
+        if isinstance(value, Reference):
+            value.mark_handled()
+        give = lambda _: value  # noqa: E731
+        return self.then(None, give) if fails else self.then(give)
+
     def aside(self, handler: Any, wants: set[str]) -> Reference:
         child = Reference(self.world)
         child.source = Aside(self, child, handler, wants)
@@ -412,6 +419,14 @@ def adopt(world: World, value: Any) -> Any:
     return promise
 
 
+def later(world: World, item: Any) -> Any:
+    """A rejection is nobody's surprise until it is its turn."""
+    item = adopt(world, item)
+    if isinstance(item, Reference):
+        item.mark_handled()
+    return item
+
+
 def discard(world: World, result: Any) -> None:
     """Nobody waits for what a handler returned that has cancelled its own promise."""
     result = adopt(world, result)
@@ -501,6 +516,38 @@ class Reflecting(Consumer):
             return True
         self.end()
         return False
+
+
+class Done(Consumer):
+    """The end of a chain: what is not handled there is fatal."""
+
+    def __init__(self, parent: Reference) -> None:
+        self.world = parent.world
+        parent.attach(self)
+
+    def tell(self, parent: Reference) -> None:
+        self.end()
+        if parent.state == REJECTED:
+            self.world.log("fatal", parent.value)
+
+
+class Callback(Consumer):
+    """What `as_callback` tells; never, if the promise is cancelled."""
+
+    def __init__(self, parent: Reference, callback: Any) -> None:
+        self.world, self.callback = parent.world, callback
+        parent.attach(self)
+
+    def tell(self, parent: Reference) -> None:
+        self.end()
+        try:
+            if parent.state == FULFILLED:
+                self.callback(None, parent.value)
+            elif parent.state == REJECTED:
+                self.callback(parent.value, None)
+        except BaseException as error:
+            # What it raises is thrown later, where nobody catches it.
+            self.world.queue.append(lambda error=error: self.world.log("escaped", error))
 
 
 class Hooks(Consumer):
@@ -815,6 +862,35 @@ class Timeout(Timed):
 # --- collections
 
 
+class Listed(Consumer):
+    """A collection whose items are what a promise is fulfilled with.
+
+    *also* is what is wanted besides.
+    """
+
+    def __init__(
+        self, parent: Reference, child: Reference, begin: Callable[..., object], *also: Any
+    ) -> None:
+        self.child, self.begin = child, begin
+        self.also = [later(child.world, item) for item in also]
+        child.source = self
+        parent.attach(self)
+
+    def tell(self, parent: Reference) -> None:
+        self.end()
+        if parent.state == FULFILLED:
+            self.begin(parent.value, *self.also)
+        else:
+            self.child.pass_on(parent)
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        self.end()
+        for item in reversed([self.awaited, *self.also]):
+            if isinstance(item, Reference):
+                item.leave(stack)
+        return False
+
+
 class Several(Consumer):
     """Waits for the items of a list."""
 
@@ -881,6 +957,19 @@ class Several(Consumer):
 
 class All(Several):
     pass
+
+
+class Props(Several):
+    """`props`: the values of a mapping."""
+
+    def __init__(self, child: Reference, items: dict[Any, Any]) -> None:
+        self.keys = list(items)
+        super().__init__(child, list(items.values()))
+
+    def complete(self) -> None:
+        self.end()
+        values = [item.value if isinstance(item, Reference) else item for item in self.items]
+        self.child.fulfill(dict(zip(self.keys, values, strict=True)))
 
 
 class AllSettled(Several):
@@ -1070,28 +1159,30 @@ class Filter(Mapping):
 
 
 class Series(Consumer):
-    """`each`, `map_series` and `reduce`: one item after the other, from the next turn on."""
+    """`each`, `map_series` and `reduce`: one item after the other.
+
+    From the next turn on; or, if a promise gives the items, in the turn in which it does.
+    """
 
     def __init__(
-        self, child: Reference, kind: str, items: list[Any], function: Any, *initial: Any
+        self,
+        child: Reference,
+        kind: str,
+        items: list[Any],
+        start: Any,
+        function: Any,
+        *initial: Any,
     ) -> None:
         self.child, self.kind, self.function = child, kind, function
         child.source = self
-        self.initial = [self.later(item) for item in initial]
-        self.items = [self.later(item) for item in items]
+        self.initial = [later(child.world, item) for item in initial]
+        self.items = [later(child.world, item) for item in items]
         self.left = iter(self.items)
         # For `each` the items, for `map_series` what the function gave; for `reduce` the last.
         self.results: list[Any] = []
         self.step: Callable[[Any], bool]
         if all(self.wait(item, self.called) for item in self.initial):
-            child.world.queue.append(self.run)
-
-    def later(self, item: Any) -> Any:
-        """A rejection is nobody's surprise until it is its turn."""
-        item = adopt(self.child.world, item)
-        if isinstance(item, Reference):
-            item.mark_handled()
-        return item
+            start(self.run)
 
     def wait(self, item: Any, step: Callable[[Any], bool]) -> bool:
         """Take a step with a value: whether it is there, and all goes on."""

@@ -105,9 +105,12 @@ def run(
     counts["handlers called"] += sum(each[0] == "handler" for each in real.log)
     counts["coroutines"] += len(real.generators)
     counts["steps of coroutines"] += sum(each[0] in ("sent", "thrown") for each in real.log)
-    counts["coroutines told that they are cancelled"] += sum(
-        each[0] == "ends" and each[2][0] in ("GeneratorExit", "CancellationError")
-        for each in real.log
+    ends = {each[1]: each[2][0] for each in real.log if each[0] == "ends"}
+    counts["coroutines told of a cancellation"] += sum(
+        name in ("GeneratorExit", "CancellationError") for name in ends.values()
+    )
+    counts["waits of generators that clean up after GeneratorExit"] += sum(
+        each[0] == "cleans up" and ends.get(each[1]) == "GeneratorExit" for each in real.log
     )
     counts["rejections reported"] += sum(each[0] == "unhandled" for each in real.log)
     counts["cancelled"] += sum(real.state(each)[0] == "cancelled" for each in real.promises)
@@ -128,7 +131,9 @@ def tell(counts: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_programs(context: Context, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_programs(
+    context: Context, kind: str, capsys: pytest.CaptureFixture[str], reports: list[LogEvent]
+) -> None:
     """States, values, the order of handlers, reports, Deferreds, timers: after each step."""
     counts: Counter[str] = Counter()
     scheduler, watched = KINDS[kind]
@@ -137,6 +142,8 @@ def test_programs(context: Context, kind: str, capsys: pytest.CaptureFixture[str
     @given(programs)
     def try_out(program: list[tuple[str, int]]) -> None:
         context.copy().run(run, program, scheduler(), watched, counts)
+        # They have been compared.
+        reports.clear()
 
     try_out()
     tell(counts, capsys)
@@ -170,7 +177,7 @@ def shortest(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_programs_drawn_evenly(
-    context: Context, kind: str, capsys: pytest.CaptureFixture[str]
+    context: Context, kind: str, capsys: pytest.CaptureFixture[str], reports: list[LogEvent]
 ) -> None:
     """The same, of steps each of which is as likely as the others."""
     counts: Counter[str] = Counter()
@@ -178,6 +185,8 @@ def test_programs_drawn_evenly(
 
     def try_out(program: list[tuple[str, int]]) -> None:
         context.copy().run(run, program, scheduler(), watched, counts)
+        # They have been compared.
+        reports.clear()
 
     def fails(program: list[tuple[str, int]]) -> bool:
         try:
