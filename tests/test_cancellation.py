@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -1000,6 +1002,33 @@ def test_many_between_are_asked_for(scheduler, order):
     assert sorted(called) == called
     once, twice = numbers[5:10] + list(range(1, 40, 2)), numbers[:5] + numbers[15:]
     assert sorted(once + 2 * twice) == called
+
+
+@pytest.mark.parametrize("way", ["outwards", "inwards"])
+@pytest.mark.parametrize("asked", list(permutations(range(1, 5))), ids=str)
+def test_those_between_are_asked_for_in_any_order(scheduler, way, asked):
+    """Each of a chain of followers tells those who ask for it, and is kept by them."""
+    resolvers = [Promise.defer() for _ in range(6)]
+    called = []
+    links = list(range(5))
+    for number in links if way == "inwards" else links[::-1]:
+        resolvers[number].resolve(resolvers[number + 1].promise)
+    last = resolvers[0].promise.then(called.append)
+    children = []
+    for number in asked:
+        promise = resolvers[number].promise
+        children.append(promise.then(lambda _, number=number: called.append(number)))
+    last.cancel()
+    left = children.pop(0)
+    left.cancel()
+    assert [False] * 3 == [child.is_cancelled() for child in children]
+    # Nobody waits for those on the hither side any more.
+    assert [number < min(asked[1:]) for number in range(6)] == [
+        resolver.promise.is_cancelled() for resolver in resolvers
+    ]
+    resolvers[5].resolve("value")
+    scheduler.flush()
+    assert sorted(asked[1:], reverse=True) == called
 
 
 def test_who_comes_when_others_have_left_is_waited_for(scheduler):

@@ -1118,9 +1118,11 @@ def call_into(
 
 def root_of(promise: CorePromise) -> CorePromise:
     """The promise at the end of a chain of followers; shortens the chain as it goes."""
-    if promise._state & SPLICED and promise._waiters._state & CANCELLED:
-        # Nobody but its follower waited for it.  That has gone, and it has been cancelled with it.
-        promise._aux = promise._waiters
+    if promise._state & SPLICED:
+        follower = _standing_for(promise)
+        if follower._state & CANCELLED:
+            # Nobody else waited for it.  That has gone, and it has been cancelled with it.
+            promise._aux = follower
     root = promise
     while root._state & FOLLOWING:
         root = root._aux
@@ -1248,19 +1250,29 @@ def _follow_follower(promise: CorePromise, other: CorePromise) -> None:
 def _unsplice(promise: CorePromise) -> None:
     """Put a follower, to which somebody comes, back to where its only follower stands by now."""
     if promise._state & SPLICED:
+        follower = _standing_for(promise)
         promise._state &= ~SPLICED
-        follower = promise._waiters
         source = promise._source
         while source._state & SPLICED:
-            # Between the two: who follows that is another now.
+            # Further on: who follows that is another now.
             source._waiters = promise
             source = source._source
+        # Not that one, where others have been put back between the two before.
+        source = follower._source
         if source._waiters is follower:
             source._waiters = promise
         else:
             source._waiters.replace(follower, promise)
         promise._source = source
+        promise._waiters = follower
         follower._source = promise
+
+
+def _standing_for(promise: CorePromise) -> CorePromise:
+    """Who stands where a follower would that has been passed over; others may have been, too."""
+    while promise._state & SPLICED:
+        promise = promise._waiters
+    return promise
 
 
 def _take_followers(promise: CorePromise) -> list[CorePromise]:
