@@ -1704,11 +1704,13 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             take(child, parent)
                             behind = child._waiters
                             if behind is not None and behind._state & MAY_FOLLOW:
-                                # Those that follow it are told with it, before the rest here.
-                                if waiters is not None:
-                                    queue.appendleft(_FanOut(fan_parent, waiters))
-                                waiters = reversed(_take_followers(child))
-                                fan_parent = parent
+                                behind = _take_followers(child)
+                                if behind:
+                                    # Those are told with it, before the rest here.
+                                    if waiters is not None:
+                                        queue.appendleft(_FanOut(fan_parent, waiters))
+                                    waiters = reversed(behind)
+                                    fan_parent = parent
                     except BaseException as error:
                         reports.escaped(error)
                 elif state == SEVERAL:
