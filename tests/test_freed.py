@@ -19,28 +19,12 @@ import pytest
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 
 import twpromise
-from tests.things import Boom, Things, Value
+from tests.things import AtOnce, Boom, Things, Value
 from twpromise import Disposer, Promise, PromiseInspection, background
 from twpromise._bridge import executors
 from twpromise._camel import ALIASES
 
 _variable: ContextVar[object] = ContextVar("variable")
-
-
-class AtOnce:
-    """An executor that has run a function before it gives its future back."""
-
-    def submit(self, function, *arguments):
-        future = Future()
-        try:
-            future.set_result(function(*arguments))
-        except BaseException as error:
-            future.set_exception(error)
-        try:
-            return future
-        finally:
-            # As a pool's own thread does: the traceback refers to this frame.
-            del future, function, arguments
 
 
 class Sdk:

@@ -24,6 +24,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.task import Clock
 
 import twpromise
+from tests.things import AtOnce
 from twpromise import (
     AggregateError,
     Disposer,
@@ -130,18 +131,6 @@ class Sdk:
 
     def give(self, value):
         return value
-
-
-class AtOnce:
-    """An executor that has run a function before it gives its future back."""
-
-    def submit(self, function, *arguments):
-        future = Future()
-        try:
-            future.set_result(function(*arguments))
-        except BaseException as error:
-            future.set_exception(error)
-        return future
 
 
 class Manager:

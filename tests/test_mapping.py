@@ -14,6 +14,7 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock, deferLater
 
+from tests.things import within
 from twpromise import CancellationError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
@@ -1000,16 +1001,6 @@ def test_results_are_freed_by_reference_counting(scheduler, method, how, where):
     assert [None] * 3 == [reference() for reference in references]
 
 
-def within(inherited, function, *arguments):
-    """Call a function in a context of its own that has something in it."""
-
-    def main():
-        variable.set(inherited)
-        return function(*arguments)
-
-    return Context().run(main)
-
-
 @pytest.mark.usefixtures("_no_collector")
 @both_methods
 @pytest.mark.parametrize("how", ["rejected", "cancelled"])
@@ -1027,7 +1018,7 @@ def test_what_pends_keeps_nothing_of_what_has_ended(scheduler, method, how):
 
     items = [Value() for _ in range(4)]
     inherited = Value()
-    promise = quiet(within(inherited, method, iter(items), function, 2))
+    promise = quiet(within(variable, inherited, method, iter(items), function, 2))
     references = [weakref.ref(thing) for thing in (promise, function, result, inherited, *items)]
     scheduler.flush()
     assert [] == results

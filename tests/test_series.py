@@ -11,6 +11,7 @@ from contextvars import Context, ContextVar
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
+from tests.things import within
 from twpromise import CancellationError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
@@ -820,16 +821,6 @@ def test_results_are_freed_by_reference_counting(scheduler, method, how, where):
     assert [None] * 3 == [reference() for reference in references]
 
 
-def within(inherited, function, *arguments):
-    """Call a function in a context of its own that has something in it."""
-
-    def main():
-        variable.set(inherited)
-        return function(*arguments)
-
-    return Context().run(main)
-
-
 @pytest.mark.usefixtures("_no_collector")
 @each_method
 @pytest.mark.parametrize("where", ["item", "result"])
@@ -844,7 +835,7 @@ def test_what_pends_keeps_nothing_of_what_was_cancelled(scheduler, method, where
         return results.pop(0)
 
     items = [Value(), lasting.promise if where == "item" else Value(), Value()]
-    promise = within(inherited, method, list(items), function)
+    promise = within(variable, inherited, method, list(items), function)
     references += [
         weakref.ref(thing) for thing in (promise, function, items[0], items[2], inherited)
     ]

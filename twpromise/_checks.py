@@ -51,10 +51,10 @@ def attribute(value: object, name: str) -> Any:
         return None
 
 
-def shown(value: object) -> str:
-    """The repr of *value*, for a message; if that fails, its type."""
+def shown(value: object, write: Callable[[object], str] = repr) -> str:
+    """The repr of *value*, for a message, or what *write* makes of it; if that fails, its type."""
     try:
-        return repr(value)
+        return write(value)
     except Exception:
         return f"<{type_name(value)} without a repr>"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reprlib import Repr
 from typing import Any, Generic, TypeVar
 
-from ._checks import type_name
+from ._checks import shown
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -44,10 +44,7 @@ def describe(name: str, state: int, value: object) -> str:
     """A repr that never fails and never grows large."""
     if not state & (FULFILLED | REJECTED):
         return f"<{name} {state_name(state)}>"
-    try:
-        text = _short.repr(value)
-    except Exception:
-        text = f"<{type_name(value)} without a repr>"
+    text = shown(value, _short.repr)
     if len(text) > 80:
         text = text[:77] + "..."
     return f"<{name} {state_name(state)}: {text}>"

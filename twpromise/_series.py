@@ -257,46 +257,41 @@ class _Series(Node):
         return False
 
 
-class _Each(_Series):
-    """Keeps the items."""
+class _Listing(_Series):
+    """Keeps something of each item, until the end."""
 
     __slots__ = ("_results",)
 
     def _start(self, source: CorePromise, function: Callable[..., Any]) -> None:
         self._results: list[Any] = []
         super()._start(source, function)
+
+    def _result(self) -> Any:
+        return self._results
+
+    def _end(self) -> CorePromise:
+        self._results = []
+        return super()._end()
+
+
+class _Each(_Listing):
+    """Keeps the items."""
+
+    __slots__ = ()
 
     def _call(self, *arguments: Any) -> bool:
         self._results.append(arguments[0])
         return super()._call(*arguments)
 
-    def _result(self) -> Any:
-        return self._results
 
-    def _end(self) -> CorePromise:
-        self._results = []
-        return super()._end()
-
-
-class _MapSeries(_Series):
+class _MapSeries(_Listing):
     """Keeps what the function gives."""
 
-    __slots__ = ("_results",)
-
-    def _start(self, source: CorePromise, function: Callable[..., Any]) -> None:
-        self._results: list[Any] = []
-        super()._start(source, function)
+    __slots__ = ()
 
     def _called(self, result: Any) -> bool:
         self._results.append(result)
         return True
-
-    def _result(self) -> Any:
-        return self._results
-
-    def _end(self) -> CorePromise:
-        self._results = []
-        return super()._end()
 
 
 class _Reduce(_Series):

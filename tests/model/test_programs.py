@@ -130,22 +130,34 @@ def tell(counts: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
             print("\nrandom programs:", *(f"{value} {key}," for key, value in counts.items()))
 
 
+def trying(
+    kind: str, context: Context, counts: Counter[str], reports: list[LogEvent]
+) -> Callable[[list[tuple[str, int]]], None]:
+    """What tries a program of one of the kinds."""
+    scheduler, watched = KINDS[kind]
+
+    def try_out(program: list[tuple[str, int]]) -> None:
+        context.copy().run(run, program, scheduler(), watched, counts)
+        # They have been compared.
+        reports.clear()
+
+    return try_out
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_programs(
     context: Context, kind: str, capsys: pytest.CaptureFixture[str], reports: list[LogEvent]
 ) -> None:
     """States, values, the order of handlers, reports, Deferreds, timers: after each step."""
     counts: Counter[str] = Counter()
-    scheduler, watched = KINDS[kind]
+    try_out = trying(kind, context, counts, reports)
 
     @settings(max_examples=PROGRAMS, derandomize=not LONG, deadline=None, database=None)
     @given(programs)
-    def try_out(program: list[tuple[str, int]]) -> None:
-        context.copy().run(run, program, scheduler(), watched, counts)
-        # They have been compared.
-        reports.clear()
+    def try_all(program: list[tuple[str, int]]) -> None:
+        try_out(program)
 
-    try_out()
+    try_all()
     tell(counts, capsys)
 
 
@@ -181,12 +193,7 @@ def test_programs_drawn_evenly(
 ) -> None:
     """The same, of steps each of which is as likely as the others."""
     counts: Counter[str] = Counter()
-    scheduler, watched = KINDS[kind]
-
-    def try_out(program: list[tuple[str, int]]) -> None:
-        context.copy().run(run, program, scheduler(), watched, counts)
-        # They have been compared.
-        reports.clear()
+    try_out = trying(kind, context, counts, reports)
 
     def fails(program: list[tuple[str, int]]) -> bool:
         try:
