@@ -94,6 +94,8 @@ def instructions_in(function: Callable[[], object]) -> Counter[str]:
         return trace_inside
 
     previous = sys.gettrace()
+    # CPython 3.12 looks whether any frame has asked for this when tracing starts, and not later.
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
         function()
