@@ -1287,8 +1287,8 @@ def test_rejected_with_what_was_never_raised(scheduler):
 # --- what no other test would have noticed
 
 
-def test_a_late_follower_of_a_spliced_one(scheduler):
-    """Whoever follows what was handed on between others is told, too."""
+def test_a_late_follower_of_one_that_was_passed_over(scheduler):
+    """Whoever follows what stood between others is told, too."""
     top, mid, root, third = (Promise.defer() for _ in range(4))
     seen = []
     top.resolve(mid.promise)
@@ -1334,24 +1334,6 @@ def test_whether_somebody_asks_for_what_is_between_changes_no_order(scheduler, a
         "top",
         *(f"other {name}" for name in range(others)),
     ] == seen
-
-
-@pytest.mark.parametrize("many", [1, 3])
-def test_followers_of_a_follower_are_settled_with_it_when_somebody_asks(scheduler, many):
-    """That is, before its turn; what it follows itself waits for its own."""
-    root, above, asked = (Promise.defer() for _ in range(3))
-    followers = [Promise.defer() for _ in range(many)]
-    seen = []
-    above.promise.then(lambda _: seen.append("above"))
-    for follower in followers:
-        follower.resolve(asked.promise)
-        follower.promise.then(lambda _: seen.append("follower"))
-    asked.resolve(above.promise)
-    above.resolve(root.promise)
-    root.resolve(1)
-    asked.promise.then(lambda _: seen.append("asked"))
-    scheduler.flush()
-    assert [*["follower"] * many, "asked", "above"] == seen
 
 
 class _Late:

@@ -23,7 +23,6 @@ from ._core import (
     CorePromise,
     Node,
     call_soon,
-    catch_up,
     drop,
     finish_cancel,
     follow,
@@ -36,6 +35,7 @@ from ._core import (
     new_pending,
     new_rejected,
     new_resolved,
+    outcome_of,
     pass_on,
     reject,
     reject_raised,
@@ -96,8 +96,9 @@ class _Several(Node):
         # Which item is being waited for, while it may turn out to be there at once.
         self._looking = -1
         self._source: CorePromise | None = None
-        if catch_up(source) & FULFILLED:
-            self._begin(source._value)
+        outcome = outcome_of(source)
+        if outcome._state & FULFILLED:
+            self._begin(outcome._value)
         else:
             self._source = source
             wait_for(source, self)
@@ -181,22 +182,22 @@ class _Several(Node):
         Returns:
             Whether its value is there.
         """
-        state = catch_up(promise)
-        if state & FULFILLED:
-            items[index] = promise._value
-            self._plain(promise._value)
+        outcome = outcome_of(promise)
+        if outcome._state & FULFILLED:
+            items[index] = outcome._value
+            self._plain(outcome._value)
             return True
         if self._state & DEAD:
             self._too_late(promise)
+        elif outcome._state & DEAD:
+            items[index] = outcome
+            mark_handled(promise)
+            self._settled(outcome if outcome._state & REJECTED else late_observer(promise))
         else:
             items[index] = promise
-            if state & DEAD:
-                mark_handled(promise)
-                self._settled(late_observer(promise) if not state & REJECTED else promise)
-            else:
-                wait_for(promise, self)
+            wait_for(promise, self)
         # The frame of a coroutine that has failed at once refers to this one.
-        del self, items, promise
+        del self, items, promise, outcome
         return False
 
     def _too_late(self, promise: CorePromise) -> None:

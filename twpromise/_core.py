@@ -29,6 +29,7 @@ from contextvars import Context, copy_context
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, TypeGuard, final
 
+from ._chains import Chain
 from ._queue import JobQueue
 
 if TYPE_CHECKING:
@@ -45,15 +46,16 @@ SETTLED: Final = FULFILLED | REJECTED | CANCELLED
 FOLLOWING: Final = 8
 LOCKED: Final = 16
 CANCELLING: Final = 32
-#: A derived promise that takes the careful path, for what it has in `_extra`.
+#: A derived promise that takes the careful path, for what it has in `_extra`; a follower that has
+#: to let others go first: see `_put_back`.
 SPECIAL: Final = 64
 #: A rejection of this promise is somebody's concern already.
 HANDLED: Final = 128
 #: The rejection was reported as unhandled.
 REPORTED: Final = 256
-#: A follower whose only follower has been handed on, and stands where it would: it is not told of
-#: the outcome.  Nobody can see that: see `_unsplice`.
-SPLICED: Final = 512
+#: A follower that has been passed over: its only follower follows, in its place, what it would
+#: follow, and it is not told of the outcome.  Nobody can see that: see `_put_back`.
+PASSED_OVER: Final = 512
 #: States of things in the queue, and among waiters, that are no promises.
 JOB: Final = 1024
 NODE: Final = 2048
@@ -64,8 +66,6 @@ COUNTER: Final = NODE | 8192
 
 DECIDED: Final = SETTLED | FOLLOWING | LOCKED | CANCELLING
 DEAD: Final = SETTLED | CANCELLING
-#: Among the waiters is one that follows, perhaps.
-MAY_FOLLOW: Final = FOLLOWING | SEVERAL
 #: A waiter cannot just be added to those that are there.
 CLOSED: Final = DEAD | FOLLOWING
 
@@ -106,15 +106,17 @@ class Waiters(list[Any]):
     not look at all the others.
     """
 
-    __slots__ = ("limit", "listed", "live", "looked", "places")
+    __slots__ = ("_state", "limit", "listed", "live", "looked", "places")
 
-    _state: ClassVar[int] = SEVERAL
+    #: `SEVERAL`, with `FOLLOWING` if there are, or were, followers among them.
+    _state: int
 
     #: How many are in `places`; set with that.
     listed: int
 
     def __init__(self, first: Any, second: Any) -> None:
         super().__init__((first, second))
+        self._state = SEVERAL | first._state & FOLLOWING
         self.limit = 8
         #: Where one is found, by its `id`; made when it is needed.
         self.places: dict[int, int] | None = None
@@ -163,7 +165,7 @@ class Waiters(list[Any]):
             self._trim()
 
     def replace(self, waiter: Any, other: Any) -> None:
-        """Put another, who is alive, in the place of one that is there."""
+        """Put another, who is alive, in the place of one."""
         places = self._all_places()
         place = places[id(other)] = places[id(waiter)]
         self[place] = other
@@ -543,7 +545,8 @@ class CorePromise:
     ===========  =================  =================  ==========================
     slot         derived, waiting   settled            otherwise pending
     ===========  =================  =================  ==========================
-    `_value`     on_fulfilled       value or reason    None
+    `_value`     on_fulfilled       value or reason    following: None, or the
+                                                       chain that it stands in
     `_aux`       on_rejected        rejected: the      following: a promise
                                     reason's traceback further on; else None,
                                     or Failure         or `BY_CALLBACK`
@@ -553,6 +556,8 @@ class CorePromise:
                                                        can be cancelled
     `_extra`     None, a Context or an Extra
     ===========  =================  =================  ==========================
+
+    One that was passed over knows its chain (`_waiters`) and its number there (`_value`).
     """
 
     __slots__ = ("__weakref__", "_aux", "_extra", "_source", "_state", "_value", "_waiters")
@@ -832,17 +837,15 @@ def call_at_home(queue: JobQueue, function: Callable[..., object], *arguments: A
 
 def _attach_late(parent: CorePromise, waiter: Any) -> None:
     """Attach *waiter* to a parent that is rejected, cancelled, cancelling or following."""
-    if parent._state & FOLLOWING:
-        root = root_of(parent)
-        if root._state & DEAD:
-            take_early(parent, root)
-        if not (parent._state | root._state) & DEAD:
-            _unsplice(parent)
+    if parent._state & PASSED_OVER:
+        _put_back(parent)
+    state = parent._state
+    if state & FOLLOWING:
+        state = _decided_by(parent)._state
+        if not state & (CANCELLED | CANCELLING):
+            # It has not been told yet, whether or not there is an outcome.
             _add_waiter(parent, parent._waiters, waiter)
             return
-        state = parent._state | root._state & CANCELLING
-    else:
-        state = parent._state
     if state & (CANCELLED | CANCELLING):
         parent = late_observer(parent)
     elif state & REJECTED and not state & HANDLED:
@@ -885,7 +888,7 @@ def observed(promise: CorePromise) -> CorePromise:
     For nodes that ask later whether what they wait for is cancelled with them: a promise that is
     cancelling still tells those who have waited before, but not who comes now.
     """
-    if (catch_up(promise) | root_of(promise)._state) & (CANCELLED | CANCELLING):
+    if outcome_of(promise)._state & (CANCELLED | CANCELLING):
         return late_observer(promise)
     return promise
 
@@ -1117,17 +1120,19 @@ def call_into(
 
 
 def root_of(promise: CorePromise) -> CorePromise:
-    """The promise at the end of a chain of followers; shortens the chain as it goes."""
-    if promise._state & SPLICED:
-        follower = _standing_for(promise)
-        if follower._state & CANCELLED:
-            # Nobody else waited for it.  That has gone, and it has been cancelled with it.
-            promise._aux = follower
+    """The promise at the end of a chain of followers; shortens the chain as it goes.
+
+    For one that was passed over, its follower, once that has settled: with the same outcome, or
+    cancelled, as it would be itself, since nobody else waited for it.
+    """
     root = promise
     while root._state & FOLLOWING:
-        root = root._aux
-    while promise is not root and promise._aux is not root:
-        promise._aux, promise = root, promise._aux
+        root = _standing_for(root) if root._state & PASSED_OVER else root._aux
+    while promise is not root:
+        if promise._state & PASSED_OVER:
+            promise = _standing_for(promise)
+        else:
+            promise._aux, promise = root, promise._aux
     return root
 
 
@@ -1149,18 +1154,20 @@ def end_of(promise: CorePromise) -> CorePromise:
     return end
 
 
-def catch_up(promise: CorePromise) -> int:
-    """The state of a promise, which may follow one that has settled without telling it yet.
+def outcome_of(promise: CorePromise) -> CorePromise:
+    """Who has the outcome of a promise: itself, or what it follows, if it has not been told yet.
 
     To be called by whoever goes on to use the outcome.
     """
     if _observer is not None:
         _observer.consumed(promise)
-    if promise._state & FOLLOWING:
-        root = root_of(promise)
-        if root._state & DEAD:
-            take_early(promise, root)
-    return promise._state
+    return _decided_by(promise) if promise._state & FOLLOWING else promise
+
+
+def _decided_by(follower: CorePromise) -> CorePromise:
+    """What a follower follows in the end, if that is decided or cancelling; else itself."""
+    root = root_of(follower)
+    return root if root._state & DEAD else follower
 
 
 def follow(promise: CorePromise, other: CorePromise) -> None:
@@ -1180,7 +1187,7 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
         if other._waiters is None:
             other._waiters = promise
         else:
-            _add_waiter(other, other._waiters, promise)
+            _add_follower(other, other._waiters, promise)
         return
     if _observer is not None:
         _observer.consumed(other)
@@ -1189,42 +1196,55 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
     if root is promise or (state & LOCKED and end_of(root) is promise):
         reject(promise, TypeError(CIRCULAR))
         return
-    if state & DEAD:
-        take(promise, root)
+    if other._state & PASSED_OVER:
+        _put_back(other)
+    if (state | other._state) & DEAD:
+        if root is not other and state & REJECTED:
+            # That has not been told yet, and somebody has come to it.
+            mark_handled(other)
+        take(promise, other if other._state & SETTLED else root)
         return
     promise._value = None
-    promise._aux = root
-    promise._source = other
     if promise._extra is not None:
         _drop_context(promise)
-    if _observer is not None:
-        _observer.resolved(promise)
+    promise._state = promise._state & HANDLED | FOLLOWING
+    follower = promise
     waiters = promise._waiters
     if (
         waiters is not None
         and type(waiters) is not Waiters
-        and waiters._state & FOLLOWING
+        and waiters._state & (FOLLOWING | DEAD) == FOLLOWING
         and _may_skip(waiters, promise)
     ):
         # Its only waiter follows it, and can follow *other* directly: so the promises of an
-        # endless loop (each the result of the one before) do not pile up.  `_waiters` stays,
-        # for whoever comes to this promise: see `_unsplice`.
-        waiters._source = other
-        waiters._aux = root
-        promise._state = promise._state & HANDLED | FOLLOWING | SPLICED
-        if _observer is not None:
-            _observer.handed_on(promise)
-        promise = waiters
+        # endless loop (each the result of the one before) do not pile up.
+        follower = waiters
+        _pass_over(promise, follower)
+    follower._aux = root
+    waiters = other._waiters
+    if waiters is not None:
+        follower._source = other
+        _add_follower(other, waiters, follower)
+    elif (
+        root is not other
+        and other._source._waiters is other
+        and _may_skip(follower, other)
+        and (other._value is None or other._value.ends_with(other))
+    ):
+        # It can take the place of *other*, as above: the other way to make a loop.
+        follower._source = other._source
+        follower._source._waiters = follower
+        _pass_over(other, follower)
     else:
-        promise._state = promise._state & HANDLED | FOLLOWING
-    if root is not other:
-        _follow_follower(promise, other)
-        return
-    waiters = root._waiters
-    if waiters is None:
-        root._waiters = promise
-    else:
-        _add_waiter(root, waiters, promise)
+        follower._source = other
+        other._waiters = follower
+    if _observer is not None:
+        _observer.resolved(promise)
+
+
+def _add_follower(promise: CorePromise, waiters: Any, follower: CorePromise) -> None:
+    _add_waiter(promise, waiters, follower)
+    promise._waiters._state |= FOLLOWING
 
 
 def _may_skip(follower: CorePromise, followed: CorePromise) -> bool:
@@ -1232,77 +1252,76 @@ def _may_skip(follower: CorePromise, followed: CorePromise) -> bool:
     return followed._library.cancellation or not follower._library.cancellation
 
 
-def _follow_follower(promise: CorePromise, other: CorePromise) -> None:
-    """Put *promise*, which follows *other*, among the waiters of *other*, a follower itself."""
-    source = other._source
-    if other._waiters is None and source._waiters is other and _may_skip(promise, other):
-        # *promise* can follow *source* in its place, as above: the other way to make a loop.
-        source._waiters = other._waiters = promise
-        promise._source = source
-        other._state |= SPLICED
-        if _observer is not None:
-            _observer.handed_on(other)
+# Who is passed over knows its place, and nobody knows of it: see `_chains`.
+
+
+def _pass_over(promise: CorePromise, follower: CorePromise) -> None:
+    """Have a follower stand where the one does that it alone follows."""
+    chain: Chain | None = promise._value
+    outer: Chain | None = follower._value
+    if chain is None:
+        chain = outer
+        if chain is None:
+            chain = follower._value = Chain(follower)
+        elif chain.joined is not None:
+            chain = chain.now()[0]
+        number = chain.prepend()
     else:
-        _unsplice(other)
-        _add_waiter(other, other._waiters, promise)
-
-
-def _unsplice(promise: CorePromise) -> None:
-    """Put a follower, to which somebody comes, back to where its only follower stands by now."""
-    if promise._state & SPLICED:
-        follower = _standing_for(promise)
-        promise._state &= ~SPLICED
-        source = promise._source
-        while source._state & SPLICED:
-            # Further on: who follows that is another now.
-            source._waiters = promise
-            source = source._source
-        # Not that one, where others have been put back between the two before.
-        source = follower._source
-        if source._waiters is follower:
-            source._waiters = promise
+        chain = chain.now()[0]
+        if outer is None:
+            number = chain.succeed(follower)
+            follower._value = chain
         else:
-            source._waiters.replace(follower, promise)
-        promise._source = source
-        promise._waiters = follower
-        follower._source = promise
+            number = chain.join(outer.now()[0])
+    promise._waiters, promise._value = chain, number
+    promise._aux = promise._source = None
+    promise._state |= PASSED_OVER
+    if _observer is not None:
+        _observer.handed_on(promise)
 
 
 def _standing_for(promise: CorePromise) -> CorePromise:
-    """Who stands where a follower would that has been passed over; others may have been, too."""
-    while promise._state & SPLICED:
-        promise = promise._waiters
-    return promise
+    """Who stands where a follower would that was passed over; others may have been, too."""
+    chain, shift = promise._waiters.now()
+    if shift:
+        promise._waiters = chain
+        promise._value += shift
+    follower: CorePromise = chain.behind(promise._value)[1]
+    return follower
 
 
-def _take_followers(promise: CorePromise) -> list[CorePromise]:
-    """Those that follow a promise, the last one first; they are among its waiters no more."""
-    waiters = promise._waiters
-    if type(waiters) is Waiters:
-        followers = [waiter for waiter in reversed(waiters) if waiter._state & FOLLOWING]
-        if followers:
-            waiters.keep([waiter for waiter in waiters if not waiter._state & FOLLOWING])
-        return followers
-    if waiters is None or not waiters._state & FOLLOWING:
-        return []
-    promise._waiters = None
-    return [waiters]
+def _put_back(promise: CorePromise) -> None:
+    """Somebody comes to a follower that was passed over: it stands in its chain again."""
+    chain, shift = promise._waiters.now()
+    number = promise._value + shift
+    place, follower = chain.behind(number)
+    promise._state &= ~PASSED_OVER
+    promise._waiters = promise._value = None
+    if follower._state & SETTLED:
+        pass_on(promise, follower)
+        return
+    chain.insert(place, number, promise)
+    promise._value = chain
+    promise._aux = follower._aux
+    source = promise._source = follower._source
+    waiters = source._waiters
+    if waiters is follower:
+        source._waiters = promise
+    elif type(waiters) is Waiters and not source._state & SETTLED:
+        waiters.replace(follower, promise)
+    else:
+        # That is about to be told.
+        follower._state |= SPECIAL
+    promise._waiters = follower
+    follower._source = promise
 
 
-def _tell_followers(promise: CorePromise) -> None:
-    """Settle with a follower all that follow it, directly or by way of others."""
-    followers = _take_followers(promise)
-    while followers:
-        follower = followers.pop()
-        take(follower, promise)
-        followers += _take_followers(follower)
-
-
-def take_early(promise: CorePromise, root: CorePromise) -> None:
-    """Somebody asks for a follower before it is told of its outcome."""
-    take(promise, root)
-    if promise._state & SETTLED:
-        _tell_followers(promise)
+def _first_before(follower: CorePromise) -> CorePromise:
+    """Who is told next where a follower would be: itself, or who was put back before it."""
+    source = follower._source
+    while source._state & FOLLOWING:
+        follower, source = source, source._source
+    return follower
 
 
 def take(promise: CorePromise, root: CorePromise) -> None:
@@ -1330,11 +1349,13 @@ def cancel(promise: CorePromise) -> None:
         # Whoever is told of a promise may be told in the midst of its making.
         call_soon(type(promise), cancel, promise)
         return
-    if catch_up(promise) & DEAD:
+    if outcome_of(promise)._state & SETTLED or promise._state & DEAD:
         return
     if not promise._library.cancellation:
         promise._library.cancel_disabled()
         return
+    if promise._state & PASSED_OVER:
+        _put_back(promise)
     cancel_all([promise])
 
 
@@ -1350,9 +1371,6 @@ def cancel_all(stack: list[CorePromise]) -> None:
         state = promise._state
         if state & DEAD:
             continue
-        if state & SPLICED:
-            _unsplice(promise)
-            state = promise._state
         promise._state = state | CANCELLING
         source = promise._source
         if source is None:
@@ -1366,7 +1384,29 @@ def cancel_all(stack: list[CorePromise]) -> None:
         else:
             finish_cancel(promise)
             if state & FOLLOWING:
-                _tell_followers(promise)
+                _cancel_followers(promise)
+
+
+def _cancel_followers(promise: CorePromise) -> None:
+    """Cancel with a follower all that follow it, though not what it has followed itself.
+
+    At once: whoever looks at them looks at that.
+    """
+    followers = _followers_of(promise)
+    while followers:
+        follower = followers.pop()
+        finish_cancel(follower)
+        followers += _followers_of(follower)
+
+
+def _followers_of(promise: CorePromise) -> list[CorePromise]:
+    """Those that follow a promise, the last one first."""
+    waiters = promise._waiters
+    if waiters is None or not waiters._state & FOLLOWING:
+        return []
+    if type(waiters) is not Waiters:
+        return [waiters]
+    return [waiter for waiter in reversed(waiters) if waiter._state & FOLLOWING]
 
 
 def can_be_stopped(promise: CorePromise) -> bool:
@@ -1374,7 +1414,7 @@ def can_be_stopped(promise: CorePromise) -> bool:
 
     If not, its value will come all the same; and if that is a resource, somebody has to wait.
     """
-    source = promise._source
+    source = (_standing_for(promise) if promise._state & PASSED_OVER else promise)._source
     while isinstance(source, CorePromise):
         if source._state & SETTLED:
             # All that is left to do is to run a handler.
@@ -1390,10 +1430,10 @@ def leave(promise: CorePromise, stack: list[CorePromise]) -> bool:
         Whether the waiter will be told of the cancellation by *promise*.
     """
     state = promise._state
-    if state & FOLLOWING:
-        root = root_of(promise)
-        if root._state & SETTLED:
-            return False
+    if state & FOLLOWING and (root_of(promise)._state & SETTLED or state & PASSED_OVER):
+        # It has an outcome; or was passed over: then it is somebody who did not wait that leaves,
+        # and the one that stands in its place decides.
+        return False
     if state & SETTLED:
         return False
     if state & CANCELLING:
@@ -1696,24 +1736,27 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                         reports.escaped(error)
                 elif not state & (SETTLED | SEVERAL):
                     try:
-                        if state & NODE:
-                            child._notify(parent)
-                        elif not state & FOLLOWING:
-                            _react(child, parent)
-                        else:
+                        if state & FOLLOWING:
+                            if state & SPECIAL:
+                                child = _first_before(child)
                             take(child, parent)
                             behind = child._waiters
-                            if behind is not None and behind._state & MAY_FOLLOW:
-                                behind = _take_followers(child)
-                                if behind:
-                                    # Those are told with it, before the rest here.
-                                    if waiters is not None:
-                                        queue.appendleft(_FanOut(fan_parent, waiters))
-                                    waiters = reversed(behind)
-                                    fan_parent = parent
+                            if behind is not None and behind._state & FOLLOWING:
+                                # Those that follow it are told with it, before the rest here.
+                                if waiters is not None:
+                                    queue.appendleft(_FanOut(fan_parent, waiters))
+                                if type(behind) is Waiters:
+                                    waiters = map(_if_following, behind)
+                                else:
+                                    waiters = iter((behind,))
+                                fan_parent = parent
+                        elif state & NODE:
+                            child._notify(parent)
+                        else:
+                            _react(child, parent)
                     except BaseException as error:
                         reports.escaped(error)
-                elif state == SEVERAL:
+                elif state & SEVERAL:
                     waiters = iter(child)
                     fan_parent = parent
                     continue
@@ -1729,6 +1772,10 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
         child = parent = handler = result = token = waiters = fan_parent = behind = None
         _scratch = outer
         _driving = driving
+
+
+def _if_following(waiter: Any) -> Any:
+    return waiter if waiter._state & FOLLOWING else _GONE
 
 
 def _react(child: Any, parent: CorePromise) -> None:

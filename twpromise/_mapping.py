@@ -21,7 +21,6 @@ from ._core import (
     binding_of,
     call_soon,
     cancel_all,
-    catch_up,
     drop,
     fulfill,
     is_promise,
@@ -29,6 +28,7 @@ from ._core import (
     leave,
     new_rejected,
     new_resolved,
+    outcome_of,
     pass_on,
     prepare,
     reject_raised,
@@ -136,8 +136,9 @@ class _Map(Node):
         # In the order in which the wait for each began.
         self._waiting: dict[_Item, None] = {}
         self._source: CorePromise | None = source
-        if catch_up(source) & FULFILLED:
-            self._begin(source._value)
+        outcome = outcome_of(source)
+        if outcome._state & FULFILLED:
+            self._begin(outcome._value)
         else:
             wait_for(source, self)
 
@@ -179,19 +180,22 @@ class _Map(Node):
 
     def _wait(self, item: Any, then: Callable[[Any, int, Any], object], index: int) -> _Item | None:
         """Go on with the value of something that is followed; now, if it is there."""
-        promise = item if is_promise(item) else new_resolved(self._cls, item, self._promise)
+        outcome = promise = (
+            item if is_promise(item) else new_resolved(self._cls, item, self._promise)
+        )
         try:
             if self._state & DEAD:
                 # It was started just now, and has cancelled all this.
                 drop(promise)
-            elif catch_up(promise) & FULFILLED:
-                then(self, index, promise._value)
             else:
-                return _Item(self, promise, then, index)
+                outcome = outcome_of(promise)
+                if not outcome._state & FULFILLED:
+                    return _Item(self, promise, then, index)
+                then(self, index, outcome._value)
             return None
         finally:
             # The frame of a coroutine that has failed at once refers to this one.
-            del promise, item
+            del promise, outcome, item
 
     # --- starting
 

@@ -8,7 +8,6 @@ from ._core import (
     CANCELLED,
     CANCELLING,
     DEAD,
-    FOLLOWING,
     FULFILLED,
     NODE,
     REJECTED,
@@ -17,13 +16,12 @@ from ._core import (
     Node,
     bind_promise,
     binding_of,
-    catch_up,
     fulfill,
     leave,
     mark_handled,
     new_pending,
+    outcome_of,
     pass_on,
-    root_of,
     wait_for,
 )
 from ._inspection import NOT_FULFILLED, NOT_REJECTED, describe, state_name
@@ -52,10 +50,8 @@ class PromiseInspection(Generic[T_co]):
     def _of(cls, promise: CorePromise) -> PromiseInspection[Any]:
         """An inspection of a promise that is settled, or cancelled in all but name."""
         state = promise._state
-        if state & FOLLOWING:
-            state = root_of(promise)._state
         if state & CANCELLING:
-            state = CANCELLED
+            return cls(CANCELLED, None)
         return cls(state & SETTLED, promise._value)
 
     def is_pending(self) -> bool:
@@ -151,15 +147,12 @@ class Reflection(CorePromise, Generic[T_co]):
 
         Also when this promise is cancelled.  Bluebird: ``.reflect``.
         """
-        state = catch_up(self)
-        if state & FOLLOWING:
-            # What it follows may be cancelled in all but name.
-            state |= root_of(self)._state
-        if state & DEAD:
+        outcome = outcome_of(self)
+        if outcome._state & DEAD:
             mark_handled(self)
             promise = new_pending(type(self), None, self)
             bind_promise(promise, binding_of(self))
-            fulfill(promise, PromiseInspection._of(self))
+            fulfill(promise, PromiseInspection._of(outcome))
         else:
             promise = _Reflector.derive(self)
         return cast("Promise[PromiseInspection[T_co]]", promise)

@@ -27,7 +27,6 @@ from ._core import (
     call_soon,
     can_be_stopped,
     cancel_all,
-    catch_up,
     drop,
     end_of,
     finish_cancel,
@@ -40,6 +39,7 @@ from ._core import (
     new_pending,
     new_rejected,
     new_resolved,
+    outcome_of,
     pass_on,
     prepare,
     reject_raised,
@@ -175,16 +175,16 @@ class Disposer(Generic[T_co]):
     async def __aenter__(self) -> T_co:
         """Wait for the resource."""
         promise: Any = self._take()
-        entered: Any = promise if catch_up(promise) & DEAD else _Entering(promise)._promise
+        entered: Any = promise if outcome_of(promise)._state & DEAD else _Entering(promise)._promise
         try:
             resource = await entered
         except BaseException:
-            if not catch_up(promise) & REJECTED:
+            if not outcome_of(promise)._state & REJECTED:
                 # Whoever waits for it was cancelled; the resource may come all the same.
                 _GiveBack(self, promise)
             raise
         else:
-            self._promise = promise
+            self._promise = outcome_of(promise)
             return resource  # type: ignore[no-any-return]
         finally:
             # What is raised refers to this frame.
@@ -399,9 +399,8 @@ class _Using(Node):
             promise = (
                 resource if is_promise(resource) else new_resolved(cls, resource, self._promise)
             )
-        self._acquired.append(promise)
+        self._acquired.append(self._awaited(promise))
         self._disposers.append(disposer)
-        self._wait(promise)
         # The frame of a coroutine that has failed at once refers to this one.
         del self, resource, promise, disposer
 
@@ -411,13 +410,15 @@ class _Using(Node):
         except RuntimeError as error:
             return new_rejected(type(self._promise), error.with_traceback(None)), None
 
-    def _wait(self, promise: CorePromise) -> None:
-        state = catch_up(promise)
-        if state & REJECTED:
-            mark_handled(promise)
-        elif not state & DEAD:
+    def _awaited(self, promise: CorePromise) -> CorePromise:
+        """Who will have the outcome of a promise: it is waited for, unless it is there."""
+        outcome = outcome_of(promise)
+        if not outcome._state & DEAD:
             self._pending += 1
             wait_for(promise, self)
+        elif outcome._state & REJECTED:
+            mark_handled(promise)
+        return outcome
 
     def _one_less(self) -> None:
         self._pending -= 1
@@ -436,8 +437,8 @@ class _Using(Node):
                     disposer._used = True
                     self._acquired[index] = self._promise
                     continue
-                self._acquired[index], self._disposers[index] = self._taken(disposer)
-                self._wait(self._acquired[index])
+                taken, self._disposers[index] = self._taken(disposer)
+                self._acquired[index] = self._awaited(taken)
         self._pending -= 1
         if self._pending:
             return
@@ -470,8 +471,8 @@ class _Using(Node):
                 # It would wait for itself, and the resources with it.
                 mark_handled(outcome)
                 outcome = new_rejected(cls, TypeError(CIRCULAR))
-        self._outcome = outcome
-        if catch_up(outcome) & (FULFILLED | REJECTED):
+        self._outcome = outcome_of(outcome)
+        if self._outcome._state & (FULFILLED | REJECTED):
             mark_handled(outcome)
             self._release()
         else:
@@ -498,12 +499,14 @@ class _Using(Node):
             if disposer is not None and promise._state & FULFILLED:
                 self._next = index
                 released = disposer._dispose(promise, inspection)
-                if not catch_up(released) & DEAD:
+                ended = outcome_of(released)
+                if not ended._state & DEAD:
                     wait_for(released, self)
                     return
-                if released._state & REJECTED:
-                    disposer._failed(released)
-                del released
+                if ended._state & REJECTED:
+                    mark_handled(released)
+                    disposer._failed(ended)
+                del released, ended
             # Frames of what a release has raised refer to this one.
             del disposer, promise
         self._finish()

@@ -16,7 +16,6 @@ from ._core import (
     CorePromise,
     Node,
     call_soon,
-    catch_up,
     drop,
     fulfill,
     is_promise,
@@ -25,6 +24,7 @@ from ._core import (
     mark_handled,
     new_rejected,
     new_resolved,
+    outcome_of,
     pass_on,
     prepare,
     reject_raised,
@@ -94,21 +94,24 @@ class _Series(Node):
         """
         if KINDS.get(type(item), _UNKNOWN) is None:
             return step(item)
-        promise = item if is_promise(item) else new_resolved(self._cls, item, self._promise)
+        outcome = promise = (
+            item if is_promise(item) else new_resolved(self._cls, item, self._promise)
+        )
         try:
             if self._state & DEAD:
                 # It was started just now, and has cancelled all this.
                 drop(promise)
                 return False
-            if catch_up(promise) & FULFILLED:
-                return step(promise._value)
+            outcome = outcome_of(promise)
+            if outcome._state & FULFILLED:
+                return step(outcome._value)
             self._waiting = promise
             self._step = step
             wait_for(promise, self)
             return False
         finally:
             # The frame of a coroutine that has failed at once refers to this one.
-            del self, promise, item, step
+            del self, promise, outcome, item, step
 
     def _notify(self, parent: CorePromise) -> None:
         self._waiting = None

@@ -23,6 +23,7 @@ from ._core import (
     new_rejected,
     new_resolved,
     observed,
+    outcome_of,
     pass_on,
     reject,
     wait_for,
@@ -86,8 +87,9 @@ class _Delay(_Timed):
         source = observed(source)
         super()._start(source)
         self._seconds = seconds
-        if source._state & FULFILLED:
-            self._delay(source._value)
+        outcome = outcome_of(source)
+        if outcome._state & FULFILLED:
+            self._delay(outcome._value)
         else:
             wait_for(source, self)
 
@@ -117,7 +119,7 @@ class _Timeout(_Timed):
         super()._start(source)
         self._error: Callable[[], Any] | None = error
         self._context: Context | None = None
-        settled = source._state & DEAD
+        settled = outcome_of(source)._state & DEAD
         wait_for(source, self)
         if not settled:
             # For the cancellers that are called when time is up.

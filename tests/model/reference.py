@@ -169,11 +169,9 @@ class Reference:
             self.world.queue.append(self.tell_all)
         if followed is not None:
             # Those that follow a follower are settled with it.
-            followers = [each for each in self.consumers if isinstance(each, Following)]
-            self.consumers = [each for each in self.consumers if each not in followers]
-            for follower in followers:
-                if not follower.gone:
-                    follower.tell(self)
+            for consumer in self.consumers:
+                if isinstance(consumer, Following) and not consumer.gone:
+                    consumer.tell(self)
 
     def fulfill(self, value: Any) -> None:
         self.settle(FULFILLED, value)
@@ -208,6 +206,8 @@ class Reference:
         if end is self or end.leads_to() is self:
             self.reject(TypeError("circular promise resolution chain"))
         elif other.dead or end.dead:
+            if end.state == REJECTED:
+                other.mark_handled()
             self.take(end)
         else:
             self.locked = True
@@ -235,15 +235,9 @@ class Reference:
         elif end.state == CANCELLED:
             self.finish_cancel()
 
-    def catch_up(self) -> None:
-        """Be told now, if what it follows has settled."""
-        if self.following is not None and self.end().dead:
-            self.take(self.end())
-
     # --- consuming
 
     def __await__(self) -> Any:
-        self.catch_up()
         state, value = self.inspect()
         if state == PENDING:
             value = yield self
@@ -255,14 +249,14 @@ class Reference:
         return value
 
     def attach(self, consumer: Any) -> None:
-        self.catch_up()
-        if not self.dead and not self.end().dead:
+        parent = self
+        if self.inspect()[0] == CANCELLED:
+            parent = self.late_observer()
+        elif self.state == PENDING:
+            # Or it follows one that has settled, whose turn is still to come.
             self.consumers.append(consumer)
             consumer.awaited = self
             return
-        parent = self
-        if CANCELLED in (self.state, self.end().state) or self.cancelling or self.end().cancelling:
-            parent = self.late_observer()
         elif self.state == REJECTED:
             self.mark_handled()
         consumer.awaited = parent
@@ -297,7 +291,6 @@ class Reference:
         return child
 
     def reflect(self) -> Reference:
-        self.catch_up()
         state, value = self.inspect()
         child = Reference(self.world)
         if state == PENDING:
@@ -310,8 +303,8 @@ class Reference:
     # --- cancelling
 
     def cancel(self) -> None:
-        self.catch_up()
-        cancel_all([self])
+        if self.end().state == PENDING:
+            cancel_all([self])
 
     def leave(self, stack: list[Reference]) -> bool:
         """A consumer has left: whether this will be cancelled, and tell it."""
@@ -772,7 +765,6 @@ class Sink(Consumer):
 
 
 def to_deferred(promise: Reference) -> Deferred[Any]:
-    promise.catch_up()
     state, value = promise.inspect()
     sink = Sink(promise)
     if state == FULFILLED:
@@ -820,9 +812,8 @@ class Timed(Consumer):
 class Delay(Timed):
     def __init__(self, parent: Reference, child: Reference, seconds: float) -> None:
         super().__init__(parent, child, seconds)
-        parent.catch_up()
-        if parent.state == FULFILLED:
-            self.settled = parent
+        if parent.inspect()[0] == FULFILLED:
+            self.settled = parent.end()
             self.start_timer()
         else:
             parent.attach(self)
@@ -843,7 +834,6 @@ class Delay(Timed):
 class Timeout(Timed):
     def __init__(self, parent: Reference, child: Reference, seconds: float) -> None:
         super().__init__(parent, child, seconds)
-        parent.catch_up()
         if parent.inspect()[0] == PENDING:
             self.start_timer()
         parent.attach(self)
@@ -905,20 +895,20 @@ class Several(Consumer):
             if not isinstance(item, Reference):
                 self.fulfilled(index, item)
                 continue
-            item.catch_up()
-            if item.state == FULFILLED:
-                self.items[index] = item.value
-                self.fulfilled(index, item.value)
+            state, value = item.inspect()
+            if state == FULFILLED:
+                self.items[index] = value
+                self.fulfilled(index, value)
             elif self.gone:
                 # It is decided; the rest has been asked for all the same.
                 item.mark_handled()
             else:
                 self.items[index] = item
-                if not item.dead:
+                if state == PENDING:
                     item.attach(self)
                 else:
                     item.mark_handled()
-                    self.failed(item if item.state == REJECTED else item.late_observer())
+                    self.failed(item.end() if state == REJECTED else item.late_observer())
         if not self.gone and not self.pending:
             self.complete()
 
@@ -1069,9 +1059,9 @@ class Mapping(Consumer):
         if self.gone:
             item.drop()
             return
-        item.catch_up()
-        if item.state == FULFILLED:
-            then(index, item.value)
+        state, value = item.inspect()
+        if state == FULFILLED:
+            then(index, value)
         else:
             waiting = Waiting(self, item, index, then)
             self.waiting.append(waiting)
@@ -1192,9 +1182,9 @@ class Series(Consumer):
         if self.gone:
             item.drop()
             return False
-        item.catch_up()
-        if item.state == FULFILLED:
-            return step(item.value)
+        state, value = item.inspect()
+        if state == FULFILLED:
+            return step(value)
         self.step = step
         item.attach(self)
         return False

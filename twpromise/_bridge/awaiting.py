@@ -19,18 +19,18 @@ from twisted.internet.defer import Deferred
 from .. import _core
 from .._core import (
     CANCELLED,
+    CLOSED,
     DEAD,
-    FOLLOWING,
     FULFILLED,
     LATE_OBSERVER,
     NODE,
+    REJECTED,
     SETTLED,
     CorePromise,
-    consume,
     drop,
-    root_of,
+    mark_handled,
+    outcome_of,
     set_traceback,
-    take_early,
     wait_for,
 )
 from .._errors import CancellationError
@@ -44,15 +44,15 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
 
     This is `Promise.__await__`.
     """
-    if _core._observer is not None:
-        consume(promise)
-    dead = promise._state & DEAD
-    if promise._state & FOLLOWING:
-        root = root_of(promise)
-        dead = root._state & DEAD
+    dead = 0
+    if promise._state & CLOSED or _core._observer is not None:
+        decided = outcome_of(promise)
+        dead = decided._state & DEAD
+        if dead & REJECTED:
+            mark_handled(promise)
         if dead:
-            take_early(promise, root)
-        del root
+            promise = decided
+        del decided
     if not dead:
         ours = False
         if _core._driving and asyncio._get_running_loop() is None:

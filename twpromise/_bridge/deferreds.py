@@ -24,14 +24,13 @@ from .._core import (
     Direct,
     Node,
     call_soon,
-    catch_up,
     drop,
     fulfill,
     mark_handled,
+    outcome_of,
     reject,
     reports_escaped,
     resolve,
-    root_of,
     wait_for,
 )
 from .._errors import CancellationError
@@ -192,14 +191,14 @@ class DeferredSink(Node):
 
 def make_deferred(promise: CorePromise) -> Deferred[Any]:
     """A new Deferred for a promise, which counts as one of its consumers."""
-    state = catch_up(promise)
+    outcome = outcome_of(promise)
+    state = outcome._state
     if state & FULFILLED:
-        return succeed(carried(promise._value))
+        return succeed(carried(outcome._value))
     if state & REJECTED:
         mark_handled(promise)
-        return fail(failure_of(promise._value, promise._aux))
-    # It may follow one that is being cancelled: that is to be seen already.
-    if (state | root_of(promise)._state) & (CANCELLED | CANCELLING):
+        return fail(failure_of(outcome._value, outcome._aux))
+    if state & (CANCELLED | CANCELLING):
         return fail(CancellationError(LATE_OBSERVER))
     sink = DeferredSink(promise)
     wait_for(promise, sink)

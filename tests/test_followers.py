@@ -1,0 +1,464 @@
+"""Promises that follow promises: whoever looks on, however many they are, and when one comes."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from itertools import pairwise
+from random import Random
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from benchmarks.by_hand import instructions_in
+from tests.followed import pending
+from twpromise import Promise
+from twpromise.testing import ManualScheduler
+
+
+class Boom(Exception):
+    pass
+
+
+class Impatient(ManualScheduler):
+    """Time is up whenever somebody looks at the clock."""
+
+    def __init__(self):
+        super().__init__()
+        self.looks = 0
+
+    def timer(self):
+        self.looks += 1
+        return float(self.looks)
+
+
+def look(promise):
+    """All that looks at a promise and does not wait for it."""
+    promise.is_pending()
+    promise.is_cancelled()
+    if promise.is_fulfilled():
+        promise.value()
+    if promise.is_rejected():
+        assert isinstance(promise.reason(), Exception)
+
+
+#: What somebody may do who wants nothing of the outcome.
+ONLOOKERS = [
+    look,
+    lambda promise: promise.then(None, lambda error: None),
+    lambda promise: promise.reflect(),
+    lambda promise: [promise.then(None, lambda error: None) for _ in range(2)][1].cancel(),
+    lambda promise: promise.to_deferred().addErrback(lambda failure: None),
+    lambda promise: promise.cancel() if not promise.is_pending() else None,
+]
+
+
+def _drawn(seed):
+    """Who follows whom, who looks on meanwhile, whose handlers come when, and who settles."""
+    random = Random(seed)
+    size = random.randint(3, 9)
+    steps, resolved = [], set()
+    for _ in range(random.randint(3, 24)):
+        kind, promise = random.random(), random.randrange(size)
+        if kind < 0.5:
+            if promise not in resolved:
+                resolved.add(promise)
+                steps.append(("follow", promise, random.randrange(size)))
+        elif kind < 0.85:
+            steps.append(("look", promise, random.randrange(len(ONLOOKERS))))
+        else:
+            steps.append(("attach", promise, 0))
+    roots = [promise for promise in range(size) if promise not in resolved]
+    random.shuffle(roots)
+    for root in roots:
+        steps.append(("settle", root, random.randrange(4)))
+        for _ in range(random.randrange(4)):
+            promise = random.randrange(size)
+            steps.append(("look", promise, random.randrange(len(ONLOOKERS))))
+            steps.append(("attach", random.randrange(size), 0))
+        if random.random() < 0.5:
+            steps.append(("turn", 0, 0))
+    return size, steps
+
+
+def _run(size, steps, watched, scheduler):
+    """Which handlers were called, in order, with what; and what all promises have become."""
+    both = [pending() for _ in range(size)]
+    called = []
+
+    def attach(number):
+        def tell(outcome):
+            called.append((number, outcome if isinstance(outcome, int) else type(outcome)))
+
+        both[number][0].then(tell, tell)
+
+    for kind, number, what in steps:
+        promise, resolve, reject = both[number]
+        if kind == "follow":
+            resolve(both[what][0])
+        elif kind == "attach":
+            attach(number)
+        elif kind == "settle":
+            (resolve if what else reject)(number if what else Boom())
+        elif kind == "turn":
+            scheduler.flush()
+        elif watched:
+            ONLOOKERS[what](promise)
+    for number in range(size):
+        attach(number)
+    scheduler.flush()
+    states = [(each.is_fulfilled(), each.is_rejected(), each.is_pending()) for each, *_ in both]
+    for each, *_ in both:
+        each.suppress_unhandled_rejections()
+    return called, states
+
+
+@pytest.mark.parametrize("kind", [ManualScheduler, Impatient])
+def test_onlookers_change_nothing(kind, reports):
+    """Random followers: the same is called in the same order, whoever looks, asks or waits."""
+    scheduler = kind()
+    previous = Promise.set_scheduler(scheduler)
+    try:
+        for seed in range(1000):
+            drawn = _drawn(seed)
+            assert _run(*drawn, False, scheduler) == _run(*drawn, True, scheduler), (seed, *drawn)
+    finally:
+        Promise.set_scheduler(previous)
+    reports.clear()
+
+
+@pytest.mark.parametrize("asked", ["then", "look, then", "then, look"])
+@pytest.mark.parametrize("others", [0, 1, 3])
+def test_who_comes_while_the_followers_are_being_told(scheduler, asked, others):
+    """It has its place, though it had been passed over, and those before it are told just now."""
+    root, between, last = (Promise.defer() for _ in range(3))
+    called = []
+
+    def comes(_):
+        called.append("first")
+        for step in asked.split(", "):
+            if step == "then":
+                between.promise.then(lambda _: called.append("between"))
+            else:
+                look(between.promise)
+        assert between.promise.is_fulfilled()
+
+    root.promise.then(comes)
+    for number in range(others):
+        other = Promise.resolve().then(lambda _: root.promise)
+        other.then(lambda _, number=number: called.append(number))
+    scheduler.flush()
+    last.resolve(between.promise)
+    between.resolve(root.promise)
+    last.promise.then(lambda _: called.append("last"))
+    root.promise.then(lambda _: called.append("root"))
+    root.resolve("value")
+    scheduler.flush()
+    assert ["first", "root", *range(others), "between", "last"] == called
+
+
+def test_several_come_while_the_followers_are_being_told(scheduler):
+    """Each of those that were passed over has its place among the others."""
+    root, *links = (Promise.defer() for _ in range(6))
+    called = []
+
+    def come(_):
+        for place in (2, 0, 3, 1):
+            links[place].promise.then(lambda _, place=place: called.append(place))
+
+    root.promise.then(come)
+    for inner, outer in zip([root, *links], links, strict=False):
+        outer.resolve(inner.promise)
+    links[-1].promise.then(lambda _: called.append("last"))
+    other = Promise.defer()
+    other.resolve(root.promise)
+    other.promise.then(lambda _: called.append("other"))
+    root.resolve("value")
+    scheduler.flush()
+    assert [0, 1, 2, 3, "last", "other"] == called
+
+
+def test_asking_does_not_have_anybody_told_earlier(scheduler):
+    """Who follows, directly or by way of others, is told in the turn of what it follows."""
+    root, above, asked = (Promise.defer() for _ in range(3))
+    followers = [Promise.defer() for _ in range(3)]
+    called = []
+    above.promise.then(lambda _: called.append("above"))
+    for follower in followers:
+        follower.resolve(asked.promise)
+        follower.promise.then(lambda _: called.append("follower"))
+    asked.resolve(above.promise)
+    above.resolve(root.promise)
+    root.resolve(1)
+    assert 1 == asked.promise.value()
+    asked.promise.then(lambda _: called.append("asked"))
+    scheduler.flush()
+    assert ["above", "asked", *["follower"] * 3] == called
+
+
+async def _awaits(promise, got):
+    got.append(await promise)
+
+
+#: Ways in which a value is come by.
+WAYS = {
+    "value": lambda promise, got: got.append(promise.value()),
+    "then": lambda promise, got: promise.then(got.append),
+    "given back": lambda promise, got: Promise.resolve().then(lambda _: promise).then(got.append),
+    "resolver": lambda promise, got: Promise(lambda r, _: r(promise)).then(got.append),
+    "reflect": lambda promise, got: promise.reflect().then(lambda it: got.append(it.value())),
+    "all": lambda promise, got: Promise.all([promise]).then(lambda it: got.append(*it)),
+    "all of a promised list": lambda promise, got: (
+        promise.return_([promise]).all().then(lambda it: got.append(*it))
+    ),
+    "all_settled": lambda promise, got: Promise.all_settled([promise]).then(
+        lambda it: got.append(it[0].value())
+    ),
+    "any": lambda promise, got: Promise.any([promise]).then(got.append),
+    "map": lambda promise, got: Promise.map([promise], got.append),
+    "each": lambda promise, got: Promise.each([promise], got.append),
+    "delay": lambda promise, got: promise.delay(0).then(got.append),
+    "timeout": lambda promise, got: promise.timeout(1).then(got.append),
+    "tap": lambda promise, got: promise.tap(got.append),
+    "bind": lambda promise, got: promise.bind(1).then(lambda _, it: got.append(it)),
+    "to_deferred": lambda promise, got: promise.to_deferred().addCallback(got.append),
+    "await": lambda promise, got: Promise.resolve(_awaits(promise, got)),
+    "using": lambda promise, got: Promise.using(promise, got.append),
+    "disposer": lambda promise, got: Promise.using(promise.disposer(lambda _: None), got.append),
+    "done": lambda promise, got: promise.done(got.append),
+}
+#: Ways in which a reason is.
+FAILING_WAYS = {
+    "catch": lambda promise, got: promise.catch(got.append),
+    "given back": lambda promise, got: Promise.resolve().then(lambda _: promise).catch(got.append),
+    "resolver": lambda promise, got: Promise(lambda r, _: r(promise)).catch(got.append),
+    "reflect": lambda promise, got: promise.reflect().then(lambda it: got.append(it.reason())),
+    "all": lambda promise, got: Promise.all([1, promise]).catch(got.append),
+    "all_settled": lambda promise, got: Promise.all_settled([promise]).then(
+        lambda it: got.append(it[0].reason())
+    ),
+    "to_deferred": lambda promise, got: promise.to_deferred().addErrback(
+        lambda failure: got.append(failure.value)
+    ),
+    "await": lambda promise, got: Promise.resolve(_awaits(promise, got)).catch(got.append),
+    "using": lambda promise, got: Promise.using(promise, print).catch(got.append),
+    "disposer": lambda promise, got: Promise.using(promise.disposer(print), print).catch(
+        got.append
+    ),
+}
+
+
+@pytest.mark.parametrize("passed_over", [False, True], ids=["follows", "passed over"])
+@pytest.mark.parametrize("told", [False, True], ids=["not told", "told"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_value_that_nobody_has_told_it_yet(scheduler, way, told, passed_over):
+    """A follower has the value as soon as what it follows has, for whoever asks in whatever way."""
+    root, between, last = (Promise.defer() for _ in range(3))
+    if passed_over:
+        last.resolve(between.promise)
+    between.resolve(root.promise)
+    root.resolve("value")
+    if told:
+        scheduler.flush()
+    got = []
+    WAYS[way](between.promise, got)
+    scheduler.advance(0)
+    assert ["value"] == got
+
+
+@pytest.mark.parametrize("passed_over", [False, True], ids=["follows", "passed over"])
+@pytest.mark.parametrize("told", [False, True], ids=["not told", "told"])
+@pytest.mark.parametrize("way", FAILING_WAYS)
+def test_a_reason_that_nobody_has_told_it_yet(scheduler, reports, way, told, passed_over):
+    """The rejection is handled by whoever takes it, however early, and by nobody else."""
+    root, between, last = (Promise.defer() for _ in range(3))
+    if passed_over:
+        last.resolve(between.promise)
+        last.promise.suppress_unhandled_rejections()
+    between.resolve(root.promise)
+    boom = Boom()
+    root.reject(boom)
+    if told:
+        between.promise.suppress_unhandled_rejections()
+        scheduler.flush()
+    got = []
+    FAILING_WAYS[way](between.promise, got)
+    scheduler.flush()
+    assert [boom] == got
+    assert [] == reports
+
+
+def test_whoever_handles_what_was_passed_over_handles_that_alone(scheduler):
+    """Its follower has been rejected, too, and nobody has handled that."""
+    unhandled, handled = [], []
+    Promise.on_possibly_unhandled_rejection(lambda reason, promise: unhandled.append(promise))
+    Promise.on_unhandled_rejection_handled(handled.append)
+    try:
+        root, between, last = (Promise.defer() for _ in range(3))
+        last.resolve(between.promise)
+        between.resolve(root.promise)
+        root.reject(Boom())
+        scheduler.flush()
+        assert [last.promise] == unhandled
+        between.promise.catch(lambda _: None)
+        scheduler.flush()
+        assert [] == handled
+        last.promise.catch(lambda _: None)
+        scheduler.flush()
+        assert [last.promise] == handled
+        assert [last.promise] == unhandled
+    finally:
+        Promise.on_possibly_unhandled_rejection()
+        Promise.on_unhandled_rejection_handled()
+
+
+# --- cost
+
+
+def _chained(size, inwards):
+    """A chain of followers: who is followed by all comes first."""
+    resolvers = [Promise.defer() for _ in range(size + 1)]
+    links = list(pairwise(resolvers))
+    for inner, outer in links if inwards else links[::-1]:
+        outer.resolve(inner.promise)
+    return [resolver.promise for resolver in resolvers], resolvers[0].resolve
+
+
+ASKING = {
+    "is_pending": lambda promise: promise.is_pending(),
+    "then": lambda promise: promise.then(),
+    "reflect": lambda promise: promise.reflect(),
+    "follow": lambda promise: Promise(lambda resolve, _: resolve(promise)),
+    "leave": lambda promise: promise.then().cancel(),
+}
+
+
+@pytest.mark.parametrize("inwards", [True, False])
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("ask", ASKING)
+def test_each_of_a_long_chain_is_asked_at_the_cost_of_a_short_one(scheduler, ask, order, inwards):
+    """Whoever was passed over finds its place without a walk."""
+
+    def cost(size):
+        promises, _ = _chained(size, inwards)
+        kept = promises[-1].then()
+
+        def all_asked():
+            for promise in promises[::order]:
+                ASKING[ask](promise)
+
+        executed = instructions_in(all_asked).total() / size
+        assert kept.is_pending()
+        return executed
+
+    few, many = cost(20), cost(400)
+    assert 0 < many < 1.5 * few
+
+
+@pytest.mark.parametrize("ask", [None, *ASKING])
+@pytest.mark.parametrize("kind", ["deep", "wide"])
+def test_followers_are_told_within_the_time_slice(kind, ask):
+    """However many follow, a drain looks at the clock after a few; and asking takes no time."""
+    scheduler = Impatient()
+    previous = Promise.set_scheduler(scheduler)
+    try:
+        if kind == "deep":
+            promises, resolve = _chained(400, True)
+            children = [promise.then() for promise in promises]
+        else:
+            promises, resolve = _chained(2, True)
+            for _ in range(400):
+                promises.append(Promise(lambda resolve, _: resolve(promises[1])))
+            children = [promise.then() for promise in promises]
+        resolve("value")
+        if ask is not None:
+            ASKING[ask](promises[1])
+        # Looked through: nobody has been told yet.
+        assert all(promise.is_fulfilled() for promise in promises)
+        assert all(child.is_pending() for child in children)
+        scheduler.looks = 0
+        scheduler.flush()
+        assert all("value" == child.value() for child in children)
+        assert scheduler.looks >= 100
+    finally:
+        Promise.set_scheduler(previous)
+
+
+# --- memory
+
+
+@pytest.mark.parametrize("held", [[], [0], [1], [7], [1, 2, 7, 8]])
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_an_endless_chain_is_freed_as_it_goes_whatever_is_held(scheduler, held, ahead):
+    """One of the promises that a loop has passed over keeps none of those that came after it."""
+    gc.disable()
+    try:
+        outer = Promise.defer()
+        kept = [outer.promise]
+        alive = weakref.WeakSet()
+        last = outer
+        for number in range(300):
+            following = Promise.defer()
+            alive.add(following.promise)
+            given = following
+            for _ in range(ahead):
+                # What is given follows already.
+                inner = Promise.defer()
+                alive.add(inner.promise)
+                given.resolve(inner.promise)
+                given = inner
+            if number in held:
+                kept.append(following.promise)
+            last.resolve(following.promise)
+            last = given
+            del following, given
+            inner = None
+        assert len(alive) <= 2 + (1 + ahead) * (len(held) + 1)
+        assert all(promise.is_pending() for promise in kept)
+        called = []
+        for place, promise in reversed(list(enumerate(kept))):
+            promise.then(lambda _, place=place: called.append(place))
+        last.resolve("value")
+        scheduler.flush()
+        assert list(range(len(kept)))[::-1] == called
+    finally:
+        gc.enable()
+
+
+def test_what_was_passed_over_is_cancelled_with_its_follower(scheduler):
+    """Nobody else has waited for it; so it is for whoever comes later, in whatever way."""
+    cancelled = []
+    root = Promise(lambda resolve, reject, on_cancel: on_cancel(lambda: cancelled.append("root")))
+    between, last = Promise.defer(), Promise.defer()
+    last.resolve(between.promise)
+    between.resolve(root)
+    stays = root.then()
+    last.promise.cancel()
+    assert between.promise.is_cancelled()
+    assert [] == cancelled
+    between.promise.cancel()
+    assert [] == cancelled
+    fired = []
+    between.promise.to_deferred().addErrback(fired.append)
+    seen = []
+    between.promise.catch(seen.append)
+    scheduler.flush()
+    assert 1 == len(fired) == len(seen)
+    assert stays.is_pending()
+
+
+def test_cancelling_what_was_passed_over(scheduler):
+    """It is cancelled, with what follows it, and what it follows unless others wait for that."""
+    adopted = Deferred(lambda _: log.append("stopped"))
+    log = []
+    root = Promise.resolve(adopted)
+    inner, between, last = (Promise.defer() for _ in range(3))
+    last.resolve(between.promise)
+    between.resolve(inner.promise)
+    inner.resolve(root)
+    stays = inner.promise.then()
+    between.promise.cancel()
+    assert [False, True, True] == [each.promise.is_cancelled() for each in (inner, between, last)]
+    assert [] == log
+    stays.cancel()
+    assert ["stopped"] == log
