@@ -608,3 +608,37 @@ def test_on_and_off_below_the_front_door():
     on("promise_created", print, print)
     assert off("promise_created", print)
     assert not off("promise_created", print)
+
+
+@pytest.mark.parametrize("what", ["settles it", "follows it", "attaches", "cancels"])
+@pytest.mark.parametrize("follows", [False, True])
+def test_a_listener_acts_when_a_promise_follows(scheduler, listen, what, follows):
+    """Whatever a listener does with what is followed, the follower has its outcome in the end."""
+    root, between, follower = (Promise.defer() for _ in range(3))
+    given = between if follows else root
+    called = []
+    acts = {
+        "settles it": lambda _: root.resolve("value"),
+        "follows it": lambda _: Promise(lambda resolve, _: resolve(given.promise)),
+        "attaches": lambda _: given.promise.then(called.append),
+        "cancels": lambda promise: promise.cancel(),
+    }
+    if follows:
+        between.resolve(root.promise)
+    once = [acts[what]]
+    listen("promise_resolved", lambda promise: once.pop()(promise) if once else None)
+    Promise.config(monitoring=True)
+    try:
+        follower.resolve(given.promise)
+    finally:
+        Promise.config(monitoring=False)
+    follower.promise.then(called.append)
+    scheduler.flush()
+    root.resolve("value")
+    scheduler.flush()
+    if what == "cancels":
+        assert follower.promise.is_cancelled()
+        assert [] == called
+    else:
+        assert "value" == follower.promise.value()
+        assert ["value"] * (1 + (what == "attaches")) == called

@@ -290,26 +290,47 @@ def test_a_reason_that_nobody_has_told_it_yet(scheduler, reports, way, told, pas
 
 def test_whoever_handles_what_was_passed_over_handles_that_alone(scheduler):
     """Its follower has been rejected, too, and nobody has handled that."""
+    copy = Promise.get_new_library_copy()
+    copy.set_scheduler(scheduler)
     unhandled, handled = [], []
-    Promise.on_possibly_unhandled_rejection(lambda reason, promise: unhandled.append(promise))
-    Promise.on_unhandled_rejection_handled(handled.append)
-    try:
-        root, between, last = (Promise.defer() for _ in range(3))
-        last.resolve(between.promise)
-        between.resolve(root.promise)
-        root.reject(Boom())
+    copy.on_possibly_unhandled_rejection(lambda reason, promise: unhandled.append(promise))
+    copy.on_unhandled_rejection_handled(handled.append)
+    root, between, last = (copy.defer() for _ in range(3))
+    last.resolve(between.promise)
+    between.resolve(root.promise)
+    root.reject(Boom())
+    scheduler.flush()
+    assert [last.promise] == unhandled
+    between.promise.catch(lambda _: None)
+    scheduler.flush()
+    assert [] == handled
+    last.promise.catch(lambda _: None)
+    scheduler.flush()
+    assert [last.promise] == handled
+    assert [last.promise] == unhandled
+
+
+def test_chains_are_built_in_any_order(scheduler):
+    """From whichever ends, and of whatever pieces: each has its place for whoever comes later."""
+    for seed in range(1000):
+        random = Random(seed)
+        resolvers = [Promise.defer() for _ in range(random.randint(3, 12))]
+        called = []
+
+        def come(place, resolvers=resolvers, called=called):
+            resolvers[place].promise.then(lambda _: called.append(place))
+
+        places = range(len(resolvers))
+        for place in random.sample(places[1:], len(places) - 1):
+            resolvers[place].resolve(resolvers[place - 1].promise)
+            if random.random() < 0.2:
+                # Some are asked for before all is built; what they do is put off.
+                resolvers[random.choice(places)].promise.then()
+        for place in random.sample(places, len(places)):
+            come(place)
+        resolvers[0].resolve("value")
         scheduler.flush()
-        assert [last.promise] == unhandled
-        between.promise.catch(lambda _: None)
-        scheduler.flush()
-        assert [] == handled
-        last.promise.catch(lambda _: None)
-        scheduler.flush()
-        assert [last.promise] == handled
-        assert [last.promise] == unhandled
-    finally:
-        Promise.on_possibly_unhandled_rejection()
-        Promise.on_unhandled_rejection_handled()
+        assert list(places) == called, seed
 
 
 # --- cost

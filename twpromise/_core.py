@@ -1325,7 +1325,7 @@ def _first_before(follower: CorePromise) -> CorePromise:
 
 
 def take(promise: CorePromise, root: CorePromise) -> None:
-    """Give *promise* the fate of *root*, which is settled or cancelling."""
+    """Give *promise* the fate of *root*, which is settled (or cancelling, if it comes late)."""
     state = root._state
     if state & FULFILLED:
         fulfill(promise, root._value)
@@ -1334,8 +1334,7 @@ def take(promise: CorePromise, root: CorePromise) -> None:
             mark_handled(root)
         _reject(promise, root._value, root._aux)
     elif promise._state & FOLLOWING:
-        if state & CANCELLED:
-            finish_cancel(promise)
+        finish_cancel(promise)
     else:
         reject(promise, late_cancellation())
 
