@@ -483,3 +483,21 @@ def test_cancelling_what_was_passed_over(scheduler):
     assert [] == log
     stays.cancel()
     assert ["stopped"] == log
+
+
+def test_a_cancellation_stops_at_a_library_without(scheduler):
+    """Also where followers of both kinds follow each other, and nobody has waited for them."""
+    without = Promise.get_new_library_copy()
+    without.set_scheduler(scheduler)
+    without.config(cancellation=False)
+    root, barrier, between, inner, last = (
+        (Promise if cancels else without).defer() for cancels in (True, False, True, True, False)
+    )
+    inner.resolve(between.promise)
+    barrier.resolve(root.promise)
+    last.resolve(inner.promise)
+    between.resolve(barrier.promise)
+    between.promise.cancel()
+    assert [False, False, True, True, True] == [
+        each.promise.is_cancelled() for each in (root, barrier, between, inner, last)
+    ]

@@ -1214,7 +1214,7 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
         waiters is not None
         and type(waiters) is not Waiters
         and waiters._state & (FOLLOWING | DEAD) == FOLLOWING
-        and _may_skip(waiters, promise)
+        and _are_cancelled_alike(waiters, promise)
     ):
         # Its only waiter follows it, and can follow *other* directly: so the promises of an
         # endless loop (each the result of the one before) do not pile up.
@@ -1228,7 +1228,7 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
     elif (
         root is not other
         and other._source._waiters is other
-        and _may_skip(follower, other)
+        and _are_cancelled_alike(follower, other)
         and (other._value is None or other._value.ends_with(other))
     ):
         # It can take the place of *other*, as above: the other way to make a loop.
@@ -1247,9 +1247,12 @@ def _add_follower(promise: CorePromise, waiters: Any, follower: CorePromise) -> 
     promise._waiters._state |= FOLLOWING
 
 
-def _may_skip(follower: CorePromise, followed: CorePromise) -> bool:
-    """Whether cancelling *follower* reaches what *followed* follows, as if that were not there."""
-    return followed._library.cancellation or not follower._library.cancellation
+def _are_cancelled_alike(follower: CorePromise, followed: CorePromise) -> bool:
+    """Whether both are of libraries with cancellation, or both of libraries without.
+
+    Only then they stand in the same chain: a cancellation goes through all of it, or nowhere.
+    """
+    return follower._library.cancellation is followed._library.cancellation
 
 
 # Who is passed over knows its place, and nobody knows of it: see `_chains`.
