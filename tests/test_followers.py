@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from benchmarks.by_hand import instructions_in
 from tests.followed import pending
-from twpromise import Promise
+from twpromise import Promise, _core
 from twpromise.testing import ManualScheduler
 
 
@@ -501,3 +501,121 @@ def test_a_cancellation_stops_at_a_library_without(scheduler):
     assert [False, False, True, True, True] == [
         each.promise.is_cancelled() for each in (root, barrier, between, inner, last)
     ]
+
+
+# --- against promises that are never passed over
+
+
+class _Programs:
+    """Runs random programs of followers and cancellations, and keeps what can be seen."""
+
+    def __init__(self, scheduler, random):
+        self.random = random
+        self.scheduler = scheduler
+        self.seen = []
+        self.names = {}
+        self.copies = []
+        for cancellation in (True, False):
+            copy = Promise.get_new_library_copy()
+            copy.set_scheduler(scheduler)
+            copy.config(cancellation=cancellation)
+            copy.on_possibly_unhandled_rejection(
+                lambda reason, promise: self.report("unhandled", promise)
+            )
+            copy.on_unhandled_rejection_handled(lambda promise: self.report("handled", promise))
+            self.copies.append(copy)
+        self.promises, self.resolvers, self.children = [], [], []
+        for number in range(random.randint(3, 10)):
+            resolver = self.copies[random.random() < 0.15].defer()
+            self.resolvers.append(resolver)
+            self.promises.append(self.named(resolver.promise, number))
+
+    def report(self, what, promise):
+        # In which turn something is reported depends on where turns end.
+        if not isinstance(self.scheduler, Impatient):
+            self.seen.append((what, self.names.get(id(promise))))
+
+    def named(self, promise, name):
+        self.names[id(promise)] = name
+        return promise
+
+    def note(self, *what):
+        return lambda *outcome: self.seen.append((*what, *map(str, outcome)))
+
+    def derive(self, promise, number, which):
+        """A promise of it, by one of many ways."""
+        other = self.promises[number % len(self.promises)]
+        return [
+            lambda: promise.then(self.note(number)),
+            lambda: promise.then(self.note(number), self.note(number, "failed")),
+            lambda: promise.finally_(self.note(number, "finally")),
+            lambda: promise.then(lambda _: other),
+            lambda: promise.finally_(lambda: other),
+            lambda: promise.then(lambda _: other.then(self.note(number, "behind"))),
+            lambda: promise.then(lambda _: other.cancel()),
+            lambda: promise.reflect().then(
+                lambda it: self.note(number, it.is_fulfilled(), it.is_cancelled())()
+            ),
+            lambda: type(promise).all([promise, other]).then(None, self.note(number, "all")),
+        ][which]()
+
+    def step(self, number):
+        random = self.random
+        at = random.randrange(len(self.promises))
+        promise, other = self.promises[at], random.choice(self.promises)
+        kind, which = random.random(), random.randrange(9)
+        if kind < 0.4:
+            self.resolvers[at].resolve(other)
+        elif kind < 0.5:
+            promise.cancel()
+        elif kind < 0.55:
+            if which:
+                self.resolvers[at].resolve(at)
+            else:
+                self.resolvers[at].reject(Boom(at))
+        elif kind < 0.6:
+            self.scheduler.flush()
+        elif kind < 0.65 and self.children:
+            random.choice(self.children).cancel()
+        elif kind < 0.7:
+            deferred = promise.to_deferred()
+            deferred.addErrback(lambda failure: failure.getErrorMessage())
+            deferred.addCallback(self.note(number, "Deferred"))
+            if which > 6:
+                deferred.cancel()
+        elif kind < 0.8:
+            look(promise)
+        else:
+            child = self.derive(promise, number, which)
+            self.children.append(self.named(child, (number, which)))
+        self.states(self.promises)
+
+    def states(self, promises):
+        self.seen.append(
+            [(each.is_pending(), each.is_fulfilled(), each.is_cancelled()) for each in promises]
+        )
+
+    def run(self):
+        for number in range(self.random.randint(4, 40)):
+            self.step(number)
+        self.scheduler.flush()
+        for number, promise in enumerate(self.promises):
+            promise.then(self.note("end", number), self.note("failed", number))
+        self.scheduler.flush()
+        for resolver in self.resolvers:
+            resolver.resolve("the end")
+        self.scheduler.flush()
+        self.states(self.promises + self.children)
+        return self.seen
+
+
+@pytest.mark.filterwarnings("ignore::twpromise.PromiseWarning")
+@pytest.mark.parametrize("kind", [ManualScheduler, Impatient])
+def test_that_one_is_passed_over_cannot_be_seen(kind, monkeypatch, reports):
+    """Random programs do just what they do where every follower stands in its place."""
+    for seed in range(700):
+        with monkeypatch.context() as patched:
+            patched.setattr(_core, "_are_cancelled_alike", lambda *_: False)
+            expected = _Programs(kind(), Random(seed)).run()
+        assert expected == _Programs(kind(), Random(seed)).run(), seed
+    reports.clear()
