@@ -15,6 +15,7 @@ __all__ = [
     "check_seconds",
     "dressed",
     "is_a",
+    "is_subclass",
     "plain_number",
     "plain_text",
     "shown",
@@ -41,6 +42,16 @@ def is_a(value: object, *kinds: type) -> bool:
             return issubclass(kind, kinds)
         except Exception:
             return False
+
+
+def is_subclass(kind: type, base: type) -> bool:
+    """Whether one class is a subclass of another, which may be an abstract one."""
+    try:
+        return issubclass(kind, base)
+    except Exception:
+        # What is abstract remembers who is its subclass, and cannot do with a class that cannot
+        # be hashed.
+        return any(each is base for each in kind.__mro__)
 
 
 def attribute(value: object, name: str) -> Any:

@@ -24,9 +24,11 @@ from ._core import (
     Node,
     call_soon,
     drop,
+    find,
     finish_cancel,
     follow,
     fulfill,
+    is_followed,
     is_promise,
     late_observer,
     leave,
@@ -54,7 +56,6 @@ __all__ = ["Combining", "expect_iterable"]
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
-_UNKNOWN = object()
 
 #: The words of the page, and what Python calls it.
 NOT_ITERABLE = "expecting an array, a promise or a thenable: the input must be an iterable, not {}"
@@ -67,7 +68,8 @@ def expect_iterable(iterable: object) -> Any:
         TypeError: It is not iterable; or it is a mapping, a `str` or `bytes`, which hold no
             promises side by side.
     """
-    if type(iterable) in (list, tuple):
+    kind = type(iterable)
+    if kind is list or kind is tuple:
         # Most; nobody has to be asked.
         return iterable
     if is_a(iterable, str, bytes, Mapping) or not is_a(iterable, Iterable):
@@ -135,7 +137,13 @@ class _Several(Node):
         promise = None
         for index, item in enumerate(items):
             kind = type(item)
-            adopter = KINDS[kind] if kind in KINDS else _core.classify(kind)
+            try:
+                adopter = KINDS[kind]
+            except Exception:
+                adopter = _core.classify(kind)
+                if find(KINDS, kind) is None:
+                    # It cannot be hashed.
+                    kind = object
             if adopter is None:
                 there += 1
                 self._plain(item)
@@ -157,7 +165,7 @@ class _Several(Node):
                 if self._looking != index:
                     # It was there at once.
                     item = items[index]
-                    if KINDS.get(type(item), _UNKNOWN) is None:
+                    if not is_followed(item):
                         there += 1
                     else:
                         promise = new_resolved(cls, item, self._promise)
@@ -211,7 +219,12 @@ class _Several(Node):
 
     def _arrived(self, value: Any, index: int) -> None:
         """What was waited for directly is there."""
-        if self._state == COUNTER and KINDS.get(type(value), _UNKNOWN) is None:
+        try:
+            plain = self._state == COUNTER and KINDS[type(value)] is None
+        except Exception:
+            # As in `adopter_of`; and for once that may take its time.
+            plain = False
+        if plain:
             # Most.
             self._items[index] = value  # type: ignore[index]
             self._one_more()
@@ -226,7 +239,7 @@ class _Several(Node):
         if self._looking == index:
             items[index] = value
             self._looking = -1
-        elif KINDS.get(type(value), _UNKNOWN) is None:
+        elif not is_followed(value):
             if not self._state & DEAD:
                 items[index] = value
                 # In its turn, since others may have settled before whose turn is still to come.
@@ -293,9 +306,9 @@ class _Several(Node):
         for item in reversed(waited_for):
             if is_promise(item):
                 leave(item, stack)
-            elif type(item) in DIRECT:
+            elif (direct := find(DIRECT, type(item))) is not None:
                 promise = new_pending(self._class)
-                DIRECT[type(item)].lock(promise, item)
+                direct.lock(promise, item)
                 leave(promise, stack)
         return False
 

@@ -273,7 +273,12 @@ class Runner(Node):
             self._state = NODE
         kind = type(yielded)
         try:
-            if kind in WAITS:
+            try:
+                known = kind in WAITS
+            except Exception:
+                # As in `find`.
+                known = False
+            if known:
                 WAITS[kind](self, yielded)
             elif issubclass(kind, CorePromise):
                 self._wait_for(yielded)

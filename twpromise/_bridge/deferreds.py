@@ -85,7 +85,8 @@ class DeferredSource:
             self._promise = self._deferred = None
             try:
                 kind: Any = KINDS[type(result)]
-            except KeyError:
+            except Exception:
+                # As in `adopter_of`.
                 kind = resolve
             if kind is None:
                 if promise._extra is not None or _core._observer is not None:

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy
 from zope.interface.adapter import AdapterRegistry
 
-from .._checks import shown
+from .._checks import is_subclass, shown
 from .._core import (
     KINDS,
     Adopter,
@@ -70,15 +70,23 @@ def decide(kind: type) -> Adopter | None:
     if len(KINDS) >= LIMIT:
         # The adapters remember types too.
         _adapters.changed(_adapters)
-    KINDS[kind] = adopter
+    try:
+        KINDS[kind] = adopter
+    except Exception:
+        # It cannot be hashed, and is looked at each time.
+        return adopter
     return adopter
 
 
 def _decide(kind: type) -> Adopter | None:
     for followed, adopter in _FOLLOWED:
-        if issubclass(kind, followed):
+        if is_subclass(kind, followed):
             return adopter
-    adapter = _adapters.lookup1(implementedBy(kind), IPromise)
+    try:
+        adapter = _adapters.lookup1(implementedBy(kind), IPromise)
+    except Exception:
+        # Adapters, too, are found by hash.
+        adapter = None
     if adapter is not None:
         return _adopt_by(adapter)
     # Not `hasattr`: what matters is what the class says, not what its metaclass has or what
