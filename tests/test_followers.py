@@ -503,6 +503,25 @@ def test_a_cancellation_stops_at_a_library_without(scheduler):
     ]
 
 
+def test_what_was_passed_over_is_thrown_away(scheduler):
+    """Whoever did not wait for it takes nothing away from the one that stands in its place."""
+    root, between, last = (Promise.defer() for _ in range(3))
+    last.resolve(between.promise)
+    between.resolve(root.promise)
+
+    def gives_it_to_nobody(_):
+        child.cancel()
+        return between.promise
+
+    child = Promise.resolve().then(gives_it_to_nobody)
+    scheduler.flush()
+    assert child.is_cancelled()
+    assert not between.promise.is_cancelled()
+    root.resolve("value")
+    scheduler.flush()
+    assert "value" == last.promise.value() == between.promise.value()
+
+
 # --- against promises that are never passed over
 
 

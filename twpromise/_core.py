@@ -1440,7 +1440,7 @@ def can_be_stopped(promise: CorePromise) -> bool:
 
     If not, its value will come all the same; and if that is a resource, somebody has to wait.
     """
-    source = (_standing_for(promise) if promise._state & PASSED_OVER else promise)._source
+    source = promise._source
     while isinstance(source, CorePromise):
         if source._state & SETTLED:
             # All that is left to do is to run a handler.
