@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from tests.model import reference
 from tests.model.reference import Reference, World
-from twpromise import Promise
+from twpromise import Disposer, Promise
 from twpromise.testing import ManualScheduler
 
 
@@ -71,6 +71,8 @@ class Side:
         self.spent: set[int] = set()
         # Deferreds made of promises.
         self.outs: list[Deferred[Any]] = []
+        # Disposers, which would release what is theirs if they were thrown away.
+        self.disposers: list[Any] = []
         # Generators and coroutines.
         self.generators: list[Any] = []
         self.made = 0
@@ -112,6 +114,10 @@ class Side:
 
     def run(self, body: Callable[[], Any], awaits: bool) -> Any:
         """A promise for what a generator, or a coroutine, gives."""
+        raise NotImplementedError
+
+    def used(self, resources: Any, listed: bool, handler: Callable[..., Any]) -> Any:
+        """What `Promise.using` gives."""
         raise NotImplementedError
 
     def out(self, promise: Any) -> Deferred[Any]:
@@ -362,6 +368,44 @@ class Side:
         """A promise for a list; it is nobody else's, since the items may be promises."""
         return self.derive("then", self.pick(numbers), lambda _: items, None)
 
+    def using(self, numbers: Numbers) -> None:
+        own: list[Any] = []
+        resources = [self.resource(numbers) for _ in range(numbers.below(4))]
+        listed = not resources or not numbers.below(3)
+        handler = self.handler(numbers, own)
+        own.append(self.keep(self.used(resources, listed, handler)))
+
+    def resource(self, numbers: Numbers) -> Any:
+        """What `using` takes: it needs to be released, or it does not."""
+        what = numbers.below(8)
+        if what == 0:
+            return self.value(numbers)
+        if what == 1 and self.disposers:
+            # As likely as not it has been used.
+            return self.disposers[numbers.below(len(self.disposers))]
+        disposer = self.disposer(numbers)
+        if what == 2:
+            return self.derive("then", self.pick(numbers), lambda _: disposer, None)
+        if what == 3:
+            return self.keep(self.delayed(TIMES[numbers.below(len(TIMES))], disposer))
+        return disposer
+
+    def disposer(self, numbers: Numbers) -> Any:
+        """A resource that is to be released."""
+        name = self.number()
+        what = RELEASES[numbers.below(len(RELEASES))]
+        what_else = Numbers(numbers.below(1 << 20))
+
+        def release(resource: Any, outcome: Any) -> Any:
+            if self.over:
+                return None
+            self.log.append(("release", name, describe(resource), describe(outcome)))
+            return what(self, Numbers(what_else.number), [])
+
+        disposer = self.derive("disposer", self.resolved(self.value(numbers)), release)
+        self.disposers.append(disposer)
+        return disposer
+
     def map(self, numbers: Numbers) -> None:
         own: list[Any] = []
         name = ("map", "filter")[numbers.below(2)]
@@ -506,6 +550,7 @@ HANDLERS = (
     Side.fires,
     Side.attaches,
 )
+RELEASES = (*[Side.gives_nothing] * 3, *[Side.gives_anything] * 3, Side.raises, *HANDLERS)
 STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "new": Side.new,
     "resolve": Side.resolve,
@@ -529,6 +574,7 @@ STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "cancel_out": Side.cancel_out,
     "several": Side.several,
     "join": Side.join,
+    "using": Side.using,
     "map": Side.map,
     "series": Side.series,
     "coroutine": Side.coroutine,
@@ -561,6 +607,8 @@ def describe(value: Any) -> Any:
         if value.is_rejected():
             return ("inspection", "rejected", describe(value.reason()))
         return ("inspection", "cancelled" if value.is_cancelled() else "pending", None)
+    if isinstance(value, reference.Disposer | Disposer):
+        return "disposer"
     assert value is None or isinstance(value, int), value
     return value
 
@@ -639,6 +687,9 @@ class Real(Side):
         if awaits:
             return self.cls.resolve(self.hold(body()))
         return self.cls.coroutine(lambda: self.hold(generated(body)))()
+
+    def used(self, resources: Any, listed: bool, handler: Callable[..., Any]) -> Any:
+        return self.cls.using(resources, handler) if listed else self.cls.using(*resources, handler)
 
     def out(self, promise: Any) -> Deferred[Any]:
         return promise.to_deferred()
@@ -735,6 +786,8 @@ class Model(Side):
             return promise.aside(*arguments, {reference.REJECTED})
         if method == "reflect":
             return promise.reflect()
+        if method == "disposer":
+            return reference.Disposer(promise, *arguments)
         if method == "suppress_unhandled_rejections":
             return promise.mark_handled()
         if method in ("return_", "catch_return"):
@@ -802,6 +855,12 @@ class Model(Side):
             reference.Running(child, self.hold(body()), reference.CancellationError)
         else:
             reference.Running(child, self.hold(generated(body)), GeneratorExit)
+        return child
+
+    def used(self, resources: Any, listed: bool, handler: Callable[..., Any]) -> Any:
+        child = Reference(self.world)
+        handle = handler if listed else lambda values: handler(*values)
+        reference.Using(child, resources, handle)
         return child
 
     def out(self, promise: Any) -> Deferred[Any]:
