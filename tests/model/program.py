@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop, Future
+from collections import deque
 from collections.abc import Callable
 from types import coroutine
 from typing import Any
@@ -52,6 +54,36 @@ class Numbers:
         return number
 
 
+class Loop(AbstractEventLoop):
+    """As much of an event loop as futures need; it runs when a program says so."""
+
+    def __init__(self) -> None:
+        self.calls: deque[Callable[[], object]] = deque()
+
+    def get_debug(self) -> bool:
+        """As Python's do by default."""
+        return False
+
+    def is_closed(self) -> bool:
+        """Never."""
+        return False
+
+    def create_future(self) -> Future[Any]:
+        """Python's own."""
+        return Future(loop=self)
+
+    def call_soon(self, callback: Any, *arguments: Any, context: Any = None) -> Any:
+        """Keep a call."""
+        self.calls.append(lambda: callback(*arguments))
+
+    call_soon_threadsafe = call_soon
+
+    def run(self) -> None:
+        """Run all that is there, and what comes meanwhile."""
+        while self.calls:
+            self.calls.popleft()()
+
+
 #: The largest number a step may have, and one more.
 LIMIT = 1 << 64
 #: How long things take, and how far the clock is moved.
@@ -71,6 +103,11 @@ class Side:
         self.spent: set[int] = set()
         # Deferreds made of promises.
         self.outs: list[Deferred[Any]] = []
+        # Futures made of promises.
+        self.loop = Loop()
+        self.futures: list[Future[Any]] = []
+        # The promises of coroutines.
+        self.running: list[Any] = []
         # Disposers, which would release what is theirs if they were thrown away.
         self.disposers: list[Any] = []
         # Generators and coroutines.
@@ -122,6 +159,10 @@ class Side:
 
     def out(self, promise: Any) -> Deferred[Any]:
         """A Deferred of a promise."""
+        raise NotImplementedError
+
+    def future(self, promise: Any) -> Future[Any]:
+        """A future of a promise."""
         raise NotImplementedError
 
     def fires_with(self, fire: Callable[[Any], None], outcome: Any) -> None:
@@ -207,6 +248,7 @@ class Side:
             [self.state(promise) for promise in self.promises],
             [deferred.called for deferred in self.deferreds],
             [deferred.called for deferred in self.outs],
+            [(future.done(), future.cancelled()) for future in self.futures],
             self.timers(),
         ]
 
@@ -341,6 +383,25 @@ class Side:
         if self.outs:
             self.outs[numbers.below(len(self.outs))].cancel()
 
+    def to_future(self, numbers: Numbers) -> None:
+        name = self.number()
+        future = self.future(self.pick(numbers))
+        self.futures.append(future)
+
+        def done(future: Future[Any]) -> None:
+            cancelled = future.cancelled()
+            outcome = None if cancelled else future.exception() or future.result()
+            self.log.append(("future", name, cancelled, describe(outcome)))
+
+        future.add_done_callback(done)
+
+    def cancel_future(self, numbers: Numbers) -> None:
+        if self.futures:
+            self.futures[numbers.below(len(self.futures))].cancel()
+
+    def run_loop(self, numbers: Numbers) -> None:
+        self.loop.run()
+
     def several(self, numbers: Numbers) -> None:
         name = ("all", "all_settled", "any", "some", "race", "props")[numbers.below(6)]
         arguments = (numbers.below(3),) if name == "some" else ()
@@ -426,7 +487,8 @@ class Side:
         name = self.number()
         awaits = bool(numbers.below(2))
         own: list[Any] = []
-        length = numbers.below(4)
+        # Seldom none: it has to wait for something to be cancelled there.
+        length = min(numbers.below(8), 3)
         # What each step does when it has what it waits for, and whether it catches what it gets.
         acts = [HANDLERS[numbers.below(len(HANDLERS))] for _ in range(length)]
         catches = [numbers.below(3) for _ in range(length)]
@@ -468,6 +530,12 @@ class Side:
                         act(self, mine, own)
 
         own.append(self.keep(self.run(body, awaits)))
+        self.running.extend(own)
+
+    def stop(self, numbers: Numbers) -> None:
+        """Cancel what a coroutine gives, one of the last three."""
+        if self.running:
+            self.running[-1 - numbers.below(min(len(self.running), 3))].cancel()
 
     def awaited(self, numbers: Numbers, awaits: bool) -> Any:
         """Something that a coroutine waits for; Twisted decides how a Deferred is awaited."""
@@ -572,12 +640,16 @@ STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "cancel_deferred": Side.cancel_deferred,
     "to_deferred": Side.to_deferred,
     "cancel_out": Side.cancel_out,
+    "to_future": Side.to_future,
+    "cancel_future": Side.cancel_future,
+    "loop": Side.run_loop,
     "several": Side.several,
     "join": Side.join,
     "using": Side.using,
     "map": Side.map,
     "series": Side.series,
     "coroutine": Side.coroutine,
+    "stop": Side.stop,
     "delay": Side.delay,
     "timeout": Side.timeout,
     "turn": Side.turn,
@@ -623,6 +695,9 @@ class Real(Side):
         # A copy: its hooks and its scheduler are nobody else's.
         self.cls: Any = Promise.get_new_library_copy()
         self.cls.set_scheduler(scheduler)
+        # A first turn says which thread is its own; before it, what a future says takes a turn.
+        self.cls.resolve(None).then()
+        scheduler.flush()
         self.cls.config(monitoring=watched)
         self.cls.on_possibly_unhandled_rejection(
             lambda reason, _: self.log.append(("unhandled", describe(reason)))
@@ -693,6 +768,10 @@ class Real(Side):
 
     def out(self, promise: Any) -> Deferred[Any]:
         return promise.to_deferred()
+
+    def future(self, promise: Any) -> Future[Any]:
+        future: Future[Any] = promise.to_future(self.loop)
+        return future
 
     def fires_with(self, fire: Callable[[Any], None], outcome: Any) -> None:
         # Also where a promise has cancelled it: whoever fires it does not get to feel that.
@@ -865,6 +944,9 @@ class Model(Side):
 
     def out(self, promise: Any) -> Deferred[Any]:
         return reference.to_deferred(promise)
+
+    def future(self, promise: Any) -> Future[Any]:
+        return reference.FutureSink(promise, self.loop).future
 
     def fires_with(self, fire: Callable[[Any], None], outcome: Any) -> None:
         try:

@@ -7,6 +7,7 @@ what `Promise` must do, turn by turn.
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop, Future
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -777,6 +778,35 @@ def to_deferred(promise: Reference) -> Deferred[Any]:
     else:
         promise.attach(sink)
     return sink.deferred
+
+
+class FutureSink(Consumer):
+    """A future made of a promise; its loop sets it, and hears when it is cancelled."""
+
+    def __init__(self, promise: Reference, loop: AbstractEventLoop) -> None:
+        self.promise, self.loop = promise, loop
+        self.future: Future[Any] = loop.create_future()
+        self.future.add_done_callback(self.done)
+        promise.attach(self)
+
+    def tell(self, parent: Reference) -> None:
+        self.end()
+        self.loop.call_soon_threadsafe(self.set, parent)
+
+    def set(self, parent: Reference) -> None:
+        if self.future.done():
+            return
+        if parent.state == FULFILLED:
+            self.future.set_result(parent.value)
+        elif parent.state == REJECTED:
+            self.future.set_exception(parent.value)
+        else:
+            self.future.cancel()
+
+    def done(self, future: Future[Any]) -> None:
+        if future.cancelled() and not self.gone:
+            self.end()
+            self.promise.drop()
 
 
 # --- time
