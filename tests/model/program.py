@@ -268,6 +268,18 @@ class Side:
             resolve, _ = self.settlers[numbers.below(len(self.settlers))]
             resolve(self.value(numbers))
 
+    def follow(self, numbers: Numbers) -> None:
+        """Have one that nobody hooks into, often a new one, follow another."""
+        if numbers.below(2):
+            promise, *settlers = self.make([])
+            self.settlers.append((settlers[0], settlers[1]))
+            self.keep(promise)
+        other = self.pick(numbers)
+        if self.settlers:
+            count = len(self.settlers)
+            resolve, _ = self.settlers[count - 1 - numbers.below(min(count, 4))]
+            resolve(other)
+
     def reject(self, numbers: Numbers) -> None:
         if self.settlers:
             _, reject = self.settlers[numbers.below(len(self.settlers))]
@@ -622,6 +634,7 @@ RELEASES = (*[Side.gives_nothing] * 3, *[Side.gives_anything] * 3, Side.raises, 
 STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "new": Side.new,
     "resolve": Side.resolve,
+    "follow": Side.follow,
     "reject": Side.reject,
     "ready": Side.ready,
     "failed": Side.failed,

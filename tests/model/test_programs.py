@@ -173,8 +173,8 @@ def test_programs(
 THEMES = (
     # Generators and coroutines that are cancelled, and clean up.
     ("new", "new_deferred", "fire", "resolve", "coroutine", "coroutine", "stop", "stop", "turn"),
-    # Chains of followers, some of which nobody waits for, and circles.
-    ("new", "new", "resolve", "resolve", "resolve", "cancel", "attach", "turn"),
+    # Chains of followers, some of which nobody waits for.
+    ("follow", "follow", "follow", "aside", "cancel", "turn"),
     # Resources that come, are used, and go, or are cancelled meanwhile.
     ("new", "resolve", "new_deferred", "fire", "using", "using", "cancel", "turn"),
 )
