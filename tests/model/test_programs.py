@@ -26,7 +26,7 @@ LONG = bool(os.environ.get("TWPROMISE_TEST_LONG"))
 #: the least that fails.
 PROGRAMS = 5_000 if LONG else 200
 #: How many are drawn evenly.
-DRAWN = 20_000 if LONG else 1000
+DRAWN = 20_000 if LONG else 1500
 #: How many steps a program has at most.
 STEPS_AT_MOST = 60
 
@@ -175,8 +175,11 @@ THEMES = (
     ("new", "new_deferred", "fire", "resolve", "coroutine", "coroutine", "stop", "stop", "turn"),
     # Chains of followers, some of which nobody waits for.
     ("follow", "follow", "follow", "aside", "cancel", "turn"),
+    ("follow", "follow", "follow", "follow", "attach", "aside", "resolve", "turn"),
     # Resources that come, are used, and go, or are cancelled meanwhile.
     ("new", "resolve", "new_deferred", "fire", "using", "using", "cancel", "turn"),
+    # The same, of what handlers make, which may wait for itself.
+    ("follow", "attach", "attach", "using", "cancel", "turn"),
 )
 
 
