@@ -455,14 +455,16 @@ def test_a_handlers_promise_that_was_cancelled_before(scheduler):
 
 
 def test_a_handlers_promise_that_others_wait_for(scheduler):
-    """A cancellation does not stop it, but the resource is released at once: nobody uses it."""
+    """A cancellation does not stop it, and the resource is released when it has ended."""
     log = []
     work = Promise.delay(10, "work")
     other = work.then()
     promise = using(connect(log), lambda _: work)
     scheduler.advance(1)
     promise.cancel()
-    scheduler.advance(10)
+    scheduler.advance(8)
+    assert ([], True) == (log, promise.is_cancelled())
+    scheduler.advance(2)
     assert ("work", ["connection closed"]) == (other.value(), log)
     assert promise.is_cancelled()
 
@@ -489,6 +491,62 @@ def test_an_acquisition_that_others_cancel(scheduler):
     waiting.cancel()
     scheduler.flush()
     assert (True, ["connection closed"]) == (promise.is_cancelled(), log)
+
+
+def test_what_was_cancelled_before(scheduler):
+    """Consuming a cancelled promise is an error; what came is released, and told of that."""
+    outcomes = []
+    waiting = Promise.delay(10)
+    waiting.cancel()
+    resource = Promise.resolve("r").disposer(lambda _, outcome: outcomes.append(outcome))
+    promise = using(waiting, resource, print)
+    scheduler.flush()
+    assert "late cancellation observer" == str(promise.reason())
+    assert [promise.reason()] == [outcome.reason() for outcome in outcomes]
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["by itself", "while others wait"])
+def test_a_use_that_ends_well_though_it_was_cancelled(scheduler, shared):
+    """The release is told of the cancellation: what is half done must not pass for done."""
+    cancelled = []
+    work = Promise.delay(1, "work")
+    kept = work.then()
+
+    def handle(_):
+        promise.cancel()
+        return work if shared else "value"
+
+    def release(_, outcome):
+        cancelled.append(outcome.is_cancelled())
+
+    promise = using(Promise.resolve("r").disposer(release), handle)
+    scheduler.advance(1)
+    assert ([True], True, "work") == (cancelled, promise.is_cancelled(), kept.value())
+
+
+def test_cancelled_while_releasing(scheduler):
+    """The use had ended before: all releases are told of its outcome."""
+    outcomes = []
+
+    def release(_, outcome):
+        outcomes.append(outcome.value())
+        return Promise.delay(1)
+
+    resources = [Promise.resolve(name).disposer(release) for name in "ab"]
+    promise = using(resources, lambda _: "value")
+    scheduler.flush()
+    promise.cancel()
+    scheduler.advance(1)
+    assert (["value"] * 2, True) == (outcomes, promise.is_cancelled())
+
+
+def test_cancelled_first_to_last(scheduler):
+    """What is being acquired is cancelled in the order of the resources, as `all` does."""
+    log = []
+    names = ["a", "b", "c"]
+    promise = using([Promise.resolve(Deferred(lambda _, n=n: log.append(n))) for n in names], print)
+    promise.cancel()
+    assert names == log
 
 
 def test_cancelled_between_coming_and_being_used(scheduler):
@@ -578,6 +636,43 @@ def test_a_promise_for_a_disposer_that_is_being_acquired(scheduler):
     )
 
 
+def test_a_promise_for_a_disposer_that_comes_when_nobody_wants_it(scheduler):
+    """What that acquires is cancelled, as all that is being acquired."""
+    log = []
+    shared = Promise.delay(1).then(lambda _: connect(log))
+    kept = shared.then()
+    promise = using(shared, print)
+    promise.cancel()
+    scheduler.advance(1)
+    assert (True, True, []) == (promise.is_cancelled(), kept.is_fulfilled(), log)
+    assert [] == scheduler.clock.getDelayedCalls()
+
+
+def test_a_disposer_is_a_resource(scheduler):
+    """Then it is the value of another disposer: that one is released, this one is the user's."""
+    log = []
+    inner = Promise.resolve("inner").disposer(log.append)
+    promise = using(Promise.resolve(inner).disposer(lambda _: log.append("outer")), lambda d: d)
+    scheduler.flush()
+    assert (inner, ["outer"]) == (promise.value(), log)
+
+
+@pytest.mark.parametrize("how", ["using", "thrown away"])
+def test_what_waits_for_itself(scheduler, how):
+    """A handler returned what waits for the handler's own promise: its end is not looked for."""
+    waits = Promise.delay(1).then(lambda _: behind)
+    behind = waits.then(str)
+    scheduler.advance(1)
+    disposer = behind.then(str).disposer(print_nothing)
+    if how == "using":
+        promise = using(disposer, print)
+        promise.cancel()
+        assert promise.is_cancelled()
+    del disposer
+    scheduler.flush()
+    assert behind.is_pending()
+
+
 # --- bad input
 
 
@@ -616,11 +711,38 @@ def test_the_handler_returns_the_promise_itself(scheduler, wrapped):
     log = []
 
     def handle(_):
-        return Promise(lambda resolve, reject: resolve(promise)) if wrapped else promise
+        return quiet(Promise(lambda resolve, reject: resolve(promise))) if wrapped else promise
 
     promise = using(Promise.resolve("resource").disposer(log.append), handle)
     scheduler.flush()
     assert isinstance(promise.reason(), TypeError)
+    assert "circular promise resolution chain" == str(promise.reason())
+    assert ["resource"] == log
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["itself", "what follows it"])
+def test_a_circle_is_reported(scheduler, wrapped):
+    """That the handler returned the promise does not mean that somebody handles its rejection."""
+    told = []
+    copy = Promise.get_new_library_copy()
+    copy.on_possibly_unhandled_rejection(lambda reason, _: told.append(str(reason)))
+
+    def handle(_):
+        return copy(lambda resolve, reject: resolve(promise)) if wrapped else promise
+
+    promise = copy.using(copy.resolve("resource").disposer(print_nothing), handle)
+    scheduler.flush()
+    assert ["circular promise resolution chain"] == told
+
+
+def test_a_circle_that_is_closed_later(scheduler):
+    """What the handler waits for is resolved with what waits for the handler: that is rejected."""
+    log = []
+    waits = Promise.defer()
+    promise = using(Promise.resolve("resource").disposer(log.append), lambda _: waits.promise)
+    scheduler.flush()
+    waits.resolve(promise)
+    scheduler.flush()
     assert "circular promise resolution chain" == str(promise.reason())
     assert ["resource"] == log
 

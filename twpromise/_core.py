@@ -1441,10 +1441,15 @@ def can_be_stopped(promise: CorePromise) -> bool:
     If not, its value will come all the same; and if that is a resource, somebody has to wait.
     """
     source = promise._source
+    seen: set[int] = set()
     while isinstance(source, CorePromise):
         if source._state & SETTLED:
             # All that is left to do is to run a handler.
             return False
+        if id(source) in seen:
+            # What a handler returned waits for the handler's own promise: nothing will come.
+            return True
+        seen.add(id(source))
         source = source._source
     return source is None or bool(source._can_stop())
 

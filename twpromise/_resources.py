@@ -19,10 +19,12 @@ from ._core import (
     CIRCULAR,
     DEAD,
     FULFILLED,
+    LOCKED,
     NODE,
     REJECTED,
     CorePromise,
     Node,
+    Passage,
     call_into,
     call_soon,
     can_be_stopped,
@@ -39,6 +41,7 @@ from ._core import (
     new_pending,
     new_rejected,
     new_resolved,
+    observed,
     outcome_of,
     pass_on,
     prepare,
@@ -328,7 +331,7 @@ def _manager_methods(manager: Any) -> tuple[Callable[..., Any], Callable[..., An
     return None
 
 
-class _Using(Node):
+class _Using(Passage):
     """Acquires resources, calls a function with them, and releases them.
 
     Each of the three is waited for to its end, whatever else happens: a cancellation is passed
@@ -350,6 +353,7 @@ class _Using(Node):
     ) -> None:
         super().__init__()
         self._promise = new_pending(cls, self)
+        self._ahead = None
         # None, once it has been called.
         self._function: Callable[..., Any] | None = prepare(self._promise, function)
         # The promises of the resources, and how each is released, if it is.
@@ -378,6 +382,7 @@ class _Using(Node):
             self._one_less()
         else:
             self._outcome = parent
+            self._ahead = None
             self._release()
 
     # --- acquiring
@@ -412,6 +417,7 @@ class _Using(Node):
 
     def _awaited(self, promise: CorePromise) -> CorePromise:
         """Who will have the outcome of a promise: it is waited for, unless it is there."""
+        promise = observed(promise)
         outcome = outcome_of(promise)
         if not outcome._state & DEAD:
             self._pending += 1
@@ -430,7 +436,11 @@ class _Using(Node):
         self._pending = 1
         for index, promise in enumerate(self._acquired):
             disposer = promise._value
-            if promise._state & FULFILLED and issubclass(type(disposer), Disposer):
+            if (
+                promise._state & FULFILLED
+                and self._disposers[index] is None
+                and issubclass(type(disposer), Disposer)
+            ):
                 # A promise for a disposer.
                 if self._outcome is not None and disposer._promise is None:
                     # It has not begun, and need not.
@@ -441,6 +451,11 @@ class _Using(Node):
                 self._acquired[index] = self._awaited(taken)
         self._pending -= 1
         if self._pending:
+            if self._state & CANCELLING:
+                # It was cancelled before it could be known that these are waited for.
+                stack: list[CorePromise] = []
+                self._leave_acquired(stack)
+                cancel_all(stack)
             return
         for promise in self._acquired:
             if self._outcome is None and not promise._state & FULFILLED:
@@ -469,7 +484,6 @@ class _Using(Node):
             del result
             if end_of(outcome) is self._promise:
                 # It would wait for itself, and the resources with it.
-                mark_handled(outcome)
                 outcome = new_rejected(cls, TypeError(CIRCULAR))
         self._outcome = outcome_of(outcome)
         if self._outcome._state & (FULFILLED | REJECTED):
@@ -477,7 +491,11 @@ class _Using(Node):
             self._release()
         else:
             wait_for(outcome, self)
-            if self._state & CANCELLING:
+            if not self._state & CANCELLING:
+                # Who is resolved with this one's promise must not be what it waits for.
+                self._ahead = outcome
+                self._promise._state |= LOCKED
+            else:
                 # The function has cancelled it itself.
                 stack: list[CorePromise] = []
                 self._cleaning = leave(outcome, stack)
@@ -488,6 +506,9 @@ class _Using(Node):
     # --- releasing, one after the other
 
     def _release(self) -> None:
+        if self._next is None and self._is_cancelled():
+            # Whoever releases must not take what is half done for done.
+            self._outcome = self._promise
         outcome = self._outcome
         assert outcome is not None
         cancelled = outcome is self._promise or not outcome._state & (FULFILLED | REJECTED)
@@ -520,17 +541,23 @@ class _Using(Node):
             disposer._failed(parent)
         self._release()
 
+    def _is_cancelled(self) -> bool:
+        """Whether it ends as cancelled, and not with what went wrong while that was stopped."""
+        outcome: Any = self._outcome
+        cancelling = self._promise._state & CANCELLING
+        failed = self._cleaning and outcome._state & REJECTED
+        return outcome is self._promise or bool(cancelling and not failed)
+
     def _finish(self) -> None:
         promise: CorePromise = self._promise
         outcome = self._outcome
         assert outcome is not None
+        cancelled = self._is_cancelled()
         self._state = NODE | CANCELLED
         self._promise = self._outcome = None
         self._acquired = []
         self._disposers = []
-        if outcome is promise or (
-            promise._state & CANCELLING and not (self._cleaning and outcome._state & REJECTED)
-        ):
+        if cancelled:
             finish_cancel(promise)
         else:
             pass_on(promise, outcome)
@@ -541,12 +568,18 @@ class _Using(Node):
         self._state = NODE | CANCELLING
         if self._function is not None:
             self._outcome = self._promise
-            for promise, disposer in zip(self._acquired, self._disposers, strict=True):
-                if disposer is None or can_be_stopped(promise):
-                    leave(promise, stack)
+            self._leave_acquired(stack)
         elif self._outcome is not None and self._next is None:
+            self._ahead = None
             self._cleaning = leave(self._outcome, stack)
         return True
+
+    def _leave_acquired(self, stack: list[CorePromise]) -> None:
+        # The first is cancelled first, as by `all`: what is on the stack goes from its end.
+        for index in range(len(self._acquired) - 1, -1, -1):
+            promise, disposer = self._acquired[index], self._disposers[index]
+            if disposer is None or can_be_stopped(promise):
+                leave(promise, stack)
 
 
 def _with_list(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop, Future
+from collections import deque
 from collections.abc import Callable
 from types import coroutine
 from typing import Any
@@ -12,7 +14,7 @@ from twisted.python.failure import Failure
 
 from tests.model import reference
 from tests.model.reference import Reference, World
-from twpromise import Promise
+from twpromise import Disposer, Promise
 from twpromise.testing import ManualScheduler
 
 
@@ -52,6 +54,36 @@ class Numbers:
         return number
 
 
+class Loop(AbstractEventLoop):
+    """As much of an event loop as futures need; it runs when a program says so."""
+
+    def __init__(self) -> None:
+        self.calls: deque[Callable[[], object]] = deque()
+
+    def get_debug(self) -> bool:
+        """As Python's do by default."""
+        return False
+
+    def is_closed(self) -> bool:
+        """Never."""
+        return False
+
+    def create_future(self) -> Future[Any]:
+        """Python's own."""
+        return Future(loop=self)
+
+    def call_soon(self, callback: Any, *arguments: Any, context: Any = None) -> Any:
+        """Keep a call."""
+        self.calls.append(lambda: callback(*arguments))
+
+    call_soon_threadsafe = call_soon
+
+    def run(self) -> None:
+        """Run all that is there, and what comes meanwhile."""
+        while self.calls:
+            self.calls.popleft()()
+
+
 #: The largest number a step may have, and one more.
 LIMIT = 1 << 64
 #: How long things take, and how far the clock is moved.
@@ -71,6 +103,13 @@ class Side:
         self.spent: set[int] = set()
         # Deferreds made of promises.
         self.outs: list[Deferred[Any]] = []
+        # Futures made of promises.
+        self.loop = Loop()
+        self.futures: list[Future[Any]] = []
+        # The promises of coroutines.
+        self.running: list[Any] = []
+        # Disposers, which would release what is theirs if they were thrown away.
+        self.disposers: list[Any] = []
         # Generators and coroutines.
         self.generators: list[Any] = []
         self.made = 0
@@ -114,8 +153,16 @@ class Side:
         """A promise for what a generator, or a coroutine, gives."""
         raise NotImplementedError
 
+    def used(self, resources: Any, listed: bool, handler: Callable[..., Any]) -> Any:
+        """What `Promise.using` gives."""
+        raise NotImplementedError
+
     def out(self, promise: Any) -> Deferred[Any]:
         """A Deferred of a promise."""
+        raise NotImplementedError
+
+    def future(self, promise: Any) -> Future[Any]:
+        """A future of a promise."""
         raise NotImplementedError
 
     def fires_with(self, fire: Callable[[Any], None], outcome: Any) -> None:
@@ -201,6 +248,7 @@ class Side:
             [self.state(promise) for promise in self.promises],
             [deferred.called for deferred in self.deferreds],
             [deferred.called for deferred in self.outs],
+            [(future.done(), future.cancelled()) for future in self.futures],
             self.timers(),
         ]
 
@@ -219,6 +267,18 @@ class Side:
         if self.settlers:
             resolve, _ = self.settlers[numbers.below(len(self.settlers))]
             resolve(self.value(numbers))
+
+    def follow(self, numbers: Numbers) -> None:
+        """Have one that nobody hooks into, often a new one, follow another."""
+        if numbers.below(2):
+            promise, *settlers = self.make([])
+            self.settlers.append((settlers[0], settlers[1]))
+            self.keep(promise)
+        other = self.pick(numbers)
+        if self.settlers:
+            count = len(self.settlers)
+            resolve, _ = self.settlers[count - 1 - numbers.below(min(count, 4))]
+            resolve(other)
 
     def reject(self, numbers: Numbers) -> None:
         if self.settlers:
@@ -335,6 +395,25 @@ class Side:
         if self.outs:
             self.outs[numbers.below(len(self.outs))].cancel()
 
+    def to_future(self, numbers: Numbers) -> None:
+        name = self.number()
+        future = self.future(self.pick(numbers))
+        self.futures.append(future)
+
+        def done(future: Future[Any]) -> None:
+            cancelled = future.cancelled()
+            outcome = None if cancelled else future.exception() or future.result()
+            self.log.append(("future", name, cancelled, describe(outcome)))
+
+        future.add_done_callback(done)
+
+    def cancel_future(self, numbers: Numbers) -> None:
+        if self.futures:
+            self.futures[numbers.below(len(self.futures))].cancel()
+
+    def run_loop(self, numbers: Numbers) -> None:
+        self.loop.run()
+
     def several(self, numbers: Numbers) -> None:
         name = ("all", "all_settled", "any", "some", "race", "props")[numbers.below(6)]
         arguments = (numbers.below(3),) if name == "some" else ()
@@ -362,6 +441,44 @@ class Side:
         """A promise for a list; it is nobody else's, since the items may be promises."""
         return self.derive("then", self.pick(numbers), lambda _: items, None)
 
+    def using(self, numbers: Numbers) -> None:
+        own: list[Any] = []
+        resources = [self.resource(numbers) for _ in range(numbers.below(4))]
+        listed = not resources or not numbers.below(3)
+        handler = self.handler(numbers, own)
+        own.append(self.keep(self.used(resources, listed, handler)))
+
+    def resource(self, numbers: Numbers) -> Any:
+        """What `using` takes: it needs to be released, or it does not."""
+        what = numbers.below(8)
+        if what == 0:
+            return self.value(numbers)
+        if what == 1 and self.disposers:
+            # As likely as not it has been used.
+            return self.disposers[numbers.below(len(self.disposers))]
+        disposer = self.disposer(numbers)
+        if what == 2:
+            return self.derive("then", self.pick(numbers), lambda _: disposer, None)
+        if what == 3:
+            return self.keep(self.delayed(TIMES[numbers.below(len(TIMES))], disposer))
+        return disposer
+
+    def disposer(self, numbers: Numbers) -> Any:
+        """A resource that is to be released."""
+        name = self.number()
+        what = RELEASES[numbers.below(len(RELEASES))]
+        what_else = Numbers(numbers.below(1 << 20))
+
+        def release(resource: Any, outcome: Any) -> Any:
+            if self.over:
+                return None
+            self.log.append(("release", name, describe(resource), describe(outcome)))
+            return what(self, Numbers(what_else.number), [])
+
+        disposer = self.derive("disposer", self.resolved(self.value(numbers)), release)
+        self.disposers.append(disposer)
+        return disposer
+
     def map(self, numbers: Numbers) -> None:
         own: list[Any] = []
         name = ("map", "filter")[numbers.below(2)]
@@ -382,7 +499,8 @@ class Side:
         name = self.number()
         awaits = bool(numbers.below(2))
         own: list[Any] = []
-        length = numbers.below(4)
+        # Seldom none: it has to wait for something to be cancelled there.
+        length = min(numbers.below(8), 3)
         # What each step does when it has what it waits for, and whether it catches what it gets.
         acts = [HANDLERS[numbers.below(len(HANDLERS))] for _ in range(length)]
         catches = [numbers.below(3) for _ in range(length)]
@@ -424,6 +542,12 @@ class Side:
                         act(self, mine, own)
 
         own.append(self.keep(self.run(body, awaits)))
+        self.running.extend(own)
+
+    def stop(self, numbers: Numbers) -> None:
+        """Cancel what a coroutine gives, one of the last three."""
+        if self.running:
+            self.running[-1 - numbers.below(min(len(self.running), 3))].cancel()
 
     def awaited(self, numbers: Numbers, awaits: bool) -> Any:
         """Something that a coroutine waits for; Twisted decides how a Deferred is awaited."""
@@ -506,9 +630,11 @@ HANDLERS = (
     Side.fires,
     Side.attaches,
 )
+RELEASES = (*[Side.gives_nothing] * 3, *[Side.gives_anything] * 3, Side.raises, *HANDLERS)
 STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "new": Side.new,
     "resolve": Side.resolve,
+    "follow": Side.follow,
     "reject": Side.reject,
     "ready": Side.ready,
     "failed": Side.failed,
@@ -527,11 +653,16 @@ STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "cancel_deferred": Side.cancel_deferred,
     "to_deferred": Side.to_deferred,
     "cancel_out": Side.cancel_out,
+    "to_future": Side.to_future,
+    "cancel_future": Side.cancel_future,
+    "loop": Side.run_loop,
     "several": Side.several,
     "join": Side.join,
+    "using": Side.using,
     "map": Side.map,
     "series": Side.series,
     "coroutine": Side.coroutine,
+    "stop": Side.stop,
     "delay": Side.delay,
     "timeout": Side.timeout,
     "turn": Side.turn,
@@ -561,6 +692,8 @@ def describe(value: Any) -> Any:
         if value.is_rejected():
             return ("inspection", "rejected", describe(value.reason()))
         return ("inspection", "cancelled" if value.is_cancelled() else "pending", None)
+    if isinstance(value, reference.Disposer | Disposer):
+        return "disposer"
     assert value is None or isinstance(value, int), value
     return value
 
@@ -575,6 +708,9 @@ class Real(Side):
         # A copy: its hooks and its scheduler are nobody else's.
         self.cls: Any = Promise.get_new_library_copy()
         self.cls.set_scheduler(scheduler)
+        # A first turn says which thread is its own; before it, what a future says takes a turn.
+        self.cls.resolve(None).then()
+        scheduler.flush()
         self.cls.config(monitoring=watched)
         self.cls.on_possibly_unhandled_rejection(
             lambda reason, _: self.log.append(("unhandled", describe(reason)))
@@ -640,8 +776,15 @@ class Real(Side):
             return self.cls.resolve(self.hold(body()))
         return self.cls.coroutine(lambda: self.hold(generated(body)))()
 
+    def used(self, resources: Any, listed: bool, handler: Callable[..., Any]) -> Any:
+        return self.cls.using(resources, handler) if listed else self.cls.using(*resources, handler)
+
     def out(self, promise: Any) -> Deferred[Any]:
         return promise.to_deferred()
+
+    def future(self, promise: Any) -> Future[Any]:
+        future: Future[Any] = promise.to_future(self.loop)
+        return future
 
     def fires_with(self, fire: Callable[[Any], None], outcome: Any) -> None:
         # Also where a promise has cancelled it: whoever fires it does not get to feel that.
@@ -735,6 +878,8 @@ class Model(Side):
             return promise.aside(*arguments, {reference.REJECTED})
         if method == "reflect":
             return promise.reflect()
+        if method == "disposer":
+            return reference.Disposer(promise, *arguments)
         if method == "suppress_unhandled_rejections":
             return promise.mark_handled()
         if method in ("return_", "catch_return"):
@@ -804,8 +949,17 @@ class Model(Side):
             reference.Running(child, self.hold(generated(body)), GeneratorExit)
         return child
 
+    def used(self, resources: Any, listed: bool, handler: Callable[..., Any]) -> Any:
+        child = Reference(self.world)
+        handle = handler if listed else lambda values: handler(*values)
+        reference.Using(child, resources, handle)
+        return child
+
     def out(self, promise: Any) -> Deferred[Any]:
         return reference.to_deferred(promise)
+
+    def future(self, promise: Any) -> Future[Any]:
+        return reference.FutureSink(promise, self.loop).future
 
     def fires_with(self, fire: Callable[[Any], None], outcome: Any) -> None:
         try:

@@ -7,6 +7,7 @@ what `Promise` must do, turn by turn.
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop, Future
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -217,9 +218,9 @@ class Reference:
             other.attach(self.source)
 
     def leads_to(self) -> Reference:
-        """The promise whose fate this one will share, hooks or no hooks on the way."""
+        """The promise whose fate this one will share, hooks or resources or not on the way."""
         promise = self
-        while isinstance(promise.source, Hooks) and promise.source.followed is not None:
+        while isinstance(promise.source, Hooks | Using) and promise.source.followed is not None:
             promise = promise.source.followed.end()
         return promise
 
@@ -779,6 +780,35 @@ def to_deferred(promise: Reference) -> Deferred[Any]:
     return sink.deferred
 
 
+class FutureSink(Consumer):
+    """A future made of a promise; its loop sets it, and hears when it is cancelled."""
+
+    def __init__(self, promise: Reference, loop: AbstractEventLoop) -> None:
+        self.promise, self.loop = promise, loop
+        self.future: Future[Any] = loop.create_future()
+        self.future.add_done_callback(self.done)
+        promise.attach(self)
+
+    def tell(self, parent: Reference) -> None:
+        self.end()
+        self.loop.call_soon_threadsafe(self.set, parent)
+
+    def set(self, parent: Reference) -> None:
+        if self.future.done():
+            return
+        if parent.state == FULFILLED:
+            self.future.set_result(parent.value)
+        elif parent.state == REJECTED:
+            self.future.set_exception(parent.value)
+        else:
+            self.future.cancel()
+
+    def done(self, future: Future[Any]) -> None:
+        if future.cancelled() and not self.gone:
+            self.end()
+            self.promise.drop()
+
+
 # --- time
 
 
@@ -1242,3 +1272,243 @@ class Series(Consumer):
             if isinstance(item, Reference):
                 item.leave(stack)
         return False
+
+
+# --- resources
+
+
+class Disposer:
+    """A resource, and what gives it back.  Nobody waits before it is used."""
+
+    def __init__(self, promise: Reference, release: Callable[[Any, Inspection], Any]) -> None:
+        self.promise, self.release = promise, release
+        self.used = False
+
+    def take(self) -> Reference:
+        if self.used:
+            promise = Reference(self.promise.world)
+            promise.handled = True
+            promise.reject(
+                RuntimeError("the disposer has been used already: one resource, one use")
+            )
+            return promise
+        self.used = True
+        return self.promise
+
+
+class Want(Consumer):
+    """One of the resources of a `using`: waited for, and given back if it is a disposer's."""
+
+    settled: Reference | None = None
+    release: Callable[[Any, Inspection], Any] | None = None
+
+    def __init__(self, whole: Using, resource: Any) -> None:
+        self.whole = whole
+        self.take(resource)
+
+    def take(self, resource: Any) -> None:
+        world = self.whole.world
+        if isinstance(resource, Disposer):
+            if not resource.used:
+                self.release = resource.release
+            resource = resource.take()
+        resource = adopt(world, resource)
+        if not isinstance(resource, Reference):
+            self.settled = Reference(world)
+            self.settled.fulfill(resource)
+        elif resource.inspect()[0] == PENDING:
+            self.settled = None
+            self.alive, self.gone = True, False
+            resource.attach(self)
+        elif resource.inspect()[0] == CANCELLED:
+            self.settled = resource.late_observer()
+        else:
+            self.settled = resource.end()
+            if self.settled.state == REJECTED:
+                resource.mark_handled()
+
+    def take_what_came(self) -> None:
+        """A promise may be one for a disposer: its resource is what is wanted."""
+        settled = self.settled
+        assert settled is not None
+        came = settled.state == FULFILLED and isinstance(settled.value, Disposer)
+        if came and self.release is None:
+            self.take(settled.value)
+
+    def tell(self, parent: Reference) -> None:
+        self.end()
+        self.settled = parent
+        self.whole.go_on()
+
+    def leave(self, stack: list[Reference]) -> None:
+        """Nobody wants it any more; what comes all the same is released."""
+        if self.settled is None:
+            self.alive = False
+            if self.release is None or not bound_to_come(self.awaited):
+                self.awaited.leave(stack)
+
+    def give_back(self, outcome: Inspection) -> Any:
+        if self.release is None or self.settled is None or self.settled.state != FULFILLED:
+            return None
+        return self.release(self.settled.value, outcome)
+
+
+def bound_to_come(promise: Reference) -> bool:
+    """Whether what it is made of is there: all that is left is to call a handler."""
+    seen: set[Reference] = set()
+    while isinstance(promise.source, Then | Following) and promise not in seen:
+        # Where it waits for itself, nothing comes.
+        seen.add(promise)
+        promise = promise.source.awaited
+        if promise.state != PENDING:
+            return True
+    return False
+
+
+class Using(Consumer):
+    """`using`: resources side by side, then the use of them, then one release after the other."""
+
+    def __init__(self, child: Reference, resources: list[Any], handler: Any) -> None:
+        self.child, self.world, self.handler = child, child.world, handler
+        child.source = self
+        #: Where it is: acquiring, using, releasing.
+        self.step: Callable[[], None] = self.acquired
+        #: What the handler returned, which the child waits for.
+        self.followed: Reference | None = None
+        self.wants: list[Want] = []
+        self.wants = [Want(self, resource) for resource in resources]
+        self.queued = False
+        self.go_on()
+
+    def go_on(self) -> None:
+        """When all have come, or have not: what is next has a turn of its own."""
+        if not self.queued and all(want.settled is not None for want in self.wants):
+            self.queued = True
+            self.world.queue.append(self.acquired)
+
+    def acquired(self) -> None:
+        self.queued = False
+        for want in self.wants:
+            want.take_what_came()
+        if not all(want.settled is not None for want in self.wants):
+            if self.child.cancelling:
+                stack: list[Reference] = []
+                self.leave_wants(stack)
+                cancel_all(stack)
+            return
+        failed = [want.settled for want in self.wants if want.settled.state != FULFILLED]
+        if self.child.cancelling:
+            self.release_all(self.child)
+        elif failed:
+            self.release_all(failed[0])
+        else:
+            self.use()
+
+    def use(self) -> None:
+        self.step = self.use
+        try:
+            value = self.handler([want.settled.value for want in self.wants])
+            result = adopt(self.world, value)
+            if not isinstance(result, Reference):
+                result = Reference(self.world)
+                result.fulfill(value)
+            elif result.end().leads_to() is self.child:
+                raise TypeError("circular promise resolution chain")
+        except BaseException as error:
+            result = Reference(self.world)
+            result.handled = True
+            result.reject(error)
+        end = result.end()
+        if end.state in (FULFILLED, REJECTED):
+            result.mark_handled()
+            self.used(end)
+            return
+        self.followed = result
+        result.attach(self)
+        if self.child.cancelling:
+            # By the handler.
+            stack: list[Reference] = []
+            self.leave_use(stack)
+            cancel_all(stack)
+
+    def tell(self, parent: Reference) -> None:
+        """What the handler returned has settled."""
+        self.end()
+        self.followed = None
+        self.used(parent)
+
+    def used(self, outcome: Reference) -> None:
+        if self.child.cancelling and not (self.stopped and outcome.state == REJECTED):
+            # Nobody is told that all went well, unless the clean-up has failed.
+            outcome = self.child
+        self.release_all(outcome)
+
+    # --- releasing
+
+    def release_all(self, outcome: Reference) -> None:
+        self.step = self.release_next
+        self.outcome = outcome
+        state = CANCELLED if outcome is self.child else outcome.state
+        self.inspection = Inspection(state, outcome.value)
+        self.left = deque(self.wants)
+        self.release_next()
+
+    def release_next(self) -> None:
+        while self.left:
+            try:
+                result = self.left.popleft().give_back(self.inspection)
+            except BaseException as error:
+                self.world.log("fatal", error)
+                continue
+            if isinstance(result, Reference | Deferred):
+                waiting = Reference(self.world)
+                waiting.resolve(result)
+                if waiting.state == PENDING:
+                    waiting.attach(Releasing(self))
+                    return
+                waiting.mark_handled()
+                if waiting.state == REJECTED:
+                    self.world.log("fatal", waiting.value)
+        if self.outcome is self.child:
+            self.child.finish_cancel()
+        else:
+            self.child.pass_on(self.outcome)
+
+    # --- cancelling
+
+    #: What the handler returned has been cancelled, and says how that ends.
+    stopped = False
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        if self.step == self.acquired:
+            self.leave_wants(stack)
+        elif self.followed is not None and self.step == self.use:
+            self.leave_use(stack)
+        elif self.step == self.release_next:
+            # That is seen through.
+            self.outcome = self.child
+        return True
+
+    def leave_wants(self, stack: list[Reference]) -> None:
+        for want in reversed(self.wants):
+            want.leave(stack)
+
+    def leave_use(self, stack: list[Reference]) -> None:
+        """Stop the use of it; it is released when that has ended, whoever else waits for it."""
+        assert self.followed is not None
+        self.alive = False
+        self.stopped = self.followed.leave(stack)
+        self.followed = None
+
+
+class Releasing(Consumer):
+    """Waits for one release."""
+
+    def __init__(self, whole: Using) -> None:
+        self.whole = whole
+
+    def tell(self, parent: Reference) -> None:
+        self.end()
+        if parent.state == REJECTED:
+            self.whole.world.log("fatal", parent.value)
+        self.whole.release_next()
