@@ -1421,6 +1421,9 @@ def _cancel_followers(promise: CorePromise) -> None:
     followers = _followers_of(promise)
     while followers:
         follower = followers.pop()
+        if follower._state & SPECIAL:
+            # A listener who was told just now has come to one that had been passed over.
+            follower = _first_before(follower)
         finish_cancel(follower)
         followers += _followers_of(follower)
 
