@@ -446,6 +446,81 @@ def test_an_endless_chain_is_freed_as_it_goes_whatever_is_held(scheduler, held, 
         gc.enable()
 
 
+@pytest.mark.parametrize("ends", ["fulfilled", "rejected", "cancelled", "cancelled at an end"])
+@pytest.mark.parametrize("way", ["inwards", "outwards", "pieces"])
+def test_whoever_keeps_one_of_a_chain_keeps_no_others(scheduler, way, ends):
+    """When all has settled, though somebody had come to each of the others."""
+    gc.disable()
+    try:
+        resolvers = [Promise.defer() for _ in range(60)]
+        places = list(range(1, 60))
+        if way == "pieces":
+            Random(1).shuffle(places)
+        for place in places if way == "outwards" else places[::-1]:
+            resolvers[place].resolve(resolvers[place - 1].promise)
+        kept = resolvers[30].promise
+        for place in range(59, 0, -1):
+            if place != 30:
+                resolvers[place].promise.then().suppress_unhandled_rejections()
+        alive = weakref.WeakSet(resolver.promise for resolver in resolvers[1:])
+        stays = resolvers[0].promise.then()
+        stays.suppress_unhandled_rejections()
+        if ends == "fulfilled":
+            resolvers[0].resolve("value")
+        elif ends == "rejected":
+            resolvers[0].reject(Boom())
+        elif ends == "cancelled":
+            stays.cancel()
+            resolvers[0].promise.cancel()
+        else:
+            resolvers[1].promise.cancel()
+        scheduler.flush()
+        del resolvers, stays
+        # Itself, and one that has told it of its outcome.
+        assert len(alive) <= 2
+        assert (kept.is_fulfilled(), kept.is_rejected(), kept.is_cancelled()) == (
+            ends == "fulfilled",
+            ends == "rejected",
+            ends.startswith("cancelled"),
+        )
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("way", ["inwards", "outwards", "pieces"])
+def test_a_chain_lets_go_of_those_that_are_cancelled(scheduler, way):
+    """Those inside of them pend on, and know nothing of them."""
+    gc.disable()
+    try:
+        resolvers = [Promise.defer() for _ in range(60)]
+        places = list(range(1, 60))
+        if way == "pieces":
+            Random(1).shuffle(places)
+        for place in places if way == "outwards" else places[::-1]:
+            resolvers[place].resolve(resolvers[place - 1].promise)
+        for place in range(59, 0, -1):
+            if place not in (8, 30, 45):
+                resolvers[place].promise.then()
+        inside, first, cancelled, outside = (resolvers[place].promise for place in (8, 9, 30, 45))
+        alive = weakref.WeakSet(resolver.promise for resolver in resolvers[20:])
+        resolvers[20].promise.cancel()
+        scheduler.flush()
+        resolve = resolvers[0].resolve
+        del resolvers
+        # The three that are kept, and one more.
+        assert len(alive) <= 3
+        assert cancelled.is_cancelled()
+        assert outside.is_cancelled()
+        assert inside.is_pending()
+        later = Promise(lambda resolve, _: resolve(first))
+        resolve("value")
+        scheduler.flush()
+        assert "value" == inside.value() == later.value()
+        assert cancelled.is_cancelled()
+    finally:
+        gc.enable()
+
+
 def test_what_was_passed_over_is_cancelled_with_its_follower(scheduler):
     """Nobody else has waited for it; so it is for whoever comes later, in whatever way."""
     cancelled = []

@@ -25,7 +25,7 @@ __all__ = ["Chain"]
 class Chain:
     """Followers of one another, some of which are passed over."""
 
-    __slots__ = ("_low", "_members", "_numbers", "_shift", "joined")
+    __slots__ = ("_cut", "_low", "_members", "_numbers", "_shift", "joined", "several")
 
     def __init__(self, member: Any) -> None:
         # Those that stand in it, inside first, and the number of each.
@@ -33,6 +33,10 @@ class Chain:
         self._numbers = [0]
         # The least number that was ever given, to whoever.
         self._low = 0
+        #: It has, or had, more than one member.
+        self.several = False
+        # The outermost member was cancelled before the others.
+        self._cut = False
         #: What it has been joined to; there, its numbers are greater by `_shift`.
         self.joined: Chain | None = None
 
@@ -49,6 +53,25 @@ class Chain:
         """Whether this is its outermost member."""
         return self.now()[0]._members[-1] is member
 
+    def told(self, member: Any) -> None:
+        """A member is told of its outcome, just before it is the turn of those outside of it.
+
+        The last one speaks for all then, whose outcome is the same: whoever keeps one that was
+        passed over does not keep the others.
+        """
+        chain = self.now()[0]
+        last = len(chain._members) - 1 - chain._cut
+        if chain._members[last] is member:
+            del chain._members[:last], chain._numbers[:last]
+
+    def cut(self, member: Any) -> None:
+        """A member is cancelled, with all that are outside of it, and not those inside."""
+        chain = self.now()[0]
+        while chain._members[-1] is not member:
+            chain._members.pop()
+            chain._numbers.pop()
+        chain._cut = True
+
     # What follows is asked of a chain that is no part of another.
 
     def prepend(self) -> int:
@@ -57,12 +80,16 @@ class Chain:
         return self._low
 
     def behind(self, number: int) -> tuple[int, Any]:
-        """The innermost member outside of a number that was passed over, and its place here."""
-        place = bisect_left(self._numbers, number)
+        """The innermost member outside of a number that was passed over, and its place here.
+
+        Or the outermost, if it was cancelled, and with it all outside.
+        """
+        place = min(bisect_left(self._numbers, number), len(self._members) - 1)
         return place, self._members[place]
 
     def insert(self, place: int, number: int, member: Any) -> None:
         """One that was passed over stands in the chain again."""
+        self.several = True
         self._members.insert(place, member)
         self._numbers.insert(place, number)
 
@@ -83,6 +110,7 @@ class Chain:
         Returns:
             The number of the latter, in this chain.
         """
+        self.several = outer.several = True
         number = self._numbers.pop()
         self._members.pop()
         # What is added to numbers of the other, if that is joined to this.
@@ -90,6 +118,7 @@ class Chain:
         if number - self._low >= outer._numbers[-1] - outer._low:
             self._members += outer._members
             self._numbers += [other + shift for other in outer._numbers]
+            self._cut = outer._cut
             outer._leads_to(self, shift)
         else:
             outer._members[:0] = self._members

@@ -12,6 +12,7 @@ from typing import Any
 
 __all__ = [
     "attribute",
+    "bases_of",
     "check_seconds",
     "dressed",
     "is_a",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 #: As the attribute, for classes whose own class has overridden how attributes are read.
+bases_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 _name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
 
 
@@ -51,7 +53,7 @@ def is_subclass(kind: type, base: type) -> bool:
     except Exception:
         # What is abstract remembers who is its subclass, and cannot do with a class that cannot
         # be hashed.
-        return any(each is base for each in kind.__mro__)
+        return any(each is base for each in bases_of(kind))
 
 
 def attribute(value: object, name: str) -> Any:

@@ -1408,9 +1408,13 @@ def cancel_all(stack: list[CorePromise]) -> None:
             # `source` will be cancelled, and tell *promise* when it has been.
             pass
         else:
-            finish_cancel(promise)
             if state & FOLLOWING:
+                if promise._value is not None:
+                    promise._value.cut(promise)
+                finish_cancel(promise)
                 _cancel_followers(promise)
+            else:
+                finish_cancel(promise)
 
 
 def _cancel_followers(promise: CorePromise) -> None:
@@ -1424,6 +1428,9 @@ def _cancel_followers(promise: CorePromise) -> None:
         if follower._state & SPECIAL:
             # A listener who was told just now has come to one that had been passed over.
             follower = _first_before(follower)
+        chain: Chain | None = follower._value
+        if chain is not None and chain.several:
+            chain.told(follower)
         finish_cancel(follower)
         followers += _followers_of(follower)
 
@@ -1667,6 +1674,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
     token: Any = None
     kind: Any = None
     behind: Any = None
+    chain: Any = None
     try:
         _driving = True
         while True:
@@ -1773,6 +1781,9 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                         if state & FOLLOWING:
                             if state & SPECIAL:
                                 child = _first_before(child)
+                            chain = child._value
+                            if chain is not None and chain.several:
+                                chain.told(child)
                             take(child, parent)
                             behind = child._waiters
                             if behind is not None and behind._state & FOLLOWING:
@@ -1803,7 +1814,8 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
             queue.appendleft(_FanOut(fan_parent, waiters))
         # This frame outlives its run where the traceback of a rejection refers to it; what
         # its variables refer to must not.
-        child = parent = handler = result = token = waiters = fan_parent = behind = None
+        child = parent = handler = result = token = waiters = fan_parent = None
+        behind = chain = None
         _scratch = outer
         _driving = driving
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy
 from zope.interface.adapter import AdapterRegistry
 
-from .._checks import is_subclass, shown
+from .._checks import bases_of, is_subclass, shown
 from .._core import (
     KINDS,
     Adopter,
@@ -34,6 +34,8 @@ from .thenables import adopt_thenable
 
 __all__ = ["decide"]
 
+#: What is in a class itself, whatever its own class makes of being asked.
+_says: Callable[[type], Mapping[str, object]] = type.__dict__["__dict__"].__get__
 #: How many types are remembered; a program that makes types without end (mocks do) must not
 #: keep them all.
 LIMIT = 1024
@@ -91,7 +93,7 @@ def _decide(kind: type) -> Adopter | None:
         return _adopt_by(adapter)
     # Not `hasattr`: what matters is what the class says, not what its metaclass has or what
     # an instance with a `__getattr__` makes up.
-    if any("then" in vars(base) for base in kind.__mro__):
+    if any("then" in _says(base) for base in bases_of(kind)):
         return adopt_thenable
     return None
 
