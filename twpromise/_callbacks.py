@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from . import _core
 from ._checks import type_name
-from ._core import COUNTER, FULFILLED, KINDS, UNWRAPPERS, CorePromise, find, is_exception
+from ._core import COUNTER, FULFILLED, KINDS, UNWRAPPERS, CorePromise, is_exception
 from ._errors import OperationalError
 
 __all__ = ["MultiCallback", "NodeCallback", "is_error", "node_callback", "operational"]
@@ -21,13 +21,11 @@ def operational(error: object) -> BaseException:
     An exception with a class of its own stays itself, and is marked as operational; anything
     else arrives inside an `OperationalError`.  A Failure is taken for what is in it.
     """
-    unwrap = find(UNWRAPPERS, type(error))
-    if unwrap is not None:
-        inside, _ = unwrap(error)
+    if type(error) in UNWRAPPERS:
+        inside, _ = UNWRAPPERS[type(error)](error)
         reason = operational(inside)
         return cast("BaseException", error) if reason is inside else reason
-    kind = type(error)
-    if is_exception(error) and kind is not Exception and kind is not BaseException:
+    if is_exception(error) and type(error) not in (Exception, BaseException):
         try:
             error.is_operational = True  # type: ignore[attr-defined]
         except Exception:
@@ -74,8 +72,7 @@ class NodeCallback:
             return
         try:
             kind: Any = KINDS[type(value)]
-        except Exception:
-            # As in `adopter_of`.
+        except KeyError:
             kind = _UNKNOWN
         if kind is None and not promise._state:
             queue = promise._queue

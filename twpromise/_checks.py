@@ -12,11 +12,9 @@ from typing import Any
 
 __all__ = [
     "attribute",
-    "bases_of",
     "check_seconds",
     "dressed",
     "is_a",
-    "is_subclass",
     "plain_number",
     "plain_text",
     "shown",
@@ -24,7 +22,6 @@ __all__ = [
 ]
 
 #: As the attribute, for classes whose own class has overridden how attributes are read.
-bases_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 _name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
 
 
@@ -44,16 +41,6 @@ def is_a(value: object, *kinds: type) -> bool:
             return issubclass(kind, kinds)
         except Exception:
             return False
-
-
-def is_subclass(kind: type, base: type) -> bool:
-    """Whether one class is a subclass of another, which may be an abstract one."""
-    try:
-        return issubclass(kind, base)
-    except Exception:
-        # What is abstract remembers who is its subclass, and cannot do with a class that cannot
-        # be hashed.
-        return any(each is base for each in bases_of(kind))
 
 
 def attribute(value: object, name: str) -> Any:

@@ -24,11 +24,9 @@ from ._core import (
     Node,
     call_soon,
     drop,
-    find,
     finish_cancel,
     follow,
     fulfill,
-    is_followed,
     is_promise,
     late_observer,
     leave,
@@ -56,6 +54,7 @@ __all__ = ["Combining", "expect_iterable"]
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
+_UNKNOWN = object()
 
 #: The words of the page, and what Python calls it.
 NOT_ITERABLE = "expecting an array, a promise or a thenable: the input must be an iterable, not {}"
@@ -68,8 +67,7 @@ def expect_iterable(iterable: object) -> Any:
         TypeError: It is not iterable; or it is a mapping, a `str` or `bytes`, which hold no
             promises side by side.
     """
-    kind = type(iterable)
-    if kind is list or kind is tuple:
+    if type(iterable) in (list, tuple):
         # Most; nobody has to be asked.
         return iterable
     if is_a(iterable, str, bytes, Mapping) or not is_a(iterable, Iterable):
@@ -137,13 +135,7 @@ class _Several(Node):
         promise = None
         for index, item in enumerate(items):
             kind = type(item)
-            try:
-                adopter = KINDS[kind]
-            except Exception:
-                adopter = _core.classify(kind)
-                if find(KINDS, kind) is None:
-                    # It cannot be hashed.
-                    kind = object
+            adopter = KINDS[kind] if kind in KINDS else _core.classify(kind)
             if adopter is None:
                 there += 1
                 self._plain(item)
@@ -165,7 +157,7 @@ class _Several(Node):
                 if self._looking != index:
                     # It was there at once.
                     item = items[index]
-                    if not is_followed(item):
+                    if KINDS.get(type(item), _UNKNOWN) is None:
                         there += 1
                     else:
                         promise = new_resolved(cls, item, self._promise)
@@ -219,12 +211,7 @@ class _Several(Node):
 
     def _arrived(self, value: Any, index: int) -> None:
         """What was waited for directly is there."""
-        try:
-            plain = self._state == COUNTER and KINDS[type(value)] is None
-        except Exception:
-            # As in `adopter_of`; and for once that may take its time.
-            plain = False
-        if plain:
+        if self._state == COUNTER and KINDS.get(type(value), _UNKNOWN) is None:
             # Most.
             self._items[index] = value  # type: ignore[index]
             self._one_more()
@@ -239,7 +226,7 @@ class _Several(Node):
         if self._looking == index:
             items[index] = value
             self._looking = -1
-        elif not is_followed(value):
+        elif KINDS.get(type(value), _UNKNOWN) is None:
             if not self._state & DEAD:
                 items[index] = value
                 # In its turn, since others may have settled before whose turn is still to come.
@@ -306,9 +293,9 @@ class _Several(Node):
         for item in reversed(waited_for):
             if is_promise(item):
                 leave(item, stack)
-            elif (direct := find(DIRECT, type(item))) is not None:
+            elif type(item) in DIRECT:
                 promise = new_pending(self._class)
-                direct.lock(promise, item)
+                DIRECT[type(item)].lock(promise, item)
                 leave(promise, stack)
         return False
 

@@ -484,32 +484,8 @@ set_traceback = BaseException.__dict__["__traceback__"].__set__
 
 def is_followed(value: object) -> bool:
     """Whether a promise that is resolved with *value* takes on its fate."""
-    try:
-        return KINDS[type(value)] is not None
-    except Exception:
-        # As in `adopter_of`.
-        return classify(type(value)) is not None
-
-
-def adopter_of(kind: type) -> Adopter | None:
-    """How values of a type are followed, or None if they are not.
-
-    Wherever this is done in place, whatever the look into the dictionary raises is passed over:
-    a class may have a metaclass whose instances cannot be hashed, or compared.
-    """
-    try:
-        return KINDS[kind]
-    except Exception:
-        return classify(kind)
-
-
-def find(table: dict[type, Any], kind: type) -> Any:
-    """What one of the other tables says of a type, or None."""
-    try:
-        return table.get(kind)
-    except Exception:
-        # As above.
-        return None
+    kind = type(value)
+    return (KINDS[kind] if kind in KINDS else classify(kind)) is not None
 
 
 reports: Reports = Reports()
@@ -728,7 +704,8 @@ def new_fulfilled(cls: type[CorePromise], value: Any) -> Any:
 
 def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None = None) -> Any:
     """A promise that is resolved with anything; see `new_pending` for *owner*."""
-    if adopter_of(type(value)) is None:
+    kind = KINDS.get(type(value), _UNKNOWN)
+    if kind is None:
         return new_fulfilled(cls, value)
     promise = new_pending(cls, None, None, owner)
     resolve(promise, value)
@@ -983,14 +960,15 @@ def resolve(promise: CorePromise, value: Any) -> None:
     """
     kind: Any = None
     try:
-        try:
-            kind = KINDS[type(value)]
-        except Exception:
-            # As in `adopter_of`.
-            kind = classify(type(value))
+        kind = KINDS.get(type(value), _UNKNOWN)
         if kind is None:
             fulfill(promise, value)
             return
+        if kind is _UNKNOWN:
+            kind = classify(type(value))
+            if kind is None:
+                fulfill(promise, value)
+                return
         kind(promise, value)
     except BaseException as error:
         _adopter_raised(promise, error)
@@ -1033,9 +1011,8 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
             are allowed, and warned about.
         aux: The traceback of the reason, or the Failure in which it came.
     """
-    unwrap = find(UNWRAPPERS, type(reason))
-    if unwrap is not None:
-        reason, aux = unwrap(reason)
+    if type(reason) in UNWRAPPERS:
+        reason, aux = UNWRAPPERS[type(reason)](reason)
     if aux is None:
         if is_exception(reason):
             aux = get_traceback(reason)
@@ -1065,9 +1042,8 @@ def reject_raised(promise: CorePromise, error: BaseException) -> None:
     The caller's own frame is taken out of the traceback: it is of no interest, and its local
     variables would keep the promise alive.
     """
-    unwrap = find(UNWRAPPERS, type(error))
-    if unwrap is not None:
-        reason, aux = unwrap(error)
+    if type(error) in UNWRAPPERS:
+        reason, aux = UNWRAPPERS[type(error)](error)
         _reject(promise, reason, aux)
         return
     traceback = get_traceback(error)
@@ -1749,7 +1725,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                         try:
                             kind = kinds[type(result)]
                         except Exception:
-                            # As in `adopter_of`.
+                            # A class that cannot be hashed is found out by `resolve`.
                             kind = _UNKNOWN
                         if kind is _UNKNOWN or child._state:
                             if child._state & DEAD:

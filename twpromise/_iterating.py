@@ -49,8 +49,7 @@ class Reader:
         self.length: int | None = None
         self.is_async = False
         self._reading = False
-        kind = type(collection)
-        whole = kind is list or kind is tuple
+        whole = type(collection) in (list, tuple)
         if not whole and is_a(collection, AsyncIterable):
             self.is_async = True
             self._iterator: Any = aiter(collection)

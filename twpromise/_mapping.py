@@ -14,6 +14,7 @@ from ._core import (
     CANCELLED,
     DEAD,
     FULFILLED,
+    KINDS,
     NODE,
     CorePromise,
     Node,
@@ -22,7 +23,6 @@ from ._core import (
     cancel_all,
     drop,
     fulfill,
-    is_followed,
     is_promise,
     keep_context,
     leave,
@@ -40,6 +40,8 @@ from ._iterating import END, Reader
 __all__ = ["Mapped", "call", "extra_arguments", "not_a_function"]
 
 T_co = TypeVar("T_co", covariant=True)
+
+_UNKNOWN = object()
 
 #: How many items are started before whatever else is queued has its turn.
 _BATCH = 32
@@ -166,7 +168,7 @@ class _Map(Node):
 
     def _input(self, index: int, item: Any) -> None:
         """An item that is there, or is waited for."""
-        if not is_followed(item):
+        if KINDS.get(type(item), _UNKNOWN) is None:
             self._ready.append((index, item))
         else:
             self._active += not self._all_there
@@ -273,7 +275,7 @@ class _Map(Node):
         except BaseException as error:
             self._fail(error)
             return
-        if is_followed(result):
+        if KINDS.get(type(result), _UNKNOWN) is not None:
             self._active += 1
             self._wait(result, _Map._result_arrived, index)
             # The frame of a coroutine that has failed at once refers to this one.

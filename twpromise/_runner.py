@@ -273,12 +273,7 @@ class Runner(Node):
             self._state = NODE
         kind = type(yielded)
         try:
-            try:
-                known = kind in WAITS
-            except Exception:
-                # As in `find`.
-                known = False
-            if known:
+            if kind in WAITS:
                 WAITS[kind](self, yielded)
             elif issubclass(kind, CorePromise):
                 self._wait_for(yielded)

@@ -11,13 +11,13 @@ from ._core import (
     CANCELLED,
     DEAD,
     FULFILLED,
+    KINDS,
     NODE,
     CorePromise,
     Node,
     call_soon,
     drop,
     fulfill,
-    is_followed,
     is_promise,
     keep_context,
     leave,
@@ -37,6 +37,8 @@ from ._mapping import call, extra_arguments, not_a_function
 __all__ = ["InSeries"]
 
 T_co = TypeVar("T_co", covariant=True)
+
+_UNKNOWN = object()
 
 
 class _Missing:
@@ -90,7 +92,7 @@ class _Series(Node):
         Returns:
             Whether to go on; else there is nothing to do until `_notify`.
         """
-        if not is_followed(item):
+        if KINDS.get(type(item), _UNKNOWN) is None:
             return step(item)
         outcome = promise = (
             item if is_promise(item) else new_resolved(self._cls, item, self._promise)
@@ -159,7 +161,7 @@ class _Series(Node):
         items = reader.items or []
         item = None
         for index, item in enumerate(items):
-            if is_followed(item):
+            if KINDS.get(type(item), _UNKNOWN) is not None:
                 items[index] = self._later(item)
                 if self._state & DEAD:
                     # One of them has cancelled all this when it was started.
@@ -306,7 +308,8 @@ class _Reduce(_Series):
         self, source: CorePromise, function: Callable[..., Any], initial: Any
     ) -> None:
         self._cls = type(source)
-        self._initial: Any = self._later(initial) if is_followed(initial) else initial
+        plain = KINDS.get(type(initial), _UNKNOWN) is None
+        self._initial: Any = initial if plain else self._later(initial)
         self._accumulator: Any = MISSING
         super()._start(source, function)
         # The frame of a coroutine that has failed at once refers to this one.

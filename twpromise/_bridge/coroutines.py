@@ -10,16 +10,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from .. import _core
 from .._checks import shown
-from .._core import (
-    LOCKED,
-    CorePromise,
-    adopter_of,
-    new_fulfilled,
-    new_pending,
-    resolve,
-    set_traceback,
-)
+from .._core import KINDS, LOCKED, CorePromise, new_fulfilled, new_pending, resolve, set_traceback
 from .._errors import CANCELLATIONS, CancellationError, as_exception
 from .._runner import WAITS, Runner
 from .awaiting import Awaiter, await_promise
@@ -45,7 +38,8 @@ class CoroutineRunner(Runner):
         if issubclass(kind, Deferred):
             _wait_for_deferred(self, yielded)
             return
-        if adopter_of(kind) is None:
+        adopt = KINDS[kind] if kind in KINDS else _core.classify(kind)
+        if adopt is None:
             raise TypeError(
                 f"a value was awaited that could not be treated as a promise: {shown(yielded)}"
             )

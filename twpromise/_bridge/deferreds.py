@@ -85,8 +85,7 @@ class DeferredSource:
             self._promise = self._deferred = None
             try:
                 kind: Any = KINDS[type(result)]
-            except Exception:
-                # As in `adopter_of`.
+            except KeyError:
                 kind = resolve
             if kind is None:
                 if promise._extra is not None or _core._observer is not None:

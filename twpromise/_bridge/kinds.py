@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy
 from zope.interface.adapter import AdapterRegistry
 
-from .._checks import bases_of, is_subclass, shown
+from .._checks import shown
 from .._core import (
     KINDS,
     Adopter,
@@ -34,8 +34,6 @@ from .thenables import adopt_thenable
 
 __all__ = ["decide"]
 
-#: What is in a class itself, whatever its own class makes of being asked.
-_says: Callable[[type], Mapping[str, object]] = type.__dict__["__dict__"].__get__
 #: How many types are remembered; a program that makes types without end (mocks do) must not
 #: keep them all.
 LIMIT = 1024
@@ -72,28 +70,20 @@ def decide(kind: type) -> Adopter | None:
     if len(KINDS) >= LIMIT:
         # The adapters remember types too.
         _adapters.changed(_adapters)
-    try:
-        KINDS[kind] = adopter
-    except Exception:
-        # It cannot be hashed, and is looked at each time.
-        return adopter
+    KINDS[kind] = adopter
     return adopter
 
 
 def _decide(kind: type) -> Adopter | None:
     for followed, adopter in _FOLLOWED:
-        if is_subclass(kind, followed):
+        if issubclass(kind, followed):
             return adopter
-    try:
-        adapter = _adapters.lookup1(implementedBy(kind), IPromise)
-    except Exception:
-        # Adapters, too, are found by hash.
-        adapter = None
+    adapter = _adapters.lookup1(implementedBy(kind), IPromise)
     if adapter is not None:
         return _adopt_by(adapter)
     # Not `hasattr`: what matters is what the class says, not what its metaclass has or what
     # an instance with a `__getattr__` makes up.
-    if any("then" in _says(base) for base in bases_of(kind)):
+    if any("then" in vars(base) for base in kind.__mro__):
         return adopt_thenable
     return None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from .._core import UNWRAPPERS, CorePromise, Reports, find, get_traceback, set_reports, was_reported
+from .._core import UNWRAPPERS, CorePromise, Reports, get_traceback, set_reports, was_reported
 from .._events import emit
 from .crash import crash
 from .outcomes import failure_of
@@ -56,7 +56,7 @@ class LoggedReports(Reports):
     @staticmethod
     def escaped(error: BaseException) -> None:
         """Report an exception that escaped a job; the drain goes on."""
-        unwrap: Any = find(UNWRAPPERS, type(error)) or _with_traceback
+        unwrap: Any = UNWRAPPERS.get(type(error), _with_traceback)
         failure = failure_of(*unwrap(error))
         _log.failure("Unhandled error in a job of a Promise", failure)
 
