@@ -32,10 +32,10 @@ LIMITS = {
     "doxbee-coroutine": (8, 80, 2500),
     "doxbee-await": (9, 108, 2900),
     "errors-chain": (33, 108, 3650),
-    "parallel-chain": (88, 186, 6400),
+    "parallel-chain": (88, 185, 6330),
     "over-doxbee-chain": (37, 76, 2500),
-    "over-doxbee-coroutine": (11, 84, 2050),
-    "over-parallel-chain": (139, 154, 3950),
+    "over-doxbee-coroutine": (11, 84, 2030),
+    "over-parallel-chain": (139, 128, 3850),
 }
 #: Bytes of one promise; from 3.12 on, Python keeps the list of weak references in front of an
 #: object, and two words for that.

@@ -45,10 +45,15 @@ def test_catch_gets_the_reason(scheduler):
     assert (error, "recovered") == promise.value()
 
 
+class OwnFailure(Failure):
+    """A Failure of a class of its own, such as Perspective Broker has."""
+
+
 @pytest.mark.parametrize("how", ["raised", "returned", "rejected with"])
-def test_a_failure_is_what_it_holds(scheduler, how):
+@pytest.mark.parametrize("kind", [Failure, OwnFailure])
+def test_a_failure_is_what_it_holds(scheduler, kind, how):
     """Twisted's Failure, however it comes: the reason is the exception in it."""
-    failure = Failure(Boom("inside"))
+    failure = kind(Boom("inside"))
 
     def handler(_):
         if how == "raised":

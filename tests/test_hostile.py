@@ -18,6 +18,7 @@ import pickle
 import warnings
 from concurrent.futures import Future
 from functools import partial
+from types import ModuleType
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
@@ -79,13 +80,29 @@ class ClasslessError(Exception):
     __class__ = property(ask)
 
 
+class HostileClass(type):
+    """A class that can be neither hashed, compared nor printed, and gives no attributes."""
+
+    __eq__ = __ne__ = __hash__ = __repr__ = __getattribute__ = __dir__ = ask
+    __instancecheck__ = __iter__ = __len__ = __bool__ = ask
+
+
+class Unhashable(metaclass=HostileClass):
+    __repr__ = ask
+
+
+class UnhashableError(Exception, metaclass=HostileClass):
+    __repr__ = ask
+
+
 class Base(BaseException):
     pass
 
 
-VALUES = {"hostile": Hostile, "classless": Classless}
+VALUES = {"hostile": Hostile, "classless": Classless, "of a hostile class": Unhashable}
 REASONS = {
     **VALUES,
+    "error of a hostile class": UnhashableError,
     "hostile error": partial(HostileError, 1, 2),
     "classless error": ClasslessError,
     "BaseException": Base,
@@ -328,7 +345,7 @@ def test_reasons(outcome, kind, way):
     reason = REASONS[kind]()
     fulfilled, out = outcome(WAYS[way], "reject", reason)
     assert not fulfilled
-    if type(out) in (RejectionError, OperationalError):
+    if issubclass(type(out), (RejectionError, OperationalError)):
         # What is no exception cannot be raised, and comes through no callback as it is.
         out = out.cause
     elif type(out) is RuntimeError:
@@ -345,7 +362,7 @@ def test_reasons_that_are_asked(outcome, kind, way):
     reason = REASONS[kind]()
     fulfilled, out = outcome(ASKING[way], "reject", reason)
     assert not fulfilled
-    assert out is reason or type(out) in (Asked, RejectionError)
+    assert out is reason or issubclass(type(out), (Asked, RejectionError))
 
 
 @settled
@@ -360,12 +377,22 @@ def test_reasons_of_none(outcome, kind, way):
 
 
 @settled
-@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize("kind", ["hostile", "classless"])
 @pytest.mark.parametrize("way", DEFERRING)
 def test_values_that_no_deferred_can_carry(outcome, kind, way):
     """Twisted asks for the class of each; the Deferred fails with what came of that."""
     fulfilled, out = outcome(ASKING[way], "resolve", VALUES[kind]())
     assert (False, Asked) == (fulfilled, type(out))
+
+
+@settled
+@pytest.mark.parametrize("way", DEFERRING)
+def test_values_that_a_deferred_carries(outcome, way):
+    """Twisted asks their class nothing that it could refuse."""
+    value = Unhashable()
+    fulfilled, out = outcome(ASKING[way], "resolve", value)
+    assert fulfilled
+    assert out is value
 
 
 @pytest.mark.parametrize("kind", REASONS)
@@ -1031,7 +1058,7 @@ REJECTS = {
 }
 
 
-@pytest.mark.parametrize("kind", [object, *BAD.values()])
+@pytest.mark.parametrize("kind", [object, *BAD.values(), partial(Unhashable)])
 @pytest.mark.parametrize("way", RAISES)
 def test_bad_arguments(scheduler, way, kind):
     """Each gets the error of an ordinary one, which names the argument, and all is as before."""
@@ -1043,7 +1070,7 @@ def test_bad_arguments(scheduler, way, kind):
     assert scheduler is Promise.set_scheduler(scheduler)
 
 
-@pytest.mark.parametrize("kind", [object, *BAD.values()])
+@pytest.mark.parametrize("kind", [object, *BAD.values(), partial(Unhashable)])
 @pytest.mark.parametrize("way", REJECTS)
 def test_bad_arguments_that_reject(scheduler, way, kind):
     """So they do where an error rejects."""
@@ -1069,11 +1096,11 @@ NUMBERS = {
 }
 
 
-class Unhashable(type):
+class UnhashableClass(type):
     __hash__ = ask
 
 
-class Unclassed(metaclass=Unhashable):
+class Unclassed(metaclass=UnhashableClass):
     """Raises when it is asked for its class, and its class when that is looked up."""
 
     __class__ = property(ask)
@@ -1091,14 +1118,15 @@ def test_what_no_class_is_known_of(scheduler, way):
 
 
 def test_what_has_a_class_that_cannot_be_hashed(scheduler):
-    """A handler that returns that rejects, and whoever stands behind has its turn."""
-    promises = [Promise.resolve().then(lambda _: Unclassed()), Promise(fulfils_with(Unclassed))]
+    """It is carried, though it does not say which that is either."""
+    value = Unclassed()
+    promises = [Promise.resolve().then(lambda _: value), Promise(fulfils_with(lambda: value))]
     served = []
     Promise.resolve("after").then(served.append)
     for promise in promises:
         promise.suppress_unhandled_rejections()
     scheduler.flush()
-    assert [Asked] * 2 == [type(promise.reason()) for promise in promises]
+    assert all(promise.value() is value for promise in promises)
     assert ["after"] == served
 
 
@@ -1242,19 +1270,70 @@ CALLED = {
 }
 
 
+class Callable(metaclass=HostileClass):
+    __call__ = __repr__ = ask
+
+
+@pytest.mark.parametrize("make", [Hostile, partial(Callable)], ids=["", "of a hostile class"])
 @pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
 @pytest.mark.parametrize("way", CALLED)
-def test_functions(scheduler, config, way, watched):
+def test_functions(scheduler, config, way, watched, make):
     """They are called, and what they raise then rejects."""
     if watched:
         config(monitoring=True, long_stack_traces=True, warnings=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PromiseWarning)
-        promise = CALLED[way](Hostile())
+        promise = CALLED[way](make())
         promise.suppress_unhandled_rejections()
         scheduler.flush()
         assert type(promise.reason()) is Asked
         del promise
+
+
+class Forgetful:
+    """Makes a promise, and leaves it there."""
+
+    def __call__(self, value):
+        Promise.resolve(value).then(same)
+
+
+class ForgetfulClassless(Forgetful, Classless):
+    pass
+
+
+class ForgetfulUnhashable(Forgetful, metaclass=HostileClass):
+    pass
+
+
+@pytest.mark.parametrize("make", [Forgetful, ForgetfulClassless, partial(ForgetfulUnhashable)])
+def test_handlers_that_are_warned_of(scheduler, config, make):
+    """They are, with the place of what was called."""
+    config(warnings=True)
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        promise = Promise.resolve(1).then(make())
+        scheduler.flush()
+        assert promise.value() is None
+    told = "".join(str(warning.message) for warning in shown)
+    assert "Forgetful.__call__" in told
+
+
+class HostileSdk(Sdk, metaclass=HostileClass):
+    pass
+
+
+@pytest.mark.parametrize("all_", [Promise.promisify_all, Promise.deferify_all])
+def test_targets_of_a_hostile_class(all_):
+    """They get what any other gets, and so do such classes, and the modules that hold them."""
+    target = HostileSdk()
+    target.own = same
+    module = ModuleType("module")
+    module.held = type.__call__(HostileClass, "Held", (Sdk,), {})
+    for one in target, type.__call__(HostileClass, "Other", (Sdk,), {}), module:
+        assert all_(one) is one
+    suffix = "Async" if all_ == Promise.promisify_all else "Deferred"
+    assert {"own", "own" + suffix, "ask" + suffix, "give" + suffix} == set(vars(target))
+    assert "ask" + suffix in type.__dict__["__dict__"].__get__(module.held)
 
 
 def test_a_promisifier_that_raises():

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from . import _core
 from ._checks import type_name
-from ._core import COUNTER, FULFILLED, KINDS, UNWRAPPERS, CorePromise, is_exception
+from ._core import COUNTER, FULFILLED, KINDS, CorePromise, is_exception
 from ._errors import OperationalError
 
 __all__ = ["MultiCallback", "NodeCallback", "is_error", "node_callback", "operational"]
@@ -21,11 +21,12 @@ def operational(error: object) -> BaseException:
     An exception with a class of its own stays itself, and is marked as operational; anything
     else arrives inside an `OperationalError`.  A Failure is taken for what is in it.
     """
-    if type(error) in UNWRAPPERS:
-        inside, _ = UNWRAPPERS[type(error)](error)
+    if issubclass(type(error), _core.wrapper):
+        inside, _ = _core.unwrap(error)
         reason = operational(inside)
         return cast("BaseException", error) if reason is inside else reason
-    if is_exception(error) and type(error) not in (Exception, BaseException):
+    kind = type(error)
+    if is_exception(error) and kind is not Exception and kind is not BaseException:
         try:
             error.is_operational = True  # type: ignore[attr-defined]
         except Exception:
@@ -72,7 +73,7 @@ class NodeCallback:
             return
         try:
             kind: Any = KINDS[type(value)]
-        except KeyError:
+        except Exception:
             kind = _UNKNOWN
         if kind is None and not promise._state:
             queue = promise._queue

@@ -6,23 +6,30 @@ the place of ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import update_wrapper
 from typing import Any
 
 __all__ = [
     "attribute",
+    "bases_of",
     "check_seconds",
+    "derives",
     "dressed",
     "is_a",
+    "mro_of",
     "plain_number",
     "plain_text",
     "shown",
     "type_name",
+    "vars_of",
 ]
 
 #: As the attribute, for classes whose own class has overridden how attributes are read.
 _name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
+bases_of: Callable[[type], tuple[type, ...]] = type.__dict__["__bases__"].__get__
+mro_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+vars_of: Callable[[type], Mapping[str, Any]] = type.__dict__["__dict__"].__get__
 
 
 def type_name(value: object) -> str:
@@ -37,10 +44,16 @@ def is_a(value: object, *kinds: type) -> bool:
         return isinstance(value, kinds)
     except Exception:
         # Its ``__class__`` raises, or its class does.
-        try:
-            return issubclass(kind, kinds)
-        except Exception:
-            return False
+        return derives(kind, *kinds)
+
+
+def derives(kind: type, *kinds: type) -> bool:
+    """Whether *kind* is a subclass of one of *kinds*; by its bases, if it does not let us ask."""
+    try:
+        return issubclass(kind, kinds)
+    except Exception:
+        # It raises when it is hashed, say: abstract classes remember those they are asked about.
+        return any(derives(base, *kinds) for base in bases_of(kind))
 
 
 def attribute(value: object, name: str) -> Any:

@@ -15,7 +15,6 @@ from ._core import (
     CLOSED,
     COUNTER,
     DEAD,
-    DIRECT,
     FULFILLED,
     KINDS,
     NODE,
@@ -27,6 +26,7 @@ from ._core import (
     finish_cancel,
     follow,
     fulfill,
+    is_followed,
     is_promise,
     late_observer,
     leave,
@@ -67,7 +67,8 @@ def expect_iterable(iterable: object) -> Any:
         TypeError: It is not iterable; or it is a mapping, a `str` or `bytes`, which hold no
             promises side by side.
     """
-    if type(iterable) in (list, tuple):
+    kind = type(iterable)
+    if kind is list or kind is tuple:
         # Most; nobody has to be asked.
         return iterable
     if is_a(iterable, str, bytes, Mapping) or not is_a(iterable, Iterable):
@@ -127,7 +128,7 @@ class _Several(Node):
         self._pending = len(items) + 1
         if not self._state & DEAD:
             self._look_ahead(len(items))
-        direct = DIRECT if self._directly else {}
+        direct = _core.direct.kind if self._directly else None
         arrived = self._arrived
         counts = self._directly
         queued = len(cls._queue)
@@ -135,7 +136,10 @@ class _Several(Node):
         promise = None
         for index, item in enumerate(items):
             kind = type(item)
-            adopter = KINDS[kind] if kind in KINDS else _core.classify(kind)
+            try:
+                adopter = KINDS[kind]
+            except Exception:
+                adopter = _core.classify(kind)
             if adopter is None:
                 there += 1
                 self._plain(item)
@@ -150,14 +154,14 @@ class _Several(Node):
                 item._waiters = self
                 if item._aux is not BY_CALLBACK or item._state:
                     counts = False
-            elif kind in direct and not self._state & DEAD and _core._observer is None:
+            elif kind is direct and not self._state & DEAD and _core._observer is None:
                 # Whoever watches is shown a promise for each.
                 self._looking = index
-                direct[kind].wait(item, arrived, index)
+                _core.direct.wait(item, arrived, index)
                 if self._looking != index:
                     # It was there at once.
                     item = items[index]
-                    if KINDS.get(type(item), _UNKNOWN) is None:
+                    if not is_followed(item):
                         there += 1
                     else:
                         promise = new_resolved(cls, item, self._promise)
@@ -211,7 +215,11 @@ class _Several(Node):
 
     def _arrived(self, value: Any, index: int) -> None:
         """What was waited for directly is there."""
-        if self._state == COUNTER and KINDS.get(type(value), _UNKNOWN) is None:
+        try:
+            kind: Any = KINDS[type(value)]
+        except Exception:
+            kind = _UNKNOWN
+        if kind is None and self._state == COUNTER:
             # Most.
             self._items[index] = value  # type: ignore[index]
             self._one_more()
@@ -226,7 +234,7 @@ class _Several(Node):
         if self._looking == index:
             items[index] = value
             self._looking = -1
-        elif KINDS.get(type(value), _UNKNOWN) is None:
+        elif not is_followed(value):
             if not self._state & DEAD:
                 items[index] = value
                 # In its turn, since others may have settled before whose turn is still to come.
@@ -293,9 +301,9 @@ class _Several(Node):
         for item in reversed(waited_for):
             if is_promise(item):
                 leave(item, stack)
-            elif type(item) in DIRECT:
+            elif type(item) is _core.direct.kind:
                 promise = new_pending(self._class)
-                DIRECT[type(item)].lock(promise, item)
+                _core.direct.lock(promise, item)
                 leave(promise, stack)
         return False
 

@@ -431,18 +431,13 @@ _UNKNOWN: Final = object()
 class Direct(NamedTuple):
     """How a node waits for something that is followed, without a promise made for it."""
 
+    #: The exact type of such things.
+    kind: type
     #: Called with the thing, a function and an argument for it; has the function called, at once
     #: or later, with the outcome (something that a promise may be resolved with) and the argument.
     wait: Callable[[Any, Callable[[Any, int], None], int], object]
     #: Makes a new promise which is cancelled with the thing; it is never settled otherwise.
     lock: Callable[[CorePromise, Any], object]
-
-
-#: What collections wait for directly, by its exact type; filled by the bridge.
-DIRECT: dict[type, Direct] = {}
-
-#: Types of exceptions that stand for another one (Twisted's Failure), and how to get at it.
-UNWRAPPERS: dict[type, Callable[[Any], tuple[object, Any]]] = {}
 
 
 def _unclassified(kind: type) -> Adopter | None:
@@ -458,8 +453,16 @@ class _Declined:
 DECLINED: Final = _Declined()
 
 
-#: Decides what a type is, once per type: set by the bridge, which knows them all.
+#: Decides what a type is, once per type: set by the bridge, which knows them all.  It does not
+#: raise.
 classify: Callable[[type], Adopter | None] = _unclassified
+
+#: What collections wait for directly: set by the bridge.
+direct: Direct
+
+#: The type of exceptions that stand for another one (Twisted's Failure), and how to get at it.
+wrapper: type
+unwrap: Callable[[Any], tuple[object, Any]]
 
 
 def is_promise(value: object) -> TypeGuard[CorePromise]:
@@ -484,8 +487,11 @@ set_traceback = BaseException.__dict__["__traceback__"].__set__
 
 def is_followed(value: object) -> bool:
     """Whether a promise that is resolved with *value* takes on its fate."""
-    kind = type(value)
-    return (KINDS[kind] if kind in KINDS else classify(kind)) is not None
+    try:
+        return KINDS[type(value)] is not None
+    except Exception:
+        # Not only a KeyError, here as everywhere: a class may raise when it is hashed or compared.
+        return classify(type(value)) is not None
 
 
 reports: Reports = Reports()
@@ -524,6 +530,18 @@ def set_classify(function: Callable[[type], Adopter | None]) -> None:
     """Say what decides how a value of an unknown type is taken."""
     global classify
     classify = function
+
+
+def set_direct(new: Direct) -> None:
+    """Say what collections wait for directly."""
+    global direct
+    direct = new
+
+
+def set_wrapper(kind: type, function: Callable[[Any], tuple[object, Any]]) -> None:
+    """Say which exceptions stand for others, and what gets at the reason and its `aux`."""
+    global wrapper, unwrap
+    wrapper, unwrap = kind, function
 
 
 def reports_escaped(error: BaseException) -> None:
@@ -704,7 +722,10 @@ def new_fulfilled(cls: type[CorePromise], value: Any) -> Any:
 
 def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None = None) -> Any:
     """A promise that is resolved with anything; see `new_pending` for *owner*."""
-    kind = KINDS.get(type(value), _UNKNOWN)
+    try:
+        kind: Any = KINDS[type(value)]
+    except Exception:
+        kind = _UNKNOWN
     if kind is None:
         return new_fulfilled(cls, value)
     promise = new_pending(cls, None, None, owner)
@@ -960,7 +981,10 @@ def resolve(promise: CorePromise, value: Any) -> None:
     """
     kind: Any = None
     try:
-        kind = KINDS.get(type(value), _UNKNOWN)
+        try:
+            kind = KINDS[type(value)]
+        except Exception:
+            kind = _UNKNOWN
         if kind is None:
             fulfill(promise, value)
             return
@@ -1011,8 +1035,8 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
             are allowed, and warned about.
         aux: The traceback of the reason, or the Failure in which it came.
     """
-    if type(reason) in UNWRAPPERS:
-        reason, aux = UNWRAPPERS[type(reason)](reason)
+    if issubclass(type(reason), wrapper):
+        reason, aux = unwrap(reason)
     if aux is None:
         if is_exception(reason):
             aux = get_traceback(reason)
@@ -1042,8 +1066,8 @@ def reject_raised(promise: CorePromise, error: BaseException) -> None:
     The caller's own frame is taken out of the traceback: it is of no interest, and its local
     variables would keep the promise alive.
     """
-    if type(error) in UNWRAPPERS:
-        reason, aux = UNWRAPPERS[type(error)](error)
+    if issubclass(type(error), wrapper):
+        reason, aux = unwrap(error)
         _reject(promise, reason, aux)
         return
     traceback = get_traceback(error)
@@ -1725,7 +1749,6 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                         try:
                             kind = kinds[type(result)]
                         except Exception:
-                            # A class that cannot be hashed is found out by `resolve`.
                             kind = _UNKNOWN
                         if kind is _UNKNOWN or child._state:
                             if child._state & DEAD:

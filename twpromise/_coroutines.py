@@ -7,7 +7,7 @@ from contextvars import Context
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
-from ._checks import dressed, shown
+from ._checks import derives, dressed, shown
 from ._core import LOCKED, CorePromise, is_followed, new_pending, reject_raised, resolve
 from ._errors import CANCELLATIONS
 from ._runner import Runner
@@ -80,7 +80,7 @@ def _call(
     try:
         result = function(*args, **kwargs)
         # The type alone tells most, and much faster.
-        if type(result) is GeneratorType or issubclass(type(result), Generator):
+        if type(result) is GeneratorType or derives(type(result), Generator):
             promise._state |= LOCKED
             runner = _GeneratorRunner(promise, result)
             runner._yield_handler = yield_handler

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from . import _core
 from ._callbacks import NodeCallback
-from ._checks import shown
+from ._checks import is_a, mro_of, shown, vars_of
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -302,24 +302,35 @@ def _unwrapped(handler: Any) -> tuple[Any, bool]:
     on_purpose = False
     # A wrapper that wraps itself, by way of others, is nothing to get lost in.
     for _ in range(100):
-        on_purpose = on_purpose or isinstance(handler, Background)
+        on_purpose = on_purpose or is_a(handler, Background)
         # By its type, which a `Mock` cannot fool.
-        if isinstance(handler, partial):
+        if is_a(handler, partial):
             handler = handler.func
-        elif isinstance(handler, MethodType):
+        elif is_a(handler, MethodType):
             handler = handler.__func__
-        elif inspect.getattr_static(handler, "__wrapped__", None) is not None:
-            handler = handler.__wrapped__
         else:
-            break
+            wrapped = _wrapped_by(handler)
+            if wrapped is None:
+                break
+            handler = wrapped
     return handler, on_purpose
 
 
+def _wrapped_by(handler: Any) -> Any:
+    try:
+        static = inspect.getattr_static(handler, "__wrapped__", None)
+        return None if static is None else handler.__wrapped__
+    except Exception:
+        # It does not let itself be asked, or its class does not.
+        return None
+
+
 def _code_of(handler: Any) -> Any:
-    if not isinstance(handler, FunctionType):
+    if not is_a(handler, FunctionType):
         # An object that can be called: what is called then.
-        handler = inspect.getattr_static(type(handler), "__call__", None)
-    return handler.__code__ if isinstance(handler, FunctionType) else None
+        held = (vars_of(base) for base in mro_of(type(handler)))
+        handler = next((names["__call__"] for names in held if "__call__" in names), None)
+    return handler.__code__ if is_a(handler, FunctionType) else None
 
 
 def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:

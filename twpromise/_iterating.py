@@ -49,7 +49,8 @@ class Reader:
         self.length: int | None = None
         self.is_async = False
         self._reading = False
-        whole = type(collection) in (list, tuple)
+        kind = type(collection)
+        whole = kind is list or kind is tuple
         if not whole and is_a(collection, AsyncIterable):
             self.is_async = True
             self._iterator: Any = aiter(collection)

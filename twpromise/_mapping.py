@@ -168,7 +168,11 @@ class _Map(Node):
 
     def _input(self, index: int, item: Any) -> None:
         """An item that is there, or is waited for."""
-        if KINDS.get(type(item), _UNKNOWN) is None:
+        try:
+            kind: Any = KINDS[type(item)]
+        except Exception:
+            kind = _UNKNOWN
+        if kind is None:
             self._ready.append((index, item))
         else:
             self._active += not self._all_there
@@ -275,7 +279,11 @@ class _Map(Node):
         except BaseException as error:
             self._fail(error)
             return
-        if KINDS.get(type(result), _UNKNOWN) is not None:
+        try:
+            kind: Any = KINDS[type(result)]
+        except Exception:
+            kind = _UNKNOWN
+        if kind is not None:
             self._active += 1
             self._wait(result, _Map._result_arrived, index)
             # The frame of a coroutine that has failed at once refers to this one.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 from . import _core
 from ._arity import FORWARDREF, required_positionals, signature_of
 from ._callbacks import MultiCallback, NodeCallback, is_error, node_callback
-from ._checks import attribute, dressed, is_a, plain_text, shown
+from ._checks import attribute, dressed, is_a, mro_of, plain_text, shown, vars_of
 from ._core import (
     BY_CALLBACK,
     CANCELLED,
@@ -290,13 +290,12 @@ class _Adder:
                 if is_a(function, *_FUNCTIONS):
                     static = is_a(value, staticmethod)
                     functions[name] = function if static else MethodType(function, kind)
-        instance = inspect.getattr_static(target, "__dict__", None)
-        own = dict(attribute(target, "__dict__") or {}) if instance is not None else {}
+        own = dict(attribute(target, "__dict__") or {}) if "__dict__" in names else {}
         for name, value in own.items():
             functions.pop(name, None)
             if is_a(value, *_FUNCTIONS, MethodType):
                 functions[name] = value
-            names[name] = value, len(kind.__mro__)
+            names[name] = value, len(mro_of(kind))
         for name, made in self._made(target, functions, names):
             self._additions.append((target, name, made))
 
@@ -346,8 +345,8 @@ def _names_of(kind: type) -> dict[str, tuple[Any, int]]:
     """What a class and its bases hold under each name, and how far down that stands."""
     return {
         name: (value, depth)
-        for depth, base in enumerate(reversed(kind.__mro__[:-1]))
-        for name, value in vars(base).items()
+        for depth, base in enumerate(reversed(mro_of(kind)[:-1]))
+        for name, value in vars_of(base).items()
     }
 
 
@@ -361,9 +360,13 @@ def _given_by(value: Any) -> str | None:
     return None
 
 
+#: As the attribute: see `mro_of`.
+_flags_of: Callable[[type], int] = type.__dict__["__flags__"].__get__
+
+
 def _is_immutable(kind: type) -> bool:
     # Py_TPFLAGS_IMMUTABLETYPE
-    return bool(kind.__flags__ & 1 << 8)
+    return bool(_flags_of(kind) & 1 << 8)
 
 
 def _is_of(module: str, value: Any) -> bool:

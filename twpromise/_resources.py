@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, overload
 from . import _core
 from ._arity import required_positionals
 from ._both import typed_elsewhere
-from ._checks import shown, type_name
+from ._checks import attribute, shown, type_name
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -324,10 +324,10 @@ def set_default_class(cls: type[CorePromise]) -> None:
 
 def _manager_methods(manager: Any) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
     kind: Any = type(manager)
-    if hasattr(kind, "__aenter__") and hasattr(kind, "__aexit__"):
-        return kind.__aenter__, kind.__aexit__
-    if hasattr(kind, "__enter__") and hasattr(kind, "__exit__"):
-        return kind.__enter__, kind.__exit__
+    for names in (("__aenter__", "__aexit__"), ("__enter__", "__exit__")):
+        enter, exit_ = (attribute(kind, name) for name in names)
+        if enter is not None and exit_ is not None:
+            return enter, exit_
     return None
 
 

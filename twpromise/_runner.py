@@ -32,12 +32,28 @@ from ._core import (
     wait_for,
 )
 
-__all__ = ["WAITS", "Runner"]
+__all__ = ["Runner", "set_waits"]
 
-#: How to wait for something that is yielded, by its exact type.  The function has the runner
-#: wait for a promise; or sets `Runner._foreign` and `Runner._stop`, and arranges for
-#: `Runner.resume`.
-WAITS: dict[type, Callable[[Runner, Any], object]] = {}
+# The two exact types of what is mostly yielded, promises apart, and how to wait for them.  The
+# function has the runner wait for a promise; or sets `Runner._foreign` and `Runner._stop`, and
+# arranges for `Runner.resume`.
+_deferred: type
+_wait_for_deferred: Callable[[Runner, Any], object]
+_awaiter: type
+_wait_for_awaiter: Callable[[Runner, Any], object]
+
+
+def set_waits(
+    deferred: type,
+    wait_for_deferred: Callable[[Runner, Any], object],
+    awaiter: type,
+    wait_for_awaiter: Callable[[Runner, Any], object],
+) -> None:
+    """Say how to wait for what a runner knows nothing of."""
+    global _deferred, _wait_for_deferred, _awaiter, _wait_for_awaiter
+    _deferred, _wait_for_deferred = deferred, wait_for_deferred
+    _awaiter, _wait_for_awaiter = awaiter, wait_for_awaiter
+
 
 #: What a generator "yields" when it has returned, or failed.
 _ENDED: Final = object()
@@ -273,8 +289,11 @@ class Runner(Node):
             self._state = NODE
         kind = type(yielded)
         try:
-            if kind in WAITS:
-                WAITS[kind](self, yielded)
+            # Not a look into a dict: the class may raise when it is hashed.
+            if kind is _deferred:
+                _wait_for_deferred(self, yielded)
+            elif kind is _awaiter:
+                _wait_for_awaiter(self, yielded)
             elif issubclass(kind, CorePromise):
                 self._wait_for(yielded)
             else:

@@ -18,6 +18,7 @@ from ._core import (
     call_soon,
     drop,
     fulfill,
+    is_followed,
     is_promise,
     keep_context,
     leave,
@@ -92,7 +93,11 @@ class _Series(Node):
         Returns:
             Whether to go on; else there is nothing to do until `_notify`.
         """
-        if KINDS.get(type(item), _UNKNOWN) is None:
+        try:
+            kind: Any = KINDS[type(item)]
+        except Exception:
+            kind = _UNKNOWN
+        if kind is None:
             return step(item)
         outcome = promise = (
             item if is_promise(item) else new_resolved(self._cls, item, self._promise)
@@ -161,7 +166,7 @@ class _Series(Node):
         items = reader.items or []
         item = None
         for index, item in enumerate(items):
-            if KINDS.get(type(item), _UNKNOWN) is not None:
+            if is_followed(item):
                 items[index] = self._later(item)
                 if self._state & DEAD:
                     # One of them has cancelled all this when it was started.
@@ -308,8 +313,7 @@ class _Reduce(_Series):
         self, source: CorePromise, function: Callable[..., Any], initial: Any
     ) -> None:
         self._cls = type(source)
-        plain = KINDS.get(type(initial), _UNKNOWN) is None
-        self._initial: Any = initial if plain else self._later(initial)
+        self._initial: Any = self._later(initial) if is_followed(initial) else initial
         self._accumulator: Any = MISSING
         super()._start(source, function)
         # The frame of a coroutine that has failed at once refers to this one.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterator
+from abc import ABCMeta
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock, Mock, NonCallableMock
 
@@ -16,6 +18,7 @@ from zope.interface import Interface, implementedBy, implementer
 
 from tests.bridge.support import pending
 from twpromise import IPromise, Promise
+from twpromise._core import KINDS
 from twpromise.testing import ManualScheduler
 
 
@@ -203,6 +206,211 @@ class TestAdapters:
         other = Other()
         other.callback("fired")
         assert "fired" == Promise.resolve(other).value()
+
+
+class Unhashable(ABCMeta):
+    """A class that raises when it is hashed or compared; it may be derived from abstract ones."""
+
+    def __hash__(cls) -> int:
+        raise Oops
+
+    def __eq__(cls, other: object) -> bool:
+        raise Oops
+
+
+class Hashless(ABCMeta):
+    """A class that raises just when it is hashed.
+
+    Twisted compares whatever it is given with each class that is derived from Deferred.
+    """
+
+    def __hash__(cls) -> int:
+        raise Oops
+
+
+class Silent(type):
+    """A class that raises when it is hashed, or asked for an attribute."""
+
+    __hash__ = Hashless.__hash__
+
+    def __getattribute__(cls, name: str) -> Any:
+        raise Oops
+
+
+def fired() -> Any:
+    """A Deferred, derived."""
+
+    class Own(Deferred[Any], metaclass=Hashless):
+        pass
+
+    own = Own()
+    own.callback("value")
+    return own
+
+
+def done() -> Any:
+    """An executor's future, derived."""
+
+    class Own(Future[Any], metaclass=Silent):
+        pass
+
+    own = Own()
+    own.set_result("value")
+    return own
+
+
+def coroutine() -> Any:
+    """A coroutine object, derived from the abstract class."""
+
+    class Own(Coroutine[Any, Any, Any], metaclass=Unhashable):
+        def __await__(self) -> Any:
+            yield
+
+        def send(self, value: object) -> None:
+            raise StopIteration("value")
+
+        def throw(self, *arguments: Any) -> None:
+            raise Oops
+
+    return Own()
+
+
+def thenable() -> Any:
+    """A thenable."""
+
+    class Own(metaclass=Silent):
+        def then(self, resolve: Any, reject: Any) -> None:
+            resolve("value")
+
+    return Own()
+
+
+def yields(value: Any) -> Any:
+    """A generator that waits for *value*."""
+    return (yield value)
+
+
+#: Where something that is followed may come.
+WAYS: dict[str, Callable[[Any], Promise[Any]]] = {
+    "resolve": Promise.resolve,
+    "then": lambda value: Promise.resolve().then(lambda _: value),
+    "all": lambda value: Promise.all([value]).get(0),
+    "map": lambda value: Promise.map([value], lambda item: item).get(0),
+    "map result": lambda value: Promise.map([1], lambda _: value).get(0),
+    "reduce": lambda value: Promise.reduce([], lambda _, item: item, value),
+    "map_series": lambda value: Promise.map_series([value], lambda item: item).get(0),
+    "coroutine": lambda value: Promise.coroutine(lambda: value)(),
+    "coroutine yield": lambda value: Promise.coroutine(yields)(value),
+}
+
+
+class TestClassesThatCannotBeHashed:
+    """Their objects are what others with these bases and methods are."""
+
+    @pytest.mark.parametrize("make", [fired, done, coroutine, thenable, Foreign])
+    @pytest.mark.parametrize("way", WAYS)
+    def test_they_are_followed(
+        self,
+        scheduler: ManualScheduler,
+        register: Any,
+        make: Callable[[], Any],
+        way: str,
+    ) -> None:
+        """Each time, wherever they come; by the adapter of a base, too."""
+        register(lambda foreign: "value", Foreign)
+        for _ in range(2):
+            value: Any = Adapted() if make is Foreign else make()
+            promise = WAYS[way](value)
+            scheduler.flush()
+            assert "value" == promise.value()
+
+    @pytest.mark.usefixtures("reports")
+    def test_adapters_in_a_circle(self, scheduler: ManualScheduler, register: Any) -> None:
+        """An adapter that gives another of its kind rejects here as well."""
+        register(lambda foreign: Adapted(), Foreign)
+        assert "gives another one" in str(Promise.resolve(Adapted()).reason())
+
+    def test_a_deferred_that_is_awaited(self, scheduler: ManualScheduler) -> None:
+        """A coroutine goes on with its value."""
+
+        async def awaits() -> Any:
+            return await fired()
+
+        assert "value" == Promise.resolve(awaits()).value()
+
+    @pytest.mark.usefixtures("reports")
+    def test_what_cannot_be_awaited(self, scheduler: ManualScheduler) -> None:
+        """A coroutine that awaits something else is told so."""
+
+        class Awaitable:
+            def __await__(self) -> Any:
+                yield Plain()
+
+        async def awaits() -> Any:
+            await Awaitable()
+
+        assert "a value was awaited" in str(Promise.resolve(awaits()).reason())
+
+    def test_a_deferred_with_a_result_that_is_cancelled(self, scheduler: ManualScheduler) -> None:
+        """Its result is no Deferred to be cancelled in its place."""
+        deferred: Deferred[Any] = Deferred()
+        deferred.pause()
+        deferred.callback(Plain())
+        promise = Promise.resolve(deferred)
+        promise.cancel()
+        scheduler.flush()
+        assert promise.is_cancelled()
+
+    def test_collections(self, scheduler: ManualScheduler) -> None:
+        """A list or a dict is one, whatever its class."""
+
+        class Items(list[Any], metaclass=Silent):
+            pass
+
+        class Names(dict[str, Any], metaclass=Silent):
+            pass
+
+        promises = [Promise.all(Items([1])), Promise.map(Items([1]), lambda item: item)]
+        named = Promise.props(Names(key=1))
+        scheduler.flush()
+        assert [[1], [1]] == [promise.value() for promise in promises]
+        assert {"key": 1} == named.value()
+
+    @pytest.mark.parametrize("equal", [True, None], ids=["equal", "raises"])
+    def test_classes_with_the_hash_of_another(
+        self, scheduler: ManualScheduler, equal: bool | None
+    ) -> None:
+        """They are not taken for each other, whichever is seen first."""
+
+        class Sly(type):
+            def __hash__(cls) -> int:
+                return hash(Other)
+
+            def __eq__(cls, other: object) -> bool:
+                if equal is None:
+                    raise Oops
+                return equal
+
+        class Other:
+            pass
+
+        class Thenable(metaclass=Sly):
+            def then(self, resolve: Any, reject: Any) -> None:
+                resolve("value")
+
+        promise, other = Promise.resolve(Thenable()), Other()
+        scheduler.flush()
+        assert "value" == promise.value()
+        assert other is Promise.resolve(other).value()
+        assert 1 == sum(kind is Other for kind in KINDS)
+
+
+class Plain(metaclass=Silent):
+    """What is not followed."""
+
+
+class Adapted(Foreign, metaclass=Silent):
+    """Has no adapter of its own."""
 
 
 class TestMemory:

@@ -10,11 +10,18 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from .. import _core
-from .._checks import shown
-from .._core import KINDS, LOCKED, CorePromise, new_fulfilled, new_pending, resolve, set_traceback
+from .._checks import derives, shown
+from .._core import (
+    LOCKED,
+    CorePromise,
+    is_followed,
+    new_fulfilled,
+    new_pending,
+    resolve,
+    set_traceback,
+)
 from .._errors import CANCELLATIONS, CancellationError, as_exception
-from .._runner import WAITS, Runner
+from .._runner import Runner, set_waits
 from .awaiting import Awaiter, await_promise
 from .deferreds import cancel_deferred
 from .outcomes import traceback_of
@@ -35,11 +42,10 @@ class CoroutineRunner(Runner):
             # ``asyncio.sleep(0)``, or a bare ``yield``: let the others have their turn.
             self._wait_for(new_fulfilled(type(self._promise), None))
             return
-        if issubclass(kind, Deferred):
+        if derives(kind, Deferred):
             _wait_for_deferred(self, yielded)
             return
-        adopt = KINDS[kind] if kind in KINDS else _core.classify(kind)
-        if adopt is None:
+        if not is_followed(yielded):
             raise TypeError(
                 f"a value was awaited that could not be treated as a promise: {shown(yielded)}"
             )
@@ -90,8 +96,7 @@ def _resume(result: Any, runner: Runner, deferred: Deferred[Any]) -> None:
     del result, runner, deferred
 
 
-WAITS[Awaiter] = _wait_for_promise
-WAITS[Deferred] = _wait_for_deferred
+set_waits(Deferred, _wait_for_deferred, Awaiter, _wait_for_promise)
 
 
 def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -> None:

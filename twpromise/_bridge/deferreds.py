@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from .. import _core
+from .._checks import is_a
 from .._core import (
     CANCELLED,
     CANCELLING,
-    DIRECT,
     FULFILLED,
     KINDS,
     LATE_OBSERVER,
@@ -31,6 +31,7 @@ from .._core import (
     reject,
     reports_escaped,
     resolve,
+    set_direct,
     wait_for,
 )
 from .._errors import CancellationError
@@ -46,7 +47,7 @@ def cancel_deferred(deferred: Deferred[Any]) -> None:
     where there is no canceller at all.
     """
     last: Any = deferred
-    while isinstance(getattr(last, "result", None), Deferred):
+    while is_a(getattr(last, "result", None), Deferred):
         # That is where the cancellation goes.
         last = last.result
     if not last.called:
@@ -85,7 +86,7 @@ class DeferredSource:
             self._promise = self._deferred = None
             try:
                 kind: Any = KINDS[type(result)]
-            except KeyError:
+            except Exception:
                 kind = resolve
             if kind is None:
                 if promise._extra is not None or _core._observer is not None:
@@ -158,7 +159,7 @@ def adopt_deferred(
 
 
 _add_both: Any = Deferred.addBoth
-DIRECT[Deferred] = Direct(_add_both, _lock)
+set_direct(Direct(Deferred, _add_both, _lock))
 
 
 class DeferredSink(Node):

@@ -14,7 +14,6 @@ from .._core import (
     FULFILLED,
     LATE_OBSERVER,
     REJECTED,
-    UNWRAPPERS,
     CorePromise,
     get_traceback,
     mark_handled,
@@ -22,6 +21,7 @@ from .._core import (
     set_exception_of,
     set_late_cancellation,
     set_traceback,
+    set_wrapper,
 )
 from .._errors import CancellationError, RejectionError, as_exception
 
@@ -133,6 +133,6 @@ def _unwrap(failure: Failure) -> tuple[object, Failure]:
     return failure.value, failure
 
 
-UNWRAPPERS[Failure] = _unwrap
+set_wrapper(Failure, _unwrap)
 set_late_cancellation(lambda: CancellationError(LATE_OBSERVER))
 set_exception_of(exception_of)

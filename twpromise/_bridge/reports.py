@@ -7,7 +7,8 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from .._core import UNWRAPPERS, CorePromise, Reports, get_traceback, set_reports, was_reported
+from .. import _core
+from .._core import CorePromise, Reports, get_traceback, set_reports, was_reported
 from .._events import emit
 from .crash import crash
 from .outcomes import failure_of
@@ -56,8 +57,8 @@ class LoggedReports(Reports):
     @staticmethod
     def escaped(error: BaseException) -> None:
         """Report an exception that escaped a job; the drain goes on."""
-        unwrap: Any = UNWRAPPERS.get(type(error), _with_traceback)
-        failure = failure_of(*unwrap(error))
+        wraps = issubclass(type(error), _core.wrapper)
+        failure = failure_of(*(_core.unwrap if wraps else _with_traceback)(error))
         _log.failure("Unhandled error in a job of a Promise", failure)
 
 
