@@ -14,9 +14,9 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogEvent
 
-from twpromise import CancellationError, Promise
+from twpromise import CancellationError, Promise, _runner
 from twpromise._core import new_pending
-from twpromise._runner import WAITS, Runner
+from twpromise._runner import Runner
 from twpromise.testing import ManualScheduler
 
 
@@ -78,7 +78,8 @@ class Driver(Runner):
 
 @pytest.fixture(autouse=True)
 def _signals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(WAITS, Signal, _wait_for_signal)
+    monkeypatch.setattr(_runner, "_awaiter", Signal)
+    monkeypatch.setattr(_runner, "_wait_for_awaiter", _wait_for_signal)
 
 
 @pytest.fixture
