@@ -333,6 +333,71 @@ def test_chains_are_built_in_any_order(scheduler):
         assert list(places) == called, seed
 
 
+@pytest.mark.parametrize("told", [False, True], ids=["not told", "told"])
+@pytest.mark.parametrize("way", [*FAILING_WAYS, "reason"])
+def test_whoever_takes_a_reason_early_handles_that_alone(scheduler, way, told):
+    """Nobody handles the follower of what was passed over: that is reported, once."""
+    copy = Promise.get_new_library_copy()
+    copy.set_scheduler(scheduler)
+    unhandled, handled = [], []
+    copy.on_possibly_unhandled_rejection(lambda reason, promise: unhandled.append(promise))
+    copy.on_unhandled_rejection_handled(handled.append)
+    root, between, last = (copy.defer() for _ in range(3))
+    last.resolve(between.promise)
+    between.resolve(root.promise)
+    boom, got = Boom(), []
+    root.reject(boom)
+    if told:
+        scheduler.flush()
+    if way == "reason":
+        got.append(between.promise.reason())
+    else:
+        FAILING_WAYS[way](between.promise, got)
+    scheduler.flush()
+    assert [boom] == got
+    assert [last.promise] == unhandled
+    assert [] == handled
+
+
+def test_a_canceller_passes_over_what_is_to_be_cancelled_next(scheduler):
+    """It is put back, and cancelled with what follows it by now."""
+    follower, inner, root = (Promise.defer() for _ in range(3))
+    adopted = Deferred(lambda _: follower.resolve(inner.promise))
+    inner.resolve(root.promise)
+    whole = Promise.all([Promise.resolve(adopted), inner.promise])
+    scheduler.flush()
+    whole.cancel()
+    scheduler.flush()
+    assert whole.is_cancelled()
+    assert inner.promise.is_cancelled()
+    assert not follower.promise.is_pending()
+
+
+@pytest.mark.parametrize("before", range(12))
+def test_who_comes_between_two_time_slices(before):
+    """It has its place also if those before it have been told, and those behind it have not."""
+    scheduler = Impatient()
+    previous = Promise.set_scheduler(scheduler)
+    try:
+        root, above, between, last = (Promise.defer() for _ in range(4))
+        called = []
+        above.resolve(root.promise)
+        root.promise.then()
+        last.resolve(between.promise)
+        between.resolve(above.promise)
+        last.promise.then(lambda _: called.append("last"))
+        for _ in range(before):
+            Promise.resolve().then()
+        root.resolve("value")
+        scheduler._calls.popleft()()
+        late = not last.promise._state & _core.SETTLED
+        between.promise.then(lambda _: called.append("between"))
+        scheduler.flush()
+        assert (["between", "last"] if late else ["last", "between"]) == called
+    finally:
+        Promise.set_scheduler(previous)
+
+
 # --- cost
 
 

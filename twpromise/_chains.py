@@ -53,6 +53,10 @@ class Chain:
         """Whether this is its outermost member."""
         return self.now()[0]._members[-1] is member
 
+    def consists_of(self, members: object) -> bool:
+        """Whether this is the very list of its members."""
+        return members is self.now()[0]._members
+
     def told(self, member: Any) -> None:
         """A member is told of its outcome, just before it is the turn of those outside of it.
 

@@ -1332,13 +1332,13 @@ def _put_back(promise: CorePromise) -> None:
     promise._aux = follower._aux
     source = promise._source = follower._source
     waiters = source._waiters
-    if waiters is follower:
-        source._waiters = promise
-    elif type(waiters) is Waiters and not source._state & SETTLED:
-        waiters.replace(follower, promise)
-    else:
-        # That is about to be told.
+    if source._state & SETTLED:
+        # The follower is about to be told, whoever else is among the waiters now.
         follower._state |= SPECIAL
+    elif waiters is follower:
+        source._waiters = promise
+    else:
+        waiters.replace(follower, promise)
     promise._waiters = follower
     follower._source = promise
 
@@ -1380,8 +1380,6 @@ def cancel(promise: CorePromise) -> None:
     if not promise._library.cancellation:
         promise._library.cancel_disabled()
         return
-    if promise._state & PASSED_OVER:
-        _put_back(promise)
     cancel_all([promise])
 
 
@@ -1397,6 +1395,10 @@ def cancel_all(stack: list[CorePromise]) -> None:
         state = promise._state
         if state & DEAD:
             continue
+        if state & PASSED_OVER:
+            # A canceller has had another one follow it since it was put on the stack.
+            _put_back(promise)
+            state = promise._state
         promise._state = state | CANCELLING
         source = promise._source
         if source is None:

@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from . import _core
 from ._callbacks import NodeCallback
+from ._chains import Chain
 from ._checks import is_a, mro_of, shown, vars_of
 from ._core import (
     CANCELLED,
@@ -338,7 +339,10 @@ def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:
 
     This takes its time, and is asked only about a promise that one is about to warn of.
     """
+    chain = promise._value
     for other in gc.get_referrers(promise):
+        if type(chain) is Chain and chain.consists_of(other):
+            continue
         if other is made or other is promise._queue or other is promise._queue.rejections:
             continue
         if isinstance(other, CorePromise | Node | Waiters | NodeCallback | FrameType):

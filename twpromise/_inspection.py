@@ -101,7 +101,7 @@ class Inspection(CorePromise, Generic[T_co]):
         promise = self._outcome()
         if not promise._state & REJECTED:
             raise TypeError(NOT_REJECTED.format(state_name(promise._state | self._state)))
-        mark_handled(promise)
+        # Not what it follows, nor what follows it: others may have to see to those.
         mark_handled(self)
         return promise._value
 

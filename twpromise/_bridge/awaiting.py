@@ -34,7 +34,7 @@ from .._core import (
     wait_for,
 )
 from .._errors import CancellationError
-from .outcomes import outcome
+from .outcomes import outcome, raised_by
 
 __all__ = ["Awaiter", "await_promise"]
 
@@ -79,7 +79,13 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
             raise RuntimeError("await resumed before the promise has settled")
     if dead & CANCELLED:
         raise CancellationError(LATE_OBSERVER)
-    fulfilled, value, traceback = outcome(promise)
+    fulfilled = False
+    value: Any
+    if dead & REJECTED:
+        # What has told it may be another's concern.
+        value, traceback = raised_by(promise)
+    else:
+        fulfilled, value, traceback = outcome(promise)
     # What is raised refers to this frame; this frame must not refer to what holds it.
     del promise
     if fulfilled:

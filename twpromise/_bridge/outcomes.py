@@ -99,6 +99,11 @@ def traceback_of(aux: Any) -> TracebackType | None:
     return aux if isinstance(aux, TracebackType) else None
 
 
+def raised_by(promise: CorePromise) -> tuple[BaseException, TracebackType | None]:
+    """What to raise for a promise that is rejected, and the traceback to raise it with."""
+    return as_exception(promise._value), traceback_of(promise._aux)
+
+
 def outcome(promise: CorePromise) -> tuple[bool, Any, TracebackType | None]:
     """What a consumer of a settled (or cancelling) promise gets.
 
@@ -111,7 +116,7 @@ def outcome(promise: CorePromise) -> tuple[bool, Any, TracebackType | None]:
         return True, promise._value, None
     if state & REJECTED:
         mark_handled(promise)
-        return False, as_exception(promise._value), traceback_of(promise._aux)
+        return False, *raised_by(promise)
     if state & CANCELLED:
         return False, CancellationError("the promise was cancelled"), None
     return False, CancellationError(LATE_OBSERVER), None
