@@ -32,6 +32,7 @@ BOTTOM = {
 #: What features, and the bridge, may import besides what stands in their own row.
 GROUND = {
     "_arity",
+    "_chains",
     "_checks",
     "_core",
     "_errors",

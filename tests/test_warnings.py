@@ -161,6 +161,22 @@ def test_a_warning_that_cannot_be_shown(scheduler, warned, reports, warn_of, sta
     assert event["message"]
 
 
+def test_a_chain_of_followers_keeps_nothing(scheduler, warned):
+    """Those that only follow each other have been forgotten, whether or not one is passed over."""
+    copy, caught = warned
+    root = copy.defer()
+
+    def forgets(_):
+        between, last = copy.defer(), copy.defer()
+        last.resolve(between.promise)
+        between.resolve(root.promise)
+
+    copy.resolve(1).then(forgets)
+    scheduler.flush()
+    [message] = messages(caught)
+    assert "was not returned from it" in message
+
+
 def test_a_handler_that_cannot_be_asked(scheduler, warned, reports):
     """Whatever a handler raises when it is asked what it wraps, it is warned of as another is."""
     copy, caught = warned
