@@ -288,8 +288,8 @@ def test_a_reason_that_nobody_has_told_it_yet(scheduler, reports, way, told, pas
     assert [] == reports
 
 
-def test_whoever_handles_what_was_passed_over_handles_that_alone(scheduler):
-    """Its follower has been rejected, too, and nobody has handled that."""
+def _watched_followers(scheduler):
+    """Three of which the one between was passed over; and what is unhandled, and handled late."""
     copy = Promise.get_new_library_copy()
     copy.set_scheduler(scheduler)
     unhandled, handled = [], []
@@ -298,6 +298,12 @@ def test_whoever_handles_what_was_passed_over_handles_that_alone(scheduler):
     root, between, last = (copy.defer() for _ in range(3))
     last.resolve(between.promise)
     between.resolve(root.promise)
+    return root, between, last, unhandled, handled
+
+
+def test_whoever_handles_what_was_passed_over_handles_that_alone(scheduler):
+    """Its follower has been rejected, too, and nobody has handled that."""
+    root, between, last, unhandled, handled = _watched_followers(scheduler)
     root.reject(Boom())
     scheduler.flush()
     assert [last.promise] == unhandled
@@ -337,14 +343,7 @@ def test_chains_are_built_in_any_order(scheduler):
 @pytest.mark.parametrize("way", [*FAILING_WAYS, "reason"])
 def test_whoever_takes_a_reason_early_handles_that_alone(scheduler, way, told):
     """Nobody handles the follower of what was passed over: that is reported, once."""
-    copy = Promise.get_new_library_copy()
-    copy.set_scheduler(scheduler)
-    unhandled, handled = [], []
-    copy.on_possibly_unhandled_rejection(lambda reason, promise: unhandled.append(promise))
-    copy.on_unhandled_rejection_handled(handled.append)
-    root, between, last = (copy.defer() for _ in range(3))
-    last.resolve(between.promise)
-    between.resolve(root.promise)
+    root, between, last, unhandled, handled = _watched_followers(scheduler)
     boom, got = Boom(), []
     root.reject(boom)
     if told:
@@ -511,18 +510,24 @@ def test_an_endless_chain_is_freed_as_it_goes_whatever_is_held(scheduler, held, 
         gc.enable()
 
 
+def _sixty(way):
+    """A chain of sixty followers, built from either end, or of pieces."""
+    resolvers = [Promise.defer() for _ in range(60)]
+    places = list(range(1, 60))
+    if way == "pieces":
+        Random(1).shuffle(places)
+    for place in places if way == "outwards" else places[::-1]:
+        resolvers[place].resolve(resolvers[place - 1].promise)
+    return resolvers
+
+
 @pytest.mark.parametrize("ends", ["fulfilled", "rejected", "cancelled", "cancelled at an end"])
 @pytest.mark.parametrize("way", ["inwards", "outwards", "pieces"])
 def test_whoever_keeps_one_of_a_chain_keeps_no_others(scheduler, way, ends):
     """When all has settled, though somebody had come to each of the others."""
     gc.disable()
     try:
-        resolvers = [Promise.defer() for _ in range(60)]
-        places = list(range(1, 60))
-        if way == "pieces":
-            Random(1).shuffle(places)
-        for place in places if way == "outwards" else places[::-1]:
-            resolvers[place].resolve(resolvers[place - 1].promise)
+        resolvers = _sixty(way)
         kept = resolvers[30].promise
         for place in range(59, 0, -1):
             if place != 30:
@@ -557,12 +562,7 @@ def test_a_chain_lets_go_of_those_that_are_cancelled(scheduler, way):
     """Those inside of them pend on, and know nothing of them."""
     gc.disable()
     try:
-        resolvers = [Promise.defer() for _ in range(60)]
-        places = list(range(1, 60))
-        if way == "pieces":
-            Random(1).shuffle(places)
-        for place in places if way == "outwards" else places[::-1]:
-            resolvers[place].resolve(resolvers[place - 1].promise)
+        resolvers = _sixty(way)
         for place in range(59, 0, -1):
             if place not in (8, 30, 45):
                 resolvers[place].promise.then()
