@@ -984,15 +984,10 @@ def resolve(promise: CorePromise, value: Any) -> None:
         try:
             kind = KINDS[type(value)]
         except Exception:
-            kind = _UNKNOWN
+            kind = classify(type(value))
         if kind is None:
             fulfill(promise, value)
             return
-        if kind is _UNKNOWN:
-            kind = classify(type(value))
-            if kind is None:
-                fulfill(promise, value)
-                return
         kind(promise, value)
     except BaseException as error:
         _adopter_raised(promise, error)
