@@ -21,7 +21,7 @@ from functools import partial
 from types import ModuleType
 
 import pytest
-from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 
 import twpromise
@@ -39,6 +39,10 @@ from twpromise import (
 )
 from twpromise._bridge import executors
 from twpromise._camel import ALIASES
+
+# zope.interface before its C code asked dictionaries in a way that reports errors has Python print
+# what it swallows, from Python 3.13 on.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in PyDict_GetItem")
 
 
 class Asked(Exception):
@@ -291,6 +295,15 @@ def _at_once(monkeypatch):
     monkeypatch.setattr(executors, "deferToThread", maybeDeferred)
 
 
+def skip_unless_twisted_carries(reason):
+    """Skip where Twisted's own Deferreds raise when they fail with it, as they once did."""
+    if issubclass(type(reason), BaseException):
+        try:
+            fail(reason).addErrback(lambda _: None)
+        except Asked:
+            pytest.skip("a Deferred of this Twisted asks the class of what it fails with")
+
+
 #: When it is settled, and whether somebody watches.
 settled = pytest.mark.parametrize(
     ("settled", "watched"),
@@ -360,6 +373,8 @@ def test_reasons(outcome, kind, way):
 def test_reasons_that_are_asked(outcome, kind, way):
     """The reason comes out, or what stands for it, or what it has raised when it was asked."""
     reason = REASONS[kind]()
+    if way in DEFERRING:
+        skip_unless_twisted_carries(reason)
     fulfilled, out = outcome(ASKING[way], "reject", reason)
     assert not fulfilled
     assert out is reason or issubclass(type(out), (Asked, RejectionError))
@@ -722,6 +737,7 @@ def test_they_are_fatal(scheduler, kind, way):
 def test_they_are_what_a_deferred_fails_with(scheduler, kind):
     """And what is caught behind it."""
     error = REASONS[kind]()
+    skip_unless_twisted_carries(error)
 
     async def fails():
         raise error
