@@ -34,7 +34,7 @@ LIMITS = {
     "errors-chain": (33, 108, 3650),
     "parallel-chain": (88, 185, 6330),
     "over-doxbee-chain": (37, 76, 2500),
-    "over-doxbee-coroutine": (11, 84, 2030),
+    "over-doxbee-coroutine": (11, 84, 2040),
     "over-parallel-chain": (139, 128, 3850),
 }
 #: Bytes of one promise; from 3.12 on, Python keeps the list of weak references in front of an

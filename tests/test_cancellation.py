@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -973,6 +973,89 @@ def test_leaving_does_not_look_at_all_the_others(scheduler, way, order):
         for count in (20, 200)
     )
     assert many < 1.5 * few
+
+
+def _ended(way, promise, resolvers):
+    """Has a canceller settle what it is about to be followed by, each in its way."""
+    resolve, resolve_other, reject_other, other = resolvers
+    if way == "settled":
+        resolve("value")
+        return
+    resolve(other)
+    if "passed over" in way:
+        # Nobody holds it.
+        Promise(lambda resolve, _: resolve(promise))
+    (reject_other if "rejected" in way else resolve_other)("value")
+
+
+@pytest.mark.parametrize(
+    "way", ["settled", "follows", "follows what is rejected", "follows, and is passed over"]
+)
+def test_a_canceller_settles_what_is_to_be_cancelled_next(scheduler, way):
+    """What has an outcome by then keeps that, as whoever has seen it relies on."""
+    promise, resolve, _ = pending()
+    other, resolve_other, reject_other = pending()
+    other.then(None, lambda _: None)
+    called = []
+
+    def canceller(_):
+        _ended(way, promise, (resolve, resolve_other, reject_other, other))
+        assert promise.is_rejected() == ("rejected" in way)
+        assert promise.is_fulfilled() != promise.is_rejected()
+        promise.then(called.append, called.append)
+
+    Promise.all([Promise.resolve(Deferred(canceller)), promise]).cancel()
+    assert not promise.is_cancelled()
+    scheduler.flush()
+    assert promise.is_rejected() == ("rejected" in way)
+    assert ["value"] == called
+
+
+def test_those_that_come_and_go_are_not_looked_for_among_those_that_wait_for_others(scheduler):
+    """What was cancelled, and is told only when all has ended, costs who comes later nothing."""
+
+    def cost(count):
+        promise, _, _ = pending()
+        stays = promise.then()
+        for each in [Promise.using(promise, lambda value: value) for _ in range(count)]:
+            each.cancel()
+
+        def come_and_go():
+            for _ in range(20):
+                first, second = promise.then(), promise.then()
+                second.cancel()
+                first.cancel()
+
+        # They are looked through once.
+        come_and_go()
+        executed = instructions_in(come_and_go).total()
+        assert stays.is_pending()
+        return executed
+
+    few, many = cost(10), cost(1000)
+    assert 0 < many < 1.2 * few
+
+
+def test_resources_that_follow_one_another_are_left_at_the_cost_of_one(scheduler):
+    """Whether what comes has to be waited for is known without a walk."""
+
+    def cost(count):
+        resolvers = [Promise.defer() for _ in range(count)]
+        for inner, outer in pairwise(resolvers):
+            outer.resolve(inner.promise)
+        uses = [
+            Promise.using(each.promise.disposer(lambda *_: None), lambda value: value)
+            for each in resolvers
+        ]
+
+        def leave():
+            for use in uses:
+                use.cancel()
+
+        return instructions_in(leave).total() / count
+
+    few, many = cost(20), cost(400)
+    assert 0 < many < 1.5 * few
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -1450,3 +1450,76 @@ def test_what_ends_fail_with_is_freed(scheduler, build):
     Promise.on_fatal()
     del kept
     assert [] == things.alive()
+
+
+class Freed:
+    """A handler that is not called, and what it does when it is let go of."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def __call__(self, _):
+        raise AssertionError
+
+    def __del__(self):
+        self.act()
+
+
+@pytest.mark.parametrize("bound", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_handler_that_is_let_go_of_sees_the_outcome(scheduler, fails, bound):
+    """And whoever it attaches is served behind the others; it cannot cancel any more."""
+    parent, resolve, reject = pending()
+    called, seen = [], []
+    handlers = [None, None]
+
+    def act():
+        child.cancel()
+        seen.append((child.is_fulfilled(), child.is_rejected(), child.is_cancelled()))
+        tell("late")
+
+    def tell(name):
+        def handler(*arguments):
+            called.append((name, arguments[-1]))
+
+        child.then(handler, handler)
+
+    handlers[not fails] = Freed(act)
+    child = (parent.bind("this") if bound else parent).then(*handlers)
+    handlers.clear()
+    tell("early")
+    reason = Boom()
+    (reject if fails else resolve)(reason)
+    scheduler.flush()
+    assert [(not fails, fails, False)] == seen
+    assert reason is (child.reason() if fails else child.value())
+    assert [("early", reason), ("late", reason)] == called
+
+
+def test_a_handler_that_is_let_go_of_handles_the_reason(scheduler, reports):
+    """Nobody else does; that is nobody's concern any more."""
+    parent, _, reject = pending()
+    called = []
+    child = parent.then(Freed(lambda: child.catch(called.append)))
+    reason = Boom()
+    reject(reason)
+    scheduler.flush()
+    assert [reason] == called
+
+
+def test_a_handler_that_is_let_go_of_by_a_cancellation(scheduler):
+    """It is told once."""
+    parent, _, _ = pending()
+    told = []
+    Promise.config(monitoring=True)
+    try:
+        Promise.on("promise_cancelled", told.append)
+        child = parent.then(Freed(lambda: child.cancel()))
+        child.finally_(lambda: told.append("finally"))
+        child.cancel()
+        scheduler.flush()
+    finally:
+        Promise.off("promise_cancelled", told.append)
+        Promise.config(monitoring=False)
+    assert 1 == told.count(child)
+    assert 1 == told.count("finally")

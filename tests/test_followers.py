@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from itertools import pairwise
+from itertools import pairwise, permutations
 from random import Random
 
 import pytest
@@ -12,8 +12,17 @@ from twisted.internet.defer import Deferred
 
 from benchmarks.by_hand import instructions_in
 from tests.followed import pending
-from twpromise import Promise, _core
+from twpromise import Promise, _chains, _core
 from twpromise.testing import ManualScheduler
+
+#: Chains are kept in blocks; there are many if there are few in each.
+blocks = pytest.mark.parametrize("load", [2, 512])
+
+
+@pytest.fixture(autouse=True)
+def _load(request, monkeypatch):
+    if "load" in request.fixturenames:
+        monkeypatch.setattr(_chains, "_LOAD", request.getfixturevalue("load"))
 
 
 class Boom(Exception):
@@ -113,8 +122,9 @@ def _run(size, steps, watched, scheduler):
     return called, states
 
 
+@blocks
 @pytest.mark.parametrize("kind", [ManualScheduler, Impatient])
-def test_onlookers_change_nothing(kind, reports):
+def test_onlookers_change_nothing(kind, reports, load):
     """Random followers: the same is called in the same order, whoever looks, asks or waits."""
     scheduler = kind()
     previous = Promise.set_scheduler(scheduler)
@@ -316,7 +326,8 @@ def test_whoever_handles_what_was_passed_over_handles_that_alone(scheduler):
     assert [last.promise] == unhandled
 
 
-def test_chains_are_built_in_any_order(scheduler):
+@blocks
+def test_chains_are_built_in_any_order(scheduler, load):
     """From whichever ends, and of whatever pieces: each has its place for whoever comes later."""
     for seed in range(1000):
         random = Random(seed)
@@ -400,11 +411,18 @@ def test_who_comes_between_two_time_slices(before):
 # --- cost
 
 
-def _chained(size, inwards):
+def _chained(size, way):
     """A chain of followers: who is followed by all comes first."""
     resolvers = [Promise.defer() for _ in range(size + 1)]
     links = list(pairwise(resolvers))
-    for inner, outer in links if inwards else links[::-1]:
+    if "pairs" in way:
+        links = links[::2] + links[1::2]
+        half = (size + 1) // 2
+        if "inwards" in way:
+            links[half:] = links[half:][::-1]
+    elif way == "inwards":
+        links.reverse()
+    for inner, outer in links:
         outer.resolve(inner.promise)
     return [resolver.promise for resolver in resolvers], resolvers[0].resolve
 
@@ -418,14 +436,14 @@ ASKING = {
 }
 
 
-@pytest.mark.parametrize("inwards", [True, False])
+@pytest.mark.parametrize("way", ["inwards", "outwards", "pairs, inwards", "pairs, outwards"])
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("ask", ASKING)
-def test_each_of_a_long_chain_is_asked_at_the_cost_of_a_short_one(scheduler, ask, order, inwards):
+def test_each_of_a_long_chain_is_asked_at_the_cost_of_a_short_one(scheduler, ask, order, way):
     """Whoever was passed over finds its place without a walk."""
 
     def cost(size):
-        promises, _ = _chained(size, inwards)
+        promises, _ = _chained(size, way)
         kept = promises[-1].then()
 
         def all_asked():
@@ -448,10 +466,10 @@ def test_followers_are_told_within_the_time_slice(kind, ask):
     previous = Promise.set_scheduler(scheduler)
     try:
         if kind == "deep":
-            promises, resolve = _chained(400, True)
+            promises, resolve = _chained(400, "outwards")
             children = [promise.then() for promise in promises]
         else:
-            promises, resolve = _chained(2, True)
+            promises, resolve = _chained(2, "outwards")
             for _ in range(400):
                 promises.append(Promise(lambda resolve, _: resolve(promises[1])))
             children = [promise.then() for promise in promises]
@@ -568,6 +586,7 @@ def test_a_chain_lets_go_of_those_that_are_cancelled(scheduler, way):
                 resolvers[place].promise.then()
         inside, first, cancelled, outside = (resolvers[place].promise for place in (8, 9, 30, 45))
         alive = weakref.WeakSet(resolver.promise for resolver in resolvers[20:])
+        alive_inside = weakref.WeakSet(resolver.promise for resolver in resolvers[1:20])
         resolvers[20].promise.cancel()
         scheduler.flush()
         resolve = resolvers[0].resolve
@@ -577,11 +596,54 @@ def test_a_chain_lets_go_of_those_that_are_cancelled(scheduler, way):
         assert cancelled.is_cancelled()
         assert outside.is_cancelled()
         assert inside.is_pending()
-        later = Promise(lambda resolve, _: resolve(first))
+        later = Promise(lambda resolve, _, first=first: resolve(first))
         resolve("value")
         scheduler.flush()
         assert "value" == inside.value() == later.value()
         assert cancelled.is_cancelled()
+        del first, later
+        assert len(alive_inside) <= 2
+    finally:
+        gc.enable()
+
+
+def _keep_one(random, scheduler):
+    """Link twelve in any order, come to some, cancel some, settle all: how many does one keep?"""
+    resolvers = [Promise.defer() for _ in range(12)]
+    alive = weakref.WeakSet(resolver.promise for resolver in resolvers[1:])
+    place = random.randrange(1, 12)
+    kept = resolvers[place].promise
+    others = [other for other in range(1, 12) if other != place]
+    steps = [("link", other) for other in range(1, 12)]
+    steps += [("ask", random.choice(others)) for _ in range(random.choice([0, 3, 12]))]
+    random.shuffle(steps)
+    for step, other in steps:
+        if step == "link":
+            resolvers[other].resolve(resolvers[other - 1].promise)
+        else:
+            resolvers[other].promise.then()
+    cancelled = random.randrange(20)
+    if cancelled < 12:
+        # Somebody else waits for what is inside of it.
+        resolvers[random.randrange(cancelled + 1)].promise.then()
+        resolvers[cancelled].promise.cancel()
+    resolvers[0].resolve("value")
+    scheduler.flush()
+    del resolvers
+    # Looking at it may let go of some.
+    left = len(alive)
+    assert not kept.is_pending()
+    return cancelled < 12, left
+
+
+@blocks
+def test_whoever_keeps_one_of_any_chain_keeps_no_others(scheduler, load):
+    """In whatever order it was built, and whoever came to it and was cancelled."""
+    gc.disable()
+    try:
+        # One more, that has told it of its outcome, and one more where a chain was cancelled.
+        numbers = {_keep_one(Random(seed), scheduler) for seed in range(1000)}
+        assert numbers == {(False, 1), (False, 2), (True, 1), (True, 2), (True, 3)}
     finally:
         gc.enable()
 
@@ -625,22 +687,33 @@ def test_cancelling_what_was_passed_over(scheduler):
     assert ["stopped"] == log
 
 
-def test_a_cancellation_stops_at_a_library_without(scheduler):
+@pytest.mark.parametrize("order", [*permutations(range(1, 5))])
+def test_a_cancellation_stops_at_a_library_without(scheduler, order):
     """Also where followers of both kinds follow each other, and nobody has waited for them."""
     without = Promise.get_new_library_copy()
     without.set_scheduler(scheduler)
     without.config(cancellation=False)
-    root, barrier, between, inner, last = (
+    chain = [
         (Promise if cancels else without).defer() for cancels in (True, False, True, True, False)
-    )
-    inner.resolve(between.promise)
-    barrier.resolve(root.promise)
-    last.resolve(inner.promise)
-    between.resolve(barrier.promise)
-    between.promise.cancel()
-    assert [False, False, True, True, True] == [
-        each.promise.is_cancelled() for each in (root, barrier, between, inner, last)
     ]
+    for place in order:
+        chain[place].resolve(chain[place - 1].promise)
+    chain[2].promise.cancel()
+    assert [False, False, True, True, True] == [each.promise.is_cancelled() for each in chain]
+
+
+def test_followers_are_cancelled_in_the_order_in_which_they_came(scheduler):
+    """Their `finally_` handlers say so."""
+    first, followed = Promise.defer(), Promise.defer()
+    first.promise.then()
+    followed.resolve(first.promise)
+    called = []
+    for number in range(3):
+        follower = Promise(lambda resolve, _: resolve(followed.promise))
+        follower.finally_(lambda number=number: called.append(number))
+    followed.promise.cancel()
+    scheduler.flush()
+    assert [0, 1, 2] == called
 
 
 def test_what_was_passed_over_is_thrown_away(scheduler):
@@ -684,6 +757,7 @@ class _Programs:
             copy.on_unhandled_rejection_handled(lambda promise: self.report("handled", promise))
             self.copies.append(copy)
         self.promises, self.resolvers, self.children = [], [], []
+        self.fates = {}
         for number in range(random.randint(3, 10)):
             resolver = self.copies[random.random() < 0.15].defer()
             self.resolvers.append(resolver)
@@ -736,6 +810,11 @@ class _Programs:
             self.scheduler.flush()
         elif kind < 0.65 and self.children:
             random.choice(self.children).cancel()
+        elif kind < 0.67 and which < 5:
+            # Whatever is done in the midst of a cancellation.
+            stopped = type(promise).resolve(Deferred(lambda _: self.step(number)))
+            self.children.append(self.named(type(promise).all([stopped, promise]), (number, "all")))
+            self.children.append(self.named(stopped, (number, "stopped")))
         elif kind < 0.7:
             deferred = promise.to_deferred()
             deferred.addErrback(lambda failure: failure.getErrorMessage())
@@ -750,9 +829,13 @@ class _Programs:
         self.states(self.promises)
 
     def states(self, promises):
-        self.seen.append(
-            [(each.is_pending(), each.is_fulfilled(), each.is_cancelled()) for each in promises]
-        )
+        fates = [(each.is_pending(), each.is_fulfilled(), each.is_cancelled()) for each in promises]
+        for each, fate in zip(promises, fates, strict=True):
+            # Once.
+            assert self.fates.get(each, fate) == fate
+            if not fate[0]:
+                self.fates[each] = fate
+        self.seen.append(fates)
 
     def run(self):
         for number in range(self.random.randint(4, 40)):
@@ -768,9 +851,10 @@ class _Programs:
         return self.seen
 
 
+@blocks
 @pytest.mark.filterwarnings("ignore::twpromise.PromiseWarning")
 @pytest.mark.parametrize("kind", [ManualScheduler, Impatient])
-def test_that_one_is_passed_over_cannot_be_seen(kind, monkeypatch, reports):
+def test_that_one_is_passed_over_cannot_be_seen(kind, monkeypatch, reports, load):
     """Random programs do just what they do where every follower stands in its place."""
     for seed in range(700):
         with monkeypatch.context() as patched:

@@ -16,27 +16,44 @@ This room knows nothing of promises.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Any, final
+from typing import Any, Final, final
 
 __all__ = ["Chain"]
+
+#: How many members stand in one block at most: so that another one is put among many at the cost
+#: of putting it among few.
+_LOAD: Final = 512
+
+
+class _Block:
+    """Members that stand next to each other, inside first, and the number of each."""
+
+    __slots__ = ("members", "numbers")
+
+    def __init__(self, members: list[Any], numbers: list[int]) -> None:
+        self.members = members
+        self.numbers = numbers
+
+
+def _last_number(block: _Block) -> int:
+    return block.numbers[-1]
 
 
 @final
 class Chain:
     """Followers of one another, some of which are passed over."""
 
-    __slots__ = ("_cut", "_low", "_members", "_numbers", "_shift", "joined", "several")
+    __slots__ = ("_blocks", "_cut", "_low", "_shift", "joined", "several")
 
     def __init__(self, member: Any) -> None:
-        # Those that stand in it, inside first, and the number of each.
-        self._members = [member]
-        self._numbers = [0]
+        # Those that stand in it, inside first; none of the blocks is empty.
+        self._blocks = [_Block([member], [0])]
         # The least number that was ever given, to whoever.
         self._low = 0
         #: It has, or had, more than one member.
         self.several = False
-        # The outermost member was cancelled before the others.
-        self._cut = False
+        # A member that was cancelled, and with it all outside, before the others: the outermost.
+        self._cut: Any = None
         #: What it has been joined to; there, its numbers are greater by `_shift`.
         self.joined: Chain | None = None
 
@@ -51,11 +68,12 @@ class Chain:
 
     def ends_with(self, member: Any) -> bool:
         """Whether this is its outermost member."""
-        return self.now()[0]._members[-1] is member
+        chain = self.now()[0]
+        return chain._cut is None and chain._blocks[-1].members[-1] is member
 
     def consists_of(self, members: object) -> bool:
-        """Whether this is the very list of its members."""
-        return members is self.now()[0]._members
+        """Whether this is a list of its members."""
+        return any(block.members is members for block in self.now()[0]._blocks)
 
     def told(self, member: Any) -> None:
         """A member is told of its outcome, just before it is the turn of those outside of it.
@@ -64,17 +82,16 @@ class Chain:
         passed over does not keep the others.
         """
         chain = self.now()[0]
-        last = len(chain._members) - 1 - chain._cut
-        if chain._members[last] is member:
-            del chain._members[:last], chain._numbers[:last]
+        blocks = chain._blocks
+        if blocks and blocks[-1].members[-1] is member:
+            chain._blocks = [_Block([member], blocks[-1].numbers[-1:])]
 
     def cut(self, member: Any) -> None:
         """A member is cancelled, with all that are outside of it, and not those inside."""
         chain = self.now()[0]
-        while chain._members[-1] is not member:
-            chain._members.pop()
-            chain._numbers.pop()
-        chain._cut = True
+        while chain._pop()[0] is not member:
+            pass
+        chain._cut = member
 
     # What follows is asked of a chain that is no part of another.
 
@@ -83,19 +100,33 @@ class Chain:
         self._low -= 1
         return self._low
 
-    def behind(self, number: int) -> tuple[int, Any]:
+    def behind(self, number: int) -> tuple[tuple[int, int], Any]:
         """The innermost member outside of a number that was passed over, and its place here.
 
-        Or the outermost, if it was cancelled, and with it all outside.
+        Or the one that was cancelled, and with it all outside.
         """
-        place = min(bisect_left(self._numbers, number), len(self._members) - 1)
-        return place, self._members[place]
+        blocks = self._blocks
+        # Most often there is one.
+        first = bisect_left(blocks, number, key=_last_number) if len(blocks) > 1 else 0
+        if first < len(blocks):
+            block = blocks[first]
+            second = bisect_left(block.numbers, number)
+            if second < len(block.members):
+                return (first, second), block.members[second]
+        return (first, 0), self._cut
 
-    def insert(self, place: int, number: int, member: Any) -> None:
-        """One that was passed over stands in the chain again."""
+    def insert(self, place: tuple[int, int], number: int, member: Any) -> None:
+        """One that was passed over stands in the chain again, where a member does."""
         self.several = True
-        self._members.insert(place, member)
-        self._numbers.insert(place, number)
+        first, second = place
+        block = self._blocks[first]
+        members, numbers = block.members, block.numbers
+        members.insert(second, member)
+        numbers.insert(second, number)
+        if len(members) > _LOAD:
+            half = len(members) // 2
+            self._blocks.insert(first + 1, _Block(members[half:], numbers[half:]))
+            del members[half:], numbers[half:]
 
     def succeed(self, member: Any) -> int:
         """Have another one stand outermost, in the place of one that is passed over.
@@ -103,9 +134,10 @@ class Chain:
         Returns:
             The number of the latter.
         """
-        number = self._numbers[-1]
-        self._members[-1] = member
-        self._numbers[-1] = number + 1
+        block = self._blocks[-1]
+        number = block.numbers[-1]
+        block.members[-1] = member
+        block.numbers[-1] = number + 1
         return number
 
     def join(self, outer: Chain) -> int:
@@ -115,22 +147,46 @@ class Chain:
             The number of the latter, in this chain.
         """
         self.several = outer.several = True
-        number = self._numbers.pop()
-        self._members.pop()
+        number = self._pop()[1]
         # What is added to numbers of the other, if that is joined to this.
         shift = number + 1 - outer._low
-        if number - self._low >= outer._numbers[-1] - outer._low:
-            self._members += outer._members
-            self._numbers += [other + shift for other in outer._numbers]
+        if number - self._low >= _last_number(outer._blocks[-1]) - outer._low:
+            outer._renumber(shift)
+            self._blocks = _one_after_another(self._blocks, outer._blocks)
             self._cut = outer._cut
             outer._leads_to(self, shift)
         else:
-            outer._members[:0] = self._members
-            outer._numbers[:0] = [other - shift for other in self._numbers]
+            self._renumber(-shift)
+            outer._blocks = _one_after_another(self._blocks, outer._blocks)
             outer._low = self._low - shift
             self._leads_to(outer, -shift)
         return number
 
+    def _pop(self) -> tuple[Any, int]:
+        """Take out the outermost member, and its number."""
+        block = self._blocks[-1]
+        member, number = block.members.pop(), block.numbers.pop()
+        if not block.members:
+            self._blocks.pop()
+        return member, number
+
+    def _renumber(self, shift: int) -> None:
+        for block in self._blocks:
+            block.numbers = [number + shift for number in block.numbers]
+
     def _leads_to(self, chain: Chain, shift: int) -> None:
         self.joined, self._shift = chain, shift
-        self._members, self._numbers = [], []
+        self._blocks, self._cut = [], None
+
+
+def _one_after_another(inner: list[_Block], outer: list[_Block]) -> list[_Block]:
+    """The blocks of two chains, of which one of them at least is given up."""
+    if inner and len(inner[-1].members) + len(outer[0].members) <= _LOAD:
+        inner[-1].members += outer[0].members
+        inner[-1].numbers += outer[0].numbers
+        del outer[0]
+    if len(inner) < len(outer):
+        outer[:0] = inner
+        return outer
+    inner += outer
+    return inner

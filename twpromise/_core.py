@@ -106,7 +106,7 @@ class Waiters(list[Any]):
     not look at all the others.
     """
 
-    __slots__ = ("_state", "limit", "listed", "live", "looked", "places")
+    __slots__ = ("_state", "dead", "limit", "listed", "places")
 
     #: `SEVERAL`, with `FOLLOWING` if there are, or were, followers among them.
     _state: int
@@ -120,8 +120,8 @@ class Waiters(list[Any]):
         self.limit = 8
         #: Where one is found, by its `id`; made when it is needed.
         self.places: dict[int, int] | None = None
-        # Those behind the one and before the other are dead, and stay so.
-        self.live = self.looked = 0
+        #: Where those begin and end who are dead, and stay so: stretches, the last one last.
+        self.dead: list[tuple[int, int]] = []
 
     def add(self, waiter: Any) -> None:
         """Append a waiter."""
@@ -134,27 +134,29 @@ class Waiters(list[Any]):
         """Keep these, of those that there are."""
         self[:] = waiters
         self.places = None
-        self.live = self.looked = 0
+        self.dead = []
 
     def has_live(self) -> bool:
         """Whether anybody still waits; those at the end who left for good are let go."""
         gone: list[Any] = []
-        place = len(self) - 1
-        while place >= 0:
-            if self.live < place < self.looked:
-                place = self.live
-            waiter = self[place]
+        dead = self.dead
+        place = end = len(self)
+        while place:
+            if dead and dead[-1][1] == place:
+                place = dead.pop()[0]
+                continue
+            waiter = self[place - 1]
             if not waiter._state & DEAD:
                 break
+            place -= 1
             if waiter._state & SETTLED and waiter is not _GONE:
                 # Let go when all is done: who knows what is called by that.
                 gone.append(waiter)
                 self[place] = _GONE
-            place -= 1
-        self.live = place
-        self.looked = len(self)
+        if place < end:
+            dead.append((place, end))
         self._trim()
-        return place >= 0
+        return place > 0
 
     def remove(self, waiter: Any) -> None:
         """Take out one, unless it has been let go."""
@@ -169,8 +171,7 @@ class Waiters(list[Any]):
         places = self._all_places()
         place = places[id(other)] = places[id(waiter)]
         self[place] = other
-        if place > self.live:
-            self.looked = min(self.looked, place)
+        self._forget_behind(place)
 
     def _all_places(self) -> dict[int, int]:
         places = self.places
@@ -187,9 +188,17 @@ class Waiters(list[Any]):
         while self and self[-1] is _GONE:
             self.pop()
         # Others will come there.
-        self.looked = min(self.looked, len(self))
+        self._forget_behind(len(self))
         if self.places is not None:
             self.listed = min(self.listed, len(self))
+
+    def _forget_behind(self, place: int) -> None:
+        """Those from a place on may be alive."""
+        dead = self.dead
+        while dead and dead[-1][1] > place:
+            begin = dead.pop()[0]
+            if begin < place:
+                dead.append((begin, place))
 
 
 class Binding:
@@ -1007,16 +1016,19 @@ def _adopter_raised(promise: CorePromise, error: BaseException) -> None:
 
 def fulfill(promise: CorePromise, value: Any) -> None:
     """Fulfil a pending promise with a plain value."""
+    # What is let go of here may call anybody when it is freed: all that it can see holds already,
+    # and whoever it attaches comes last.
+    promise._state = FULFILLED
+    queue = None
+    if promise._waiters is not None:
+        queue = promise._queue
+        queue.append(promise)
     promise._value = value
     promise._aux = promise._source = None
     if promise._extra is not None:
         _drop_context(promise)
-    promise._state = FULFILLED
-    if promise._waiters is not None:
-        queue = promise._queue
-        queue.append(promise)
-        if not queue.awake:
-            queue.wake()
+    if queue is not None and not queue.awake:
+        queue.wake()
     if _observer is not None:
         _observer.settled(promise)
 
@@ -1074,34 +1086,36 @@ def reject_raised(promise: CorePromise, error: BaseException) -> None:
 
 
 def _reject(promise: CorePromise, reason: Any, aux: Any) -> None:
+    queue = promise._queue
+    # First, as in `fulfill`.
+    waited_for = promise._waiters is not None
+    if waited_for:
+        promise._state = REJECTED | HANDLED
+        queue.append(promise)
+    else:
+        promise._state = REJECTED | promise._state & HANDLED
     promise._value = reason
     promise._aux = aux
     promise._source = None
     if promise._extra is not None:
         _drop_context(promise)
-    queue = promise._queue
-    if promise._waiters is not None:
-        promise._state = REJECTED | HANDLED
-        queue.append(promise)
-        if not queue.awake:
-            queue.wake()
-    elif promise._state & HANDLED:
-        promise._state = REJECTED | HANDLED
-    else:
-        promise._state = REJECTED
+    if not promise._state & HANDLED:
         queue.rejections.append(promise)
         if not queue.awake:
             queue.wake()
+    elif waited_for and not queue.awake:
+        queue.wake()
     if _observer is not None:
         _observer.settled(promise)
 
 
 def finish_cancel(promise: CorePromise) -> None:
     """Settle a promise as cancelled; its waiters are told from the queue."""
+    # First, as in `fulfill`.
+    promise._state = CANCELLED
     promise._value = promise._aux = promise._source = None
     if promise._extra is not None:
         _drop_context(promise)
-    promise._state = CANCELLED
     if promise._waiters is not None:
         _enqueue(promise, promise._queue)
     if _observer is not None:
@@ -1388,12 +1402,16 @@ def cancel_all(stack: list[CorePromise]) -> None:
     while stack:
         promise = stack.pop()
         state = promise._state
+        if state & FOLLOWING:
+            # Cancellers may have had it follow another, and others follow it, since it was put on
+            # the stack; and have settled what it follows.
+            if root_of(promise)._state & SETTLED:
+                continue
+            if state & PASSED_OVER:
+                _put_back(promise)
+                state = promise._state
         if state & DEAD:
             continue
-        if state & PASSED_OVER:
-            # A canceller has had another one follow it since it was put on the stack.
-            _put_back(promise)
-            state = promise._state
         promise._state = state | CANCELLING
         source = promise._source
         if source is None:
@@ -1448,15 +1466,21 @@ def can_be_stopped(promise: CorePromise) -> bool:
     If not, its value will come all the same; and if that is a resource, somebody has to wait.
     """
     source = promise._source
-    seen: set[int] = set()
+    met: object = promise
+    steps, limit = 0, 1
     while isinstance(source, CorePromise):
+        if source._state & FOLLOWING:
+            # However many there are between: that is known.
+            source = root_of(source)
         if source._state & SETTLED:
             # All that is left to do is to run a handler.
             return False
-        if id(source) in seen:
+        if source is met:
             # What a handler returned waits for the handler's own promise: nothing will come.
             return True
-        seen.add(id(source))
+        steps += 1
+        if steps == limit:
+            met, limit = source, 2 * limit
         source = source._source
     return source is None or bool(source._can_stop())
 
