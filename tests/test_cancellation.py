@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise, permutations
+from random import Random
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -1034,6 +1035,28 @@ def test_those_that_come_and_go_are_not_looked_for_among_those_that_wait_for_oth
 
     few, many = cost(10), cost(1000)
     assert 0 < many < 1.2 * few
+
+
+def test_a_promise_is_cancelled_with_the_last_of_those_who_wait(scheduler):
+    """And no sooner, in whatever order and way they come and go."""
+    for seed in range(500):
+        random = Random(seed)
+        promise, *_ = pending()
+        waiting = [promise.then()]
+        while waiting:
+            if random.random() < (0.45 if len(waiting) < 12 else 0.2):
+                waiting.append(
+                    LEAVING[random.choice(["then", "finally_", "using", "await"])](promise)
+                )
+                scheduler.flush()
+            else:
+                leaves = waiting.pop(random.randrange(-min(len(waiting), 3), 0))
+                assert promise.is_pending(), seed
+                leaves.cancel()
+                if random.random() < 0.5:
+                    scheduler.flush()
+        assert promise.is_cancelled(), seed
+        scheduler.flush()
 
 
 def test_resources_that_follow_one_another_are_left_at_the_cost_of_one(scheduler):
