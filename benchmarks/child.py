@@ -133,6 +133,7 @@ class Waves:
         """Begin the next wave, or come to the end."""
         if not self._left:
             gc.callbacks.remove(self._collections)
+            gc.enable()
             self._finished()
             return
         if self._left == self._waves:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import unittest
 from collections.abc import Callable, Iterator
@@ -98,6 +99,15 @@ def _nothing_unhandled(request: pytest.FixtureRequest) -> Iterator[None]:
     globalLogPublisher.removeObserver(observe)
     if not asked and not (request.cls and issubclass(request.cls, unittest.TestCase)):
         assert [] == [event["log_failure"] for event in logged]
+
+
+@pytest.fixture(autouse=True)
+def _collects() -> Iterator[None]:
+    """A test that switches the garbage collector off leaves it on for the others."""
+    yield
+    on = gc.isenabled()
+    gc.enable()
+    assert on
 
 
 @pytest.fixture
