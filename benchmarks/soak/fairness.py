@@ -31,6 +31,9 @@ QUICK = 3
 #: may overstay; and what else there is to be served.
 BOUND = 50
 
+#: Milliseconds that the reactor's thread may be blocked in a turn, by locks or calls that sleep.
+BLOCKED = 100
+
 
 class Endless:
     """What never ends by itself, and how far it has come."""
@@ -314,6 +317,7 @@ class Fairness(Soak):
         wanted = self.times * len(CHAINS)
         self.check("all were served", all(self.total[kind] >= wanted for kind in self.KINDS))
         self.check_turn("worst turn on the processor, ms", BOUND)
+        self.check_turn("longest time blocked, ms", BLOCKED)
         self.end()
 
 

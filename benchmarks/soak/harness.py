@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from threading import get_ident
 from typing import Any
 
@@ -60,7 +61,9 @@ class Turns:
     """How long the reactor's turns are, as a timer feels it that is due all the time.
 
     Wall time includes what other threads and other processes take from this one; the time of
-    the reactor's thread on the processor does not.
+    the reactor's thread on the processor does not.  What is left of the former without the latter,
+    and without the time in which the thread waited for a processor (Linux tells), the thread was
+    blocked: by a lock, Python's interpreter lock among them, or by a call that sleeps.
     """
 
     EVERY = 0.005
@@ -72,6 +75,9 @@ class Turns:
         self.worst = self.worst_pause = self.worst_pause_cpu = 0.0
         #: Seconds of the processor between two of its calls, at most, without the collector's.
         self.worst_cpu = 0.0
+        #: Seconds that the thread was blocked between them, at most.
+        self.worst_blocked = 0.0
+        self._waits: Callable[[], float] = float
         self.count = 0
         self._lates: list[float] = []
         self._paused = self._paused_cpu = self._collected_cpu = 0.0
@@ -80,6 +86,9 @@ class Turns:
     def start(self) -> None:
         """Measure from now on; to be called on the reactor's thread."""
         self._thread = get_ident()
+        schedule = Path("/proc/thread-self/schedstat").resolve()
+        if schedule.exists():
+            self._waits = lambda: int(schedule.read_text().split()[1]) / 1e9
         gc.callbacks.append(self._collecting)
         self._again()
 
@@ -95,6 +104,7 @@ class Turns:
     def _again(self) -> None:
         self._due = time.perf_counter() + self.EVERY
         self._cpu = time.thread_time()
+        self._waited = self._waits()
         self._collected_cpu = 0.0
         self._call = self._reactor.callLater(self.EVERY, self._beat)
 
@@ -103,8 +113,10 @@ class Turns:
         late = time.perf_counter() - self._due
         self._lates.append(late)
         self.worst = max(self.worst, late)
-        cpu = time.thread_time() - self._cpu - self._collected_cpu
-        self.worst_cpu = max(self.worst_cpu, cpu)
+        cpu = time.thread_time() - self._cpu
+        waited = self._waits() - self._waited
+        self.worst_blocked = max(self.worst_blocked, late - cpu - waited)
+        self.worst_cpu = max(self.worst_cpu, cpu - self._collected_cpu)
         self._again()
 
     def _collecting(self, phase: str, _: dict[str, int]) -> None:
@@ -123,6 +135,7 @@ class Turns:
         soak.tell("99 % of the turns, ms", round(1000 * self.late(0.99), 1))
         soak.tell("worst turn, ms", round(1000 * self.worst, 1))
         soak.tell("worst turn on the processor, ms", round(1000 * self.worst_cpu, 1))
+        soak.tell("longest time blocked, ms", round(1000 * self.worst_blocked, 1))
         soak.tell("worst pause of the collector, ms", round(1000 * self.worst_pause, 1))
         soak.tell("worst of them on the processor, ms", round(1000 * self.worst_pause_cpu, 1))
 

@@ -54,6 +54,10 @@ CLIENTS = 50
 #: slice of 10, and what all the sockets that are ready at the same time take.
 BOUND = 60
 
+#: Milliseconds that the reactor's thread may be blocked in a turn, by locks (the interpreter's, for
+#: which the pool's threads and those that open files compete) or calls that sleep.
+BLOCKED = 200
+
 #: Faults that are not the upstream's.
 FAULTS = (
     "refused",
@@ -450,6 +454,7 @@ class Load(Soak):
         self.check("no socket is left", not open_sockets)
         self.check("no promise is left", alive <= 0)
         self.check_turn("worst turn on the processor, ms", BOUND)
+        self.check_turn("longest time blocked, ms", BLOCKED)
         self.end()
 
 

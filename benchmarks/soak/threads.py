@@ -36,6 +36,10 @@ BATCH = 100
 #: costs to compete with eight threads for the interpreter; 24 to 58 have been measured.
 BOUND = 100
 
+#: Milliseconds that the reactor's thread may be blocked in a turn: by the interpreter lock, for
+#: which it competes with eight others, and by nothing else.
+BLOCKED = 500
+
 #: Seconds after which a handler that was not called in a lull has been forgotten.
 PATIENCE = 20
 
@@ -363,6 +367,7 @@ class Threads(Soak):
         self.check("no call from a thread failed", not self.racers.errors)
         self.check("nothing is left in the reactor", self.reactor.getDelayedCalls() == [])
         self.check_turn("worst turn on the processor, ms", BOUND)
+        self.check_turn("longest time blocked, ms", BLOCKED)
         self.end()
 
 
