@@ -328,6 +328,7 @@ class Memory(Soak):
 
     def finish(self, _: object) -> None:
         """Measure again, and compare."""
+        gc.collect()
         gc.callbacks.remove(self.collecting)
         after = self.measure(None)
         objects, blocks, resident, traced = (
@@ -340,6 +341,7 @@ class Memory(Soak):
         self.tell("resident bytes at the beginning", self.before[2])
         self.tell("resident bytes kept", resident)
         self.tell("objects that the collector freed", self.collected)
+        self.check("the collector had nothing to free", not self.collected)
         self.check(f"no more than {OBJECTS} objects are kept", objects <= OBJECTS)
         self.check(f"no more than {BLOCKS} blocks are kept", blocks <= BLOCKS)
         if self.quick:
