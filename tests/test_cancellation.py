@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from itertools import pairwise, permutations
 from random import Random
 
@@ -1057,6 +1058,43 @@ def test_a_promise_is_cancelled_with_the_last_of_those_who_wait(scheduler):
                     scheduler.flush()
         assert promise.is_cancelled(), seed
         scheduler.flush()
+
+
+def test_putting_back_does_not_look_at_those_who_left(scheduler):
+    """Others may have been cancelled behind the place where one is put back."""
+
+    def cost(count):
+        promise, _, _ = pending()
+        both = [_follower(promise) for _ in range(count)]
+        for use in [Promise.using(promise, lambda value: value) for _ in range(count)]:
+            use.cancel()
+        promise.then().cancel()
+
+        def ask():
+            for between, _ in both:
+                between.then()
+                promise.then().cancel()
+
+        return instructions_in(ask).total() / count
+
+    few, many = cost(20), cost(400)
+    assert 0 < many < 1.5 * few
+
+
+def test_one_that_is_let_go_of_settles_what_is_about_to_be_cancelled(scheduler):
+    """Nobody is told of that any more who has been cancelled before."""
+    root, followed = Promise.defer(), Promise.defer()
+    followed.resolve(root.promise)
+    called = []
+    gone, cancelled = followed.promise.then(), followed.promise.then(called.append)
+    weakref.finalize(gone, root.resolve, "value")
+    gone.cancel()
+    del gone
+    cancelled.cancel()
+    scheduler.flush()
+    assert "value" == followed.promise.value()
+    assert cancelled.is_cancelled()
+    assert [] == called
 
 
 def test_resources_that_follow_one_another_are_left_at_the_cost_of_one(scheduler):

@@ -15,6 +15,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from tests.things import Boom, Things, Value
 from twpromise import Promise, PromiseWarning, _core
 from twpromise._core import (
+    CANCELLING,
+    PENDING,
     CorePromise,
     Node,
     Reports,
@@ -1453,13 +1455,13 @@ def test_what_ends_fail_with_is_freed(scheduler, build):
 
 
 class Freed:
-    """A handler that is not called, and what it does when it is let go of."""
+    """A handler, and what it does when it is let go of."""
 
     def __init__(self, act):
         self.act = act
 
     def __call__(self, _):
-        raise AssertionError
+        return "called"
 
     def __del__(self):
         self.act()
@@ -1507,6 +1509,64 @@ def test_a_handler_that_is_let_go_of_handles_the_reason(scheduler, reports):
     assert [reason] == called
 
 
+def test_a_handler_that_is_let_go_of_hands_on_the_traceback(scheduler):
+    """With the reason, to whoever it makes of that."""
+    first, resolve, _ = pending()
+    failures = []
+
+    def boom(_):
+        raise Boom
+
+    child = first.then(boom).then(
+        Freed(lambda: child.to_deferred().addErrback(failures.append)), None
+    )
+    child.catch(lambda _: None)
+    resolve("value")
+    scheduler.flush()
+    [failure] = failures
+    assert ["boom"] == [name for name, *_ in failure.frames]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("handler", [None, lambda _: "called"])
+def test_a_handler_that_has_been_called_cancels_the_next(scheduler, handler, fails):
+    """When it is let go of: that one is not called any more."""
+    parent, resolve, reject = pending()
+    freed = Freed(lambda: following.cancel())
+    called = parent.then(freed, freed)
+    del freed
+    following = parent.then(handler, handler)
+    (reject if fails else resolve)(Boom())
+    scheduler.flush()
+    assert "called" == called.value()
+    assert following.is_cancelled()
+
+
+def test_what_is_seen_of_an_outcome_is_all_of_it(scheduler):
+    """Whoever looks on in the midst: a signal's handler, another thread, a tracer."""
+    seen = set()
+
+    def trace(frame, *_):
+        frame.f_trace_opcodes = True
+        if promise.is_fulfilled():
+            seen.add(promise.value())
+        elif promise.is_rejected():
+            seen.add(promise.reason())
+        return trace
+
+    reason, previous = Boom(), sys.gettrace()
+    for way, outcome in ((1, "value"), (2, reason)):
+        promise, *settle = pending()
+        promise.then(None, lambda _: None)
+        sys.settrace(trace)
+        try:
+            settle[way - 1](outcome)
+            scheduler.flush()
+        finally:
+            sys.settrace(previous)
+    assert {"value", reason} == seen
+
+
 def test_a_handler_that_is_let_go_of_by_a_cancellation(scheduler):
     """It is told once."""
     parent, _, _ = pending()
@@ -1523,3 +1583,25 @@ def test_a_handler_that_is_let_go_of_by_a_cancellation(scheduler):
         Promise.config(monitoring=False)
     assert 1 == told.count(child)
     assert 1 == told.count("finally")
+
+
+@pytest.mark.parametrize("place", range(1, 4))
+def test_one_among_the_dead_is_replaced(place):
+    """By one who waits; those beside it stay dead, and none of them is looked for again."""
+
+    class Waiter:
+        _state = PENDING
+
+    first, *others = (Waiter() for _ in range(5))
+    waiters = Waiters(first, others[0])
+    for other in others[1:]:
+        waiters.add(other)
+    for other in others:
+        other._state = CANCELLING
+    assert waiters.has_live()
+    comes = Waiter()
+    waiters.replace(others[place - 1], comes)
+    first._state = CANCELLING
+    assert waiters.has_live()
+    comes._state = CANCELLING
+    assert not waiters.has_live()

@@ -146,18 +146,19 @@ class Chain:
         Returns:
             The number of the latter, in this chain.
         """
+        # Most often that is its only one: who was put back in a chain is waited for by others, too.
         self.several = outer.several = True
         number = self._pop()[1]
         # What is added to numbers of the other, if that is joined to this.
         shift = number + 1 - outer._low
         if number - self._low >= _last_number(outer._blocks[-1]) - outer._low:
             outer._renumber(shift)
-            self._blocks = _one_after_another(self._blocks, outer._blocks)
+            self._blocks += outer._blocks
             self._cut = outer._cut
             outer._leads_to(self, shift)
         else:
             self._renumber(-shift)
-            outer._blocks = _one_after_another(self._blocks, outer._blocks)
+            outer._blocks[:0] = self._blocks
             outer._low = self._low - shift
             self._leads_to(outer, -shift)
         return number
@@ -177,16 +178,3 @@ class Chain:
     def _leads_to(self, chain: Chain, shift: int) -> None:
         self.joined, self._shift = chain, shift
         self._blocks, self._cut = [], None
-
-
-def _one_after_another(inner: list[_Block], outer: list[_Block]) -> list[_Block]:
-    """The blocks of two chains, of which one of them at least is given up."""
-    if inner and len(inner[-1].members) + len(outer[0].members) <= _LOAD:
-        inner[-1].members += outer[0].members
-        inner[-1].numbers += outer[0].numbers
-        del outer[0]
-    if len(inner) < len(outer):
-        outer[:0] = inner
-        return outer
-    inner += outer
-    return inner

@@ -24,6 +24,7 @@ This room knows no Twisted, no clock and no collection.
 from __future__ import annotations
 
 from _thread import get_ident
+from bisect import bisect_right
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from types import TracebackType
@@ -94,6 +95,10 @@ class _Gone:
 
 
 _GONE: Final = _Gone()
+
+
+def _begin(stretch: tuple[int, int]) -> int:
+    return stretch[0]
 
 
 class Waiters(list[Any]):
@@ -171,7 +176,13 @@ class Waiters(list[Any]):
         places = self._all_places()
         place = places[id(other)] = places[id(waiter)]
         self[place] = other
-        self._forget_behind(place)
+        dead = self.dead
+        found = bisect_right(dead, place, key=_begin) - 1
+        if found >= 0 and place < dead[found][1]:
+            begin, end = dead[found]
+            dead[found : found + 1] = [
+                each for each in ((begin, place), (place + 1, end)) if each[0] < each[1]
+            ]
 
     def _all_places(self) -> dict[int, int]:
         places = self.places
@@ -188,17 +199,13 @@ class Waiters(list[Any]):
         while self and self[-1] is _GONE:
             self.pop()
         # Others will come there.
-        self._forget_behind(len(self))
+        dead, end = self.dead, len(self)
+        while dead and dead[-1][1] > end:
+            begin = dead.pop()[0]
+            if begin < end:
+                dead.append((begin, end))
         if self.places is not None:
             self.listed = min(self.listed, len(self))
-
-    def _forget_behind(self, place: int) -> None:
-        """Those from a place on may be alive."""
-        dead = self.dead
-        while dead and dead[-1][1] > place:
-            begin = dead.pop()[0]
-            if begin < place:
-                dead.append((begin, place))
 
 
 class Binding:
@@ -1016,19 +1023,18 @@ def _adopter_raised(promise: CorePromise, error: BaseException) -> None:
 
 def fulfill(promise: CorePromise, value: Any) -> None:
     """Fulfil a pending promise with a plain value."""
-    # What is let go of here may call anybody when it is freed: all that it can see holds already,
-    # and whoever it attaches comes last.
-    promise._state = FULFILLED
-    queue = None
-    if promise._waiters is not None:
-        queue = promise._queue
-        queue.append(promise)
+    # Not let go of before all is done: whoever is called by that sees it, and comes last.
+    _gone = promise._value, promise._aux, promise._source, promise._extra
     promise._value = value
     promise._aux = promise._source = None
     if promise._extra is not None:
         _drop_context(promise)
-    if queue is not None and not queue.awake:
-        queue.wake()
+    promise._state = FULFILLED
+    if promise._waiters is not None:
+        queue = promise._queue
+        queue.append(promise)
+        if not queue.awake:
+            queue.wake()
     if _observer is not None:
         _observer.settled(promise)
 
@@ -1086,36 +1092,38 @@ def reject_raised(promise: CorePromise, error: BaseException) -> None:
 
 
 def _reject(promise: CorePromise, reason: Any, aux: Any) -> None:
-    queue = promise._queue
-    # First, as in `fulfill`.
-    waited_for = promise._waiters is not None
-    if waited_for:
-        promise._state = REJECTED | HANDLED
-        queue.append(promise)
-    else:
-        promise._state = REJECTED | promise._state & HANDLED
+    # As in `fulfill`.
+    _gone = promise._value, promise._aux, promise._source, promise._extra
     promise._value = reason
     promise._aux = aux
     promise._source = None
     if promise._extra is not None:
         _drop_context(promise)
-    if not promise._state & HANDLED:
+    queue = promise._queue
+    if promise._waiters is not None:
+        promise._state = REJECTED | HANDLED
+        queue.append(promise)
+        if not queue.awake:
+            queue.wake()
+    elif promise._state & HANDLED:
+        promise._state = REJECTED | HANDLED
+    else:
+        promise._state = REJECTED
         queue.rejections.append(promise)
         if not queue.awake:
             queue.wake()
-    elif waited_for and not queue.awake:
-        queue.wake()
     if _observer is not None:
         _observer.settled(promise)
 
 
 def finish_cancel(promise: CorePromise) -> None:
     """Settle a promise as cancelled; its waiters are told from the queue."""
-    # First, as in `fulfill`.
-    promise._state = CANCELLED
+    # As in `fulfill`.
+    _gone = promise._value, promise._aux, promise._source, promise._extra
     promise._value = promise._aux = promise._source = None
     if promise._extra is not None:
         _drop_context(promise)
+    promise._state = CANCELLED
     if promise._waiters is not None:
         _enqueue(promise, promise._queue)
     if _observer is not None:
@@ -1502,6 +1510,9 @@ def leave(promise: CorePromise, stack: list[CorePromise]) -> bool:
         return True
     if _has_live_waiters(promise) or not promise._library.cancellation:
         return False
+    if (root_of(promise) if promise._state & FOLLOWING else promise)._state & SETTLED:
+        # By somebody who was called as the last of those were let go of who left.
+        return False
     stack.append(promise)
     return True
 
@@ -1733,6 +1744,8 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                     else:
                         parent = child._source
 
+                # The last one is let go of before one looks at the next: it may cancel that.
+                handler = None
                 # A derived promise with nothing special about it: by far the most common.
                 state = child._state
                 if not state:

@@ -11,6 +11,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -57,13 +58,26 @@ def install(name: str) -> Any:
     return reactor
 
 
+def waited() -> float:
+    """Seconds that the threads of this process have waited for a processor, where Linux tells.
+
+    All of them: one may hold the interpreter lock meanwhile, for which the others wait.
+    """
+    seconds = 0.0
+    for schedule in Path("/proc/self/task").glob("*/schedstat"):
+        # A thread may end just now.
+        with suppress(OSError):
+            seconds += int(schedule.read_text().split()[1]) / 1e9
+    return seconds
+
+
 class Turns:
     """How long the reactor's turns are, as a timer feels it that is due all the time.
 
     Wall time includes what other threads and other processes take from this one; the time of
     the reactor's thread on the processor does not.  What is left of the former without the latter,
-    and without the time in which the thread waited for a processor (Linux tells), the thread was
-    blocked: by a lock, Python's interpreter lock among them, or by a call that sleeps.
+    and without the time in which threads waited for a processor, the thread was blocked: by a lock,
+    Python's interpreter lock among them, or by a call that sleeps.
     """
 
     EVERY = 0.005
@@ -77,7 +91,6 @@ class Turns:
         self.worst_cpu = 0.0
         #: Seconds that the thread was blocked between them, at most.
         self.worst_blocked = 0.0
-        self._waits: Callable[[], float] = float
         self.count = 0
         self._lates: list[float] = []
         self._paused = self._paused_cpu = self._collected_cpu = 0.0
@@ -86,9 +99,6 @@ class Turns:
     def start(self) -> None:
         """Measure from now on; to be called on the reactor's thread."""
         self._thread = get_ident()
-        schedule = Path("/proc/thread-self/schedstat").resolve()
-        if schedule.exists():
-            self._waits = lambda: int(schedule.read_text().split()[1]) / 1e9
         gc.callbacks.append(self._collecting)
         self._again()
 
@@ -104,7 +114,7 @@ class Turns:
     def _again(self) -> None:
         self._due = time.perf_counter() + self.EVERY
         self._cpu = time.thread_time()
-        self._waited = self._waits()
+        self._waited = waited()
         self._collected_cpu = 0.0
         self._call = self._reactor.callLater(self.EVERY, self._beat)
 
@@ -114,8 +124,8 @@ class Turns:
         self._lates.append(late)
         self.worst = max(self.worst, late)
         cpu = time.thread_time() - self._cpu
-        waited = self._waits() - self._waited
-        self.worst_blocked = max(self.worst_blocked, late - cpu - waited)
+        blocked = late - cpu - max(waited() - self._waited, 0)
+        self.worst_blocked = max(self.worst_blocked, blocked)
         self.worst_cpu = max(self.worst_cpu, cpu - self._collected_cpu)
         self._again()
 

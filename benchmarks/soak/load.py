@@ -41,7 +41,7 @@ DEADLINE = 2.0
 
 #: Seconds that a file may take to be opened; and that a thread takes which cannot be stopped then.
 OPENING = 0.02
-SLOW_OPENING = 0.06
+SLOW_OPENING = 0.15
 
 #: How many connections the pool has, requests to the upstream run at once, and items of a fan.
 POOL = 5
