@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 
 import twpromise
 from tests.things import AtOnce, Boom, Things, Value
-from twpromise import Disposer, Promise, PromiseInspection, background
+from twpromise import Disposer, Promise, PromiseInspection, background, promisifiers
 from twpromise._bridge import executors
 from twpromise._camel import ALIASES
 
@@ -565,6 +565,34 @@ def _futures(things, promise):
     return []
 
 
+class _Eventual:
+    """A thenable."""
+
+    def __init__(self, promise):
+        self.promise = promise
+
+    def then(self, resolve, reject):
+        self.promise.then(resolve, reject)
+
+
+@builds("IPromise", "IDeferred")
+def _adapted(things, promise):
+    value = things.keep(_Eventual(promise))
+    deferred = twpromise.IDeferred(value)
+    deferred.addBoth(things.handler())
+    return [twpromise.IPromise(value), twpromise.IPromise(things.keep(promise.to_deferred()))]
+
+
+@builds("callback_pair", "returning", "threads")
+def _by_promisifiers(things, promise):
+    return [
+        promisifiers.callback_pair(lambda value, resolve, _: resolve(promise))(things.value()),
+        promisifiers.returning(lambda value: promise)(things.value()),
+        promisifiers.threads(things.handler())(things.value()),
+        promisifiers.threads(things.failing())(things.value()),
+    ]
+
+
 @builds("run_in", "in_thread")
 def _elsewhere(things, promise):
     return [
@@ -581,8 +609,6 @@ NOTHING = {
     # Classes of errors and of warnings; and interfaces.
     "AggregateError",
     "CancellationError",
-    "IDeferred",
-    "IPromise",
     "IScheduler",
     "OperationalError",
     "PromiseError",
@@ -616,6 +642,7 @@ def test_all_public_names_are_tried():
     """A new name without a case here is a mistake of these tests."""
     public = (
         set(twpromise.__all__)
+        | set(promisifiers.__all__)
         | _public(Promise)
         | _public(Promise.coroutine, "coroutine.")
         | _public(Disposer, "Disposer.")
@@ -729,6 +756,8 @@ STAY = {
     # Nothing to cancel; it would be the promise itself.
     _ends,
     _as_callback,
+    # Nobody can tell a thenable that its outcome is not wanted any more.
+    _adapted,
     # The resource will be released if it comes, though nobody wants it any more.
     _resources,
     _failing_releases,
@@ -1037,6 +1066,12 @@ AT_ONCE = {
     "awaitable": lambda fails, late, handler: Promise.resolve(_awaits_odd(fails)),
     "as_callback": lambda fails, late, handler: Promise.resolve(fails()).as_callback(handler),
     "to_deferred": lambda fails, late, handler: Promise.resolve(fails()).to_deferred(),
+    "IDeferred": lambda fails, late, handler: twpromise.IDeferred(fails()),
+    "IPromise": lambda fails, late, handler: twpromise.IPromise(fails()),
+    "returning": lambda fails, late, handler: promisifiers.returning(fails)(),
+    "callback_pair": lambda fails, late, handler: promisifiers.callback_pair(
+        lambda resolve, _: resolve(fails())
+    )(),
     "reflect": lambda fails, late, handler: Promise.resolve(fails()).reflect().tap(handler),
     "async iterator": lambda fails, late, handler: Promise.map(_gives(fails), handler),
     "deferify": lambda fails, late, handler: Promise.deferify(fails)(),

@@ -36,6 +36,7 @@ from twpromise import (
     RejectionError,
     TimeoutError,
     background,
+    promisifiers,
 )
 from twpromise._bridge import executors
 from twpromise._camel import ALIASES
@@ -203,6 +204,16 @@ def called_back(value):
     return resolver.promise
 
 
+class Eventual:
+    """A thenable."""
+
+    def __init__(self, promise):
+        self.promise = promise
+
+    def then(self, resolve, reject):
+        self.promise.then(resolve, reject)
+
+
 def told(p):
     """A deferred promise that is told the outcome."""
     resolver = Promise.defer()
@@ -270,6 +281,10 @@ WAYS = {
     "get_new_library_copy": lambda p: copied().resolve(p).then(same),
     "background": lambda p: p.then(background(same)),
     "is_": lambda p: p.then(lambda value: (value, Promise.is_(value))[0]),
+    "IPromise": lambda p: twpromise.IPromise(Eventual(p)),
+    "callback_pair": lambda p: promisifiers.callback_pair(p.then)(),
+    "returning": lambda p: promisifiers.returning(lambda: p)(),
+    "threads": lambda p: p.then(promisifiers.threads(lambda value: [value])).get(0),
 }
 #: What has to ask a reason something, to know whether it concerns it.
 ASKING = {
@@ -280,6 +295,7 @@ ASKING = {
     "to_deferred": lambda p: Promise.resolve(p.to_deferred()),
     "from_deferred": lambda p: Promise.from_deferred(p.to_deferred()),
     "all of Deferreds": lambda p: first(Promise.all([p.to_deferred()])),
+    "IDeferred": lambda p: Promise.resolve(twpromise.IDeferred(Eventual(p))),
     "deferify": lambda p: Promise.from_deferred(Promise.deferify(lambda: p)()),
     "deferify timeout": lambda p: Promise.from_deferred(Promise.deferify(lambda: p, timeout=5)()),
     "deferify_all": lambda p: Promise.resolve(Promise.deferify_all(Sdk()).giveDeferred(p)),
@@ -1581,8 +1597,6 @@ def test_errors_carry_them(scheduler, way, kind):
 #: Names to which no value can be handed, or to which a value is nothing but an argument of
 #: somebody else's; and why.
 NOTHING = {
-    "IDeferred": "an interface",
-    "IPromise": "an interface",
     "IScheduler": "an interface",
     "PromiseError": "carries what any exception carries, and is not raised itself",
     "CancellationError": "carries what any exception carries",
@@ -1606,6 +1620,9 @@ def test_all_public_names_are_tried():
     objects = {name: inspect.getattr_static(Promise, name) for name in names}
     first_names = {id(thing): name for name, thing in objects.items() if name in tried}
     names -= {name for name, thing in objects.items() if id(thing) in first_names} - tried
-    names |= set(twpromise.__all__) | {"Disposer.of", "coroutine.add_yield_handler"}
+    names |= {*twpromise.__all__, *promisifiers.__all__} | {
+        "Disposer.of",
+        "coroutine.add_yield_handler",
+    }
     assert tried | set(NOTHING) == names
     assert tried & set(NOTHING) == set()

@@ -9,17 +9,20 @@ have their answer.  Prints what it has seen as JSON.
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.task import react
 from twisted.web.client import Agent, HTTPConnectionPool, readBody
+
+from .upstream import ANSWER
 
 #: What is asked for, how often, and the statuses that may come of it.
 PATHS = {
@@ -45,6 +48,18 @@ PATHS = {
     "fan/ok": (5, 200),
     "fan/fail": (2, 502),
     "fan/hang": (1, 504),
+}
+
+UPSTREAM = ANSWER.partition(b"\r\n\r\n")[2].decode()
+
+#: What is said where all is well, as JSON.
+SAID: dict[str, Callable[[Any], bool]] = {
+    "books": lambda said: isinstance(said, list) and {*said} <= {"A title"},
+    "insert": lambda said: isinstance(said, int) and said > 0,
+    "pool": lambda said: said == "used",
+    "file": lambda said: said == os.devnull,
+    "upstream": lambda said: said == UPSTREAM,
+    "fan": lambda said: said == 6 * [UPSTREAM],
 }
 
 #: Whatever has to wait for something may meet a deadline as the load grows.
@@ -85,7 +100,7 @@ class Load:
             if leaves:
                 call = self.reactor.callLater(0.05 * self.random.random(), request.cancel)
             try:
-                status = await request
+                status, body = await request
             except Exception as error:
                 if call is None or call.active():
                     self.wrong[f"{path}: {error!r}"] += 1
@@ -96,15 +111,17 @@ class Load:
                 self.statuses[str(status)] += 1
                 if status not in {PATHS[path][1], LATE}:
                     self.wrong[f"{path}: status {status}"] += 1
+                elif status == 200 and not SAID[path.partition("/")[0]](json.loads(body)):
+                    self.wrong[f"{path}: {body!r}"] += 1
             if call is not None and call.active():
                 call.cancel()
 
-    def get(self, path: str) -> Deferred[int]:
-        """The status of an answer that is there to its end."""
+    def get(self, path: str) -> Deferred[tuple[int, bytes]]:
+        """The status and the body of an answer that is there to its end."""
         url = f"{self.url}/{path}".encode()
 
-        def body(response: Any) -> Deferred[int]:
-            return readBody(response).addCallback(lambda _: response.code)
+        def body(response: Any) -> Deferred[tuple[int, bytes]]:
+            return readBody(response).addCallback(lambda body: (response.code, body))
 
         return self.agent.request(b"GET", url).addCallback(body)
 

@@ -241,8 +241,19 @@ class Service:
 
     def fan(self, how: str) -> Promise[Any]:
         """Ask the upstream often, a few at a time; one of the answers is of a kind."""
-        kinds = ["ok", "slow", how, "ok", "slow", "ok"]
-        return Promise.map(kinds, self.upstream, concurrency=FAN)
+        active = 0
+
+        def ask(kind: str) -> Promise[Any]:
+            nonlocal active
+            active += 1
+            self.wrong["items of a fan beyond the cap"] += active > FAN
+            return self.upstream(kind).finally_(answered)
+
+        def answered() -> None:
+            nonlocal active
+            active -= 1
+
+        return Promise.map(["ok", "slow", how, "ok", "slow", "ok"], ask, concurrency=FAN)
 
 
 class Endpoint(Resource):
