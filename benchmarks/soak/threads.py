@@ -33,7 +33,7 @@ BATCH = 100
 
 #: Milliseconds on the processor that a turn may take, without the collector: a drain's time
 #: slice of 10 and what it may overstay, the timers that are due between two drains, and what it
-#: costs to compete with eight threads for the interpreter; 24 to 58 have been measured.
+#: costs to compete with eight threads for the interpreter; 24 to 69 have been measured.
 BOUND = 100
 
 #: Milliseconds that the reactor's thread may be blocked in a turn: by the interpreter lock, for
