@@ -15,14 +15,11 @@ from tests.followed import pending
 from twpromise import Promise, _chains, _core
 from twpromise.testing import ManualScheduler
 
-#: Chains are kept in blocks; there are many if there are few in each.
-blocks = pytest.mark.parametrize("load", [2, 512])
 
-
-@pytest.fixture(autouse=True)
-def _load(request, monkeypatch):
-    if "load" in request.fixturenames:
-        monkeypatch.setattr(_chains, "_LOAD", request.getfixturevalue("load"))
+@pytest.fixture(params=[2, 512])
+def load(request, monkeypatch):
+    """Chains are kept in blocks; there are many if there are few in each."""
+    monkeypatch.setattr(_chains, "_LOAD", request.param)
 
 
 class Boom(Exception):
@@ -122,9 +119,9 @@ def _run(size, steps, watched, scheduler):
     return called, states
 
 
-@blocks
 @pytest.mark.parametrize("kind", [ManualScheduler, Impatient])
-def test_onlookers_change_nothing(kind, reports, load):
+@pytest.mark.usefixtures("load")
+def test_onlookers_change_nothing(kind, reports):
     """Random followers: the same is called in the same order, whoever looks, asks or waits."""
     scheduler = kind()
     previous = Promise.set_scheduler(scheduler)
@@ -326,8 +323,8 @@ def test_whoever_handles_what_was_passed_over_handles_that_alone(scheduler):
     assert [last.promise] == unhandled
 
 
-@blocks
-def test_chains_are_built_in_any_order(scheduler, load):
+@pytest.mark.usefixtures("load")
+def test_chains_are_built_in_any_order(scheduler):
     """From whichever ends, and of whatever pieces: each has its place for whoever comes later."""
     for seed in range(1000):
         random = Random(seed)
@@ -636,8 +633,8 @@ def _keep_one(random, scheduler):
     return cancelled < 12, left
 
 
-@blocks
-def test_whoever_keeps_one_of_any_chain_keeps_no_others(scheduler, load):
+@pytest.mark.usefixtures("load")
+def test_whoever_keeps_one_of_any_chain_keeps_no_others(scheduler):
     """In whatever order it was built, and whoever came to it and was cancelled."""
     gc.disable()
     try:
@@ -851,10 +848,10 @@ class _Programs:
         return self.seen
 
 
-@blocks
 @pytest.mark.filterwarnings("ignore::twpromise.PromiseWarning")
 @pytest.mark.parametrize("kind", [ManualScheduler, Impatient])
-def test_that_one_is_passed_over_cannot_be_seen(kind, monkeypatch, reports, load):
+@pytest.mark.usefixtures("load")
+def test_that_one_is_passed_over_cannot_be_seen(kind, monkeypatch, reports):
     """Random programs do just what they do where every follower stands in its place."""
     for seed in range(700):
         with monkeypatch.context() as patched:

@@ -19,7 +19,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 
 import twpromise
-from tests.things import AtOnce, Boom, Things, Value
+from tests.things import AtOnce, Boom, Eventual, Things, Value
 from twpromise import Disposer, Promise, PromiseInspection, background, promisifiers
 from twpromise._bridge import executors
 from twpromise._camel import ALIASES
@@ -565,19 +565,9 @@ def _futures(things, promise):
     return []
 
 
-class _Eventual:
-    """A thenable."""
-
-    def __init__(self, promise):
-        self.promise = promise
-
-    def then(self, resolve, reject):
-        self.promise.then(resolve, reject)
-
-
 @builds("IPromise", "IDeferred")
 def _adapted(things, promise):
-    value = things.keep(_Eventual(promise))
+    value = things.keep(Eventual(promise))
     deferred = twpromise.IDeferred(value)
     deferred.addBoth(things.handler())
     return [twpromise.IPromise(value), twpromise.IPromise(things.keep(promise.to_deferred()))]
@@ -606,7 +596,7 @@ SPELLINGS = {*ALIASES, "addYieldHandler"}
 
 #: These build nothing that has to be freed.
 NOTHING = {
-    # Classes of errors and of warnings; and interfaces.
+    # Classes of errors and of warnings; and an interface.
     "AggregateError",
     "CancellationError",
     "IScheduler",

@@ -25,7 +25,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 
 import twpromise
-from tests.things import AtOnce
+from tests.things import AtOnce, Eventual
 from twpromise import (
     AggregateError,
     Disposer,
@@ -202,16 +202,6 @@ def called_back(value):
     resolver = Promise.defer()
     resolver.callback(None, value)
     return resolver.promise
-
-
-class Eventual:
-    """A thenable."""
-
-    def __init__(self, promise):
-        self.promise = promise
-
-    def then(self, resolve, reject):
-        self.promise.then(resolve, reject)
 
 
 def told(p):

@@ -6,7 +6,7 @@ import weakref
 from concurrent.futures import Future
 from contextvars import Context
 
-__all__ = ["AtOnce", "Boom", "Things", "Value", "within"]
+__all__ = ["AtOnce", "Boom", "Eventual", "Things", "Value", "within"]
 
 
 class AtOnce:
@@ -23,6 +23,16 @@ class AtOnce:
         finally:
             # As a pool's own thread does: the traceback refers to this frame.
             del future, function, arguments
+
+
+class Eventual:
+    """A thenable that settles as a promise does."""
+
+    def __init__(self, promise):
+        self.promise = promise
+
+    def then(self, resolve, reject):
+        self.promise.then(resolve, reject)
 
 
 def within(variable, value, function, *arguments):

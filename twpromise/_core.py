@@ -97,10 +97,6 @@ class _Gone:
 _GONE: Final = _Gone()
 
 
-def _begin(stretch: tuple[int, int]) -> int:
-    return stretch[0]
-
-
 class Waiters(list[Any]):
     """More than one waiter; forgets those that left each time it has doubled.
 
@@ -177,7 +173,7 @@ class Waiters(list[Any]):
         place = places[id(other)] = places[id(waiter)]
         self[place] = other
         dead = self.dead
-        found = bisect_right(dead, place, key=_begin) - 1
+        found = bisect_right(dead, (place, len(self))) - 1
         if found >= 0 and place < dead[found][1]:
             begin, end = dead[found]
             dead[found : found + 1] = [
@@ -1211,6 +1207,12 @@ def _decided_by(follower: CorePromise) -> CorePromise:
     return root if root._state & DEAD else follower
 
 
+def _has_outcome(promise: CorePromise) -> bool:
+    """Whether a promise has settled, or what it follows has."""
+    root = root_of(promise) if promise._state & FOLLOWING else promise
+    return bool(root._state & SETTLED)
+
+
 def follow(promise: CorePromise, other: CorePromise) -> None:
     """Have a pending promise share the fate of *other*."""
     waiters = promise._waiters
@@ -1410,16 +1412,13 @@ def cancel_all(stack: list[CorePromise]) -> None:
     while stack:
         promise = stack.pop()
         state = promise._state
-        if state & FOLLOWING:
-            # Cancellers may have had it follow another, and others follow it, since it was put on
-            # the stack; and have settled what it follows.
-            if root_of(promise)._state & SETTLED:
-                continue
-            if state & PASSED_OVER:
-                _put_back(promise)
-                state = promise._state
-        if state & DEAD:
+        # Cancellers may have had it follow another, and others follow it, since it was put on the
+        # stack; and have settled what it follows.
+        if state & DEAD or _has_outcome(promise):
             continue
+        if state & PASSED_OVER:
+            _put_back(promise)
+            state = promise._state
         promise._state = state | CANCELLING
         source = promise._source
         if source is None:
@@ -1500,17 +1499,15 @@ def leave(promise: CorePromise, stack: list[CorePromise]) -> bool:
         Whether the waiter will be told of the cancellation by *promise*.
     """
     state = promise._state
-    if state & FOLLOWING and (root_of(promise)._state & SETTLED or state & PASSED_OVER):
-        # It has an outcome; or was passed over: then it is somebody who did not wait that leaves,
-        # and the one that stands in its place decides.
-        return False
-    if state & SETTLED:
+    if state & PASSED_OVER or _has_outcome(promise):
+        # If it was passed over, it is somebody who did not wait that leaves, and the one that
+        # stands in its place decides.
         return False
     if state & CANCELLING:
         return True
     if _has_live_waiters(promise) or not promise._library.cancellation:
         return False
-    if (root_of(promise) if promise._state & FOLLOWING else promise)._state & SETTLED:
+    if _has_outcome(promise):
         # By somebody who was called as the last of those were let go of who left.
         return False
     stack.append(promise)

@@ -99,6 +99,7 @@ class Turns:
     def start(self) -> None:
         """Measure from now on; to be called on the reactor's thread."""
         self._thread = get_ident()
+        self._waited = waited()
         gc.callbacks.append(self._collecting)
         self._again()
 
@@ -114,7 +115,6 @@ class Turns:
     def _again(self) -> None:
         self._due = time.perf_counter() + self.EVERY
         self._cpu = time.thread_time()
-        self._waited = waited()
         self._collected_cpu = 0.0
         self._call = self._reactor.callLater(self.EVERY, self._beat)
 
@@ -124,8 +124,8 @@ class Turns:
         self._lates.append(late)
         self.worst = max(self.worst, late)
         cpu = time.thread_time() - self._cpu
-        blocked = late - cpu - max(waited() - self._waited, 0)
-        self.worst_blocked = max(self.worst_blocked, blocked)
+        before, self._waited = self._waited, waited()
+        self.worst_blocked = max(self.worst_blocked, late - cpu - max(self._waited - before, 0))
         self.worst_cpu = max(self.worst_cpu, cpu - self._collected_cpu)
         self._again()
 
