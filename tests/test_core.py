@@ -19,8 +19,7 @@ from twpromise._core import (
     PENDING,
     CorePromise,
     Node,
-    Reports,
-    Waiters,
+    Subscribers,
     forget,
     prepare,
     reject_raised,
@@ -1134,9 +1133,9 @@ def test_waiters_forget_the_dead_as_they_grow():
     live = [promise.then(str) for _ in range(3)]
     for _ in range(1_000):
         promise.then(str)._state = 4
-    assert Waiters is type(promise._waiters)
-    assert 40 > len(promise._waiters)
-    assert live == promise._waiters[:3]
+    assert Subscribers is type(promise._subscribers)
+    assert 40 > len(promise._subscribers)
+    assert live == list(promise._subscribers)[:3]
 
 
 @pytest.mark.parametrize(
@@ -1145,11 +1144,6 @@ def test_waiters_forget_the_dead_as_they_grow():
         (Node()._start, (None,)),
         (Node()._notify, (None,)),
         (Node()._abandon, ([],)),
-        (Reports.unhandled, (None,)),
-        (Reports.handled, (None,)),
-        (Reports.fatal, (None, None, None)),
-        (Reports.escaped, (None,)),
-        (_core._no_exception, (None,)),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
@@ -1157,11 +1151,6 @@ def test_interfaces_must_be_filled(function, arguments):
     """What a node, the reports or the bridge must say is not said for them."""
     with pytest.raises(NotImplementedError):
         function(*arguments)
-
-
-def test_late_observers_without_a_bridge():
-    """The core has an error of its own, until the bridge gives it a better one."""
-    assert "late cancellation observer" == str(_core._late_cancellation())
 
 
 def test_a_node_that_fails_is_logged_and_stops_nothing(scheduler, reports):
@@ -1269,11 +1258,12 @@ def test_the_last_of_several_waiters_is_forgotten(scheduler):
     """Then nobody waits: a rejection is nobody's concern yet."""
     promise = Promise.defer().promise
     first, last = Node(), Node()
-    promise._waiters = Waiters(first, last)
+    wait_for(promise, first)
+    wait_for(promise, last)
     forget(promise, first)
-    assert [last] == [node for node in promise._waiters if isinstance(node, Node)]
+    assert [last] == list(promise._subscribers.in_order())
     forget(promise, last)
-    assert promise._waiters is None
+    assert promise._subscribers is None
 
 
 def test_rejected_with_what_was_never_raised(scheduler):
@@ -1583,25 +1573,3 @@ def test_a_handler_that_is_let_go_of_by_a_cancellation(scheduler):
         Promise.config(monitoring=False)
     assert 1 == told.count(child)
     assert 1 == told.count("finally")
-
-
-@pytest.mark.parametrize("place", range(1, 4))
-def test_one_among_the_dead_is_replaced(place):
-    """By one who waits; those beside it stay dead, and none of them is looked for again."""
-
-    class Waiter:
-        _state = PENDING
-
-    first, *others = (Waiter() for _ in range(5))
-    waiters = Waiters(first, others[0])
-    for other in others[1:]:
-        waiters.add(other)
-    for other in others:
-        other._state = CANCELLING
-    assert waiters.has_live()
-    comes = Waiter()
-    waiters.replace(others[place - 1], comes)
-    first._state = CANCELLING
-    assert waiters.has_live()
-    comes._state = CANCELLING
-    assert not waiters.has_live()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from _thread import get_ident
 from typing import Any, cast
 
-from . import _core
 from ._checks import type_name
-from ._core import COUNTER, FULFILLED, KINDS, CorePromise, is_exception
+from ._core import (
+    CorePromise,
+    fulfill_by_callback,
+    hooks,
+    is_exception,
+    reject_from_anywhere,
+    resolve_from_anywhere,
+)
 from ._errors import OperationalError
 
 __all__ = ["MultiCallback", "NodeCallback", "is_error", "node_callback", "operational"]
-
-_UNKNOWN = object()
 
 
 def operational(error: object) -> BaseException:
@@ -21,8 +24,8 @@ def operational(error: object) -> BaseException:
     An exception with a class of its own stays itself, and is marked as operational; anything
     else arrives inside an `OperationalError`.  A Failure is taken for what is in it.
     """
-    if issubclass(type(error), _core.wrapper):
-        inside, _ = _core.unwrap(error)
+    if issubclass(type(error), hooks.host.failure):
+        inside, _ = hooks.host.unwrap(error)
         reason = operational(inside)
         return cast("BaseException", error) if reason is inside else reason
     kind = type(error)
@@ -69,35 +72,10 @@ class NodeCallback:
             return
         self._promise = None
         if error is not None and is_error(error):
-            promise._reject_from_anywhere(operational(error))
+            reject_from_anywhere(promise, operational(error))
             return
-        try:
-            kind: Any = KINDS[type(value)]
-        except Exception:
-            kind = _UNKNOWN
-        if kind is None and not promise._state:
-            queue = promise._queue
-            if get_ident() != queue.thread or _core._observer is not None:
-                promise._resolve_from_anywhere(value)
-                return
-            # What that comes to, for most: `fulfill`, of a promise that comes from nowhere else.
-            promise._value = value
-            promise._aux = None
-            promise._state = FULFILLED
-            waiters = promise._waiters
-            if waiters is None:
-                return
-            if waiters._state == COUNTER:
-                promise._waiters = None
-                waiters._one_more()
-            else:
-                queue.append(promise)
-                if not queue.awake:
-                    queue.wake()
-        else:
-            promise._resolve_from_anywhere(value)
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, promise, value
+        if not fulfill_by_callback(promise, value):
+            resolve_from_anywhere(promise, value)
 
 
 class MultiCallback(NodeCallback):

@@ -11,10 +11,9 @@ from ._core import (
     CANCELLED,
     CIRCULAR,
     DECIDED,
-    LOCKED,
     NODE,
     CorePromise,
-    Passage,
+    Node,
     call_soon,
     cancel,
     end_of,
@@ -22,12 +21,15 @@ from ._core import (
     is_followed,
     is_promise,
     leave,
+    lock,
     new_pending,
     pass_on,
     prepare,
     reject,
+    reject_from_anywhere,
     reject_raised,
     resolve,
+    resolve_from_anywhere,
     run_in_context,
     wait_for,
 )
@@ -35,10 +37,10 @@ from ._core import (
 __all__ = ["Cancellation", "execute"]
 
 
-class _Hooks(Passage):
+class _Hooks(Node):
     """What an executor wants to be called when its promise is cancelled."""
 
-    __slots__ = ("_followed", "_hooks")
+    __slots__ = ("_ahead", "_followed", "_hooks")
 
     def __init__(self, promise: CorePromise) -> None:
         self._state = NODE
@@ -55,7 +57,7 @@ class _Hooks(Passage):
         elif is_promise(value) and end_of(value) is promise:
             reject(promise, TypeError(CIRCULAR))
         else:
-            promise._state |= LOCKED
+            lock(promise, self)
             # Known before it is resolved: that may lead back to the promise, or cancel it.
             followed = self._followed = self._ahead = new_pending(type(promise), owner=promise)
             resolve(followed, value)
@@ -97,7 +99,7 @@ class _Settler:
         """Resolve the promise with a value, or with whatever is followed; first call wins."""
         promise, self._promise = self._promise, None
         if promise is not None:
-            promise._resolve_from_anywhere(value)
+            resolve_from_anywhere(promise, value)
             # The frame of a coroutine that has failed at once refers to this one.
             del self, promise, value
 
@@ -105,7 +107,7 @@ class _Settler:
         """Reject the promise; first call wins."""
         promise, self._promise = self._promise, None
         if promise is not None:
-            promise._reject_from_anywhere(reason)
+            reject_from_anywhere(promise, reason)
             # Where the reason is a class that cannot be made, what it raises refers to this frame.
             del self, promise
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
-from . import _core
 from ._both import both, typed_elsewhere
+from ._bridge.deferreds import Deferred, lock_to_deferred
 from ._checks import is_a, plain_number, shown, type_name
 from ._core import (
+    AT_ONCE,
     BY_CALLBACK,
     CANCELLED,
     CANCELLING,
     CLOSED,
-    COUNTER,
     DEAD,
     FULFILLED,
     KINDS,
@@ -26,6 +26,7 @@ from ._core import (
     finish_cancel,
     follow,
     fulfill,
+    hooks,
     is_followed,
     is_promise,
     late_observer,
@@ -39,7 +40,6 @@ from ._core import (
     pass_on,
     reject,
     reject_raised,
-    stop_counting,
     wait_for,
 )
 from ._errors import AggregateError
@@ -120,7 +120,7 @@ class _Several(Node):
         except BaseException as error:
             if self._state & DEAD:
                 # What was iterated has cancelled all this before.
-                _core.reports.escaped(error)
+                hooks.host.escaped(error)
             else:
                 reject_raised(self._end(), error)
             return
@@ -128,7 +128,7 @@ class _Several(Node):
         self._pending = len(items) + 1
         if not self._state & DEAD:
             self._look_ahead(len(items))
-        direct = _core.direct.kind if self._directly else None
+        direct = Deferred if self._directly else None
         arrived = self._arrived
         counts = self._directly
         queued = len(cls._queue)
@@ -136,28 +136,25 @@ class _Several(Node):
         promise = None
         for index, item in enumerate(items):
             kind = type(item)
-            try:
-                adopter = KINDS[kind]
-            except Exception:
-                adopter = _core.classify(kind)
+            adopter = KINDS[kind]
             if adopter is None:
                 there += 1
                 self._plain(item)
             elif (
                 adopter is follow
-                and item._waiters is None
+                and item._subscribers is None
                 and not item._state & CLOSED
                 and not self._state & DEAD
-                and _core._observer is None
+                and hooks.observer is None
             ):
                 # `_look_at`, for most.
-                item._waiters = self
+                item._subscribers = self
                 if item._aux is not BY_CALLBACK or item._state:
                     counts = False
-            elif kind is direct and not self._state & DEAD and _core._observer is None:
+            elif kind is direct and not self._state & DEAD and hooks.observer is None:
                 # Whoever watches is shown a promise for each.
                 self._looking = index
-                _core.direct.wait(item, arrived, index)
+                item.addBoth(arrived, index)
                 if self._looking != index:
                     # It was there at once.
                     item = items[index]
@@ -175,7 +172,7 @@ class _Several(Node):
         if not self._state & DEAD:
             self._less(there)
             if counts and len(cls._queue) == queued and not self._state & DEAD:
-                self._state = COUNTER
+                self._state = AT_ONCE
         # The frame of a coroutine that has failed at once refers to this one.
         del self, items, collection, promise, arrived
         item = None
@@ -219,10 +216,10 @@ class _Several(Node):
             kind: Any = KINDS[type(value)]
         except Exception:
             kind = _UNKNOWN
-        if kind is None and self._state == COUNTER:
+        if kind is None and self._state == AT_ONCE:
             # Most.
             self._items[index] = value  # type: ignore[index]
-            self._one_more()
+            self._at_once()
         else:
             self._arrived_specially(value, index)
             # The frame of a coroutine that has failed at once refers to this one.
@@ -246,14 +243,14 @@ class _Several(Node):
                 self._too_late(promise)
             else:
                 # From the queue, like everybody else: the first that failed is to be the reason.
-                stop_counting(self)
+                self._state = NODE
                 items[index] = promise
                 wait_for(promise, self)
             del promise
         # The frame of a coroutine that has failed at once refers to this one.
         del self, value, items
 
-    def _one_more(self) -> None:
+    def _at_once(self) -> None:
         """One more is there, which did not come from the queue; the end comes from there."""
         self._pending -= 1
         if not self._pending:
@@ -301,9 +298,9 @@ class _Several(Node):
         for item in reversed(waited_for):
             if is_promise(item):
                 leave(item, stack)
-            elif type(item) is _core.direct.kind:
+            elif type(item) is Deferred:
                 promise = new_pending(self._class)
-                _core.direct.lock(promise, item)
+                lock_to_deferred(promise, item)
                 leave(promise, stack)
         return False
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from ._both import typed_elsewhere
 from ._callbacks import node_callback
 from ._checks import dressed, shown
-from ._core import CorePromise, call_into, is_promise, new_pending, new_rejected
+from ._core import (
+    CorePromise,
+    call_into,
+    is_promise,
+    new_pending,
+    new_rejected,
+    reject_from_anywhere,
+    resolve_from_anywhere,
+)
 from ._types import Followed, Resolve
 
 if TYPE_CHECKING:
@@ -39,8 +48,8 @@ class Resolver(Generic[T]):
 
     def __init__(self, promise: Any) -> None:
         self.promise = promise
-        self.resolve = promise._resolve_from_anywhere
-        self.reject: Callable[..., None] = promise._reject_from_anywhere
+        self.resolve = MethodType(resolve_from_anywhere, promise)
+        self.reject: Callable[..., None] = MethodType(reject_from_anywhere, promise)
         self.callback: Callable[..., None] = node_callback(promise)
 
 

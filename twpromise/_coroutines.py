@@ -8,7 +8,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from ._checks import derives, dressed, shown
-from ._core import LOCKED, CorePromise, is_followed, new_pending, reject_raised, resolve
+from ._core import CorePromise, is_followed, new_pending, reject_raised, resolve
 from ._errors import CANCELLATIONS
 from ._runner import Runner
 from ._types import Followed
@@ -81,7 +81,6 @@ def _call(
         result = function(*args, **kwargs)
         # The type alone tells most, and much faster.
         if type(result) is GeneratorType or derives(type(result), Generator):
-            promise._state |= LOCKED
             runner = _GeneratorRunner(promise, result)
             runner._yield_handler = yield_handler
             runner.start()

@@ -11,9 +11,7 @@ from types import FrameType, FunctionType, MethodType
 from typing import Any, Generic, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from . import _core
 from ._callbacks import NodeCallback
-from ._chains import Chain
 from ._checks import is_a, mro_of, shown, vars_of
 from ._core import (
     CANCELLED,
@@ -26,9 +24,12 @@ from ._core import (
     CorePromise,
     Extra,
     Node,
-    Waiters,
+    Subscribers,
+    hooks,
     observe,
 )
+from ._core.draining import _run_jobs
+from ._core.following import Cell
 from ._events import emit
 from ._library import Library, show, warn
 from ._runner import Runner
@@ -162,7 +163,7 @@ class _Watch:
         if library.monitoring:
             self._tell("promise_resolved", promise)
 
-    def handed_on(self, promise: CorePromise) -> None:
+    def bypassed(self, promise: CorePromise) -> None:
         """Whoever followed a promise follows another now: it may never be settled."""
         library: Any = promise._library
         if library.monitoring and promise not in self._handed_on:
@@ -195,7 +196,7 @@ class _Watch:
                     self._check_return(running)
                 except Exception as error:
                     # Warnings are errors, say; but the handler itself has made none.
-                    _core.reports_escaped(error)
+                    hooks.host.escaped(error)
         if token is not None:
             # Frames of what the handler called refer to the caller's, and that to the token.
             token.promises.clear()
@@ -292,10 +293,7 @@ class _Watch:
             return
 
 
-STOPS.update(
-    id(function.__code__)
-    for function in (_core._run_jobs, _core._run_handler, Runner._step, _Watch._run_watched)
-)
+STOPS.update(id(function.__code__) for function in (_run_jobs, Runner._step, _Watch._run_watched))
 
 
 def _unwrapped(handler: Any) -> tuple[Any, bool]:
@@ -339,13 +337,10 @@ def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:
 
     This takes its time, and is asked only about a promise that one is about to warn of.
     """
-    chain = promise._value
     for other in gc.get_referrers(promise):
-        if type(chain) is Chain and chain.consists_of(other):
-            continue
         if other is made or other is promise._queue or other is promise._queue.rejections:
             continue
-        if isinstance(other, CorePromise | Node | Waiters | NodeCallback | FrameType):
+        if isinstance(other, CorePromise | Node | Cell | Subscribers | NodeCallback | FrameType):
             continue
         if isinstance(other, MethodType) and isinstance(other.__self__, CorePromise):
             continue
@@ -364,7 +359,7 @@ def _never_consumed(promise: Any) -> None:
         return
     if trace is None or trace.consumed or state & (REJECTED | CANCELLED | CANCELLING):
         return
-    if trace.token is not getattr(_core._observer, "token", None):
+    if trace.token is not getattr(hooks.observer, "token", None):
         # Nobody has watched meanwhile.
         return
     if state & SETTLED and value is None:
@@ -394,5 +389,5 @@ def switch() -> None:
             del library.promise_class.__del__
     if not wanted:
         observe(None)
-    elif not isinstance(_core._observer, _Watch):
+    elif not isinstance(hooks.observer, _Watch):
         observe(_Watch())

@@ -7,7 +7,7 @@ from contextvars import Context
 from typing import Any
 
 from ._checks import plain_text, shown
-from ._core import reports_escaped
+from ._core import hooks
 
 __all__ = ["EVENTS", "MONITORING", "emit", "event_name", "off", "on"]
 
@@ -87,5 +87,5 @@ def emit(name: str, *arguments: Any) -> bool:
             # What it sets is not for whoever runs just now, nor the other way round.
             Context().run(called, *arguments)
         except BaseException as error:
-            reports_escaped(error)
+            hooks.host.escaped(error)
     return bool(listeners)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
 
-from . import _core
 from ._checks import is_a, shown
 from ._core import (
     CANCELLED,
@@ -20,6 +19,7 @@ from ._core import (
     call_soon,
     finish_cancel,
     forget,
+    hooks,
     is_exception,
     is_followed,
     leave,
@@ -32,6 +32,7 @@ from ._core import (
     run_in_context,
     wait_for,
 )
+from ._core import then as _then
 from ._types import Followed
 
 if TYPE_CHECKING:
@@ -329,7 +330,7 @@ class _Done(Node):
 
     def _notify(self, parent: CorePromise) -> None:
         if parent._state & REJECTED:
-            _core.reports.fatal(parent._library, parent._value, parent._aux)
+            hooks.host.fatal(parent._library, parent._value, parent._aux)
 
 
 class Handlers(CorePromise, Generic[T_co]):
@@ -387,6 +388,9 @@ class Handlers(CorePromise, Generic[T_co]):
             on_rejected: Callable[[Any], V | Followed[V]],
         ) -> Promise[U | V]: ...
         def then(self, on_fulfilled: Any = None, on_rejected: Any = None) -> Any: ...
+
+    else:
+        then = _then
 
     @overload
     def catch(self, handler: Callable[[Any], Followed[V]], /) -> Promise[T_co | V]: ...

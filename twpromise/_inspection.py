@@ -14,7 +14,7 @@ from ._core import (
     REJECTED,
     SETTLED,
     CorePromise,
-    consume,
+    hooks,
     mark_handled,
     root_of,
 )
@@ -84,7 +84,8 @@ class Inspection(CorePromise, Generic[T_co]):
         Bluebird: ``.value``.
         """
         promise = self._outcome()
-        consume(self)
+        if hooks.observer is not None:
+            hooks.observer.consumed(self)
         if not promise._state & FULFILLED:
             raise TypeError(NOT_FULFILLED.format(state_name(promise._state | self._state)))
         value: T_co = promise._value

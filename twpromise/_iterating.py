@@ -10,10 +10,9 @@ from collections.abc import (
 )
 from typing import Any
 
-from . import _core
 from ._checks import is_a
 from ._combining import expect_iterable
-from ._core import CorePromise, new_resolved
+from ._core import CorePromise, hooks, new_resolved
 
 __all__ = ["END", "Reader"]
 
@@ -110,7 +109,7 @@ def _close(iterator: Any) -> None:
         try:
             iterator.close()
         except BaseException as error:
-            _core.reports.escaped(error)
+            hooks.host.escaped(error)
 
 
 async def _aclose(iterator: Any) -> None:

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from . import _core
 from ._arity import required_positionals
 from ._both import both
 from ._checks import plain_number, shown
@@ -23,6 +22,7 @@ from ._core import (
     cancel_all,
     drop,
     fulfill,
+    hooks,
     is_promise,
     keep_context,
     leave,
@@ -312,7 +312,7 @@ class _Map(Node):
         """Something that was called has raised this to the caller of this function."""
         if self._state & DEAD:
             # It has cancelled all this before.
-            _core.reports.escaped(error)
+            hooks.host.escaped(error)
         else:
             reject_raised(self._end(), error)
 

@@ -7,7 +7,7 @@ from _thread import get_ident
 from typing import Any, Protocol
 from weakref import ref
 
-from ._core import CorePromise, Extra, call_at_home, call_soon, keep_for
+from ._core import CorePromise, Extra, call_at_home, call_soon, keep_for, stand_in_for
 
 __all__ = ["POLICIES", "Policy"]
 
@@ -61,9 +61,7 @@ class _Guard:
         if self._handled or sys.is_finalizing():
             return
         # A stand-in carries the reason on, since the promise itself is gone.
-        stand_in: CorePromise = self._class._new()
-        stand_in._state, stand_in._value, stand_in._aux = self._rejection
-        stand_in._source = stand_in._waiters = None
+        stand_in = stand_in_for(self._class, *self._rejection)
         binding, trace = self._extra
         stand_in._extra = Extra(binding, None, trace)
         stand_in._extra.keeper = self

@@ -9,8 +9,7 @@ from weakref import WeakValueDictionary
 from zope.interface import implementer
 
 from . import _diagnostics, _errors, _events
-from ._bridge import kinds as _kinds  # noqa: F401 - says what is followed
-from ._bridge import reports as _reports  # noqa: F401 - says where reports go
+from ._bridge import host as _host  # noqa: F401 - what the core asks of Twisted
 from ._bridge.adapters import install as _install_adapters
 from ._bridge.executors import Executors
 from ._bridge.methods import Bridge
@@ -19,16 +18,16 @@ from ._cancellation import Cancellation, execute
 from ._checks import plain_text, shown
 from ._combining import Combining
 from ._construction import Construction
-from ._core import PENDING, CorePromise, created, drain, keep_context
+from ._core import CorePromise, drain, keep_context, make_pending
 from ._core import new_rejected as _new_rejected
 from ._core import new_resolved as _new_resolved
+from ._core.queue import JobQueue
 from ._coroutines import Coroutines
 from ._inspection import Inspection
 from ._library import Library, check_settings
 from ._mapping import Mapped
 from ._policies import POLICIES
 from ._promisify import Promisification
-from ._queue import JobQueue
 from ._reflection import PromiseInspection, Reflection
 from ._resources import Disposer, Resources, set_default_class
 from ._scheduler import FunctionScheduler, ReactorScheduler
@@ -132,9 +131,7 @@ class _Themes(
                 "the promise constructor requires a resolver function: "
                 f"executor must be callable, not {shown(executor)}"
             )
-        self._state = PENDING
-        self._value = self._aux = self._waiters = self._source = self._extra = None
-        created(self)
+        make_pending(self)
         execute(self, executor)
         # The traceback refers to this frame, which must not keep the promise alive.
         del self, executor

@@ -8,7 +8,6 @@ from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-from . import _core
 from ._arity import FORWARDREF, required_positionals, signature_of
 from ._callbacks import MultiCallback, NodeCallback, is_error, node_callback
 from ._checks import attribute, dressed, is_a, mro_of, plain_text, shown, vars_of
@@ -16,16 +15,14 @@ from ._core import (
     BY_CALLBACK,
     CANCELLED,
     FULFILLED,
-    PENDING,
     CorePromise,
     Node,
     call_soon,
-    created,
+    hooks,
     new_pending,
     new_rejected,
     prepare,
     reject_raised,
-    reports_escaped,
     run_in_context,
     wait_for,
 )
@@ -61,7 +58,6 @@ def _promisified(
 ) -> Callable[..., Any]:
     """A function that calls *function* with a callback, and returns a promise for its outcome."""
     new_callback = MultiCallback if multi_args else NodeCallback
-    new = cls._new
     if context is _NO_CONTEXT:
         # Up to three arguments are passed on one by one, which saves the tuples of all of them: a
         # quarter of a call.
@@ -73,28 +69,21 @@ def _promisified(
             *more: Any,
             **kwargs: Any,
         ) -> Any:
-            # `new_pending`, here: a tenth of a call.
-            promise: CorePromise = new()
-            promise._state = PENDING
-            promise._value = promise._waiters = promise._source = promise._extra = None
-            promise._aux = BY_CALLBACK
-            if _core._observer is not None:
-                created(promise)
+            promise: CorePromise = new_pending(cls, None, BY_CALLBACK)
             callback = new_callback()
             callback._promise = promise
             try:
-                if more:
-                    function(first, second, third, *more, callback, **kwargs)
-                elif kwargs:
-                    function(*_given(first, second, third), callback, **kwargs)
-                elif third is not _MISSING:
-                    function(first, second, third, callback)
-                elif second is not _MISSING:
+                if kwargs or more:
+                    function(*_given(first, second, third), *more, callback, **kwargs)
+                elif second is _MISSING:
+                    if first is _MISSING:
+                        function(callback)
+                    else:
+                        function(first, callback)
+                elif third is _MISSING:
                     function(first, second, callback)
-                elif first is not _MISSING:
-                    function(first, callback)
                 else:
-                    function(callback)
+                    function(first, second, third, callback)
                 return promise
             except BaseException as error:
                 _reject_unless_called(promise, callback, error)
@@ -107,10 +96,9 @@ def _promisified(
         return _dressed(promisified, function, 0)
 
     def with_context(*args: Any, **kwargs: Any) -> Any:
-        promise = new_pending(cls)
+        promise = new_pending(cls, None, BY_CALLBACK)
         callback = new_callback()
         callback._promise = promise
-        promise._aux = BY_CALLBACK
         try:
             function(context, *args, callback, **kwargs)
             return promise
@@ -135,7 +123,7 @@ def _reject_unless_called(
     callback._promise = None
     if promise._state:
         # It has called back, and that counts; but the error must not be lost.
-        call_soon(type(promise), reports_escaped, error)
+        call_soon(type(promise), hooks.host.escaped, error)
     else:
         reject_raised(promise, error)
     del promise, callback, error
@@ -440,7 +428,7 @@ class _CallbackSink(Node):
         try:
             run_in_context(self._callback, *arguments)
         except BaseException as error:
-            call_soon(type(parent), reports_escaped, error)
+            call_soon(type(parent), hooks.host.escaped, error)
         del parent, self, arguments
 
 

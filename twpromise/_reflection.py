@@ -150,7 +150,7 @@ class Reflection(CorePromise, Generic[T_co]):
         outcome = outcome_of(self)
         if outcome._state & DEAD:
             mark_handled(self)
-            promise = new_pending(type(self), None, self)
+            promise = new_pending(type(self), parent=self)
             bind_promise(promise, binding_of(self))
             fulfill(promise, PromiseInspection._of(outcome))
         else:

@@ -9,7 +9,6 @@ from contextvars import Context
 from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
-from . import _core
 from ._arity import required_positionals
 from ._both import typed_elsewhere
 from ._checks import attribute, shown, type_name
@@ -19,12 +18,10 @@ from ._core import (
     CIRCULAR,
     DEAD,
     FULFILLED,
-    LOCKED,
     NODE,
     REJECTED,
     CorePromise,
     Node,
-    Passage,
     call_into,
     call_soon,
     can_be_stopped,
@@ -33,10 +30,12 @@ from ._core import (
     end_of,
     finish_cancel,
     get_traceback,
+    hooks,
     is_followed,
     is_promise,
     keep_context,
     leave,
+    lock,
     mark_handled,
     new_pending,
     new_rejected,
@@ -157,7 +156,7 @@ class Disposer(Generic[T_co]):
 
     def _failed(self, released: CorePromise) -> None:
         """A resource could not be released: it is lost, and the process is better ended."""
-        _core.reports.fatal(self._cls._library, released._value, released._aux)
+        hooks.host.fatal(self._cls._library, released._value, released._aux)
 
     def __del__(self) -> None:
         """Nobody can use it any more, so nobody else would release its resource."""
@@ -331,7 +330,7 @@ def _manager_methods(manager: Any) -> tuple[Callable[..., Any], Callable[..., An
     return None
 
 
-class _Using(Passage):
+class _Using(Node):
     """Acquires resources, calls a function with them, and releases them.
 
     Each of the three is waited for to its end, whatever else happens: a cancellation is passed
@@ -340,6 +339,7 @@ class _Using(Passage):
 
     __slots__ = (
         "_acquired",
+        "_ahead",
         "_cleaning",
         "_disposers",
         "_function",
@@ -494,7 +494,7 @@ class _Using(Passage):
             if not self._state & CANCELLING:
                 # Who is resolved with this one's promise must not be what it waits for.
                 self._ahead = outcome
-                self._promise._state |= LOCKED
+                lock(self._promise, self)
             else:
                 # The function has cancelled it itself.
                 stack: list[CorePromise] = []

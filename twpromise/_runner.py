@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, Final
 
-from . import _core
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -19,13 +18,16 @@ from ._core import (
     Node,
     call_soon,
     cancel_all,
+    contexts,
     discard,
     drive,
     finish_cancel,
     forget,
     fulfill,
+    hooks,
     is_followed,
     leave,
+    lock,
     observed,
     reject_raised,
     resolve,
@@ -110,7 +112,7 @@ class Runner(Node):
         self._cancelled_itself = False
         # What to send or to throw in, where that is there at once.
         self._ready: tuple[Any, BaseException | None] | None = None
-        promise._source = self
+        lock(promise, self)
 
     def start(self) -> None:
         """Run up to the first thing to wait for."""
@@ -119,7 +121,7 @@ class Runner(Node):
             context = Context()
         self._context = context
         del context
-        if _core._driving:
+        if contexts.driving:
             self._advance(None, None)
         else:
             drive(self._advance, None, None)
@@ -143,7 +145,7 @@ class Runner(Node):
         if (
             parent is not self._waiting
             or not parent._state & FULFILLED
-            or _core._observer is not None
+            or hooks.observer is not None
         ):
             self._notify_specially(parent)
             # The traceback of what the generator raised may refer to this frame.
@@ -163,18 +165,18 @@ class Runner(Node):
         else:
             if (
                 type(yielded) is type(self._promise)
-                and yielded._waiters is None
+                and yielded._subscribers is None
                 and not yielded._state & CLOSED
                 and not self._cancelled_itself
-                and not _core._scratch
-                and _core._observer is None
+                and not contexts.scratch
+                and hooks.observer is None
             ):
                 self._waiting = yielded
-                yielded._waiters = self
+                yielded._subscribers = self
                 # Nothing has been raised that could refer to this frame.
                 return
             # If it has set something, it takes the context along.
-            scratch = self._context = _core._scratch or None
+            scratch = self._context = contexts.scratch or None
             ready = self._take(yielded)
             if ready is not None and scratch is not None:
                 # The context cannot be entered again before this job ends.
@@ -186,7 +188,7 @@ class Runner(Node):
             del self, parent, yielded
             return
         # Not where StopIteration is handled: it would be the context of what follows.
-        self._context = _core._scratch or None
+        self._context = contexts.scratch or None
         self._finish(result)
         del self, parent, result
 
@@ -205,7 +207,7 @@ class Runner(Node):
             if parent._state & FULFILLED:
                 value = parent._value
             elif not self._looks_itself():
-                error = _core.exception_of(parent)
+                error = hooks.host.exception_of(parent)
         self._go_on(value, error)
         # As above.
         del self, parent, value, error
@@ -249,7 +251,7 @@ class Runner(Node):
         context = self._context
         if context is None:
             context = Context()
-        observer = _core._observer
+        observer = hooks.observer
         token = None if observer is None else observer.before(self._promise, generator)
         try:
             try:
@@ -328,9 +330,9 @@ class Runner(Node):
             self._waiting = None
             self._special = promise
             self._sends = sends
-        if promise._waiters is None and not promise._state & CLOSED and _core._observer is None:
+        if promise._subscribers is None and not promise._state & CLOSED and hooks.observer is None:
             # As below, for most.
-            promise._waiters = self
+            promise._subscribers = self
         else:
             wait_for(promise, self)
 
@@ -442,7 +444,7 @@ class Runner(Node):
             try:
                 context.run(self._stop, foreign)
             except BaseException as error:
-                _core.reports.escaped(error)
+                hooks.host.escaped(error)
             else:
                 # Which resumes the generator, now or when it pleases.
                 return

@@ -12,7 +12,7 @@ from twisted.python import threadable
 from zope.interface import implementer
 
 from ._checks import attribute, check_seconds, shown
-from ._queue import DEFAULT_TIME_SLICE
+from ._core.queue import DEFAULT_TIME_SLICE
 from .interfaces import IDelayedCall, IScheduler
 
 __all__ = ["FunctionScheduler", "ReactorScheduler"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
-from . import _core
 from ._both import both
 from ._core import (
     CANCELLED,
@@ -18,6 +17,7 @@ from ._core import (
     call_soon,
     drop,
     fulfill,
+    hooks,
     is_followed,
     is_promise,
     keep_context,
@@ -236,7 +236,7 @@ class _Series(Node):
         """Something that was called has raised this to the caller of this function."""
         if self._state & DEAD:
             # It has cancelled all this before.
-            _core.reports.escaped(error)
+            hooks.host.escaped(error)
         else:
             reject_raised(self._end(), error)
 

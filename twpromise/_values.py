@@ -140,7 +140,7 @@ def _bind(self: CorePromise, this: Any = None) -> Any:  # noqa: D417 - a method
     """
     cls = type(self)
     if not is_followed(this):
-        promise = new_pending(cls, None, self)
+        promise = new_pending(cls, parent=self)
         bind_promise(promise, None if this is None else Binding(this))
         follow(promise, self)
         return promise

@@ -16,7 +16,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from .. import _core
 from .._core import (
     CANCELLED,
     CLOSED,
@@ -27,7 +26,9 @@ from .._core import (
     REJECTED,
     SETTLED,
     CorePromise,
+    contexts,
     drop,
+    hooks,
     mark_handled,
     outcome_of,
     set_traceback,
@@ -45,7 +46,7 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     This is `Promise.__await__`.
     """
     dead = 0
-    if promise._state & CLOSED or _core._observer is not None:
+    if promise._state & CLOSED or hooks.observer is not None:
         decided = outcome_of(promise)
         dead = decided._state & DEAD
         if dead & REJECTED:
@@ -55,7 +56,7 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
         del decided
     if not dead:
         ours = False
-        if _core._driving and asyncio._get_running_loop() is None:
+        if contexts.driving and asyncio._get_running_loop() is None:
             # It is no asyncio task.  To our own driver the promise itself says enough; and
             # Twisted's sends back at once what is no Deferred.
             try:

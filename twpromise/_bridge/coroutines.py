@@ -12,7 +12,6 @@ from twisted.python.failure import Failure
 
 from .._checks import derives, shown
 from .._core import (
-    LOCKED,
     CorePromise,
     is_followed,
     new_fulfilled,
@@ -101,7 +100,6 @@ set_waits(Deferred, _wait_for_deferred, Awaiter, _wait_for_promise)
 
 def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -> None:
     """Start a coroutine object, and have a pending promise take on its outcome."""
-    promise._state |= LOCKED
     CoroutineRunner(promise, coroutine).start()
     # From Python 3.12 on, the frame of a coroutine that has failed refers to that of its caller.
     del promise, coroutine

@@ -9,7 +9,6 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from .. import _core
 from .._checks import is_a
 from .._core import (
     CANCELLED,
@@ -17,27 +16,25 @@ from .._core import (
     FULFILLED,
     KINDS,
     LATE_OBSERVER,
-    LOCKED,
     NODE,
     REJECTED,
     CorePromise,
-    Direct,
     Node,
     call_soon,
     drop,
     fulfill,
+    hooks,
+    lock,
     mark_handled,
     outcome_of,
     reject,
-    reports_escaped,
     resolve,
-    set_direct,
     wait_for,
 )
 from .._errors import CancellationError
 from .outcomes import carried, failure_of
 
-__all__ = ["ThreadSource", "adopt_deferred", "cancel_deferred", "make_deferred"]
+__all__ = ["ThreadSource", "adopt_deferred", "cancel_deferred", "lock_to_deferred", "make_deferred"]
 
 
 def cancel_deferred(deferred: Deferred[Any]) -> None:
@@ -84,23 +81,8 @@ class DeferredSource:
         promise = self._promise
         if promise is not None:
             self._promise = self._deferred = None
-            try:
-                kind: Any = KINDS[type(result)]
-            except Exception:
-                kind = resolve
-            if kind is None:
-                if promise._extra is not None or _core._observer is not None:
-                    fulfill(promise, result)
-                    return
-                # That, for most.
-                promise._value = result
-                promise._aux = promise._source = None
-                promise._state = FULFILLED
-                if promise._waiters is not None:
-                    queue = promise._queue
-                    queue.append(promise)
-                    if not queue.awake:
-                        queue.wake()
+            if KINDS[type(result)] is None:
+                fulfill(promise, result)
             elif issubclass(type(result), Failure):
                 reject(promise, result.value, result)
             else:
@@ -116,7 +98,7 @@ class DeferredSource:
             cancel_deferred(self._deferred)
         except BaseException as error:
             # What a canceller raises is logged; the promise is cancelled anyway.
-            call_soon(type(promise), reports_escaped, error)
+            call_soon(type(promise), hooks.host.escaped, error)
         return False
 
     def _can_stop(self) -> bool:
@@ -132,12 +114,12 @@ class ThreadSource(DeferredSource):
         return False
 
 
-def _lock(promise: CorePromise, deferred: Deferred[Any]) -> None:
+def lock_to_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
     """Make a Deferred what is cancelled with a pending promise."""
-    source = promise._source = DeferredSource()
+    source = DeferredSource()
     source._promise = promise
     source._deferred = deferred
-    promise._state |= LOCKED
+    lock(promise, source)
 
 
 def adopt_deferred(
@@ -146,20 +128,14 @@ def adopt_deferred(
     kind: type[DeferredSource] = DeferredSource,
 ) -> None:
     """Have a pending promise take on the fate of a Deferred, which it owns from now on."""
-    # As `_lock` does, and as it is done for most.
     source = kind()
     source._promise = promise
     source._deferred = deferred
-    promise._state |= LOCKED
-    promise._source = source
+    lock(promise, source)
     # If it has fired, this settles the promise at once.
     deferred.addBoth(source)
     # The frame of a coroutine that has failed at once refers to this one.
     del promise, deferred, source
-
-
-_add_both: Any = Deferred.addBoth
-set_direct(Direct(Deferred, _add_both, _lock))
 
 
 class DeferredSink(Node):

@@ -9,12 +9,12 @@ from typing import Any
 
 from .._core import (
     DEAD,
-    LOCKED,
     CorePromise,
     Node,
     call_at_home,
     call_soon,
     finish_cancel,
+    lock,
     reject,
     resolve,
 )
@@ -93,8 +93,7 @@ class FutureSource(Node):
 
 def _adopt(promise: CorePromise, future: Any) -> None:
     source = FutureSource(promise, future)
-    promise._state |= LOCKED
-    promise._source = source
+    lock(promise, source)
     if future.done():
         source._take(future)
     else:
@@ -120,6 +119,5 @@ def adopt_asyncio_future(promise: CorePromise, future: asyncio.Future[Any]) -> N
         return
     # Its loop runs elsewhere (or not yet), and callbacks are added on the loop's own thread.
     source = FutureSource(promise, future)
-    promise._state |= LOCKED
-    promise._source = source
+    lock(promise, source)
     loop.call_soon_threadsafe(future.add_done_callback, source)

@@ -23,7 +23,6 @@ from .._core import (
     follow,
     reject_raised,
     resolve,
-    set_classify,
 )
 from ..interfaces import IPromise
 from .coroutines import adopt_coroutine
@@ -61,22 +60,15 @@ class _Adapters(AdapterRegistry):
         KINDS.clear()
 
 
-#: An attribute of a class, whatever its own class has overridden.
-_of_class: Callable[[type, str], Any] = type.__getattribute__
-
 _adapters = _Adapters((getRegistry(),))
 
 
 def decide(kind: type) -> Adopter | None:
     """How values of a type are followed, or None if they are not."""
-    adopter = _decide(kind)
     if len(KINDS) >= LIMIT:
         # The adapters remember types too.
         _adapters.changed(_adapters)
-    if all(_of_class(type(kind), name) is vars(object)[name] for name in ("__eq__", "__hash__")):
-        # Else it may raise when it is hashed or compared; or say that it equals another.
-        KINDS[kind] = adopter
-    return adopter
+    return _decide(kind)
 
 
 def _decide(kind: type) -> Adopter | None:
@@ -115,6 +107,3 @@ def _adopt_by(adapter: Any) -> Adopter:
             resolve(promise, adapted)
 
     return adopt
-
-
-set_classify(decide)

@@ -18,10 +18,7 @@ from .._core import (
     get_traceback,
     mark_handled,
     reject,
-    set_exception_of,
-    set_late_cancellation,
     set_traceback,
-    set_wrapper,
 )
 from .._errors import CancellationError, RejectionError, as_exception
 
@@ -132,12 +129,3 @@ def exception_of(promise: CorePromise) -> BaseException:
 def adopt_failure(promise: CorePromise, failure: Failure) -> None:
     """Reject with what a Failure holds: returning one means failing, as it does to Twisted."""
     reject(promise, failure.value, failure)
-
-
-def _unwrap(failure: Failure) -> tuple[object, Failure]:
-    return failure.value, failure
-
-
-set_wrapper(Failure, _unwrap)
-set_late_cancellation(lambda: CancellationError(LATE_OBSERVER))
-set_exception_of(exception_of)

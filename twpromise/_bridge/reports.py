@@ -7,59 +7,54 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from .. import _core
-from .._core import CorePromise, Reports, get_traceback, set_reports, was_reported
+from .._core import CorePromise, get_traceback, hooks, was_reported
 from .._events import emit
 from .crash import crash
 from .outcomes import failure_of
 
-__all__ = ["LoggedReports"]
+__all__ = ["escaped", "fatal", "handled", "unhandled"]
 
 _log = Logger(namespace="twpromise")
 
 
-class LoggedReports(Reports):
-    """Logs at critical level, with the failure attached: trial fails the test by itself."""
+def unhandled(promise: CorePromise) -> None:
+    """A rejection stayed unhandled to the end of the drain: the policy says what happens."""
+    library: Any = promise._library
+    library.unhandled += 1
+    library.policy.unhandled(promise, _report)
 
-    @staticmethod
-    def unhandled(promise: CorePromise) -> None:
-        """A rejection stayed unhandled to the end of the drain: the policy says what happens."""
-        library: Any = promise._library
-        library.unhandled += 1
-        library.policy.unhandled(promise, _report)
 
-    @staticmethod
-    def handled(promise: CorePromise) -> None:
-        """Tell that a rejection which was reported has been handled after all."""
-        library: Any = promise._library
-        reported = was_reported(promise)
-        if reported is None:
-            return
-        library.unhandled -= 1
-        if reported:
-            hook = library.on_unhandled_handled
-            if hook is not None:
-                _guarded(hook, promise)
-            emit("rejection_handled", promise)
+def handled(promise: CorePromise) -> None:
+    """Tell that a rejection which was reported has been handled after all."""
+    library: Any = promise._library
+    reported = was_reported(promise)
+    if reported is None:
+        return
+    library.unhandled -= 1
+    if reported:
+        hook = library.on_unhandled_handled
+        if hook is not None:
+            _guarded(hook, promise)
+        emit("rejection_handled", promise)
 
-    @staticmethod
-    def fatal(library: Any, reason: Any, aux: Any) -> None:
-        """Hand a failure to the fatal hook of its library copy."""
-        try:
-            if library.on_fatal is None:
-                crash(failure_of(reason, aux))
-            else:
-                Context().run(library.on_fatal, reason)
-        except BaseException as error:
-            # Whoever tells of a failure has more to do (to release other resources, say).
-            LoggedReports.escaped(error)
 
-    @staticmethod
-    def escaped(error: BaseException) -> None:
-        """Report an exception that escaped a job; the drain goes on."""
-        wraps = issubclass(type(error), _core.wrapper)
-        failure = failure_of(*(_core.unwrap if wraps else _with_traceback)(error))
-        _log.failure("Unhandled error in a job of a Promise", failure)
+def fatal(library: Any, reason: Any, aux: Any) -> None:
+    """Hand a failure to the fatal hook of its library copy."""
+    try:
+        if library.on_fatal is None:
+            crash(failure_of(reason, aux))
+        else:
+            Context().run(library.on_fatal, reason)
+    except BaseException as error:
+        # Whoever tells of a failure has more to do (to release other resources, say).
+        escaped(error)
+
+
+def escaped(error: BaseException) -> None:
+    """Report an exception that escaped a job; the drain goes on."""
+    wraps = issubclass(type(error), hooks.host.failure)
+    failure = failure_of(*(hooks.host.unwrap if wraps else _with_traceback)(error))
+    _log.failure("Unhandled error in a job of a Promise", failure)
 
 
 def _with_traceback(error: BaseException) -> tuple[object, Any]:
@@ -85,7 +80,4 @@ def _guarded(hook: Any, *arguments: Any) -> None:
         # What it sets is not for whoever runs just now, nor the other way round.
         Context().run(hook, *arguments)
     except BaseException as error:
-        LoggedReports.escaped(error)
-
-
-set_reports(LoggedReports())
+        escaped(error)

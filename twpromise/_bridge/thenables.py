@@ -6,15 +6,15 @@ from _thread import get_ident
 from contextvars import Context
 from typing import Any
 
-from .. import _core
 from .._core import (
     DEAD,
-    LOCKED,
     CorePromise,
     call_at_home,
     call_soon,
     context_here,
     fulfill,
+    hooks,
+    lock,
     reject,
     reject_raised,
     resolve,
@@ -65,9 +65,8 @@ class _ThenableSource:
 
 def adopt_thenable(promise: CorePromise, thenable: Any) -> None:
     """Have a pending promise take on the fate of a thenable; its `then` is called later."""
-    promise._state |= LOCKED
-    # Whatever brought the thenable (a Deferred, a future) is done, and cannot be cancelled.
-    promise._source = None
+    # What brought the thenable (a Deferred, a future) is done, and cannot be cancelled.
+    lock(promise)
     call_soon(type(promise), _call_then, promise, thenable, context_here(promise))
 
 
@@ -87,7 +86,7 @@ def _call_then(promise: CorePromise, thenable: Any, context: Context) -> None:
             # It has called back before, and that counts; what it raised is nobody's.
             pass
         elif taken._state & DEAD:
-            _core.reports.escaped(error)
+            hooks.host.escaped(error)
         else:
             reject_raised(taken, error)
         del taken

@@ -1,7 +1,6 @@
 """The job queue: what the core fills and a scheduler empties.
 
-The core knows promises and this queue, and nothing of reactors or clocks.
-A queue knows how to ask its scheduler to be woken, and no more than that.
+A queue knows how to ask its scheduler for a drain, and nothing else of reactors or clocks.
 """
 
 from __future__ import annotations
@@ -9,9 +8,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-__all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "Waker"]
+from .states import JOB, CorePromise
+
+__all__ = ["DEFAULT_TIME_SLICE", "Job", "JobQueue", "Waker", "call_at_home", "call_soon"]
 
 #: Seconds that one drain may take before it lets the reactor have its turn.
 DEFAULT_TIME_SLICE = 0.010
@@ -31,11 +32,29 @@ class Waker(Protocol):
         """Have *function* called on the reactor's thread; callable from any thread."""
 
 
-class JobQueue(deque[Any]):
-    """First in, first out; wakes its scheduler when the first job comes in.
+class Job:
+    """A call that waits in the queue; what it raises is logged by the drain."""
 
-    Items are settled promises whose waiters are to be told, pending promises whose
-    parent has settled already, and `twpromise._core.Job` objects.
+    __slots__ = ("_arguments", "_function")
+
+    _state: ClassVar[int] = JOB
+
+    def __init__(self, function: Callable[..., object], *arguments: Any) -> None:
+        self._function = function
+        self._arguments = arguments
+
+    def run(self) -> None:
+        """Make the call."""
+        self._function(*self._arguments)
+        # The traceback of what was raised, and caught, in there leads to this frame.
+        del self
+
+
+class JobQueue(deque[Any]):
+    """First in, first out; asks its scheduler for a drain when the first job comes in.
+
+    Items are settled promises whose subscribers are to be notified, derived promises whose parent
+    has settled already, and `Job` objects.
 
     Args:
         scheduler: How to be woken.
@@ -66,11 +85,11 @@ class JobQueue(deque[Any]):
         super().__init__()
         self.scheduler = scheduler
         self._drain = drain
-        # A thread has asked to be let in.
+        # Another thread has asked for a drain.
         self._asked = False
         #: A drain is running, or the scheduler has been asked for one.
         self.awake = False
-        #: Rejected promises that nobody had handled when they were rejected.
+        #: Rejected promises that had no subscriber when they were rejected.
         self.rejections: list[Any] = []
         #: The thread that promises of this queue belong to; unknown until it is first used.
         self.thread: int | None = None
@@ -83,6 +102,12 @@ class JobQueue(deque[Any]):
     __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
     __ne__ = object.__ne__
+
+    def add(self, item: Any) -> None:
+        """Append an item; from the queue's own thread."""
+        self.append(item)
+        if not self.awake:
+            self.wake()
 
     def wake(self) -> None:
         """Ask the scheduler for a drain. Only called when the queue is not awake."""
@@ -105,7 +130,7 @@ class JobQueue(deque[Any]):
                 raise
 
     def _rouse(self) -> None:
-        # First this: who comes from now on asks again, and who came before is in the queue.
+        # First this: a thread that queues from now on asks again; what was queued before is here.
         self._asked = False
         if self and not self.awake:
             self.wake()
@@ -114,8 +139,24 @@ class JobQueue(deque[Any]):
         try:
             self._drain(self)
         except BaseException:
-            # Something came between two jobs (Ctrl-C, say); the others still want their turn.
+            # Something was raised between two jobs (Ctrl-C, say); the others are still to be run.
             self.awake = False
             if self or self.rejections:
                 self.wake()
             raise
+
+
+def call_soon(cls: type[CorePromise], function: Callable[..., object], *arguments: Any) -> None:
+    """Queue a call, behind all that is queued; what it raises is logged."""
+    cls._queue.add(Job(function, *arguments))
+
+
+def call_at_home(queue: JobQueue, function: Callable[..., object], *arguments: Any) -> None:
+    """Queue a call, from another thread than the queue's own; what it raises is logged.
+
+    It waits with all the others, so that however much comes from threads, a drain takes no more
+    of it at a time than its time slice allows.
+    """
+    queue.append(Job(function, *arguments))
+    if not queue.awake:
+        queue.wake_from_thread()

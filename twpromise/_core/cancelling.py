@@ -1,0 +1,145 @@
+"""Cancelling: a promise that no consumer waits for any more, and all before it.
+
+Signals run upwards at once, from each promise to what would settle it, as long as that has no
+other consumer.  The cancellation itself runs downwards, through the queue, from the first promise
+that is left without consumers, so that clean-up on the way is finished in order.  Nothing recurses:
+what is to be cancelled is put on a stack.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import hooks
+from .following import has_settled, outcome_of, rejoin, root_of
+from .queue import call_soon
+from .settling import (
+    DECLINED,
+    finish_cancel,
+    is_followed,
+    mark_handled,
+    new_resolved,
+    start_cancelling,
+)
+from .states import BYPASSED, CANCELLING, DEAD, FOLLOWING, SETTLED, CorePromise, is_promise
+from .subscribers import followers_of, has_consumers
+
+__all__ = ["can_be_stopped", "cancel", "cancel_all", "discard", "drop", "leave"]
+
+
+def cancel(promise: CorePromise) -> None:
+    """Cancel a promise, and with it every promise before it that has no other consumer."""
+    if hooks.observer is not None and hooks.observer.telling:
+        # A listener may be notified of a promise in the midst of its making.
+        call_soon(type(promise), cancel, promise)
+        return
+    if outcome_of(promise)._state & SETTLED or promise._state & DEAD:
+        return
+    if not promise._library.cancellation:
+        promise._library.cancel_disabled()
+        return
+    cancel_all([promise])
+
+
+def cancel_all(stack: list[CorePromise]) -> None:
+    """Cancel each promise of *stack*, and all that only they waited for, without recursion."""
+    while stack:
+        promise = stack.pop()
+        # Cancellers may have settled it, or had it follow another, since it was put on the stack.
+        if promise._state & DEAD or has_settled(promise):
+            continue
+        if promise._state & BYPASSED:
+            rejoin(promise)
+        following = promise._state & FOLLOWING
+        start_cancelling(promise)
+        source = promise._source
+        if source is None:
+            waits = False
+        elif is_promise(source):
+            # The source will be cancelled, and notify *promise* when it has been.
+            waits = leave(source, stack)
+        else:
+            waits = source._abandon(stack)
+        if not waits:
+            finish_cancel(promise)
+            if following:
+                _cancel_followers(promise)
+
+
+def _cancel_followers(promise: CorePromise) -> None:
+    """Cancel with a follower all that follow it, though not what it has followed itself.
+
+    At once: whoever looks at them looks at that.
+    """
+    followers = followers_of(promise)
+    while followers:
+        follower = followers.pop()
+        finish_cancel(follower)
+        followers += followers_of(follower)
+
+
+def can_be_stopped(promise: CorePromise) -> bool:
+    """Whether cancelling a pending promise stops what it comes from.
+
+    If not, its value will come all the same; and if that is a resource, somebody has to wait.
+    """
+    source = promise._source
+    met: object = promise
+    steps, limit = 0, 1
+    while is_promise(source):
+        if source._state & FOLLOWING:
+            # However many there are between: that is known.
+            source = root_of(source)
+        if source._state & SETTLED:
+            # All that is left to do is to run a handler.
+            return False
+        if source is met:
+            # What a handler returned waits for the handler's own promise: nothing will come.
+            return True
+        steps += 1
+        if steps == limit:
+            met, limit = source, 2 * limit
+        source = source._source
+    return source is None or bool(source._can_stop())
+
+
+def leave(promise: CorePromise, stack: list[CorePromise]) -> bool:
+    """A subscriber of *promise* is dead: cancel *promise* too, if it was the last consumer.
+
+    Args:
+        promise: What the subscriber waited for.
+        stack: Gets what is to be cancelled; see `cancel_all`.
+
+    Returns:
+        Whether the subscriber will be notified of the cancellation by *promise*.
+    """
+    state = promise._state
+    # Of a bypassed promise no subscriber can leave: the follower that stands in for it decides.
+    if state & BYPASSED or has_settled(promise):
+        return False
+    if state & CANCELLING:
+        return True
+    if not promise._library.cancellation or has_consumers(promise):
+        return False
+    stack.append(promise)
+    return True
+
+
+def drop(promise: CorePromise) -> None:
+    """Cancel a promise, unless it has a consumer."""
+    if hooks.observer is not None and hooks.observer.telling:
+        # As in `cancel`.
+        call_soon(type(promise), drop, promise)
+        return
+    stack: list[CorePromise] = []
+    leave(promise, stack)
+    cancel_all(stack)
+
+
+def discard(child: CorePromise, result: Any) -> None:
+    """A handler has cancelled its own promise: so what it returned has no consumer either."""
+    if result is DECLINED or not is_followed(result):
+        return
+    promise = result if is_promise(result) else new_resolved(type(child), result, child)
+    mark_handled(promise)
+    drop(promise)

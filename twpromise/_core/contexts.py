@@ -1,0 +1,145 @@
+"""Context variables: which context a callback runs in, and that what it sets stays its own.
+
+Handlers without a context of their own share one scratch context per drain, which is replaced as
+soon as a handler has set something in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import Any
+
+from . import hooks
+from .extra import Binding, binding_of
+from .settling import is_followed, resolve
+from .states import CorePromise, is_promise
+
+__all__ = [
+    "Callback",
+    "Held",
+    "adopt_held",
+    "context_here",
+    "drive",
+    "keep_context",
+    "prepare",
+    "run_in_context",
+]
+
+# The context in which the running drain calls handlers that have none of their own.
+scratch: Context | None = None
+
+# Whether a coroutine that runs is most likely driven by this library: in a drain, and where one is
+# started.  A coroutine of Twisted's, or a loop of asyncio's, may run there, too: `await_promise`
+# copes with both.
+driving = False
+
+
+def drive(step: Callable[..., object], *arguments: Any) -> None:
+    """Make a call that runs a coroutine, where nothing is driven."""
+    global driving
+    driving = True
+    try:
+        step(*arguments)
+    finally:
+        driving = False
+
+
+def run_in_context(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a handler from within a job so that no other sees what it sets in its context."""
+    if not scratch:
+        return function(*arguments)
+    # An earlier call of the same job has set something.
+    context = Context()
+    return _held(context, context.run(function, *arguments))
+
+
+class Held:
+    """What a handler returned, to be followed in the context that the handler ran in.
+
+    A coroutine is not started before it is followed, and is part of the handler all the same.
+    """
+
+    __slots__ = ("_context", "_result")
+
+    def __init__(self, context: Context, result: Any) -> None:
+        self._context = context
+        self._result = result
+
+    def adopt(self, promise: CorePromise) -> None:
+        """Have a pending promise follow what is held."""
+        self._context.run(resolve, promise, self._result)
+
+    def close(self) -> None:
+        """Do not follow it after all: a coroutine is closed."""
+        close = getattr(self._result, "close", None)
+        if close is not None:
+            close()
+
+
+def adopt_held(promise: CorePromise, held: Held) -> None:
+    """Have a pending promise follow what a handler returned."""
+    held.adopt(promise)
+
+
+def _held(context: Context, result: Any) -> Any:
+    if type(result) is Held or is_promise(result) or not is_followed(result):
+        return result
+    return Held(context, result)
+
+
+class Callback:
+    """A function to be called by a node as if it were a handler: bound, in its context."""
+
+    __slots__ = ("_binding", "_context", "_function")
+
+    def __init__(
+        self, function: Callable[..., Any], binding: Binding | None, context: Context | None
+    ) -> None:
+        self._function = function
+        self._binding = binding
+        self._context = context
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function with the bound value first, in a copy of its context."""
+        if self._binding is not None:
+            arguments = (self._binding.value, *arguments)
+        if self._context is None:
+            return run_in_context(self._function, *arguments)
+        context = self._context.copy()
+        return _held(context, context.run(self._function, *arguments))
+
+
+def context_here(promise: CorePromise) -> Context:
+    """The context of the caller, for what is called later, and once, on behalf of *promise*."""
+    return copy_context() if promise._library.async_hooks else Context()
+
+
+def keep_context(cls: type[CorePromise], function: Callable[..., Any]) -> Callable[..., Any]:
+    """*function* as a callback attached here and now, without a binding."""
+    context = copy_context()
+    if context and cls._library.async_hooks:
+        return Callback(function, None, context)
+    return function
+
+
+def prepare(
+    promise: CorePromise, function: Callable[..., Any], *, awaited: bool = True
+) -> Callable[..., Any]:
+    """*function* as a callback of *promise*, attached here and now, for a node to call.
+
+    The node calls what comes back through `run_in_context`.
+
+    Args:
+        promise: Gives the callback its binding.
+        function: What is called.
+        awaited: Whether the node waits for what *function* returns.
+    """
+    if hooks.observer is not None:
+        function = hooks.observer.watched(promise, function, awaited)
+    binding = binding_of(promise)
+    context = copy_context()
+    kept = context if context and promise._library.async_hooks else None
+    if kept is None and binding is None:
+        return function
+    return Callback(function, binding, kept)

@@ -1,0 +1,245 @@
+"""The drain: runs all that is queued, in order, until a time slice is used up."""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from collections.abc import Iterator
+from contextvars import Context
+from typing import Any, ClassVar, Final
+
+from . import contexts, hooks
+from .cancelling import discard
+from .extra import Extra
+from .following import take
+from .queue import Job, JobQueue
+from .settling import (
+    DECLINED,
+    adopters,
+    pass_on,
+    reject_or_report,
+    report_unhandled,
+    resolve,
+    restore_traceback,
+    resume_after_cancelling,
+)
+from .states import (
+    CANCELLED,
+    CANCELLING,
+    DEAD,
+    FOLLOWING,
+    FULFILLED,
+    JOB,
+    NODE,
+    REJECTED,
+    SETTLED,
+    SEVERAL,
+    CorePromise,
+)
+from .subscribers import followers_of
+
+__all__ = ["drain"]
+
+#: How many handlers run between two looks at the clock (one look costs as much as half a
+#: `then`): a drain overstays its time slice by no more than this many handlers.
+_CHUNK: Final = range(8)
+
+
+class _Rest:
+    """The subscribers of a promise that are still to be notified."""
+
+    __slots__ = ("parent", "subscribers")
+
+    _state: ClassVar[int] = JOB
+
+    def __init__(self, parent: CorePromise, subscribers: Iterator[Any]) -> None:
+        self.parent = parent
+        self.subscribers = subscribers
+
+
+def drain(queue: JobQueue) -> None:
+    """Run all that is queued, and what is queued meanwhile, until a time slice is used up."""
+    queue.thread = get_ident()
+    timer = queue.timer
+    began = timer()
+    deadline = began + queue.time_slice
+    while True:
+        scratch = Context()
+        scratch.run(_run_jobs, queue, scratch, deadline)
+        if queue.rejections and not queue:
+            _report_rejections(queue, [])
+        now = timer()
+        # A hook that is called with a rejection may make another one.
+        if not queue and not queue.rejections:
+            queue.awake = False
+            if not queue:
+                break
+            # Another thread came between the two, and relies on this drain: see `call_at_home`.
+            queue.awake = True
+        if now >= deadline:
+            if queue.rejections:
+                # Behind all that is queued now, lest a chain without end hides them.
+                queue.append(Job(_report_rejections, queue, queue.rejections))
+                queue.rejections = []
+            queue.wake()
+            break
+    queue.longest = max(queue.longest, now - began)
+
+
+def _report_rejections(queue: JobQueue, rejections: list[CorePromise]) -> None:
+    """Report what is still unhandled of *rejections*; of all, when nothing is queued."""
+    if not queue:
+        rejections = rejections + queue.rejections
+        queue.rejections = []
+    for promise in rejections:
+        report_unhandled(promise)
+
+
+def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
+    """Run jobs until there are none (or time is up, or a handler changed the context).
+
+    Handlers are called here, and a promise whose handler returned a plain value is fulfilled here,
+    as `settling.fulfill` does it: without those two calls a hop of a chain costs a fifth less.
+    """
+    outer = contexts.scratch, contexts.driving
+    contexts.scratch, contexts.driving = scratch, True
+    popleft = queue.popleft
+    timer = queue.timer
+    # The subscribers of `parent` that are still to be notified, if there are several.
+    rest: Iterator[Any] | None = None
+    parent: Any = None
+    child: Any = None
+    handler: Any = None
+    extra: Any = None
+    result: Any = None
+    try:
+        while True:
+            for _ in _CHUNK:
+                # Which subscriber of which promise is notified next?
+                if rest is not None:
+                    child = next(rest, None)
+                    if child is None:
+                        rest = None
+                        continue
+                else:
+                    if not queue:
+                        return
+                    child = popleft()
+                    state = child._state
+                    if state & SETTLED:
+                        parent = child
+                        child = parent._subscribers
+                        if child is None:
+                            continue
+                        parent._subscribers = None
+                    elif not state & JOB:
+                        parent = child._source
+                    elif type(child) is _Rest:
+                        rest, parent = child.subscribers, child.parent
+                        continue
+                    else:
+                        try:
+                            child.run()
+                        except BaseException as error:
+                            hooks.host.escaped(error)
+                        if scratch:
+                            return
+                        continue
+
+                state = child._state
+                if state:
+                    # It is no derived promise that just waits for its parent.
+                    if state & NODE and not state & SETTLED:
+                        try:
+                            child._notify(parent)
+                        except BaseException as error:
+                            hooks.host.escaped(error)
+                        if scratch:
+                            return
+                        continue
+                    if state & SEVERAL:
+                        rest = child.in_order()
+                        continue
+                    if state & FOLLOWING:
+                        take(child, parent)
+                        behind = child._subscribers
+                        if behind is not None and behind._state & FOLLOWING:
+                            # They are notified with it, before the rest here.
+                            if rest is not None:
+                                queue.appendleft(_Rest(parent, rest))
+                            rest = reversed(followers_of(child))
+                        continue
+                    if state & SETTLED:
+                        continue
+                    if state & CANCELLING and not parent._state & CANCELLED:
+                        resume_after_cancelling(child)
+
+                # A derived promise: it is settled by a handler, or as its parent is.
+                state = parent._state
+                if state & FULFILLED:
+                    handler = child._value
+                elif state & REJECTED:
+                    handler = child._aux
+                    restore_traceback(parent)
+                else:
+                    handler = None
+                if handler is None:
+                    pass_on(child, parent)
+                    continue
+                extra = child._extra
+                child._value = child._aux = child._source = None
+                if hooks.observer is not None:
+                    handler = hooks.observer.watched(child, handler, True)
+                try:
+                    if extra is None:
+                        result = handler(parent._value)
+                    elif type(extra) is not Extra:
+                        result = extra.run(handler, parent._value)
+                    elif extra.context is None:
+                        result = handler(*extra.arguments(parent._value))
+                    else:
+                        result = extra.context.run(handler, *extra.arguments(parent._value))
+                except BaseException as error:
+                    reject_or_report(child, error)
+                else:
+                    adopter = adopters[type(result)]
+                    if child._state or extra is not None:
+                        _settle_carefully(child, parent, extra, result)
+                    elif adopter is None:
+                        child._state = FULFILLED
+                        child._value = result
+                        if child._subscribers is not None:
+                            # Within a drain the queue is awake.
+                            queue.append(child)
+                        if hooks.observer is not None:
+                            hooks.observer.settled(child)
+                    elif result is DECLINED:
+                        pass_on(child, parent)
+                    else:
+                        try:
+                            adopter(child, result)
+                        except BaseException as error:
+                            reject_or_report(child, error)
+                if scratch:
+                    return
+            if timer() >= deadline and (rest is not None or queue):
+                return
+    finally:
+        if rest is not None:
+            queue.appendleft(_Rest(parent, rest))
+        contexts.scratch, contexts.driving = outer
+        # The traceback of a rejection may lead to this frame, which must not lead to a promise.
+        del child, parent, handler, extra, result, rest
+
+
+def _settle_carefully(child: CorePromise, parent: CorePromise, extra: Any, result: Any) -> None:
+    """Settle a derived promise with what its handler returned, if that is no common case."""
+    context = extra.context if type(extra) is Extra else extra
+    if child._state & DEAD:
+        discard(child, result)
+    elif result is DECLINED:
+        pass_on(child, parent)
+    elif context is None:
+        resolve(child, result)
+    else:
+        # Here a coroutine is started, and it is part of the handler that returned it.
+        context.run(resolve, child, result)

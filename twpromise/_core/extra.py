@@ -1,0 +1,107 @@
+"""What few promises have: a binding, a context to run in, a trace of their making."""
+
+from __future__ import annotations
+
+from contextvars import Context, copy_context
+from typing import Any, Protocol, final
+
+from .states import CorePromise
+
+__all__ = ["Binding", "Extra", "Keeper", "bind_promise", "binding_of", "drop_context", "keep_for"]
+
+
+class Binding:
+    """What `bind` bound: the first argument of every handler down the chain."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Keeper(Protocol):
+    """What has not reported a rejection, or not yet; whatever the policy is meanwhile."""
+
+    def handled(self, promise: CorePromise) -> bool | None:
+        """The rejection has been handled after all.
+
+        Returns:
+            Whether it had been reported; None if that it is handled is known already.
+        """
+
+
+@final
+class Extra:
+    """A binding, a context, a trace; and what keeps the report of an unhandled rejection."""
+
+    __slots__ = ("binding", "context", "keeper", "trace")
+
+    def __init__(
+        self, binding: Binding | None, context: Context | None = None, trace: Any = None
+    ) -> None:
+        self.binding = binding
+        self.context = context
+        self.trace = trace
+        self.keeper: Keeper | None = None
+
+    def arguments(self, value: Any) -> tuple[Any, ...]:
+        """What a handler is called with: the bound value, if there is one, and the outcome."""
+        return (value,) if self.binding is None else (self.binding.value, value)
+
+
+def extra_of(parent: CorePromise) -> Context | Extra | None:
+    """The extra of a promise that is derived here and now: its parent's binding, the context."""
+    extra = parent._extra
+    binding = extra.binding if type(extra) is Extra else None
+    context = copy_context()
+    kept = context if context and parent._library.async_hooks else None
+    return kept if binding is None else Extra(binding, kept)
+
+
+def context_of(promise: CorePromise) -> Context | None:
+    """The context that the handlers of a promise run in, if there was anything in it."""
+    extra = promise._extra
+    return extra.context if type(extra) is Extra else extra
+
+
+def binding_of(promise: CorePromise) -> Binding | None:
+    """What *promise* is bound to, if to anything."""
+    extra = promise._extra
+    return extra.binding if type(extra) is Extra else None
+
+
+def bind_promise(promise: CorePromise, binding: Binding | None) -> None:
+    """Bind a promise that has just been made, and with it all that will be derived from it."""
+    extra = promise._extra
+    if type(extra) is Extra:
+        promise._extra = Extra(binding, None, extra.trace)
+    else:
+        promise._extra = None if binding is None else Extra(binding)
+
+
+def drop_context(promise: CorePromise) -> None:
+    """A settled promise keeps its binding and its trace, not what its handlers ran in."""
+    extra = promise._extra
+    if type(extra) is not Extra:
+        promise._extra = None
+    elif extra.context is not None:
+        promise._extra = Extra(extra.binding, None, extra.trace)
+
+
+def keep_for(promise: CorePromise, keeper: Keeper) -> None:
+    """An unhandled rejection is not reported, or not yet, and it is *keeper* that knows."""
+    # In the promise itself: a table beside it would keep a promise alive for as long as the
+    # traceback of its reason leads to it.
+    extra = promise._extra
+    if type(extra) is not Extra:
+        extra = promise._extra = Extra(None)
+    extra.keeper = keeper
+
+
+def was_reported(promise: CorePromise) -> bool | None:
+    """Whether a rejection that is handled after all was reported; see `Keeper.handled`."""
+    extra = promise._extra
+    if type(extra) is not Extra or extra.keeper is None:
+        return True
+    keeper, extra.keeper = extra.keeper, None
+    return keeper.handled(promise)

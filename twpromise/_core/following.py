@@ -1,0 +1,247 @@
+"""Following: one promise shares the outcome of another.
+
+A follower is among the subscribers of what it follows, its *followee*; the promise at the end of
+such a chain is the *root*.  A follower has settled as soon as its root has, though it is notified
+later: whoever looks at it looks at the root.
+
+A follower whose only subscriber is a follower itself is *bypassed*: that one subscribes further
+up, so that an endless loop, in which each promise is the result of the one before, runs in
+constant memory.  A `Cell`, shared by all that were bypassed, says which follower stands in for
+them.  A bypassed promise that gets a subscriber becomes an ordinary follower again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import hooks
+from .extra import drop_context
+from .settling import (
+    bypass,
+    finish_cancel,
+    fulfill,
+    mark_handled,
+    pass_on,
+    point_to_root,
+    reject,
+    reject_as_is,
+    stand_in,
+    start_following,
+)
+from .states import (
+    BYPASSED,
+    CIRCULAR,
+    DEAD,
+    FOLLOWING,
+    FULFILLED,
+    HANDLED,
+    LOCKED,
+    REJECTED,
+    SETTLED,
+    SEVERAL,
+    CorePromise,
+)
+from .subscribers import add_subscriber, replace_subscriber
+
+
+class Cell:
+    """Which follower stands in for those that were bypassed."""
+
+    __slots__ = ("follower", "moved")
+
+    def __init__(self, follower: CorePromise) -> None:
+        self.follower = follower
+        #: The cell that this one has become a part of.
+        self.moved: Cell | None = None
+
+    def now(self) -> Cell:
+        """This cell, or the one that it has become a part of; shortens the way as it goes."""
+        cell = self
+        while cell.moved is not None:
+            cell = cell.moved
+        while self is not cell:
+            moved = self.moved
+            assert moved is not None
+            self.moved, self = cell, moved
+        return cell
+
+
+def root_of(promise: CorePromise) -> CorePromise:
+    """The promise at the end of a chain of followers; shortens the chain as it goes.
+
+    For a bypassed one whose stand-in has settled, that is the stand-in: its outcome is the same,
+    or it was cancelled, as the bypassed one would be that has no other consumer.
+    """
+    root = promise
+    while root._state & FOLLOWING:
+        root = _stand_in_of(root) if root._state & BYPASSED else root._aux
+    while promise is not root:
+        if promise._state & BYPASSED:
+            promise = _stand_in_of(promise)
+        else:
+            ahead = promise._aux
+            point_to_root(promise, root)
+            promise = ahead
+    return root
+
+
+def end_of(promise: CorePromise) -> CorePromise:
+    """As `root_of`, and through nodes that will settle their promise as another settles."""
+    passed: list[Any] = []
+    end = root_of(promise)
+    while (ahead := getattr(end._source, "_ahead", None)) is not None:
+        passed.append(end._source)
+        end = root_of(ahead)
+    for node in passed:
+        node._ahead = end
+    return end
+
+
+def decided_by(follower: CorePromise) -> CorePromise:
+    """What a follower follows in the end, if that is settled or cancelling; else itself."""
+    root = root_of(follower)
+    return root if root._state & DEAD else follower
+
+
+def outcome_of(promise: CorePromise) -> CorePromise:
+    """Which promise holds the outcome of *promise*: itself, or its root if that has settled.
+
+    For consumers: diagnostics take the outcome for consumed.
+    """
+    if hooks.observer is not None:
+        hooks.observer.consumed(promise)
+    return decided_by(promise) if promise._state & FOLLOWING else promise
+
+
+def has_settled(promise: CorePromise) -> bool:
+    """Whether a promise, or what it follows, is fulfilled, rejected or cancelled to the end."""
+    root = root_of(promise) if promise._state & FOLLOWING else promise
+    return bool(root._state & SETTLED)
+
+
+def follow(promise: CorePromise, other: CorePromise) -> None:
+    """Have a pending promise share the outcome of *other*."""
+    own = promise._subscribers
+    if (
+        not other._state
+        and other is not promise
+        and promise._extra is None
+        and (own is None or not own._state & FOLLOWING)
+        and hooks.observer is None
+    ):
+        # What the rest of this function comes to for most; it halves what following costs.
+        start_following(promise, other, other)
+        if other._subscribers is None:
+            other._subscribers = promise
+        else:
+            add_subscriber(other, promise)
+        return
+    if hooks.observer is not None:
+        hooks.observer.consumed(other)
+    root = root_of(other) if other._state & FOLLOWING else other
+    state = root._state
+    if root is promise or (state & LOCKED and end_of(root) is promise):
+        reject(promise, TypeError(CIRCULAR))
+        return
+    if other._state & BYPASSED:
+        rejoin(other)
+    if (state | other._state) & DEAD:
+        if root is not other and state & REJECTED:
+            # *other* has not been notified yet, and has a consumer.
+            mark_handled(other)
+        take(promise, other if other._state & SETTLED else root)
+        return
+    if promise._extra is not None:
+        drop_context(promise)
+    start_following(promise, other, root)
+    follower = promise
+    if (
+        own is not None
+        and own._state & (FOLLOWING | DEAD | SEVERAL) == FOLLOWING
+        and _are_cancelled_alike(own, promise)
+    ):
+        # Its only subscriber follows it, and can follow *other* directly.
+        follower = own
+        _bypass(promise, follower)
+    source = other._source
+    if (
+        root is not other
+        and other._subscribers is None
+        and source._subscribers is other
+        and _are_cancelled_alike(follower, other)
+    ):
+        # The other way to make a loop: *other* is a follower that had no subscriber yet.
+        start_following(follower, source, root)
+        source._subscribers = follower
+        _bypass(other, follower)
+    else:
+        start_following(follower, other, root)
+        add_subscriber(other, follower)
+    if hooks.observer is not None:
+        hooks.observer.resolved(promise)
+
+
+def _are_cancelled_alike(follower: CorePromise, followee: CorePromise) -> bool:
+    """Whether both are of library copies with cancellation, or both of copies without.
+
+    Only then one can stand in for the other: a cancellation goes through both, or neither.
+    """
+    return follower._library.cancellation is followee._library.cancellation
+
+
+def _bypass(promise: CorePromise, follower: CorePromise) -> None:
+    """Have a follower stand in for the one that it alone follows, and for those before that."""
+    cell: Cell | None = promise._value
+    outer: Cell | None = follower._value
+    if outer is not None:
+        outer = outer.now()
+        if cell is not None:
+            cell.now().moved = outer
+        cell = outer
+    elif cell is None:
+        cell = Cell(follower)
+    else:
+        cell = cell.now()
+        cell.follower = follower
+    stand_in(follower, cell)
+    bypass(promise, cell)
+    if hooks.observer is not None:
+        hooks.observer.bypassed(promise)
+
+
+def _stand_in_of(promise: CorePromise) -> CorePromise:
+    cell: Cell = promise._subscribers.now()
+    promise._subscribers = cell
+    return cell.follower
+
+
+def rejoin(promise: CorePromise) -> None:
+    """A bypassed promise gets a subscriber: it is an ordinary follower again."""
+    follower = _stand_in_of(promise)
+    promise._subscribers = None
+    source = follower._source
+    if follower._state & SETTLED:
+        pass_on(promise, follower)
+    elif source._state & SETTLED:
+        # The follower is about to be notified.
+        take(promise, source)
+    else:
+        start_following(promise, source, follower._aux)
+        replace_subscriber(source, follower, promise)
+        promise._subscribers = follower
+        follower._source = promise
+
+
+def take(promise: CorePromise, root: CorePromise) -> None:
+    """Give *promise* the outcome of *root*, which is settled (or cancelling, if it comes late)."""
+    state = root._state
+    if state & FULFILLED:
+        fulfill(promise, root._value)
+    elif state & REJECTED:
+        if not state & HANDLED:
+            mark_handled(root)
+        reject_as_is(promise, root._value, root._aux)
+    elif promise._state & FOLLOWING:
+        finish_cancel(promise)
+    else:
+        reject(promise, hooks.host.late_cancellation())

@@ -1,0 +1,122 @@
+"""What the core asks of the rest of the package: one host, installed once, and one observer.
+
+The core knows no Twisted, no clock and no exception class of this package.  What it cannot answer
+itself it asks `host`.  Diagnostics that are switched on stand in `observer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from .states import CorePromise
+
+__all__ = ["Adopter", "Host", "LibrarySettings", "Observer", "install", "observe"]
+
+#: Makes a pending promise follow, or wait for, a value of the type that it was registered for.
+Adopter = Callable[["CorePromise", Any], None]
+
+
+class Host(Protocol):
+    """What the core asks; `twpromise._bridge.host` answers."""
+
+    #: The type of exceptions that stand for another one: Twisted's Failure.
+    failure: type
+
+    def unwrap(self, failure: Any) -> tuple[object, Any]:
+        """The reason in a failure, and the `aux` to reject with; see `settling.reject`."""
+        ...
+
+    def adopter_for(self, kind: type) -> Adopter | None:
+        """How a value of that type is followed; None for a plain value."""
+        ...
+
+    def exception_of(self, promise: CorePromise) -> BaseException:
+        """What to throw into a generator that waits for a promise that was not fulfilled."""
+        ...
+
+    def late_cancellation(self) -> BaseException:
+        """The reason that a subscriber gets that comes after a promise was cancelled."""
+        ...
+
+    def unhandled(self, promise: CorePromise) -> None:
+        """A rejection was still unhandled at the end of the drain."""
+
+    def handled(self, promise: CorePromise) -> None:
+        """A rejection that was reported has been handled after all."""
+
+    def fatal(self, library: Any, reason: Any, aux: Any) -> None:
+        """Something failed where no caller is left: the fatal hook of *library* is called."""
+
+    def escaped(self, error: BaseException) -> None:
+        """Log an exception that has no caller to go to."""
+
+
+class LibrarySettings(Protocol):
+    """What the core asks of a library copy."""
+
+    async_hooks: bool
+    cancellation: bool
+
+    def ignored_handler(self, handler: object) -> None:
+        """Something that is not callable was given as a handler."""
+
+    def odd_reason(self, reason: object, promise: CorePromise) -> None:
+        """A promise was rejected with something that is no exception."""
+
+    def cancel_disabled(self) -> None:
+        """`cancel` was called while cancellation is switched off."""
+
+
+class Observer(Protocol):
+    """Diagnostics that are switched on."""
+
+    #: A listener is being notified of an event just now.
+    telling: bool
+
+    def created(self, promise: CorePromise, owner: CorePromise | None = None, /) -> None:
+        """A promise was made; on behalf of *owner*, if no user will see it."""
+
+    def chained(self, parent: CorePromise, child: CorePromise) -> None:
+        """A promise was derived from another."""
+
+    def settled(self, promise: CorePromise) -> None:
+        """A promise was fulfilled, rejected or cancelled."""
+
+    def resolved(self, promise: CorePromise) -> None:
+        """A promise has begun to follow another."""
+
+    def bypassed(self, promise: CorePromise) -> None:
+        """A follower was bypassed: it may never be settled."""
+
+    def before(self, child: CorePromise, handler: Callable[..., Any]) -> Any:
+        """A handler is about to run; what this returns goes to `after`."""
+
+    def watched(self, promise: CorePromise, function: Callable[..., Any], awaited: bool) -> Any:
+        """*function*, with `before` and `after` called around it; see `contexts.prepare`."""
+
+    def consumed(self, promise: CorePromise) -> None:
+        """A consumer has asked for the outcome of a promise."""
+
+    def after(self, token: Any, result: Any) -> None:
+        """The handler has returned; or raised, then *result* is `DECLINED`."""
+
+
+#: Set by `install`.
+host: Host
+
+# None while diagnostics are off: one look at a module attribute on the hot path.
+observer: Observer | None = None
+
+
+def install(new: Host) -> None:
+    """Set the host: done once, when the package is imported."""
+    global host
+    host = new
+
+
+def observe(new: Observer | None) -> None:
+    """Switch diagnostics on (or off, with None)."""
+    global observer
+    observer = new

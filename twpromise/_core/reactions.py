@@ -1,0 +1,255 @@
+"""Reactions: what is attached to a promise, and what happens when it settles.
+
+A derived promise is made by `then`, and settled by one of its two handlers.  A `Node` stands
+between promises: it waits for several, or for something that is no promise, and settles one.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any, Protocol
+
+from . import hooks
+from .extra import bind_promise, binding_of, extra_of
+from .following import decided_by, outcome_of, rejoin
+from .queue import Job, call_at_home
+from .settling import (
+    mark_handled,
+    new_rejected,
+    reject,
+    resolve,
+)
+from .states import (
+    BYPASSED,
+    CANCELLED,
+    CANCELLING,
+    CLOSED,
+    DECIDED,
+    FOLLOWING,
+    FULFILLED,
+    HANDLED,
+    NODE,
+    PENDING,
+    REJECTED,
+    SETTLED,
+    CorePromise,
+    new_pending,
+)
+from .subscribers import add_subscriber
+
+# --- attaching ----------------------------------------------------------------------------
+
+
+def then(self: Any, on_fulfilled: Any = None, on_rejected: Any = None) -> Any:
+    """A promise for what a handler makes of this promise's outcome.
+
+    Args:
+        on_fulfilled: Called with the value; None passes it on.
+        on_rejected: Called with the reason; None passes it on.
+
+    Handlers are called once at most, from the scheduler, never from within `then`, and in
+    the order in which they were attached.  What a handler returns is followed if it is
+    a promise, a Deferred, a coroutine or anything else that is followed; what it raises
+    rejects.  Something that is not callable is ignored, with a warning if warnings are on.
+
+    Bluebird: ``.then``; Twisted: ``Deferred.addCallbacks``.
+    """
+    if on_fulfilled is not None and not callable(on_fulfilled):
+        self._library.ignored_handler(on_fulfilled)
+        on_fulfilled = None
+    if on_rejected is not None and not callable(on_rejected):
+        self._library.ignored_handler(on_rejected)
+        on_rejected = None
+    # As `states.new_pending`, written out for each hop of a chain.
+    child: CorePromise = self._new()
+    child._state = PENDING
+    child._value = on_fulfilled
+    child._aux = on_rejected
+    child._subscribers = child._extra = None
+    child._source = self
+    if self._extra is not None or copy_context():
+        child._extra = extra_of(self)
+    state = self._state
+    if not state & CLOSED:
+        if self._subscribers is None:
+            self._subscribers = child
+        else:
+            add_subscriber(self, child)
+    elif state & FULFILLED:
+        queue = self._queue
+        queue.append(child)
+        if not queue.awake:
+            queue.wake()
+    else:
+        _subscribe_late(self, child)
+    if hooks.observer is not None:
+        hooks.observer.chained(self, child)
+    return child
+
+
+def subscribe(promise: CorePromise, node: Subscriber) -> None:
+    """Have *node* notified when *promise* has settled: never at once, but from the queue."""
+    if hooks.observer is not None:
+        hooks.observer.consumed(promise)
+    if promise._state & CLOSED:
+        _subscribe_late(promise, node)
+    elif promise._subscribers is None:
+        promise._subscribers = node
+    else:
+        add_subscriber(promise, node)
+
+
+def _subscribe_late(promise: CorePromise, subscriber: Any) -> None:
+    """Subscribe to a promise that is settled, cancelling or following."""
+    if promise._state & BYPASSED:
+        rejoin(promise)
+    state = promise._state
+    if state & FOLLOWING:
+        state = decided_by(promise)._state
+        if not state & (CANCELLED | CANCELLING):
+            # The follower has not been notified yet, whether or not its root has settled.
+            add_subscriber(promise, subscriber)
+            return
+    if state & (CANCELLED | CANCELLING):
+        promise = late_observer(promise)
+    elif state & REJECTED and not state & HANDLED:
+        mark_handled(promise)
+    if subscriber._state & NODE:
+        promise._queue.add(Job(_notify_late, subscriber, promise))
+    else:
+        subscriber._source = promise
+        promise._queue.add(subscriber)
+
+
+def _notify_late(node: Subscriber, promise: CorePromise) -> None:
+    if not node._state & SETTLED:
+        node._notify(promise)
+
+
+def late_observer(promise: CorePromise) -> CorePromise:
+    """What a consumer sees that comes after a promise was cancelled: a rejection."""
+    rejected: CorePromise = new_rejected(type(promise), hooks.host.late_cancellation())
+    # It is made for a consumer who handles it.
+    mark_handled(rejected)
+    return rejected
+
+
+def observed(promise: CorePromise) -> CorePromise:
+    """What to wait for in order to have the outcome of *promise*: what notifies a node of it.
+
+    For nodes that ask later whether what they wait for is cancelled with them: a promise that is
+    cancelling still notifies those who have subscribed before, but not who comes now.
+    """
+    if outcome_of(promise)._state & (CANCELLED | CANCELLING):
+        return late_observer(promise)
+    return promise
+
+
+# --- nodes --------------------------------------------------------------------------------
+
+
+class Subscriber(Protocol):
+    """What `subscribe` takes: a `Node`, or what cannot be derived from it."""
+
+    _state: int
+
+    def _notify(self, parent: CorePromise) -> None:
+        """A promise that this waits for has settled."""
+
+
+class Node:
+    """Something that stands between promises: waits for some and settles one.
+
+    A node is among the subscribers of each promise that it waits for, and is the `_source` of
+    the promise that it will settle.
+    """
+
+    __slots__ = ("_promise", "_state")
+
+    _promise: Any
+    _state: int
+
+    def __init__(self, promise: CorePromise | None = None) -> None:
+        self._state = NODE
+        self._promise = promise
+
+    @classmethod
+    def derive(cls, source: CorePromise, *arguments: Any) -> Any:
+        """A new promise, bound as *source* is, that a new node will settle.
+
+        Args:
+            source: What the node waits for first.
+            *arguments: More arguments for `_start`.
+        """
+        node = cls()
+        promise = node._promise = new_pending(type(source), node, parent=source)
+        if source._extra is not None:
+            bind_promise(promise, binding_of(source))
+        node._start(source, *arguments)
+        return promise
+
+    def _start(self, source: CorePromise, /, *arguments: Any, **_: Any) -> None:
+        """The rest of `derive`; may settle the promise at once.
+
+        Each kind of node says what its arguments are.
+        """
+        raise NotImplementedError(type(self))
+
+    def _notify(self, parent: CorePromise) -> None:
+        """A promise that this node waits for has settled."""
+        raise NotImplementedError(type(self))
+
+    def _can_stop(self) -> bool:
+        """Whether `_abandon` stops what is under way; else its outcome comes, unused."""
+        return True
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        """The node's promise is being cancelled: leave what it waits for (see `leave`).
+
+        Returns:
+            True if the node will finish the cancellation itself, with `finish_cancel` (or
+            reject); False if there is nothing to wait for.
+        """
+        raise NotImplementedError(type(self))
+
+
+# --- resolve and reject as executors get them ---------------------------------------------
+
+
+def resolve_from_anywhere(self: Any, value: Any = None) -> None:
+    """Resolve a promise with a value, or with whatever is followed; the first call counts.
+
+    From another thread the call is queued for the promise's own.
+    """
+    if get_ident() != self._queue.thread and _not_home(self, resolve_from_anywhere, value):
+        return
+    if not self._state & DECIDED:
+        if self._source is None:
+            resolve(self, value)
+        else:
+            # It has cancel hooks, which stay in force.
+            self._source.resolve(value)
+
+
+def reject_from_anywhere(self: Any, reason: Any = None) -> None:
+    """Reject a promise; the first call counts.
+
+    From another thread the call is queued for the promise's own.
+    """
+    if get_ident() != self._queue.thread and _not_home(self, reject_from_anywhere, reason):
+        return
+    if not self._state & DECIDED:
+        reject(self, reason)
+
+
+def _not_home(promise: CorePromise, settle: Callable[..., None], value: Any) -> bool:
+    """Hand a call on to the thread that *promise* belongs to, if that is not this one."""
+    queue = promise._queue
+    if queue.thread is None:
+        queue.thread = queue.scheduler.home_thread()
+        if queue.thread == get_ident():
+            return False
+    call_at_home(queue, settle, promise, value)
+    return True

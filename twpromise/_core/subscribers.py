@@ -1,0 +1,142 @@
+"""Who is notified when a promise settles: `_subscribers` is None, one subscriber, or `Subscribers`.
+
+A subscriber is a derived promise, a follower, or a `Node`.  It is a *consumer* as long as it is
+alive, which its own state says: whoever leaves marks itself, and takes itself out of no list.  A
+subscriber that is *cancelling* is no consumer, and is still notified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, repeat
+from typing import Any
+
+from .states import CANCELLING, DEAD, FOLLOWING, SETTLED, SEVERAL, CorePromise
+
+__all__ = [
+    "Subscribers",
+    "add_subscriber",
+    "followers_of",
+    "has_consumers",
+    "remove_subscriber",
+    "replace_subscriber",
+]
+
+
+class Subscribers(dict[Any, int]):
+    """More than one subscriber, in the order in which they came, and how often each did.
+
+    Those that left are dropped when they are met at the end, and all of them each time the
+    number has doubled: so they do not pile up on a promise that stays pending, and leaving costs
+    the same however many there are.
+    """
+
+    __slots__ = ("_state", "limit", "observers")
+
+    #: `SEVERAL`, with `FOLLOWING` if there are, or were, followers among them.
+    _state: int
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def __init__(self, first: Any) -> None:
+        super().__init__({first: 1})
+        self._state = SEVERAL | first._state & FOLLOWING
+        self.limit = 8
+        #: Those that are cancelling, and were found at the end.
+        self.observers: dict[Any, int] = {}
+
+    def add(self, subscriber: Any) -> None:
+        """Append a subscriber; one that is there already is notified once more."""
+        if len(self) + len(self.observers) >= self.limit:
+            for left in [other for other in self if other._state & SETTLED]:
+                del self[left]
+            self.drop_observers()
+            self.limit = 2 * (len(self) + len(self.observers)) + 8
+        self[subscriber] = self.get(subscriber, 0) + 1
+
+    def has_consumers(self) -> bool:
+        """Whether any of them is alive."""
+        while self:
+            # Not a look at the last key, which would pass by all that were deleted behind it.
+            last, times = self.popitem()
+            if not last._state & DEAD:
+                self[last] = times
+                return True
+            if last._state & CANCELLING:
+                self.observers[last] = times
+        self.drop_observers()
+        return False
+
+    def drop_observers(self) -> None:
+        """Drop those that have ended: they need not be notified."""
+        self.observers = {
+            other: times for other, times in self.observers.items() if not other._state & SETTLED
+        }
+
+    def remove(self, subscriber: Any) -> None:
+        """Take out a subscriber that is alive again, and waits for something else."""
+        self.pop(subscriber, None)
+        self.observers.pop(subscriber, None)
+
+    def in_order(self) -> Iterator[Any]:
+        """Whom to notify, as often as each has subscribed; consumers first."""
+        entries = chain(self.items(), reversed(self.observers.items()))
+        return chain.from_iterable(repeat(subscriber, times) for subscriber, times in entries)
+
+
+def add_subscriber(promise: CorePromise, subscriber: Any) -> None:
+    """Append a subscriber to a promise that is neither settled nor cancelling."""
+    there = promise._subscribers
+    if there is None:
+        promise._subscribers = subscriber
+        return
+    if type(there) is not Subscribers:
+        there = promise._subscribers = Subscribers(there)
+    there.add(subscriber)
+    there._state |= subscriber._state & FOLLOWING
+
+
+def has_consumers(promise: CorePromise) -> bool:
+    """Whether any subscriber is alive; if none is, those that have left are dropped.
+
+    For they would not handle it if the cancellation of the promise ended in a rejection.
+    """
+    there = promise._subscribers
+    if there is None:
+        return False
+    if type(there) is Subscribers:
+        if there.has_consumers():
+            return True
+        if not there.observers:
+            promise._subscribers = None
+        return False
+    if there._state & SETTLED:
+        promise._subscribers = None
+    return not there._state & DEAD
+
+
+def remove_subscriber(promise: CorePromise, subscriber: Any) -> None:
+    """Take out a subscriber that is about to wait for something else."""
+    there = promise._subscribers
+    if there is subscriber:
+        promise._subscribers = None
+    elif type(there) is Subscribers:
+        there.remove(subscriber)
+        if not there and not there.observers:
+            promise._subscribers = None
+
+
+def replace_subscriber(promise: CorePromise, subscriber: Any, other: Any) -> None:
+    """Have another follower subscribe in the place of one."""
+    remove_subscriber(promise, subscriber)
+    add_subscriber(promise, other)
+
+
+def followers_of(promise: CorePromise) -> list[CorePromise]:
+    """The subscribers that follow a promise, the last one first."""
+    there = promise._subscribers
+    if there is None or not there._state & FOLLOWING:
+        return []
+    if type(there) is not Subscribers:
+        return [there]
+    return [other for other in reversed(list(there.in_order())) if other._state & FOLLOWING]
