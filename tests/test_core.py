@@ -15,8 +15,6 @@ from twisted.internet.defer import CancelledError, Deferred
 from tests.things import Boom, Things, Value
 from twpromise import Promise, PromiseWarning, _core
 from twpromise._core import (
-    CANCELLING,
-    PENDING,
     CorePromise,
     Node,
     Subscribers,

@@ -7,6 +7,7 @@ from typing import Any, cast
 from ._checks import type_name
 from ._core import (
     CorePromise,
+    adopters,
     fulfill_by_callback,
     hooks,
     is_exception,
@@ -74,7 +75,7 @@ class NodeCallback:
         if error is not None and is_error(error):
             reject_from_anywhere(promise, operational(error))
             return
-        if not fulfill_by_callback(promise, value):
+        if adopters[type(value)] is not None or not fulfill_by_callback(promise, value):
             resolve_from_anywhere(promise, value)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
+from twisted.internet.defer import Deferred
+
 from ._both import both, typed_elsewhere
-from ._bridge.deferreds import Deferred, lock_to_deferred
+from ._bridge.deferreds import lock_to_deferred
 from ._checks import is_a, plain_number, shown, type_name
 from ._core import (
     AT_ONCE,

@@ -7,7 +7,7 @@ from _thread import get_ident
 from typing import Any, Protocol
 from weakref import ref
 
-from ._core import CorePromise, Extra, call_at_home, call_soon, keep_for, stand_in_for
+from ._core import CorePromise, Extra, call_at_home, call_soon, keep_for, new_settled
 
 __all__ = ["POLICIES", "Policy"]
 
@@ -61,7 +61,7 @@ class _Guard:
         if self._handled or sys.is_finalizing():
             return
         # A stand-in carries the reason on, since the promise itself is gone.
-        stand_in = stand_in_for(self._class, *self._rejection)
+        stand_in = new_settled(self._class, *self._rejection)
         binding, trace = self._extra
         stand_in._extra = Extra(binding, None, trace)
         stand_in._extra.keeper = self

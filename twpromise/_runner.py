@@ -10,7 +10,6 @@ from ._core import (
     CANCELLED,
     CANCELLING,
     CLOSED,
-    DECLINED,
     FOLLOWING,
     FULFILLED,
     NODE,
@@ -251,23 +250,17 @@ class Runner(Node):
         context = self._context
         if context is None:
             context = Context()
-        observer = hooks.observer
-        token = None if observer is None else observer.before(self._promise, generator)
+        step, argument = (generator.send, value) if error is None else (generator.throw, error)
+        if hooks.observer is not None:
+            step = hooks.observer.watched(self._promise, step, False)
         try:
-            try:
-                if error is None:
-                    yielded = context.run(generator.send, value)
-                else:
-                    yielded = context.run(generator.throw, error)
-            finally:
-                if observer is not None:
-                    observer.after(token, DECLINED)
+            yielded = context.run(step, argument)
         except StopIteration as stop:
             result = stop.value
         except BaseException as raised:
             self._fail(raised)
             # Frames of the generator refer back to this one.
-            del self, generator, value, error, context, token
+            del self, generator, value, error, context, step, argument
             return _ENDED
         else:
             # An empty context need not be kept: most have nothing in them.
@@ -276,7 +269,7 @@ class Runner(Node):
         # Not where StopIteration is handled: it would be the context of what follows.
         self._context = context or None
         self._finish(result)
-        del self, generator, value, error, context, token, result
+        del self, generator, value, error, context, step, argument, result
         return _ENDED
 
     def _take(self, yielded: Any) -> tuple[Any, BaseException | None] | None:

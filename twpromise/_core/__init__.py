@@ -6,6 +6,7 @@ life; then `following` and `cancelling`.  Features import what they need from he
 
 from __future__ import annotations
 
+from .._util.exceptions import get_traceback, is_exception, set_traceback
 from . import contexts, hooks
 from .cancelling import can_be_stopped, cancel, cancel_all, discard, drop, leave
 from .contexts import (
@@ -31,27 +32,26 @@ from .reactions import (
     then,
 )
 from .reactions import subscribe as wait_for
-from .settling import (
+from .resolving import (
     DECLINED,
+    adopters,
     call_into,
+    is_followed,
+    new_rejected,
+    new_resolved,
+    resolve,
+)
+from .resolving import adopters as KINDS
+from .settling import (
     finish_cancel,
     fulfill,
     fulfill_by_callback,
-    get_traceback,
-    is_exception,
-    is_followed,
     lock,
     mark_handled,
-    new_rejected,
-    new_resolved,
     pass_on,
     reject,
     reject_raised,
-    resolve,
-    set_traceback,
-    stand_in_for,
 )
-from .settling import adopters as KINDS
 from .states import (
     AT_ONCE,
     BY_CALLBACK,
@@ -76,6 +76,7 @@ from .states import (
     make_pending,
     new_fulfilled,
     new_pending,
+    new_settled,
 )
 from .subscribers import Subscribers
 from .subscribers import remove_subscriber as forget
@@ -112,6 +113,7 @@ __all__ = [
     "Node",
     "Subscribers",
     "adopt_held",
+    "adopters",
     "bind_promise",
     "binding_of",
     "call_at_home",
@@ -149,6 +151,7 @@ __all__ = [
     "new_pending",
     "new_rejected",
     "new_resolved",
+    "new_settled",
     "observe",
     "observed",
     "outcome_of",
@@ -162,7 +165,6 @@ __all__ = [
     "root_of",
     "run_in_context",
     "set_traceback",
-    "stand_in_for",
     "then",
     "wait_for",
     "was_reported",

@@ -13,14 +13,8 @@ from typing import Any
 from . import hooks
 from .following import has_settled, outcome_of, rejoin, root_of
 from .queue import call_soon
-from .settling import (
-    DECLINED,
-    finish_cancel,
-    is_followed,
-    mark_handled,
-    new_resolved,
-    start_cancelling,
-)
+from .resolving import DECLINED, is_followed, new_resolved
+from .settling import finish_cancel, mark_handled, start_cancelling
 from .states import BYPASSED, CANCELLING, DEAD, FOLLOWING, SETTLED, CorePromise, is_promise
 from .subscribers import followers_of, has_consumers
 

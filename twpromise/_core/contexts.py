@@ -12,7 +12,7 @@ from typing import Any
 
 from . import hooks
 from .extra import Binding, binding_of
-from .settling import is_followed, resolve
+from .resolving import is_followed, resolve
 from .states import CorePromise, is_promise
 
 __all__ = [

@@ -12,16 +12,8 @@ from .cancelling import discard
 from .extra import Extra
 from .following import take
 from .queue import Job, JobQueue
-from .settling import (
-    DECLINED,
-    adopters,
-    pass_on,
-    reject_or_report,
-    report_unhandled,
-    resolve,
-    restore_traceback,
-    resume_after_cancelling,
-)
+from .resolving import DECLINED, adopters, reject_or_report, resolve
+from .settling import pass_on, report_unhandled, restore_traceback, resume_after_cancelling
 from .states import (
     CANCELLED,
     CANCELLING,

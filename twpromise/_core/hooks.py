@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from .states import CorePromise
 
-__all__ = ["Adopter", "Host", "LibrarySettings", "Observer", "install", "observe"]
+__all__ = ["Adopter", "Host", "Observer", "install", "observe"]
 
 #: Makes a pending promise follow, or wait for, a value of the type that it was registered for.
 Adopter = Callable[["CorePromise", Any], None]
@@ -53,24 +53,8 @@ class Host(Protocol):
         """Log an exception that has no caller to go to."""
 
 
-class LibrarySettings(Protocol):
-    """What the core asks of a library copy."""
-
-    async_hooks: bool
-    cancellation: bool
-
-    def ignored_handler(self, handler: object) -> None:
-        """Something that is not callable was given as a handler."""
-
-    def odd_reason(self, reason: object, promise: CorePromise) -> None:
-        """A promise was rejected with something that is no exception."""
-
-    def cancel_disabled(self) -> None:
-        """`cancel` was called while cancellation is switched off."""
-
-
 class Observer(Protocol):
-    """Diagnostics that are switched on."""
+    """Diagnostics that are switched on: what the core tells them."""
 
     #: A listener is being notified of an event just now.
     telling: bool
@@ -90,17 +74,11 @@ class Observer(Protocol):
     def bypassed(self, promise: CorePromise) -> None:
         """A follower was bypassed: it may never be settled."""
 
-    def before(self, child: CorePromise, handler: Callable[..., Any]) -> Any:
-        """A handler is about to run; what this returns goes to `after`."""
-
-    def watched(self, promise: CorePromise, function: Callable[..., Any], awaited: bool) -> Any:
-        """*function*, with `before` and `after` called around it; see `contexts.prepare`."""
-
     def consumed(self, promise: CorePromise) -> None:
         """A consumer has asked for the outcome of a promise."""
 
-    def after(self, token: Any, result: Any) -> None:
-        """The handler has returned; or raised, then *result* is `DECLINED`."""
+    def watched(self, promise: CorePromise, function: Callable[..., Any], awaited: bool) -> Any:
+        """*function*, watched while it runs as a callback of *promise*; see `prepare`."""
 
 
 #: Set by `install`.

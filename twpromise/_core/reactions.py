@@ -15,12 +15,8 @@ from . import hooks
 from .extra import bind_promise, binding_of, extra_of
 from .following import decided_by, outcome_of, rejoin
 from .queue import Job, call_at_home
-from .settling import (
-    mark_handled,
-    new_rejected,
-    reject,
-    resolve,
-)
+from .resolving import new_rejected, resolve
+from .settling import mark_handled, reject
 from .states import (
     BYPASSED,
     CANCELLED,

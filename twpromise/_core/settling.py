@@ -6,19 +6,17 @@ What a promise may change into, and by what, is in `states.TRANSITIONS`.
 from __future__ import annotations
 
 from _thread import get_ident
-from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, TypeGuard
+from typing import Any
 
+from .._util.exceptions import get_traceback, is_exception, set_traceback
 from . import hooks
 from .extra import drop_context
-from .hooks import Adopter
 from .states import (
     AT_ONCE,
     BYPASSED,
     CANCELLED,
     CANCELLING,
-    DEAD,
     FOLLOWING,
     FULFILLED,
     HANDLED,
@@ -26,8 +24,6 @@ from .states import (
     REJECTED,
     REPORTED,
     CorePromise,
-    new_fulfilled,
-    new_pending,
 )
 
 # --- settling -----------------------------------------------------------------------------
@@ -56,11 +52,11 @@ def fulfill_by_callback(promise: CorePromise, value: Any) -> bool:
     such a promise cannot have.
 
     Returns:
-        Whether it was fulfilled; else the callback comes from another thread, or the value is to
-        be followed, or the promise was cancelled.
+        Whether it was fulfilled; else the callback comes from another thread, or the promise was
+        cancelled.
     """
     queue = promise._queue
-    if get_ident() != queue.thread or promise._state or adopters[type(value)] is not None:
+    if get_ident() != queue.thread or promise._state:
         return False
     promise._state = FULFILLED
     promise._value = value
@@ -191,6 +187,19 @@ def report_unhandled(promise: CorePromise) -> None:
             hooks.host.escaped(error)
 
 
+def restore_traceback(promise: CorePromise) -> None:
+    """Give a reason the traceback that it was rejected with, before it is handed out.
+
+    Handlers that raise it again would lengthen it for each other.
+    """
+    reason, aux = promise._value, promise._aux
+    if is_exception(reason):
+        # A Failure has its traceback in `tb`.
+        traceback = aux if isinstance(aux, TracebackType) else getattr(aux, "tb", None)
+        if get_traceback(reason) is not traceback:
+            set_traceback(reason, traceback)
+
+
 # --- on the way ---------------------------------------------------------------------------
 
 
@@ -232,129 +241,3 @@ def start_cancelling(promise: CorePromise) -> None:
 def resume_after_cancelling(child: CorePromise) -> None:
     """The clean-up before a derived promise has failed: its handlers run after all."""
     child._state &= ~CANCELLING
-
-
-# --- resolving ----------------------------------------------------------------------------
-
-
-class _Declined:
-    __slots__ = ()
-
-
-#: What a handler returns that does not want the outcome: it is passed on as if the handler had
-#: not been there (a `catch` whose filters do not match).
-DECLINED: Final = _Declined()
-
-
-class Adopters(dict[type, "Adopter | None"]):
-    """What to do with a result, by its type: None for a plain value, else what follows it.
-
-    A type that is not there is looked up by the host, once.
-    """
-
-    def __missing__(self, kind: type) -> Adopter | None:
-        """How values of that type are followed."""
-        if kind is _Declined:
-            # It is no value: who runs a handler looks for it before a promise is resolved.
-            return reject
-        adopter = hooks.host.adopter_for(kind)
-        self[kind] = adopter
-        return adopter
-
-
-adopters: Final = Adopters()
-
-
-def is_followed(value: object) -> bool:
-    """Whether a promise that is resolved with *value* follows it, or waits for it."""
-    return adopters[type(value)] is not None
-
-
-def resolve(promise: CorePromise, value: Any) -> None:
-    """Settle a pending promise with a value, or have it follow what is followed.
-
-    The promise must not be settled, and only the caller may settle it.
-    """
-    adopter = adopters[type(value)]
-    if adopter is None:
-        fulfill(promise, value)
-        return
-    try:
-        adopter(promise, value)
-    except BaseException as error:
-        # An adopter never raises for what it is given; this is for what it calls.
-        reject_or_report(promise, error)
-
-
-def reject_or_report(promise: CorePromise, error: BaseException) -> None:
-    """Reject a promise with what was raised, or log that if the promise was cancelled meanwhile."""
-    if promise._state & DEAD:
-        hooks.host.escaped(error)
-    else:
-        reject_raised(promise, error)
-
-
-def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None = None) -> Any:
-    """A promise that is resolved with anything; see `new_pending` for *owner*."""
-    if adopters[type(value)] is None:
-        return new_fulfilled(cls, value)
-    promise = new_pending(cls, owner=owner)
-    resolve(promise, value)
-    return promise
-
-
-def new_rejected(cls: type[CorePromise], reason: Any, aux: Any = None) -> Any:
-    """A promise that is rejected; see `reject` for *aux*."""
-    promise = new_pending(cls)
-    reject(promise, reason, aux)
-    return promise
-
-
-def call_into(
-    promise: CorePromise,
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...] = (),
-    keywords: dict[str, Any] | None = None,
-) -> None:
-    """Call a function at once, and settle a pending promise with what it returns or raises."""
-    try:
-        result = function(*arguments, **(keywords or {}))
-    except BaseException as error:
-        reject_raised(promise, error)
-    else:
-        resolve(promise, result)
-
-
-# --- exceptions ---------------------------------------------------------------------------
-
-
-def is_exception(value: object) -> TypeGuard[BaseException]:
-    """Whether a value is an exception: by its type, as `is_promise`."""
-    return issubclass(type(value), BaseException)
-
-
-#: As the attribute, for exceptions that have overridden how attributes are read or set.
-get_traceback: Callable[[BaseException], TracebackType | None]
-get_traceback = BaseException.__dict__["__traceback__"].__get__
-set_traceback: Callable[[BaseException, TracebackType | None], None]
-set_traceback = BaseException.__dict__["__traceback__"].__set__
-
-
-def restore_traceback(promise: CorePromise) -> None:
-    """Give a reason the traceback that it was rejected with, before it is handed out.
-
-    Handlers that raise it again would lengthen it for each other.
-    """
-    reason, aux = promise._value, promise._aux
-    if is_exception(reason):
-        # A Failure has its traceback in `tb`.
-        traceback = aux if isinstance(aux, TracebackType) else getattr(aux, "tb", None)
-        if get_traceback(reason) is not traceback:
-            set_traceback(reason, traceback)
-
-
-def stand_in_for(cls: type[CorePromise], state: int, value: Any, aux: Any) -> CorePromise:
-    """A promise that settled as another did which is gone."""
-    promise: CorePromise = new_pending(cls)
-    promise._state, promise._value, promise._aux = state, value, aux
-    return promise

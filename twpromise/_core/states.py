@@ -126,7 +126,8 @@ class CorePromise:
     __slots__ = ("__weakref__", "_aux", "_extra", "_source", "_state", "_subscribers", "_value")
 
     _queue: ClassVar[JobQueue]
-    _library: ClassVar[hooks.LibrarySettings]
+    #: Settings of the library copy: `async_hooks`, `cancellation`; where warnings go.
+    _library: ClassVar[Any]
     #: The same class without `__init__`: calling it is twice as fast as `object.__new__`.
     _new: ClassVar[type[Any]]
 
@@ -195,4 +196,11 @@ def new_fulfilled(cls: type[CorePromise], value: Any) -> Any:
     if hooks.observer is not None:
         hooks.observer.created(promise)
         hooks.observer.settled(promise)
+    return promise
+
+
+def new_settled(cls: type[CorePromise], state: int, value: Any, aux: Any) -> Any:
+    """A promise that settled as another one did, which is gone."""
+    promise: CorePromise = new_pending(cls)
+    promise._state, promise._value, promise._aux = state, value, aux
     return promise

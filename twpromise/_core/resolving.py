@@ -1,0 +1,99 @@
+"""Resolving: a promise is given a value, or something to follow, decided by the type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from . import hooks
+from .hooks import Adopter
+from .settling import fulfill, reject, reject_raised
+from .states import DEAD, CorePromise, new_fulfilled, new_pending
+
+
+class _Declined:
+    __slots__ = ()
+
+
+#: What a handler returns that does not want the outcome: it is passed on as if the handler had
+#: not been there (a `catch` whose filters do not match).
+DECLINED: Final = _Declined()
+
+
+class Adopters(dict[type, "Adopter | None"]):
+    """What to do with a result, by its type: None for a plain value, else what follows it.
+
+    A type that is not there is looked up by the host, once.
+    """
+
+    def __missing__(self, kind: type) -> Adopter | None:
+        """How values of that type are followed."""
+        if kind is _Declined:
+            # It is no value: who runs a handler looks for it before a promise is resolved.
+            return reject
+        adopter = hooks.host.adopter_for(kind)
+        self[kind] = adopter
+        return adopter
+
+
+adopters: Final = Adopters()
+
+
+def is_followed(value: object) -> bool:
+    """Whether a promise that is resolved with *value* follows it, or waits for it."""
+    return adopters[type(value)] is not None
+
+
+def resolve(promise: CorePromise, value: Any) -> None:
+    """Settle a pending promise with a value, or have it follow what is followed.
+
+    The promise must not be settled, and only the caller may settle it.
+    """
+    adopter = adopters[type(value)]
+    if adopter is None:
+        fulfill(promise, value)
+        return
+    try:
+        adopter(promise, value)
+    except BaseException as error:
+        # An adopter never raises for what it is given; this is for what it calls.
+        reject_or_report(promise, error)
+
+
+def reject_or_report(promise: CorePromise, error: BaseException) -> None:
+    """Reject a promise with what was raised, or log that if the promise was cancelled meanwhile."""
+    if promise._state & DEAD:
+        hooks.host.escaped(error)
+    else:
+        reject_raised(promise, error)
+
+
+def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None = None) -> Any:
+    """A promise that is resolved with anything; see `new_pending` for *owner*."""
+    if adopters[type(value)] is None:
+        return new_fulfilled(cls, value)
+    promise = new_pending(cls, owner=owner)
+    resolve(promise, value)
+    return promise
+
+
+def new_rejected(cls: type[CorePromise], reason: Any, aux: Any = None) -> Any:
+    """A promise that is rejected; see `reject` for *aux*."""
+    promise = new_pending(cls)
+    reject(promise, reason, aux)
+    return promise
+
+
+def call_into(
+    promise: CorePromise,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...] = (),
+    keywords: dict[str, Any] | None = None,
+) -> None:
+    """Call a function at once, and settle a pending promise with what it returns or raises."""
+    try:
+        result = function(*arguments, **(keywords or {}))
+    except BaseException as error:
+        reject_raised(promise, error)
+    else:
+        resolve(promise, result)

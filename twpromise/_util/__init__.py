@@ -1,0 +1,1 @@
+"""What is no part of promises: errors of Python, arity, checks of arguments."""
