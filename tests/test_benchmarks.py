@@ -71,6 +71,7 @@ def need(module: str | None) -> None:
 # --- what is the same on any machine --------------------------------------------------
 
 
+@pytest.mark.exhaustive
 @limited
 def test_objects(name: str) -> None:
     """A request keeps no more objects alive than it did."""
@@ -80,6 +81,7 @@ def test_objects(name: str) -> None:
     assert by_hand.objects(BY_NAME[name]) <= objects
 
 
+@pytest.mark.exhaustive
 @limited
 def test_calls(name: str) -> None:
     """A request makes no more calls than it did."""
@@ -87,6 +89,7 @@ def test_calls(name: str) -> None:
     assert by_hand.calls(BY_NAME[name]) <= calls
 
 
+@pytest.mark.exhaustive
 @limited
 def test_instructions(name: str) -> None:
     """A request executes no more instructions than it did."""
@@ -115,6 +118,7 @@ def test_requests(row: Row) -> None:
         assert 2 == len(child.run(row, 20, 1, 2, count=False)["seconds"])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("row", ["doxbee-asyncio", "parallel-asyncio", "errors-uvloop"])
 def test_objects_on_a_loop(row: str) -> None:
     """Those of programs that no clock drives can be counted, too."""

@@ -1184,6 +1184,7 @@ def test_a_timeout_for_a_coroutine(scheduler):
 # --- many
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "make",
     [
@@ -1208,6 +1209,7 @@ def test_100_000_yields(scheduler, make):
     assert 100_000 == promise.value()
 
 
+@pytest.mark.exhaustive
 def test_100_000_errors(scheduler):
     """Raised at one yield after the other, without recursion."""
 
@@ -1227,6 +1229,7 @@ def test_100_000_errors(scheduler):
     assert 100_000 == promise.value()
 
 
+@pytest.mark.exhaustive
 def test_a_coroutine_of_many_steps_stays_in_constant_memory(scheduler):
     """Whatever it yields is gone afterwards."""
     blocks = {}
