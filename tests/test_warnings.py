@@ -395,8 +395,12 @@ keep: list[object] = []
 
 
 def keeps_it(copy):
+    # Not in `keep` itself, which is frozen: the collector does not know of it any more.
+    kept = []
+    keep.append(kept)
+
     def handler(_):
-        keep.append(copy.delay(1))
+        kept.append(copy.delay(1))
 
     return handler
 
