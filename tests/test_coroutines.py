@@ -789,6 +789,24 @@ def test_what_was_left_does_not_disturb_the_cleanup(scheduler):
     assert ("cancelled", None) == outcome(promise)
 
 
+def test_what_cannot_be_cancelled_does_not_disturb_the_cleanup(scheduler):
+    """Its library has cancellation off: it settles while the generator waits for another."""
+    without = Promise.get_new_library_copy()
+    without.config(cancellation=False)
+    without.set_scheduler(scheduler)
+    source, gate = without.defer(), eventually()
+    log = []
+    promise = watched(source.promise, log, after=gate.promise)
+    promise.cancel()
+    scheduler.flush()
+    source.resolve("value")
+    scheduler.flush()
+    assert [GeneratorExit] == log
+    gate.resolve("done")
+    scheduler.flush()
+    assert [GeneratorExit, ("cleanup", "done")] == log
+
+
 def test_what_was_left_is_cancelled_when_the_others_leave(scheduler):
     """The generator that is still cleaning up is none of those who wait for it."""
     source, gate = eventually(), eventually()

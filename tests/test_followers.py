@@ -852,13 +852,15 @@ class _Programs:
         return self.seen
 
 
-@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore::twpromise.PromiseWarning")
+@pytest.mark.parametrize(
+    "seeds", [50, pytest.param(700, marks=pytest.mark.exhaustive)], ids="{} programs".format
+)
 @pytest.mark.parametrize("kind", [ManualScheduler, Impatient])
 @pytest.mark.usefixtures("load")
-def test_that_one_is_passed_over_cannot_be_seen(kind, monkeypatch, reports):
+def test_that_one_is_passed_over_cannot_be_seen(kind, seeds, monkeypatch, reports):
     """Random programs do just what they do where every follower stands in its place."""
-    for seed in range(700):
+    for seed in range(seeds):
         with monkeypatch.context() as patched:
             patched.setattr(_core, "_are_cancelled_alike", lambda *_: False)
             expected = _Programs(kind(), Random(seed)).run()
