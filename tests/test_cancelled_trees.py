@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import AlreadyCalledError, Deferred
@@ -13,8 +14,7 @@ from twisted.logger import globalLogPublisher
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
-#: 10,000 trees: so many examples, with so many trees each.
-EXAMPLES = 400
+#: How many trees grow of each example that hypothesis draws.
 TREES = 25
 
 
@@ -239,23 +239,34 @@ CANCELLERS = [
 ]
 
 
-@settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None)
-@given(st.integers(min_value=0))
-def test_randomly_cancelled_trees(seed):
+@pytest.mark.parametrize(
+    "examples", [8, pytest.param(400, marks=pytest.mark.exhaustive)], ids="{} examples".format
+)
+def test_randomly_cancelled_trees(examples):
     """Hooks at most once, cleanups exactly once, no timer left, nothing reported, all over."""
-    for tree in range(TREES):
-        logged = []
-        forest = Forest(seed * TREES + tree)
-        previous = Promise.set_scheduler(forest.scheduler)
-        globalLogPublisher.addObserver(logged.append)
-        try:
-            forest.tree(3)
-            forest.live()
-        finally:
-            globalLogPublisher.removeObserver(logged.append)
-            Promise.set_scheduler(previous)
-        assert not [event for event in logged if event.get("log_namespace") == "twpromise"]
-        assert {} == {hook: times for hook, times in forest.hooks.items() if times > 1}
-        assert {} == {cleanup: times for cleanup, times in forest.cleanups.items() if times != 1}
-        assert [] == forest.scheduler.clock.getDelayedCalls()
-        assert [] == [promise for promise in forest.promises if promise.is_pending()]
+
+    @settings(max_examples=examples, derandomize=True, deadline=None, database=None)
+    @given(st.integers(min_value=0))
+    def try_all(seed):
+        for tree in range(TREES):
+            _try_out(seed * TREES + tree)
+
+    try_all()
+
+
+def _try_out(seed):
+    logged = []
+    forest = Forest(seed)
+    previous = Promise.set_scheduler(forest.scheduler)
+    globalLogPublisher.addObserver(logged.append)
+    try:
+        forest.tree(3)
+        forest.live()
+    finally:
+        globalLogPublisher.removeObserver(logged.append)
+        Promise.set_scheduler(previous)
+    assert not [event for event in logged if event.get("log_namespace") == "twpromise"]
+    assert {} == {hook: times for hook, times in forest.hooks.items() if times > 1}
+    assert {} == {cleanup: times for cleanup, times in forest.cleanups.items() if times != 1}
+    assert [] == forest.scheduler.clock.getDelayedCalls()
+    assert [] == [promise for promise in forest.promises if promise.is_pending()]

@@ -1034,6 +1034,7 @@ HALF = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("_shallow")
 @pytest.mark.parametrize("method", HALF.values(), ids=list(HALF))
@@ -1043,6 +1044,7 @@ def test_100_000_inputs(scheduler, method, settling):
     run(scheduler, method, 100_000, settling)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.no_cover
 @pytest.mark.parametrize("method", HALF.values(), ids=list(HALF))
 @pytest.mark.parametrize("settling", SETTLING)
@@ -1073,6 +1075,7 @@ def lines_of(function):
     return lines
 
 
+@pytest.mark.exhaustive
 @pytest.mark.no_cover
 @pytest.mark.parametrize("method", HALF.values(), ids=list(HALF))
 @pytest.mark.parametrize("how", ["cancelled", "rejected", "fulfilled"])

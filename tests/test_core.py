@@ -395,6 +395,7 @@ def _untraced():
     sys.settrace(trace)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("_untraced")
 @pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.__name__)
 def test_a_chain_of_100_000_settles(scheduler, chain):
@@ -406,6 +407,7 @@ def test_a_chain_of_100_000_settles(scheduler, chain):
     assert 0 == promise.value()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.__name__)
 def test_a_chain_takes_linear_work(scheduler, chain):
     """Twice the length takes twice the work, to build and to settle; counted, not timed."""
@@ -422,6 +424,7 @@ def test_a_chain_takes_linear_work(scheduler, chain):
     assert 2.1 > twice / once
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("_untraced")
 @pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.__name__)
 def test_a_pending_chain_of_100_000_is_forgotten(chain):
@@ -433,6 +436,7 @@ def test_a_pending_chain_of_100_000_is_forgotten(chain):
     assert None is reference()
 
 
+@pytest.mark.exhaustive
 def test_asking_a_long_row_of_followers_is_linear():
     """Inspection of each of many followers takes work in proportion to their number."""
 
@@ -447,6 +451,7 @@ def test_asking_a_long_row_of_followers_is_linear():
     assert 2.1 > twice / once
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("_untraced", "context")
 def test_an_endless_loop_of_handlers_stays_in_constant_memory(scheduler):
     """A handler that returns the promise of its own next round: a million rounds."""
@@ -472,6 +477,7 @@ def test_an_endless_loop_of_handlers_stays_in_constant_memory(scheduler):
     assert 500 > blocks[1_000_000] - blocks[1_000]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("context")
 def test_an_endless_loop_of_functions_that_give_promises_stays_in_constant_memory(scheduler):
     """The same where each round is resolved with a promise that follows another already."""
@@ -498,6 +504,7 @@ def test_an_endless_loop_of_functions_that_give_promises_stays_in_constant_memor
     assert 500 > blocks[20_000] - blocks[1_000]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("context")
 def test_an_endless_loop_with_consumers_stays_in_constant_memory(scheduler):
     """The same where somebody waits for the whole, and each round takes some more steps."""
@@ -529,6 +536,7 @@ def test_an_endless_loop_with_consumers_stays_in_constant_memory(scheduler):
     assert 500 > blocks[20_000] - blocks[1_000]
 
 
+@pytest.mark.exhaustive
 def test_consumers_that_leave_do_not_pile_up(scheduler):
     """A promise that lives for ever forgets those that were cancelled."""
     promise, _, _ = pending()

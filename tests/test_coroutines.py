@@ -789,6 +789,24 @@ def test_what_was_left_does_not_disturb_the_cleanup(scheduler):
     assert ("cancelled", None) == outcome(promise)
 
 
+def test_what_cannot_be_cancelled_does_not_disturb_the_cleanup(scheduler):
+    """Its library has cancellation off: it settles while the generator waits for another."""
+    without = Promise.get_new_library_copy()
+    without.config(cancellation=False)
+    without.set_scheduler(scheduler)
+    source, gate = without.defer(), eventually()
+    log = []
+    promise = watched(source.promise, log, after=gate.promise)
+    promise.cancel()
+    scheduler.flush()
+    source.resolve("value")
+    scheduler.flush()
+    assert [GeneratorExit] == log
+    gate.resolve("done")
+    scheduler.flush()
+    assert [GeneratorExit, ("cleanup", "done")] == log
+
+
 def test_what_was_left_is_cancelled_when_the_others_leave(scheduler):
     """The generator that is still cleaning up is none of those who wait for it."""
     source, gate = eventually(), eventually()
@@ -1184,6 +1202,7 @@ def test_a_timeout_for_a_coroutine(scheduler):
 # --- many
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "make",
     [
@@ -1208,6 +1227,7 @@ def test_100_000_yields(scheduler, make):
     assert 100_000 == promise.value()
 
 
+@pytest.mark.exhaustive
 def test_100_000_errors(scheduler):
     """Raised at one yield after the other, without recursion."""
 
@@ -1227,6 +1247,7 @@ def test_100_000_errors(scheduler):
     assert 100_000 == promise.value()
 
 
+@pytest.mark.exhaustive
 def test_a_coroutine_of_many_steps_stays_in_constant_memory(scheduler):
     """Whatever it yields is gone afterwards."""
     blocks = {}

@@ -119,6 +119,7 @@ def _run(size, steps, watched, scheduler):
     return called, states
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", [ManualScheduler, Impatient])
 @pytest.mark.usefixtures("load")
 def test_onlookers_change_nothing(kind, reports):
@@ -323,6 +324,7 @@ def test_whoever_handles_what_was_passed_over_handles_that_alone(scheduler):
     assert [last.promise] == unhandled
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("load")
 def test_chains_are_built_in_any_order(scheduler):
     """From whichever ends, and of whatever pieces: each has its place for whoever comes later."""
@@ -433,6 +435,7 @@ ASKING = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("way", ["inwards", "outwards", "pairs, inwards", "pairs, outwards"])
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("ask", ASKING)
@@ -633,6 +636,7 @@ def _keep_one(random, scheduler):
     return cancelled < 12, left
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("load")
 def test_whoever_keeps_one_of_any_chain_keeps_no_others(scheduler):
     """In whatever order it was built, and whoever came to it and was cancelled."""
@@ -849,11 +853,14 @@ class _Programs:
 
 
 @pytest.mark.filterwarnings("ignore::twpromise.PromiseWarning")
+@pytest.mark.parametrize(
+    "seeds", [50, pytest.param(700, marks=pytest.mark.exhaustive)], ids="{} programs".format
+)
 @pytest.mark.parametrize("kind", [ManualScheduler, Impatient])
 @pytest.mark.usefixtures("load")
-def test_that_one_is_passed_over_cannot_be_seen(kind, monkeypatch, reports):
+def test_that_one_is_passed_over_cannot_be_seen(kind, seeds, monkeypatch, reports):
     """Random programs do just what they do where every follower stands in its place."""
-    for seed in range(700):
+    for seed in range(seeds):
         with monkeypatch.context() as patched:
             patched.setattr(_core, "_are_cancelled_alike", lambda *_: False)
             expected = _Programs(kind(), Random(seed)).run()

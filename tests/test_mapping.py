@@ -907,6 +907,7 @@ def run(scheduler, method, count, order, limit, pending):
     assert not promise.is_pending()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("_shallow")
 @both_methods
@@ -917,6 +918,7 @@ def test_100_000_items(scheduler, method, order, pending):
     run(scheduler, method, 100_000, order, None, pending)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("_shallow")
 @both_methods
@@ -926,6 +928,7 @@ def test_100_000_items_and_a_limit(scheduler, method, limit):
     run(scheduler, method, 100_000, "in order", limit, "inputs")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.no_cover
 @both_methods
 @pytest.mark.parametrize(

@@ -493,6 +493,18 @@ def test_an_acquisition_that_others_cancel(scheduler):
     assert (True, ["connection closed"]) == (promise.is_cancelled(), log)
 
 
+def test_an_acquisition_of_many_steps_is_cancelled(scheduler):
+    """What acquires is stopped, however many handlers are to run before the resource exists."""
+    stopped = []
+    resource = Promise(lambda resolve, reject, on_cancel: on_cancel(lambda: stopped.append("it")))
+    for _ in range(5):
+        resource = resource.then(lambda value: value)
+    used = using(resource.disposer(lambda *_: None), lambda value: value)
+    used.cancel()
+    scheduler.flush()
+    assert (["it"], True, True) == (stopped, resource.is_cancelled(), used.is_cancelled())
+
+
 def test_what_was_cancelled_before(scheduler):
     """Consuming a cancelled promise is an error; what came is released, and told of that."""
     outcomes = []

@@ -746,6 +746,7 @@ def run(scheduler, method, count, order):
     assert not promise.is_pending()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("_shallow")
 @each_method
@@ -755,6 +756,7 @@ def test_100_000_items(scheduler, method, order):
     run(scheduler, method, 100_000, order)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.no_cover
 @each_method
 @pytest.mark.parametrize("order", ORDERS)

@@ -776,6 +776,7 @@ def test_cleanup_of_both_is_waited_for(scheduler, reports, failing, first):
     assert [promise.reason()] == unhandled(reports)
 
 
+@pytest.mark.exhaustive
 def test_many_bound_promises_in_a_row(scheduler):
     """A long chain of binds neither recurses nor forgets."""
     calls = []

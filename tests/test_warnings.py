@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import warnings
 from collections import deque
+from contextvars import ContextVar, copy_context
 from functools import partial, wraps
 from weakref import ref
 
@@ -394,8 +395,12 @@ keep: list[object] = []
 
 
 def keeps_it(copy):
+    # Not in `keep` itself, which is frozen: the collector does not know of it any more.
+    kept = []
+    keep.append(kept)
+
     def handler(_):
-        keep.append(copy.delay(1))
+        kept.append(copy.delay(1))
 
     return handler
 
@@ -607,6 +612,23 @@ def test_background_wants_a_function():
     """Something that is not callable is refused at once."""
     with pytest.raises(TypeError, match="handler must be callable"):
         background(None)
+
+
+def test_a_forgotten_return_belongs_to_the_context_of_the_handler(scheduler, warned, monkeypatch):
+    """The warning is shown there: Python may keep its filters in that context."""
+    copy, _ = warned
+    seen = []
+
+    def attach():
+        variable.set("where the handler was attached")
+        copy.resolve().then(forget(copy, lambda copy: copy.delay(1)))
+
+    variable = ContextVar("variable", default="elsewhere")
+    with warnings.catch_warnings():
+        monkeypatch.setattr(warnings, "showwarning", lambda *_: seen.append(variable.get()))
+        copy_context().run(attach)
+        scheduler.flush()
+    assert ["where the handler was attached"] == seen
 
 
 # --- never consumed

@@ -6,6 +6,7 @@ import gc
 import inspect
 from _thread import get_ident
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial
 from types import FrameType, FunctionType, MethodType
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -96,12 +97,20 @@ def _made(promise: CorePromise) -> _Made | None:
 class _Running:
     """A handler that is running."""
 
-    __slots__ = ("handler", "outer", "promises", "trace")
+    __slots__ = ("context", "handler", "outer", "promises", "trace")
 
-    def __init__(self, handler: Any, trace: Trace | None, outer: _Running | None) -> None:
+    def __init__(
+        self,
+        handler: Any,
+        trace: Trace | None,
+        outer: _Running | None,
+        context: Context | None = None,
+    ) -> None:
         self.handler = handler
         self.trace = trace
         self.outer = outer
+        #: The handler runs in it; None: in the one that its caller is in.
+        self.context = context
         self.promises: list[CorePromise] = []
 
 
@@ -178,10 +187,12 @@ class _Watch:
 
     def before(self, child: CorePromise, handler: Any) -> _Running:
         """A handler is about to run."""
-        return self._begun(_made(child), handler)
+        extra = child._extra
+        context = extra.context if type(extra) is Extra else extra
+        return self._begun(_made(child), handler, context)
 
-    def _begun(self, trace: Trace | None, handler: Any) -> _Running:
-        running = _Running(handler, trace, self._running)
+    def _begun(self, trace: Trace | None, handler: Any, context: Context | None = None) -> _Running:
+        running = _Running(handler, trace, self._running, context)
         self._running = running
         return running
 
@@ -193,7 +204,11 @@ class _Watch:
             self._running = running.outer
             if result is None and running.promises:
                 try:
-                    self._check_return(running)
+                    if running.context is None:
+                        self._check_return(running)
+                    else:
+                        # It may hold filters of warnings (`-X context_aware_warnings`).
+                        running.context.run(self._check_return, running)
                 except Exception as error:
                     # Warnings are errors, say; but the handler itself has made none.
                     hooks.host.escaped(error)

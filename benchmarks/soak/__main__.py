@@ -35,7 +35,7 @@ def main() -> int:
 def _command(name: str, reactor: str, quick: bool) -> list[str]:
     if name == "programs":
         # Those are tests; what is long is that there are many more programs.
-        return [sys.executable, "-m", "pytest", "-q", "tests/model"]
+        return [sys.executable, "-m", "pytest", "-q", "-m", "exhaustive", "tests/model"]
     module = f"{__package__}.{name}"
     return [sys.executable, "-m", module, "--reactor", reactor, *["--quick"] * quick]
 

@@ -180,6 +180,7 @@ class TestTwisted:
         scheduler.flush()
         assert [2000] == results
 
+    @pytest.mark.exhaustive
     def test_a_loop_without_trips(self, drive: Drive, scheduler: ManualScheduler) -> None:
         """However many settled promises are awaited, nothing recurses."""
 

@@ -1,7 +1,8 @@
 """Random programs, run by `Promise` and by the reference: all that can be seen is the same.
 
-By default the same programs are tried every time.  With `TWPROMISE_TEST_LONG=1` there are many more
-of them, others each time, and what was tried is printed.
+The same programs are tried every time: some 200, and 10,200 more with `-m exhaustive`.  With
+`TWPROMISE_TEST_LONG=1`, `-m exhaustive` tries many more of them, others each time, and prints what
+was tried.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from tests.model.program import LIMIT, STEPS, Model, Real, Side
 from twpromise.testing import ManualScheduler
 
 LONG = bool(os.environ.get("TWPROMISE_TEST_LONG"))
-#: How many programs of each kind hypothesis draws, which prefers few kinds of steps and tells of
-#: the least that fails.
-PROGRAMS = 5_000 if LONG else 200
+#: How many programs of each kind hypothesis draws, which prefers few kinds of steps and shows the
+#: smallest that fails.
+PROGRAMS = [15, pytest.param(5_000 if LONG else 200, marks=pytest.mark.exhaustive)]
 #: How many are drawn evenly.
-DRAWN = 20_000 if LONG else 1500
+DRAWN = [20, pytest.param(20_000 if LONG else 1500, marks=pytest.mark.exhaustive)]
 #: How many steps a program has at most.
 STEPS_AT_MOST = 60
 
@@ -152,15 +153,20 @@ def trying(
     return try_out
 
 
+@pytest.mark.parametrize("many", PROGRAMS, ids="{} programs".format)
 @pytest.mark.parametrize("kind", KINDS)
 def test_programs(
-    context: Context, kind: str, capsys: pytest.CaptureFixture[str], reports: list[LogEvent]
+    context: Context,
+    kind: str,
+    many: int,
+    capsys: pytest.CaptureFixture[str],
+    reports: list[LogEvent],
 ) -> None:
     """States, values, the order of handlers, reports, Deferreds, timers: after each step."""
     counts: Counter[str] = Counter()
     try_out = trying(kind, context, counts, reports)
 
-    @settings(max_examples=PROGRAMS, derandomize=not LONG, deadline=None, database=None)
+    @settings(max_examples=many, derandomize=not LONG, deadline=None, database=None)
     @given(programs)
     def try_all(program: list[tuple[str, int]]) -> None:
         try_out(program)
@@ -211,9 +217,14 @@ def shortest(
     return program
 
 
+@pytest.mark.parametrize("many", DRAWN, ids="{} programs".format)
 @pytest.mark.parametrize("kind", KINDS)
 def test_programs_drawn_evenly(
-    context: Context, kind: str, capsys: pytest.CaptureFixture[str], reports: list[LogEvent]
+    context: Context,
+    kind: str,
+    many: int,
+    capsys: pytest.CaptureFixture[str],
+    reports: list[LogEvent],
 ) -> None:
     """The same, of steps each of which is as likely as the others."""
     counts: Counter[str] = Counter()
@@ -226,8 +237,8 @@ def test_programs_drawn_evenly(
             return True
         return False
 
-    first = Random().getrandbits(32) if LONG else DRAWN * list(KINDS).index(kind)
-    for seed in range(first, first + DRAWN):
+    first = Random().getrandbits(32) if LONG else many * list(KINDS).index(kind)
+    for seed in range(first, first + many):
         program = drawn(seed)
         if fails(program):
             try_out(shortest(program, fails))
