@@ -15,13 +15,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from tests.things import Boom, Things, Value
 from twpromise import Promise, PromiseWarning, _core
 from twpromise._core import (
-    CANCELLING,
-    PENDING,
     CorePromise,
     Node,
     Reports,
-    Waiters,
-    forget,
     prepare,
     reject_raised,
     wait_for,
@@ -262,8 +258,8 @@ def test_resolving_twice_by_following(scheduler, how):
     assert "outcome" == (promise.value() if how == "fulfilled" else promise.reason())
 
 
-def test_a_spliced_follower_still_tells_its_own_waiters(scheduler):
-    """A promise in the middle of a row of followers serves those who come to it later."""
+def test_a_bypassed_promise_notifies_its_own_subscribers(scheduler):
+    """A promise in the middle of a chain of followers calls the handlers attached to it later."""
     called = []
     last, resolve_last, _ = pending()
     middle, resolve_middle, _ = pending()
@@ -570,19 +566,6 @@ def _executor(things):
     return Promise(things.keep(executor)).then(things.handler())
 
 
-def _failing_executor(things):
-    return Promise(things.failing()).then(None, things.handler())
-
-
-def _failing_executor_with_hooks(things):
-    def executor(resolve, reject, on_cancel):
-        on_cancel(things.handler())
-        local = things.value()
-        raise things.keep(Boom(local))
-
-    return Promise(things.keep(executor)).then(None, things.handler())
-
-
 def _executor_with_hooks(things):
     def executor(resolve, reject, on_cancel):
         on_cancel(things.handler())
@@ -711,8 +694,6 @@ SCENARIOS = [
     _rejected_chain,
     _failed_again,
     _executor,
-    _failing_executor,
-    _failing_executor_with_hooks,
     _executor_with_hooks,
     _nested,
     _nested_failure,
@@ -1128,17 +1109,6 @@ def test_a_settled_promise_keeps_no_context(scheduler):
 # --- the core's own small print
 
 
-def test_waiters_forget_the_dead_as_they_grow():
-    """A list of waiters is cleared of dead ones each time it has doubled."""
-    promise, _, _ = pending()
-    live = [promise.then(str) for _ in range(3)]
-    for _ in range(1_000):
-        promise.then(str)._state = 4
-    assert Waiters is type(promise._waiters)
-    assert 40 > len(promise._waiters)
-    assert live == promise._waiters[:3]
-
-
 @pytest.mark.parametrize(
     ("function", "arguments"),
     [
@@ -1265,17 +1235,6 @@ def test_a_careful_node_that_raises(scheduler, reports):
     assert [Boom] == [event["log_failure"].type for event in reports]
 
 
-def test_the_last_of_several_waiters_is_forgotten(scheduler):
-    """Then nobody waits: a rejection is nobody's concern yet."""
-    promise = Promise.defer().promise
-    first, last = Node(), Node()
-    promise._waiters = Waiters(first, last)
-    forget(promise, first)
-    assert [last] == [node for node in promise._waiters if isinstance(node, Node)]
-    forget(promise, last)
-    assert promise._waiters is None
-
-
 def test_rejected_with_what_was_never_raised(scheduler):
     """An exception without a traceback is taken as it is."""
     promise = Promise.defer().promise
@@ -1289,8 +1248,8 @@ def test_rejected_with_what_was_never_raised(scheduler):
 # --- what no other test would have noticed
 
 
-def test_a_late_follower_of_one_that_was_passed_over(scheduler):
-    """Whoever follows what stood between others is told, too."""
+def test_a_late_follower_of_a_bypassed_promise(scheduler):
+    """It settles with the others."""
     top, mid, root, third = (Promise.defer() for _ in range(4))
     seen = []
     top.resolve(mid.promise)
@@ -1301,41 +1260,6 @@ def test_a_late_follower_of_one_that_was_passed_over(scheduler):
     root.resolve(1)
     scheduler.flush()
     assert [1, 1] == seen
-
-
-FOLLOWERS = ["between", "first"]
-
-
-@pytest.mark.parametrize("asked", [[], ["first"], ["between"], FOLLOWERS, FOLLOWERS[::-1]])
-@pytest.mark.parametrize("others", [0, 1, 2])
-def test_whether_somebody_asks_for_what_is_between_changes_no_order(scheduler, asked, others):
-    """What follows by way of others is told with them: in the turn of what all of them follow."""
-    top, first, between, root = (Promise.defer() for _ in range(4))
-    promises = {"first": first.promise, "between": between.promise}
-    seen = []
-    root.promise.then(lambda _: seen.append("before"))
-    top.resolve(first.promise)
-    first.resolve(between.promise)
-    between.resolve(root.promise)
-    # Each settles in a turn of its own.
-    for name in range(others):
-        other = Promise.defer()
-        other.resolve(root.promise)
-        other.promise.then(lambda _, name=name: seen.append(f"other {name}"))
-    top.promise.then(lambda _: seen.append("top"))
-    for name in asked:
-        promises[name].then(lambda _, name=name: seen.append(name))
-    root.promise.then(lambda _: seen.append("after"))
-    root.resolve(1)
-    scheduler.flush()
-    told = [name for name in ("between", "first") if name in asked]
-    assert [
-        "before",
-        "after",
-        *told,
-        "top",
-        *(f"other {name}" for name in range(others)),
-    ] == seen
 
 
 class _Late:
@@ -1454,94 +1378,6 @@ def test_what_ends_fail_with_is_freed(scheduler, build):
     assert [] == things.alive()
 
 
-class Freed:
-    """A handler, and what it does when it is let go of."""
-
-    def __init__(self, act):
-        self.act = act
-
-    def __call__(self, _):
-        return "called"
-
-    def __del__(self):
-        self.act()
-
-
-@pytest.mark.parametrize("bound", [False, True])
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_handler_that_is_let_go_of_sees_the_outcome(scheduler, fails, bound):
-    """And whoever it attaches is served behind the others; it cannot cancel any more."""
-    parent, resolve, reject = pending()
-    called, seen = [], []
-    handlers = [None, None]
-
-    def act():
-        child.cancel()
-        seen.append((child.is_fulfilled(), child.is_rejected(), child.is_cancelled()))
-        tell("late")
-
-    def tell(name):
-        def handler(*arguments):
-            called.append((name, arguments[-1]))
-
-        child.then(handler, handler)
-
-    handlers[not fails] = Freed(act)
-    child = (parent.bind("this") if bound else parent).then(*handlers)
-    handlers.clear()
-    tell("early")
-    reason = Boom()
-    (reject if fails else resolve)(reason)
-    scheduler.flush()
-    assert [(not fails, fails, False)] == seen
-    assert reason is (child.reason() if fails else child.value())
-    assert [("early", reason), ("late", reason)] == called
-
-
-def test_a_handler_that_is_let_go_of_handles_the_reason(scheduler, reports):
-    """Nobody else does; that is nobody's concern any more."""
-    parent, _, reject = pending()
-    called = []
-    child = parent.then(Freed(lambda: child.catch(called.append)))
-    reason = Boom()
-    reject(reason)
-    scheduler.flush()
-    assert [reason] == called
-
-
-def test_a_handler_that_is_let_go_of_hands_on_the_traceback(scheduler):
-    """With the reason, to whoever it makes of that."""
-    first, resolve, _ = pending()
-    failures = []
-
-    def boom(_):
-        raise Boom
-
-    child = first.then(boom).then(
-        Freed(lambda: child.to_deferred().addErrback(failures.append)), None
-    )
-    child.catch(lambda _: None)
-    resolve("value")
-    scheduler.flush()
-    [failure] = failures
-    assert ["boom"] == [name for name, *_ in failure.frames]
-
-
-@pytest.mark.parametrize("fails", [False, True])
-@pytest.mark.parametrize("handler", [None, lambda _: "called"])
-def test_a_handler_that_has_been_called_cancels_the_next(scheduler, handler, fails):
-    """When it is let go of: that one is not called any more."""
-    parent, resolve, reject = pending()
-    freed = Freed(lambda: following.cancel())
-    called = parent.then(freed, freed)
-    del freed
-    following = parent.then(handler, handler)
-    (reject if fails else resolve)(Boom())
-    scheduler.flush()
-    assert "called" == called.value()
-    assert following.is_cancelled()
-
-
 def test_what_is_seen_of_an_outcome_is_all_of_it(scheduler):
     """Whoever looks on in the midst: a signal's handler, another thread, a tracer."""
     seen = set()
@@ -1565,43 +1401,3 @@ def test_what_is_seen_of_an_outcome_is_all_of_it(scheduler):
         finally:
             sys.settrace(previous)
     assert {"value", reason} == seen
-
-
-def test_a_handler_that_is_let_go_of_by_a_cancellation(scheduler):
-    """It is told once."""
-    parent, _, _ = pending()
-    told = []
-    Promise.config(monitoring=True)
-    try:
-        Promise.on("promise_cancelled", told.append)
-        child = parent.then(Freed(lambda: child.cancel()))
-        child.finally_(lambda: told.append("finally"))
-        child.cancel()
-        scheduler.flush()
-    finally:
-        Promise.off("promise_cancelled", told.append)
-        Promise.config(monitoring=False)
-    assert 1 == told.count(child)
-    assert 1 == told.count("finally")
-
-
-@pytest.mark.parametrize("place", range(1, 4))
-def test_one_among_the_dead_is_replaced(place):
-    """By one who waits; those beside it stay dead, and none of them is looked for again."""
-
-    class Waiter:
-        _state = PENDING
-
-    first, *others = (Waiter() for _ in range(5))
-    waiters = Waiters(first, others[0])
-    for other in others[1:]:
-        waiters.add(other)
-    for other in others:
-        other._state = CANCELLING
-    assert waiters.has_live()
-    comes = Waiter()
-    waiters.replace(others[place - 1], comes)
-    first._state = CANCELLING
-    assert waiters.has_live()
-    comes._state = CANCELLING
-    assert not waiters.has_live()

@@ -611,8 +611,8 @@ def test_on_and_off_below_the_front_door():
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_a_listener_comes_to_what_is_being_cancelled(scheduler, listen, others):
-    """Also if that had been passed over: it is cancelled with the others, and so is who comes."""
+def test_a_listener_subscribes_to_a_promise_that_is_being_cancelled(scheduler, listen, others):
+    """Also if that was bypassed: it is cancelled with the others, and so is what subscribes."""
     root, above, between, last = (Promise.defer() for _ in range(4))
     stays = root.promise.then()
     above.resolve(root.promise)
