@@ -463,6 +463,32 @@ def test_what_is_no_filter(scheduler, method, name, place):
     assert repr(bad) in str(reason)
 
 
+def test_what_a_filter_raises_has_the_reason_as_its_context(scheduler):
+    """Unless it has a context already, or the chain of contexts would lead to itself."""
+    reason, cause, inner = ValueError("reason"), KeyError("cause"), TypeError("inner")
+    inner.__context__ = cause
+    reason.__context__ = cause
+    circle = IndexError()
+    circle.__context__ = LookupError()
+    circle.__context__.__context__ = circle
+    for rejected, raised, context in [
+        (ValueError(), OSError(), ValueError),
+        (reason, inner, KeyError),
+        (reason, reason, KeyError),
+        (reason, cause, None),
+        (circle, OSError(), None),
+    ]:
+
+        def filter_(_, raised=raised):
+            raise raised
+
+        promise = Promise.reject(rejected).catch(filter_, print)
+        scheduler.flush()
+        assert promise.reason() is raised
+        found = raised.__context__
+        assert context is (None if found is None else type(found))
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["a predicate", "a mapping", "a mapping with a strange name"])
 def test_a_filter_that_raises(scheduler, method, name):

@@ -171,3 +171,18 @@ def test_cancelled_while_its_then_is_looked_up(scheduler: ManualScheduler) -> No
     promise = Promise.resolve(Cancels())
     scheduler.flush()
     assert promise.is_cancelled()
+
+
+def test_a_thenable_within_10_000_others(scheduler: ManualScheduler) -> None:
+    """Is followed without recursion."""
+
+    class Nested:
+        def __init__(self, depth: int) -> None:
+            self.depth = depth
+
+        def then(self, resolve: Any, reject: Any) -> None:
+            resolve(Nested(self.depth - 1) if self.depth else "value")
+
+    promise = Promise.resolve(Nested(10_000))
+    scheduler.flush()
+    assert "value" == promise.value()
