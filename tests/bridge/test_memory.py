@@ -209,23 +209,6 @@ def await_settled(watch: Watch) -> Any:
 
 
 @scenario
-def coroutine_that_fails_at_once(watch: Watch) -> Any:
-    """A coroutine that raises before it awaits anything, given to a promise by a handler."""
-
-    async def coroutine() -> None:
-        _raises(watch)
-
-    def handler(_: Any) -> Any:
-        return Promise.resolve(watch("coroutine", coroutine()))
-
-    for function in handler, lambda _: watch("coroutine", coroutine()):
-        promise = watch("promise", Promise.resolve().then(function))
-        caught = promise.catch(lambda reason: None)
-        yield
-        assert caught.is_fulfilled()
-
-
-@scenario
 def coroutine_and_deferreds(watch: Watch) -> Any:
     """A coroutine that awaits Deferreds, the last of which fails."""
     first, second = watch("first", Deferred()), watch("second", Deferred())
@@ -291,19 +274,14 @@ def future(watch: Watch) -> Any:
 
 @scenario
 def deferify(watch: Watch) -> Any:
-    """A deferified function that fails, at once or later."""
+    """A deferified function that fails after it has waited."""
 
     @Promise.deferify
-    def fails() -> None:
-        _raises(watch)
-
-    @Promise.deferify
-    async def fails_later() -> None:
+    async def fails() -> None:
         await Promise.resolve().then()
         _raises(watch)
 
-    for function in fails, fails_later:
-        yield lambda: watch("deferred", function()).addErrback(lambda _: None)  # noqa: B023
+    yield lambda: watch("deferred", fails()).addErrback(lambda _: None)
 
 
 #: From Python 3.12 on, the frame of a coroutine that has failed refers to that of its caller: here
