@@ -186,11 +186,13 @@ def test_any_iterable_will_do(scheduler, method, expected, make):
 
 @each_method
 @pytest.mark.parametrize(
-    "wrong",
-    [5, None, "text", b"bytes", {"a": 1}, MappingProxyType({}), object(), list],
-    ids=["number", "None", "str", "bytes", "dict", "mapping", "object", "class"],
+    ("wrong", "as_promise"),
+    [
+        *((wrong, False) for wrong in (5, None, "text", b"bytes", {}, MappingProxyType({}), list)),
+        (5, True),
+    ],
+    ids=["number", "None", "str", "bytes", "dict", "mapping", "class", "promise for a number"],
 )
-@pytest.mark.parametrize("as_promise", [False, True], ids=["itself", "promise"])
 def test_what_is_no_collection_rejects(scheduler, method, wrong, as_promise):
     """A TypeError, in the words of bluebird's page; nothing is raised."""
     promise = quiet(method(Promise.resolve().then(lambda _: wrong) if as_promise else wrong))
@@ -396,10 +398,17 @@ def test_props_waits_for_the_values_of_a_mapping(scheduler):
     [dict, OrderedDict, UserDict, ChainMap, MappingProxyType],
     ids=lambda kind: kind.__name__,
 )
+def test_props_takes_any_mapping(scheduler, make):
+    """The result is a plain `dict`."""
+    promise = Promise.props(make({"a": 1}))
+    assert {"a": 1} == promise.value()
+    assert dict is type(promise.value())
+
+
 @each_kind
-def test_props_takes_any_mapping(scheduler, make, wrap):
-    """And a promise for one; the result is a plain `dict`."""
-    promise = Promise.props(wrap(make({"a": wrap(1)})))
+def test_props_takes_whatever_is_followed(scheduler, wrap):
+    """For the mapping, and for its values."""
+    promise = Promise.props(wrap({"a": wrap(1)}))
     scheduler.flush()
     assert {"a": 1} == promise.value()
     assert dict is type(promise.value())
@@ -1348,10 +1357,11 @@ ALL_SETTLE = [
 ]
 
 
-@watchers
 @pytest.mark.parametrize("last", ALL_SETTLE)
 @pytest.mark.parametrize("first", ALL_SETTLE)
-@pytest.mark.parametrize("later_waiter", [False, True], ids=["", "another waiter"])
+@pytest.mark.parametrize(
+    ("watched", "later_waiter"), [(False, False), (True, True)], ids=["", "watched, another waiter"]
+)
 def test_the_last_that_settles_ends_it(scheduler, config, first, last, later_waiter, watched):
     """Its end comes when the last is told, and not when one before it is."""
     config(monitoring=watched)

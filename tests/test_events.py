@@ -333,10 +333,9 @@ MEDDLING = {
 }
 
 
-@pytest.mark.parametrize("event", ["promise_created", "promise_chained", "promise_resolved"])
 @pytest.mark.parametrize("meddling", MEDDLING)
 @pytest.mark.parametrize("made", MADE)
-def test_a_listener_may_meddle(scheduler, monitored, listen, reports, event, meddling, made):
+def test_a_listener_may_meddle(scheduler, monitored, listen, reports, meddling, made):
     """Though it may be told of a promise that is still being made: it settles all the same."""
     copy, told = monitored
     resolver = copy.defer()
@@ -346,7 +345,8 @@ def test_a_listener_may_meddle(scheduler, monitored, listen, reports, event, med
     def meddle(*promises):
         MEDDLING[meddling](promises[-1])
 
-    listen(event, meddle)
+    for event in "promise_created", "promise_chained", "promise_resolved":
+        listen(event, meddle)
     MADE[made](copy, resolver.promise)
     scheduler.flush()
     resolver.resolve([1, 2])

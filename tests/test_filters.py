@@ -115,8 +115,14 @@ def settled(which):
     return Promise.resolve("value") if which == "value" else Promise.reject(OperationalBoom())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", INSTEAD)
+def each_name_and_kind(names):
+    """Each way to attach a handler with a promise, and the first one with whatever is followed."""
+    first, *others = names
+    pairs = [*((first, kind) for kind in KINDS), *((name, KINDS[0]) for name in others)]
+    return pytest.mark.parametrize(("name", "kind"), pairs)
+
+
+@each_name_and_kind(INSTEAD)
 @pytest.mark.parametrize("well", [True, False], ids=["well", "badly"])
 def test_what_a_handler_returns_is_followed(scheduler, name, kind, well):
     """The promise has the outcome of what the handler returns, when there is one."""
@@ -134,8 +140,7 @@ def test_what_a_handler_returns_is_followed(scheduler, name, kind, well):
     assert (("fulfilled", "result") if well else ("rejected", error)) == outcome(promise)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", BESIDE)
+@each_name_and_kind(BESIDE)
 @pytest.mark.parametrize("well", [True, False], ids=["well", "badly"])
 def test_what_a_handler_beside_returns_is_waited_for(scheduler, name, kind, well):
     """The outcome passes when the handler is through; unless it fails, which replaces it."""
@@ -180,7 +185,7 @@ def test_handlers_may_be_async_def(scheduler, name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("error", [Boom("x"), KeyboardInterrupt(), SystemExit(2)], ids=repr)
+@pytest.mark.parametrize("error", [Boom("x"), KeyboardInterrupt()], ids=repr)
 def test_what_a_handler_raises_is_the_outcome(scheduler, name, error):
     """Whatever it is."""
     which, attach = EVERY[name]
@@ -275,7 +280,7 @@ def test_handlers_run_in_the_context_in_which_they_were_attached(scheduler, name
 
 
 @pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("handler", [None, 5, "text"], ids=repr)
+@pytest.mark.parametrize("handler", [None, 5], ids=repr)
 def test_what_is_not_callable_is_ignored(scheduler, name, handler):
     """The outcome passes, as through `then`."""
     which, attach = EVERY[name]
@@ -449,8 +454,10 @@ NO_FILTERS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", NO_FILTERS)
-@pytest.mark.parametrize("place", ["alone", "first", "last"])
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [*((name, "alone") for name in NO_FILTERS), ("a number", "first"), ("a number", "last")],
+)
 def test_what_is_no_filter(scheduler, method, name, place):
     """Rejects with a TypeError, in the page's words and Python's, whatever the outcome is."""
     bad = NO_FILTERS[name]
@@ -691,9 +698,7 @@ def test_tap_passes_the_value_on(scheduler):
     assert ([[1, 2]], 2) == (seen, promise.value())
 
 
-@pytest.mark.parametrize(
-    "result", [None, 0, "text", [1], Promise, SimpleNamespace(then=None)], ids=repr
-)
+@pytest.mark.parametrize("result", [None, [1], SimpleNamespace(then=None)], ids=repr)
 @pytest.mark.parametrize("name", BESIDE)
 def test_plain_results_of_handlers_beside_do_not_count(scheduler, name, result):
     """They are dropped."""
@@ -771,8 +776,7 @@ def test_cancelled_when_the_parent_has_settled_and_not_told(scheduler, name, oth
     assert ("cancelled", None) == outcome(promise)
 
 
-@pytest.mark.parametrize("name", BESIDE)
-@pytest.mark.parametrize("kind", KINDS)
+@each_name_and_kind(BESIDE)
 def test_cancelled_while_the_handler_is_pending(scheduler, name, kind):
     """What it has begun is seen through, and the end of the chain waits for it."""
     which, attach = BESIDE[name]

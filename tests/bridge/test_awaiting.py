@@ -53,9 +53,11 @@ def driver(request: pytest.FixtureRequest) -> Drive:
     return DRIVERS[request.param]
 
 
-@pytest.fixture(params=["", "within a drain"])
-def drive(request: pytest.FixtureRequest, driver: Drive, scheduler: ManualScheduler) -> Drive:
-    """The same, called as they are, and in a handler."""
+@pytest.fixture(params=[*DRIVERS, "ensureDeferred in a handler", "promise in a handler"])
+def drive(request: pytest.FixtureRequest, scheduler: ManualScheduler) -> Drive:
+    """The same, called as they are; and some of them in a handler."""
+    name, _, within = request.param.partition(" in a ")
+    driver = DRIVERS[name]
 
     def in_a_handler(coroutine: Any) -> Deferred[Any]:
         driven: list[Deferred[Any]] = []
@@ -63,7 +65,7 @@ def drive(request: pytest.FixtureRequest, driver: Drive, scheduler: ManualSchedu
         scheduler.flush()
         return driven[0]
 
-    return in_a_handler if request.param else driver
+    return in_a_handler if within else driver
 
 
 async def awaiting(promise: Any) -> Any:

@@ -32,7 +32,6 @@ ADOPTIONS: dict[str, Adopt] = {
     "resolve": Promise.resolve,
     "resolver": lambda deferred: Promise(lambda resolve, reject: resolve(deferred)),
     "returned": lambda deferred: Promise.resolve().then(lambda _: deferred),
-    "returned by catch": lambda deferred: Promise.reject(KeyError()).catch(lambda _: deferred),
     "returned by a coroutine": lambda deferred: Promise.resolve(_returning(deferred)),
     "in a promise": lambda deferred: Promise.resolve(Promise.from_deferred(deferred)),
     "in a Deferred": lambda deferred: Promise.from_deferred(
@@ -73,7 +72,6 @@ def raised(message: str = "oops") -> Failure:
 # --- Deferred to promise
 
 
-@with_and_without_debugging
 class TestAdoption:
     """A promise takes on the fate of a Deferred."""
 
@@ -241,7 +239,6 @@ class TestOwnership:
         gc.collect()
 
 
-@with_and_without_debugging
 class TestFiringWithMore:
     """A Deferred may fire with something that is followed."""
 
@@ -295,7 +292,6 @@ class TestFiringWithMore:
         assert ["cancelled"] == more.cancelled
 
 
-@with_and_without_debugging
 class TestCancellingTheWork:
     """The last consumer of a promise that leaves cancels the Deferred behind it."""
 
@@ -592,7 +588,6 @@ class TestToDeferred:
         assert error is results[0].value
 
 
-@with_and_without_debugging
 class TestCancellingTheDeferred:
     """Cancelling a Deferred that was made of a promise: this consumer leaves."""
 
