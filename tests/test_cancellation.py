@@ -9,19 +9,10 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from benchmarks.by_hand import instructions_in
+from tests.support.promises import Boom, pending
 from twpromise import CancellationError, Promise, PromiseWarning
 
 pytestmark = pytest.mark.usefixtures("scheduler")
-
-
-class Boom(Exception):
-    pass
-
-
-def pending():
-    functions = []
-    promise = Promise(lambda *both: functions.extend(both))
-    return promise, *functions
 
 
 def hooked(called, name="hook"):

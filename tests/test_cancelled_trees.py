@@ -10,16 +10,13 @@ from hypothesis import strategies as st
 from twisted.internet.defer import AlreadyCalledError, Deferred
 from twisted.logger import globalLogPublisher
 
+from tests.support.promises import Boom
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
 #: 10,000 trees: so many examples, with so many trees each.
 EXAMPLES = 400
 TREES = 25
-
-
-class Boom(Exception):
-    pass
 
 
 class Forest:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import gc
 import random
 import sys
 import threading
@@ -16,6 +15,8 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
+from tests.support.promises import Boom, Source, quiet
+from tests.support.things import Value
 from twpromise import AggregateError, CancellationError, Promise
 from twpromise._core import KINDS
 
@@ -24,31 +25,10 @@ pytestmark = pytest.mark.usefixtures("scheduler")
 NOT_ITERABLE = "expecting an array, a promise or a thenable"
 
 
-class Source:
-    """A pending promise, what settles it, and how often its hook was called."""
-
-    def __init__(self):
-        self.cancelled = 0
-        self.promise = Promise(self._execute)
-
-    def _execute(self, resolve, reject, on_cancel):
-        self.resolve, self.reject = resolve, reject
-        on_cancel(self._hook)
-
-    def _hook(self):
-        self.cancelled += 1
-
-
 def sources(count):
     """Sources, and the promises of them."""
     made = [Source() for _ in range(count)]
     return made, [source.promise for source in made]
-
-
-def quiet(promise):
-    """A promise whose rejection, if it comes to that, is the test's concern."""
-    promise.suppress_unhandled_rejections()
-    return promise
 
 
 def cancelled(scheduler):
@@ -1108,29 +1088,12 @@ def test_one_promise_many_times_is_no_more_work(scheduler, method, how):
 # --- memory
 
 
-@pytest.fixture
-def _no_collector():
-    """What is freed is freed by reference counting."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-class Value:
-    """Something to which there may be a weak reference."""
-
-
-class Boom(Exception):
-    """So may this."""
-
-
 def failing_items():
     yield 1
     raise ValueError("x")
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @each_method
 @pytest.mark.parametrize("how", ["settled", "later", "rejected", "wrong", "failing", "cancelled"])
 def test_results_are_freed_by_reference_counting(scheduler, method, how):
@@ -1156,7 +1119,7 @@ def test_results_are_freed_by_reference_counting(scheduler, method, how):
     assert [None, None] == [reference() for reference in references]
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @each_method
 def test_a_cancelled_result_is_freed_while_its_inputs_live(scheduler, method):
     """What it has waited for does not keep it."""
@@ -1183,7 +1146,7 @@ ENDS = [
 ]
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(("name", "how"), ENDS, ids=map("-".join, ENDS))
 def test_an_item_that_pends_keeps_nothing_of_what_has_ended(scheduler, name, how):
     """While somebody else waits for it still: neither the other items nor what was heard of them.
@@ -1212,7 +1175,7 @@ def test_an_item_that_pends_keeps_nothing_of_what_has_ended(scheduler, name, how
     assert other.is_pending()
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("how", ["rejected", "cancelled"])
 def test_an_item_that_pends_keeps_no_keys(scheduler, how):
     """Nor the values of a mapping that has ended."""

@@ -12,7 +12,8 @@ from threading import Thread
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from tests.things import Boom, Things, Value
+from tests.support.promises import Boom, pending
+from tests.support.things import Things, Value
 from twpromise import Promise, PromiseWarning, _core
 from twpromise._core import (
     CorePromise,
@@ -27,13 +28,6 @@ pytestmark = pytest.mark.usefixtures("scheduler")
 
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
-
-
-def pending():
-    """A pending promise, and the functions that settle it."""
-    functions = []
-    promise = Promise(lambda *both: functions.extend(both))
-    return promise, *functions
 
 
 def fail(error):
@@ -712,16 +706,7 @@ SCENARIOS = [
 ]
 
 
-@pytest.fixture
-def _no_collector():
-    """Reference counting alone."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("_no_collector", "context")
+@pytest.mark.usefixtures("no_collector", "context")
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__[1:])
 def test_a_settled_chain_is_freed_by_reference_counting(scheduler, scenario):
     """Values, handlers, errors and the variables of frames go as soon as nobody has them."""
@@ -733,7 +718,7 @@ def test_a_settled_chain_is_freed_by_reference_counting(scheduler, scenario):
     assert [] != things.references
 
 
-@pytest.mark.usefixtures("_no_collector", "context")
+@pytest.mark.usefixtures("no_collector", "context")
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__[1:])
 def test_handlers_are_freed_before_the_promise_is(scheduler, scenario):
     """While the last promise is still held, no handler that was called or skipped is."""
@@ -1078,7 +1063,7 @@ def test_contexts_can_be_switched_off(config, scheduler):
     assert ["unset", "unset"] == results
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 def test_a_settled_promise_keeps_no_context(scheduler):
     """What was set where a handler was attached is freed with it, though the promise lives on."""
     things = Things()
@@ -1360,7 +1345,7 @@ def _shared(boom):
     return kept
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("build", [_refused, _released, _shared])
 def test_what_ends_fail_with_is_freed(scheduler, build):
     """An acquisition, a release, and a clean-up of what others wait for leave no cycle."""

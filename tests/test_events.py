@@ -5,12 +5,9 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import ensureDeferred
 
+from tests.support.promises import Boom
 from twpromise import Promise
 from twpromise._events import EVENTS, MONITORING, off, on
-
-
-class Boom(Exception):
-    pass
 
 
 @pytest.fixture

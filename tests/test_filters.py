@@ -15,7 +15,9 @@ import pytest
 from twisted.internet import defer
 from twisted.python.failure import Failure
 
-from tests.followed import KINDS, Boom, eventually, fail, later, pending
+from tests.support.followed import KINDS, later
+from tests.support.outcomes import outcome
+from tests.support.promises import Boom, Source, fail, pending
 from twpromise import (
     AggregateError,
     CancellationError,
@@ -60,15 +62,6 @@ class Odd:
 
     def __repr__(self):
         return "Odd()"
-
-
-def outcome(promise):
-    """What has become of a promise: the name of its state, and the value or the reason."""
-    if promise.is_fulfilled():
-        return "fulfilled", promise.value()
-    if promise.is_rejected():
-        return "rejected", promise.reason()
-    return "cancelled" if promise.is_cancelled() else "pending", None
 
 
 # --- what holds for the handlers of every method
@@ -737,7 +730,7 @@ def test_rejections_raised_in_async_tap_catch_replace_the_reason(scheduler):
 def test_cancelled_before_the_parent_has_settled(scheduler, name, others):
     """`finally_` runs its handler, once; the others do not; the parent goes if nobody stays."""
     _, attach = BESIDE[name]
-    source = eventually()
+    source = Source()
     calls = []
     promise = attach(source.promise, lambda *arguments: calls.append(arguments))
     seen = []
@@ -820,7 +813,7 @@ def test_cleanup_that_fails_during_a_cancellation_is_reported(scheduler, reports
     async def fails():
         raise error
 
-    source = eventually()
+    source = Source()
     promise = source.promise.finally_(
         (lambda: gate.then(lambda _: handler())) if place == "meanwhile" else handler
     )
@@ -880,7 +873,7 @@ def test_cleanup_that_fails_when_the_last_consumer_leaves_is_not_lost(
     def cleanup():
         return gate.then(lambda _: Promise.reject(error))
 
-    source = eventually()
+    source = Source()
     consumer = CONSUMERS[name](source.promise.finally_(cleanup))
     scheduler.flush()
     if name == "to_deferred":
@@ -905,7 +898,7 @@ def test_cleanup_is_done_before_what_comes_after(scheduler, name):
         order.append("first")
         return gate
 
-    source = eventually()
+    source = Source()
     consumer = CONSUMERS[name](source.promise.finally_(cleanup))
     last = consumer.finally_(lambda *_: order.append("last"))
     scheduler.flush()

@@ -8,7 +8,6 @@ works like any other.
 
 from __future__ import annotations
 
-import gc
 import weakref
 from itertools import pairwise
 
@@ -16,7 +15,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from benchmarks.by_hand import instructions_in
-from tests.followed import Boom
+from tests.support.promises import Boom
 from twpromise import CancellationError, Promise
 from twpromise.testing import ManualScheduler
 
@@ -251,15 +250,7 @@ def test_followers_are_notified_within_the_time_slice(kind):
         Promise.set_scheduler(previous)
 
 
-@pytest.fixture
-def _no_collector():
-    """Reference counting alone."""
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("held", [[], [0], [1, 2, 7, 8]], ids=str)
 @pytest.mark.parametrize("ahead", [0, 2])
 def test_an_endless_chain_takes_constant_memory(scheduler, held, ahead):
@@ -288,7 +279,7 @@ def test_an_endless_chain_takes_constant_memory(scheduler, held, ahead):
     assert ["value"] * len(kept) == [promise.value() for promise in kept]
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("ends", ["fulfilled", "rejected", "cancelled"])
 @ORDERS
 def test_a_settled_member_of_a_chain_keeps_no_others(scheduler, order, ends):

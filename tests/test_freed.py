@@ -16,7 +16,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 import twpromise
-from tests.things import AtOnce, Boom, Eventual, Things
+from tests.support.promises import Boom
+from tests.support.things import AtOnce, Eventual, Things
 from twpromise import Disposer, Promise, background, promisifiers
 
 

@@ -251,8 +251,6 @@ LOGGED = {
     "as_callback": lambda call: Promise.resolve().as_callback(call),
     "on_cancel": lambda call: Promise(lambda _, __, on_cancel: on_cancel(call)).cancel(),
     "canceller": lambda call: Promise.from_deferred(Deferred(call)).cancel(),
-    "done": lambda call: Promise.resolve().done(call),
-    "disposer": lambda call: Promise.using(Promise.resolve().disposer(call), same),
     "unhandled": lambda call: Promise.resolve().then(call),
     "unhandled in all": lambda call: Promise.all([Promise.resolve().then(call)]),
 }
@@ -268,6 +266,19 @@ def test_an_error_that_no_promise_takes_is_logged_once(scheduler, reports, way):
     assert ["after"] == called
     [event] = reports
     assert event["log_failure"].value is error
+
+
+def test_the_fatal_hook_gets_the_very_error(scheduler):
+    """Of a handler of `done`, and of a release."""
+    error, fatal = HostileError(1, 2), []
+    fails = Failing(error).fail
+    Promise.on_fatal(fatal.append)
+    Promise.resolve().done(fails)
+    used = Promise.using(Promise.resolve().disposer(fails), same)
+    scheduler.flush()
+    Promise.on_fatal(None)
+    assert all(each is error for each in fatal)
+    assert (2, True) == (len(fatal), used.is_fulfilled())
 
 
 def test_hooks_get_the_very_error(scheduler):

@@ -14,13 +14,10 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import deferLater
 
+from tests.support.promises import Boom
 from twpromise import Disposer, Promise, TimeoutError
 
 HANDLING = 2.0
-
-
-class Boom(Exception):
-    pass
 
 
 class Yard:

@@ -14,13 +14,10 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks
 
-from tests.bridge.support import result_of
+from tests.support.outcomes import result_of
+from tests.support.promises import Boom
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
-
-
-class Oops(Exception):
-    """An error of these tests; it can be referred to weakly."""
 
 
 class Thing:
@@ -66,14 +63,14 @@ def scenario(function: Scenario) -> Scenario:
 
 
 def _raises(watch: Watch) -> None:
-    raise watch("error", Oops())
+    raise watch("error", Boom())
 
 
 async def _coroutine(make: Callable[[], Any], caught: bool = False) -> None:
     if caught:
         try:
             await make()
-        except Oops:
+        except Boom:
             pass
     else:
         await make()
@@ -197,7 +194,7 @@ def await_settled(watch: Watch) -> Any:
     """A coroutine that awaits a rejected promise, and lets it through."""
 
     def rejected() -> Any:
-        return watch("awaited", Promise.reject(watch("error", Oops())))
+        return watch("awaited", Promise.reject(watch("error", Boom())))
 
     def handler(_: Any) -> Any:
         return watch("coroutine", _coroutine(rejected))
@@ -220,7 +217,7 @@ def coroutine_and_deferreds(watch: Watch) -> Any:
     promise = watch("promise", Promise.resolve(watch("coroutine", coroutine([first, second]))))
     caught = promise.catch(lambda reason: None)
     yield partial(first.callback, watch("value", Thing()))
-    yield partial(second.errback, watch("error", Oops()))
+    yield partial(second.errback, watch("error", Boom()))
     assert caught.is_fulfilled()
 
 
@@ -267,7 +264,7 @@ def future(watch: Watch) -> Any:
         promise = watch("promise", Promise.resolve(future))
         promise.catch(lambda reason: None)
         if fails:
-            yield partial(future.set_exception, watch("error", Oops()))
+            yield partial(future.set_exception, watch("error", Boom()))
         else:
             yield partial(future.set_result, watch("value", Thing()))
 

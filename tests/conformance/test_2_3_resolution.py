@@ -6,16 +6,11 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 
+from tests.support.promises import pending
 from twpromise import Promise
 
 ERROR = ValueError("reason")
 LATE = KeyError("too late")
-
-
-def pending():
-    functions = []
-    promise = Promise(lambda *both: functions.extend(both))
-    return promise, *functions
 
 
 # --- 2.3.1: with itself
