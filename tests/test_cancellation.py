@@ -151,6 +151,7 @@ def test_late_child_cancelled_before_its_turn(scheduler):
     assert (["finally"], True) == (called, last.is_cancelled())
 
 
+@pytest.mark.exhaustive
 def test_a_long_chain_is_cancelled_without_recursion(scheduler):
     """100,000 promises, up and down."""
     called = []
@@ -933,6 +934,7 @@ def _each_costs(scheduler, make, order, do, count):
     return executed.total() / count
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("way", LEAVING)
 def test_leaving_does_not_look_at_all_the_others(scheduler, way, order):
@@ -980,6 +982,7 @@ def test_a_canceller_settles_what_is_to_be_cancelled_next(scheduler, way):
     assert ["value"] == called
 
 
+@pytest.mark.exhaustive
 def test_those_that_come_and_go_are_not_looked_for_among_those_that_wait_for_others(scheduler):
     """What was cancelled, and is told only when all has ended, costs who comes later nothing."""
 
@@ -1027,6 +1030,7 @@ def test_a_promise_is_cancelled_with_the_last_of_those_who_wait(scheduler):
         scheduler.flush()
 
 
+@pytest.mark.exhaustive
 def test_resources_that_follow_one_another_are_left_at_the_cost_of_one(scheduler):
     """Whether what comes has to be waited for is known without a walk."""
 

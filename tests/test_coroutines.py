@@ -1172,6 +1172,7 @@ def test_a_timeout_for_a_coroutine(scheduler):
 # --- many
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "make",
     [
@@ -1196,6 +1197,7 @@ def test_100_000_yields(scheduler, make):
     assert 100_000 == promise.value()
 
 
+@pytest.mark.exhaustive
 def test_100_000_errors(scheduler):
     """Raised at one yield after the other, without recursion."""
 

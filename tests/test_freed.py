@@ -224,35 +224,15 @@ BUILDERS = {
 }
 
 
-# --- how the promise ends; each gets what was built of it
-
-
-def _fulfils(t, p, built, resolve, reject):
-    resolve(Promise.resolve(t.value()).then(t.handler()))
-
-
-def _rejects(t, p, built, resolve, reject):
-    reject(t.keep(Boom(t.value())))
-
-
-def _is_cancelled(t, p, built, resolve, reject):
-    p.cancel()
-
-
-def _is_left(t, p, built, resolve, reject):
-    """What was built is cancelled; the promise stays pending, for others that wait for it."""
-    t.kept += [p, resolve, reject]
-    for made in built:
-        if made is not None:
-            made.cancel()
-
+# --- how the promise ends
 
 WAYS = {
-    "fulfilled before": None,
-    "fulfils": _fulfils,
-    "rejects": _rejects,
-    "is cancelled": _is_cancelled,
-    "is left": _is_left,
+    "fulfilled before": lambda t, resolver: None,
+    "fulfils": lambda t, resolver: resolver.resolve(Promise.resolve(t.value()).then(t.handler())),
+    "rejects": lambda t, resolver: resolver.reject(t.keep(Boom(t.value()))),
+    "is cancelled": lambda t, resolver: resolver.promise.cancel(),
+    # What was built is cancelled; the promise stays pending, for others that wait for it.
+    "is left": lambda t, resolver: t.kept.append(resolver),
 }
 #: What these build cannot be cancelled, or waits on for what it has to release.
 NOT_LEFT = {"done", "callbacks", "thenable", "bind", "using", "context managers"}
@@ -285,9 +265,10 @@ def alive_after(scheduler, builder, way):
         elif made is not None:
             made.suppress_unhandled_rejections()
             made.then(things.handler(), things.handler()).suppress_unhandled_rejections()
-    made = None
-    if way != "fulfilled before":
-        WAYS[way](things, resolver.promise, built, resolver.resolve, resolver.reject)
+        if way == "is left" and made is not None:
+            made.cancel()
+        made = None
+    WAYS[way](things, resolver)
     del built, resolver
     for _ in range(5):
         scheduler.advance(10)

@@ -601,6 +601,7 @@ def _shallow():
     sys.setrecursionlimit(before)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("_shallow")
 @each_method
