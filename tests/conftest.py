@@ -138,6 +138,15 @@ def _collects() -> Iterator[None]:
 
 
 @pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Reference counting alone frees what the test leaves."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture
 def scheduler() -> Iterator[ManualScheduler]:
     """A scheduler whose turns and time the test owns; what is left at the end is run."""
     manual = ManualScheduler()

@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 from twisted.python.failure import Failure
 
-from tests.followed import Boom
+from tests.support.promises import Boom
 from twpromise import AggregateError, OperationalError, Promise
 from twpromise._callbacks import node_callback, operational
 

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import weakref
-from itertools import pairwise, permutations
+from itertools import pairwise
 from random import Random
 
 import pytest
 from twisted.internet.defer import Deferred
 
 from benchmarks.by_hand import instructions_in
+from tests.support.promises import Boom, pending
 from twpromise import CancellationError, Promise, PromiseWarning
-from twpromise._core import drop
 
 pytestmark = pytest.mark.usefixtures("scheduler")
-
-
-class Boom(Exception):
-    pass
-
-
-def pending():
-    functions = []
-    promise = Promise(lambda *both: functions.extend(both))
-    return promise, *functions
 
 
 def hooked(called, name="hook"):
@@ -451,20 +440,6 @@ def test_cancelling_a_follower_that_is_followed(scheduler, others):
     scheduler.flush()
     assert [True] * 3 == [each.is_cancelled() for each in (middle, last, very_last)]
     assert ([], "value") == (called, kept.value())
-
-
-def test_cancelling_a_follower_whose_own_follower_has_left(scheduler):
-    """It was handed on to what is followed in the end; both are cancelled all the same."""
-    root, _, _ = pending()
-    root.then()
-    middle = Promise(lambda resolve, reject: resolve(root))
-    last = Promise(lambda resolve, reject: resolve(middle))
-    last.cancel()
-    scheduler.flush()
-    # As if its handler had cancelled it, and returned *middle*.
-    drop(middle)
-    scheduler.flush()
-    assert [True, True, False] == [each.is_cancelled() for each in (last, middle, root)]
 
 
 def test_resolving_with_a_follower_that_is_still_cancelling(scheduler):
@@ -922,14 +897,6 @@ def _cleans_up_too(promise):
         yield Promise.resolve()
 
 
-def _follower(promise):
-    """Follows one that follows *promise*, and nobody else asks for that."""
-    between, last = Promise.defer(), Promise.defer()
-    last.resolve(between.promise)
-    between.resolve(promise)
-    return between.promise, last.promise
-
-
 LEAVING = {
     "then": lambda promise: promise.then(),
     "follow": lambda promise: Promise.resolve().then(lambda _: promise),
@@ -986,14 +953,14 @@ def _ended(way, promise, resolvers):
         resolve("value")
         return
     resolve(other)
-    if "passed over" in way:
+    if "bypassed" in way:
         # Nobody holds it.
         Promise(lambda resolve, _: resolve(promise))
     (reject_other if "rejected" in way else resolve_other)("value")
 
 
 @pytest.mark.parametrize(
-    "way", ["settled", "follows", "follows what is rejected", "follows, and is passed over"]
+    "way", ["settled", "follows", "follows what is rejected", "follows, and is bypassed"]
 )
 def test_a_canceller_settles_what_is_to_be_cancelled_next(scheduler, way):
     """What has an outcome by then keeps that, as whoever has seen it relies on."""
@@ -1064,44 +1031,6 @@ def test_a_promise_is_cancelled_with_the_last_of_those_who_wait(scheduler):
 
 
 @pytest.mark.exhaustive
-def test_putting_back_does_not_look_at_those_who_left(scheduler):
-    """Others may have been cancelled behind the place where one is put back."""
-
-    def cost(count):
-        promise, _, _ = pending()
-        both = [_follower(promise) for _ in range(count)]
-        for use in [Promise.using(promise, lambda value: value) for _ in range(count)]:
-            use.cancel()
-        promise.then().cancel()
-
-        def ask():
-            for between, _ in both:
-                between.then()
-                promise.then().cancel()
-
-        return instructions_in(ask).total() / count
-
-    few, many = cost(20), cost(400)
-    assert 0 < many < 1.5 * few
-
-
-def test_one_that_is_let_go_of_settles_what_is_about_to_be_cancelled(scheduler):
-    """Nobody is told of that any more who has been cancelled before."""
-    root, followed = Promise.defer(), Promise.defer()
-    followed.resolve(root.promise)
-    called = []
-    gone, cancelled = followed.promise.then(), followed.promise.then(called.append)
-    weakref.finalize(gone, root.resolve, "value")
-    gone.cancel()
-    del gone
-    cancelled.cancel()
-    scheduler.flush()
-    assert "value" == followed.promise.value()
-    assert cancelled.is_cancelled()
-    assert [] == called
-
-
-@pytest.mark.exhaustive
 def test_resources_that_follow_one_another_are_left_at_the_cost_of_one(scheduler):
     """Whether what comes has to be waited for is known without a walk."""
 
@@ -1122,62 +1051,6 @@ def test_resources_that_follow_one_another_are_left_at_the_cost_of_one(scheduler
 
     few, many = cost(20), cost(400)
     assert 0 < many < 1.5 * few
-
-
-@pytest.mark.parametrize("order", ORDERS)
-def test_many_between_are_asked_for(scheduler, order):
-    """Promises that only their followers had waited for are served where those stand."""
-    promise, resolve, _ = pending()
-    called = []
-
-    def tell(number):
-        return lambda _: called.append(number)
-
-    both = [_follower(promise) for _ in range(40)]
-    for number, (_, last) in enumerate(both):
-        last.then(tell(number))
-    numbers = ORDERS[order](list(range(0, 40, 2)))
-    for number in numbers[:10]:
-        both[number][0].then(tell(number))
-    # To find out that nobody is left, one looks for those who wait still.
-    for number in numbers[5:15]:
-        both[number][1].cancel()
-    left = promise.then()
-    left.cancel()
-    for number in numbers[15:]:
-        both[number][0].then(tell(number))
-    resolve("value")
-    scheduler.flush()
-    assert sorted(called) == called
-    once, twice = numbers[5:10] + list(range(1, 40, 2)), numbers[:5] + numbers[15:]
-    assert sorted(once + 2 * twice) == called
-
-
-@pytest.mark.parametrize("way", ["outwards", "inwards"])
-@pytest.mark.parametrize("asked", list(permutations(range(1, 5))), ids=str)
-def test_those_between_are_asked_for_in_any_order(scheduler, way, asked):
-    """Each of a chain of followers tells those who ask for it, and is kept by them."""
-    resolvers = [Promise.defer() for _ in range(6)]
-    called = []
-    links = list(range(5))
-    for number in links if way == "inwards" else links[::-1]:
-        resolvers[number].resolve(resolvers[number + 1].promise)
-    last = resolvers[0].promise.then(called.append)
-    children = []
-    for number in asked:
-        promise = resolvers[number].promise
-        children.append(promise.then(lambda _, number=number: called.append(number)))
-    last.cancel()
-    left = children.pop(0)
-    left.cancel()
-    assert [False] * 3 == [child.is_cancelled() for child in children]
-    # Nobody waits for those on the hither side any more.
-    assert [number < min(asked[1:]) for number in range(6)] == [
-        resolver.promise.is_cancelled() for resolver in resolvers
-    ]
-    resolvers[5].resolve("value")
-    scheduler.flush()
-    assert sorted(asked[1:], reverse=True) == called
 
 
 def test_who_comes_when_others_have_left_is_waited_for(scheduler):

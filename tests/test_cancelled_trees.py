@@ -11,15 +11,12 @@ from hypothesis import strategies as st
 from twisted.internet.defer import AlreadyCalledError, Deferred
 from twisted.logger import globalLogPublisher
 
+from tests.support.promises import Boom
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
 #: How many trees grow of each example that hypothesis draws.
 TREES = 25
-
-
-class Boom(Exception):
-    pass
 
 
 class Forest:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import gc
 import random
 import sys
 import threading
@@ -16,6 +15,8 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
+from tests.support.promises import Boom, Source, quiet
+from tests.support.things import Value
 from twpromise import AggregateError, CancellationError, Promise
 from twpromise._core import KINDS
 
@@ -24,31 +25,10 @@ pytestmark = pytest.mark.usefixtures("scheduler")
 NOT_ITERABLE = "expecting an array, a promise or a thenable"
 
 
-class Source:
-    """A pending promise, what settles it, and how often its hook was called."""
-
-    def __init__(self):
-        self.cancelled = 0
-        self.promise = Promise(self._execute)
-
-    def _execute(self, resolve, reject, on_cancel):
-        self.resolve, self.reject = resolve, reject
-        on_cancel(self._hook)
-
-    def _hook(self):
-        self.cancelled += 1
-
-
 def sources(count):
     """Sources, and the promises of them."""
     made = [Source() for _ in range(count)]
     return made, [source.promise for source in made]
-
-
-def quiet(promise):
-    """A promise whose rejection, if it comes to that, is the test's concern."""
-    promise.suppress_unhandled_rejections()
-    return promise
 
 
 def cancelled(scheduler):
@@ -186,11 +166,13 @@ def test_any_iterable_will_do(scheduler, method, expected, make):
 
 @each_method
 @pytest.mark.parametrize(
-    "wrong",
-    [5, None, "text", b"bytes", {"a": 1}, MappingProxyType({}), object(), list],
-    ids=["number", "None", "str", "bytes", "dict", "mapping", "object", "class"],
+    ("wrong", "as_promise"),
+    [
+        *((wrong, False) for wrong in (5, None, "text", b"bytes", {}, MappingProxyType({}), list)),
+        (5, True),
+    ],
+    ids=["number", "None", "str", "bytes", "dict", "mapping", "class", "promise for a number"],
 )
-@pytest.mark.parametrize("as_promise", [False, True], ids=["itself", "promise"])
 def test_what_is_no_collection_rejects(scheduler, method, wrong, as_promise):
     """A TypeError, in the words of bluebird's page; nothing is raised."""
     promise = quiet(method(Promise.resolve().then(lambda _: wrong) if as_promise else wrong))
@@ -396,10 +378,17 @@ def test_props_waits_for_the_values_of_a_mapping(scheduler):
     [dict, OrderedDict, UserDict, ChainMap, MappingProxyType],
     ids=lambda kind: kind.__name__,
 )
+def test_props_takes_any_mapping(scheduler, make):
+    """The result is a plain `dict`."""
+    promise = Promise.props(make({"a": 1}))
+    assert {"a": 1} == promise.value()
+    assert dict is type(promise.value())
+
+
 @each_kind
-def test_props_takes_any_mapping(scheduler, make, wrap):
-    """And a promise for one; the result is a plain `dict`."""
-    promise = Promise.props(wrap(make({"a": wrap(1)})))
+def test_props_takes_whatever_is_followed(scheduler, wrap):
+    """For the mapping, and for its values."""
+    promise = Promise.props(wrap({"a": wrap(1)}))
     scheduler.flush()
     assert {"a": 1} == promise.value()
     assert dict is type(promise.value())
@@ -1102,29 +1091,12 @@ def test_one_promise_many_times_is_no_more_work(scheduler, method, how):
 # --- memory
 
 
-@pytest.fixture
-def _no_collector():
-    """What is freed is freed by reference counting."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-class Value:
-    """Something to which there may be a weak reference."""
-
-
-class Boom(Exception):
-    """So may this."""
-
-
 def failing_items():
     yield 1
     raise ValueError("x")
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @each_method
 @pytest.mark.parametrize("how", ["settled", "later", "rejected", "wrong", "failing", "cancelled"])
 def test_results_are_freed_by_reference_counting(scheduler, method, how):
@@ -1150,7 +1122,7 @@ def test_results_are_freed_by_reference_counting(scheduler, method, how):
     assert [None, None] == [reference() for reference in references]
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @each_method
 def test_a_cancelled_result_is_freed_while_its_inputs_live(scheduler, method):
     """What it has waited for does not keep it."""
@@ -1177,7 +1149,7 @@ ENDS = [
 ]
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(("name", "how"), ENDS, ids=map("-".join, ENDS))
 def test_an_item_that_pends_keeps_nothing_of_what_has_ended(scheduler, name, how):
     """While somebody else waits for it still: neither the other items nor what was heard of them.
@@ -1206,7 +1178,7 @@ def test_an_item_that_pends_keeps_nothing_of_what_has_ended(scheduler, name, how
     assert other.is_pending()
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("how", ["rejected", "cancelled"])
 def test_an_item_that_pends_keeps_no_keys(scheduler, how):
     """Nor the values of a mapping that has ended."""
@@ -1231,7 +1203,7 @@ def test_losers_that_never_settle_do_not_pile_up(scheduler):
         race = Promise.race([forever, Promise.delay(1)])
         scheduler.advance(1)
         assert race.is_fulfilled()
-    assert len(forever._waiters) < 20
+    assert len(forever._subscribers) < 20
 
 
 # --- reasons and failures
@@ -1351,10 +1323,11 @@ ALL_SETTLE = [
 ]
 
 
-@watchers
 @pytest.mark.parametrize("last", ALL_SETTLE)
 @pytest.mark.parametrize("first", ALL_SETTLE)
-@pytest.mark.parametrize("later_waiter", [False, True], ids=["", "another waiter"])
+@pytest.mark.parametrize(
+    ("watched", "later_waiter"), [(False, False), (True, True)], ids=["", "watched, another waiter"]
+)
 def test_the_last_that_settles_ends_it(scheduler, config, first, last, later_waiter, watched):
     """Its end comes when the last is told, and not when one before it is."""
     config(monitoring=watched)

@@ -14,7 +14,9 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
-from tests.followed import KINDS, Boom, Thenable, eventually, fail, later, pending
+from tests.support.followed import KINDS, Thenable, later
+from tests.support.outcomes import outcome
+from tests.support.promises import Boom, Source, fail, pending
 from twpromise import OperationalError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler", "careless")
@@ -25,15 +27,6 @@ def careless(reports):
     """Rejections may stay unhandled here, and are reported; nothing else may be."""
     yield
     assert {"Unhandled rejection in Promise"} >= {event["log_format"] for event in reports}
-
-
-def outcome(promise):
-    """What has become of a promise: the name of its state, and the value or the reason."""
-    if promise.is_fulfilled():
-        return "fulfilled", promise.value()
-    if promise.is_rejected():
-        return "rejected", promise.reason()
-    return "cancelled" if promise.is_cancelled() else "pending", None
 
 
 # --- new Promise
@@ -518,7 +511,7 @@ def test_a_cancelled_promise_of_defer_ignores_what_comes(scheduler):
         (lambda: Promise.resolve(), True),
         (lambda: Promise.resolve().then(), True),
         (lambda: Promise.get_new_library_copy().resolve(), True),
-        (lambda: eventually().promise, True),
+        (lambda: Source().promise, True),
         (lambda: Promise, False),
         (Deferred, False),
         (Thenable, False),

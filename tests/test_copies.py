@@ -12,7 +12,8 @@ import pytest
 from twisted.internet.task import Clock
 
 import twpromise
-from tests.followed import Boom, eventually, pending
+from tests.support.outcomes import outcome
+from tests.support.promises import Boom, Source, pending
 from twpromise import IPromise, Promise, PromiseWarning, ReactorScheduler
 from twpromise.testing import ManualScheduler
 
@@ -39,15 +40,6 @@ def elsewhere():
     copy = Promise.get_new_library_copy()
     copy.set_scheduler(scheduler)
     return copy, scheduler
-
-
-def outcome(promise):
-    """What has become of a promise: the name of its state, and the value or the reason."""
-    if promise.is_fulfilled():
-        return "fulfilled", promise.value()
-    if promise.is_rejected():
-        return "rejected", promise.reason()
-    return "cancelled" if promise.is_cancelled() else "pending", None
 
 
 # --- two libraries
@@ -277,7 +269,7 @@ def test_unhandled_rejections_across_copies(scheduler, copy, reports):
 def test_cancelling_across_copies(scheduler, copy, here, others):
     """Goes up to the work, through both, unless somebody else waits."""
     mine, theirs = (Promise, copy) if here == "original" else (copy, Promise)
-    source = eventually(theirs)
+    source = Source(theirs)
     promise = mine.resolve(source.promise.then(str)).then(str)
     called = []
     promise.finally_(lambda: called.append("finally"))
@@ -294,7 +286,7 @@ def test_cancelling_across_copies(scheduler, copy, here, others):
 def test_cancelling_what_another_copy_follows(scheduler, copy, here):
     """Its followers go with it."""
     mine, theirs = (Promise, copy) if here == "original" else (copy, Promise)
-    source = eventually(theirs)
+    source = Source(theirs)
     promise = mine.resolve(source.promise)
     scheduler.flush()
     source.promise.cancel()
@@ -305,7 +297,7 @@ def test_cancelling_what_another_copy_follows(scheduler, copy, here):
 def test_cancelling_across_schedulers(scheduler, elsewhere):
     """Cleanup of either is done where it belongs, and in order."""
     copy, other = elsewhere
-    source = eventually(copy)
+    source = Source(copy)
     log = []
     inner = source.promise.finally_(lambda: log.append("inner"))
     promise = Promise.resolve(inner).finally_(lambda: log.append("outer"))
@@ -323,7 +315,7 @@ def test_cancelling_across_schedulers(scheduler, elsewhere):
 def test_a_copy_without_cancellation(scheduler, copy):
     """Its promises go on, whoever leaves; those of others are cancelled all the same."""
     copy.config(cancellation=False)
-    source = eventually(copy)
+    source = Source(copy)
     promise = Promise.resolve(source.promise)
     promise.cancel()
     source.promise.cancel()
@@ -337,7 +329,7 @@ def test_a_copy_without_cancellation(scheduler, copy):
 def test_a_copy_without_cancellation_in_between(scheduler, copy):
     """The signal goes no further than to it."""
     copy.config(cancellation=False)
-    source = eventually()
+    source = Source()
     between = copy.resolve(source.promise)
     promise = Promise.resolve(between)
     promise.cancel()
@@ -351,7 +343,7 @@ def test_a_copy_without_cancellation_in_between(scheduler, copy):
 def test_a_copy_without_cancellation_that_comes_in_between(scheduler, copy):
     """The same where it was followed before it follows."""
     copy.config(cancellation=False)
-    source, between = eventually(), copy.defer()
+    source, between = Source(), copy.defer()
     promise = Promise.resolve(between.promise)
     between.resolve(source.promise)
     promise.cancel()
@@ -364,7 +356,7 @@ def test_a_copy_without_cancellation_that_comes_in_between(scheduler, copy):
 
 def test_timeouts_across_copies(scheduler, copy):
     """The work of another copy is cancelled when time is up."""
-    source = eventually(copy)
+    source = Source(copy)
     promise = Promise.resolve(source.promise).timeout(1)
     scheduler.advance(1)
     assert (True, 1) == (promise.is_rejected(), source.cancelled)

@@ -12,13 +12,12 @@ from threading import Thread
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from tests.things import Boom, Things, Value
+from tests.support.promises import Boom, pending
+from tests.support.things import Things, Value
 from twpromise import Promise, PromiseWarning, _core
 from twpromise._core import (
     CorePromise,
     Node,
-    Subscribers,
-    forget,
     prepare,
     reject_raised,
     wait_for,
@@ -28,13 +27,6 @@ pytestmark = pytest.mark.usefixtures("scheduler")
 
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
-
-
-def pending():
-    """A pending promise, and the functions that settle it."""
-    functions = []
-    promise = Promise(lambda *both: functions.extend(both))
-    return promise, *functions
 
 
 def fail(error):
@@ -259,8 +251,8 @@ def test_resolving_twice_by_following(scheduler, how):
     assert "outcome" == (promise.value() if how == "fulfilled" else promise.reason())
 
 
-def test_a_spliced_follower_still_tells_its_own_waiters(scheduler):
-    """A promise in the middle of a row of followers serves those who come to it later."""
+def test_a_bypassed_promise_notifies_its_own_subscribers(scheduler):
+    """A promise in the middle of a chain of followers calls the handlers attached to it later."""
     called = []
     last, resolve_last, _ = pending()
     middle, resolve_middle, _ = pending()
@@ -575,19 +567,6 @@ def _executor(things):
     return Promise(things.keep(executor)).then(things.handler())
 
 
-def _failing_executor(things):
-    return Promise(things.failing()).then(None, things.handler())
-
-
-def _failing_executor_with_hooks(things):
-    def executor(resolve, reject, on_cancel):
-        on_cancel(things.handler())
-        local = things.value()
-        raise things.keep(Boom(local))
-
-    return Promise(things.keep(executor)).then(None, things.handler())
-
-
 def _executor_with_hooks(things):
     def executor(resolve, reject, on_cancel):
         on_cancel(things.handler())
@@ -716,8 +695,6 @@ SCENARIOS = [
     _rejected_chain,
     _failed_again,
     _executor,
-    _failing_executor,
-    _failing_executor_with_hooks,
     _executor_with_hooks,
     _nested,
     _nested_failure,
@@ -736,16 +713,7 @@ SCENARIOS = [
 ]
 
 
-@pytest.fixture
-def _no_collector():
-    """Reference counting alone."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("_no_collector", "context")
+@pytest.mark.usefixtures("no_collector", "context")
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__[1:])
 def test_a_settled_chain_is_freed_by_reference_counting(scheduler, scenario):
     """Values, handlers, errors and the variables of frames go as soon as nobody has them."""
@@ -757,7 +725,7 @@ def test_a_settled_chain_is_freed_by_reference_counting(scheduler, scenario):
     assert [] != things.references
 
 
-@pytest.mark.usefixtures("_no_collector", "context")
+@pytest.mark.usefixtures("no_collector", "context")
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__[1:])
 def test_handlers_are_freed_before_the_promise_is(scheduler, scenario):
     """While the last promise is still held, no handler that was called or skipped is."""
@@ -1102,7 +1070,7 @@ def test_contexts_can_be_switched_off(config, scheduler):
     assert ["unset", "unset"] == results
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 def test_a_settled_promise_keeps_no_context(scheduler):
     """What was set where a handler was attached is freed with it, though the promise lives on."""
     things = Things()
@@ -1131,17 +1099,6 @@ def test_a_settled_promise_keeps_no_context(scheduler):
 
 
 # --- the core's own small print
-
-
-def test_waiters_forget_the_dead_as_they_grow():
-    """A list of waiters is cleared of dead ones each time it has doubled."""
-    promise, _, _ = pending()
-    live = [promise.then(str) for _ in range(3)]
-    for _ in range(1_000):
-        promise.then(str)._state = 4
-    assert Subscribers is type(promise._subscribers)
-    assert 40 > len(promise._subscribers)
-    assert live == list(promise._subscribers)[:3]
 
 
 @pytest.mark.parametrize(
@@ -1260,18 +1217,6 @@ def test_a_careful_node_that_raises(scheduler, reports):
     assert [Boom] == [event["log_failure"].type for event in reports]
 
 
-def test_the_last_of_several_waiters_is_forgotten(scheduler):
-    """Then nobody waits: a rejection is nobody's concern yet."""
-    promise = Promise.defer().promise
-    first, last = Node(), Node()
-    wait_for(promise, first)
-    wait_for(promise, last)
-    forget(promise, first)
-    assert [last] == list(promise._subscribers.in_order())
-    forget(promise, last)
-    assert promise._subscribers is None
-
-
 def test_rejected_with_what_was_never_raised(scheduler):
     """An exception without a traceback is taken as it is."""
     promise = Promise.defer().promise
@@ -1285,8 +1230,8 @@ def test_rejected_with_what_was_never_raised(scheduler):
 # --- what no other test would have noticed
 
 
-def test_a_late_follower_of_one_that_was_passed_over(scheduler):
-    """Whoever follows what stood between others is told, too."""
+def test_a_late_follower_of_a_bypassed_promise(scheduler):
+    """It settles with the others."""
     top, mid, root, third = (Promise.defer() for _ in range(4))
     seen = []
     top.resolve(mid.promise)
@@ -1297,41 +1242,6 @@ def test_a_late_follower_of_one_that_was_passed_over(scheduler):
     root.resolve(1)
     scheduler.flush()
     assert [1, 1] == seen
-
-
-FOLLOWERS = ["between", "first"]
-
-
-@pytest.mark.parametrize("asked", [[], ["first"], ["between"], FOLLOWERS, FOLLOWERS[::-1]])
-@pytest.mark.parametrize("others", [0, 1, 2])
-def test_whether_somebody_asks_for_what_is_between_changes_no_order(scheduler, asked, others):
-    """What follows by way of others is told with them: in the turn of what all of them follow."""
-    top, first, between, root = (Promise.defer() for _ in range(4))
-    promises = {"first": first.promise, "between": between.promise}
-    seen = []
-    root.promise.then(lambda _: seen.append("before"))
-    top.resolve(first.promise)
-    first.resolve(between.promise)
-    between.resolve(root.promise)
-    # Each settles in a turn of its own.
-    for name in range(others):
-        other = Promise.defer()
-        other.resolve(root.promise)
-        other.promise.then(lambda _, name=name: seen.append(f"other {name}"))
-    top.promise.then(lambda _: seen.append("top"))
-    for name in asked:
-        promises[name].then(lambda _, name=name: seen.append(name))
-    root.promise.then(lambda _: seen.append("after"))
-    root.resolve(1)
-    scheduler.flush()
-    told = [name for name in ("between", "first") if name in asked]
-    assert [
-        "before",
-        "after",
-        *told,
-        "top",
-        *(f"other {name}" for name in range(others)),
-    ] == seen
 
 
 class _Late:
@@ -1432,7 +1342,7 @@ def _shared(boom):
     return kept
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("build", [_refused, _released, _shared])
 def test_what_ends_fail_with_is_freed(scheduler, build):
     """An acquisition, a release, and a clean-up of what others wait for leave no cycle."""
@@ -1448,94 +1358,6 @@ def test_what_ends_fail_with_is_freed(scheduler, build):
     Promise.on_fatal()
     del kept
     assert [] == things.alive()
-
-
-class Freed:
-    """A handler, and what it does when it is let go of."""
-
-    def __init__(self, act):
-        self.act = act
-
-    def __call__(self, _):
-        return "called"
-
-    def __del__(self):
-        self.act()
-
-
-@pytest.mark.parametrize("bound", [False, True])
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_handler_that_is_let_go_of_sees_the_outcome(scheduler, fails, bound):
-    """And whoever it attaches is served behind the others; it cannot cancel any more."""
-    parent, resolve, reject = pending()
-    called, seen = [], []
-    handlers = [None, None]
-
-    def act():
-        child.cancel()
-        seen.append((child.is_fulfilled(), child.is_rejected(), child.is_cancelled()))
-        tell("late")
-
-    def tell(name):
-        def handler(*arguments):
-            called.append((name, arguments[-1]))
-
-        child.then(handler, handler)
-
-    handlers[not fails] = Freed(act)
-    child = (parent.bind("this") if bound else parent).then(*handlers)
-    handlers.clear()
-    tell("early")
-    reason = Boom()
-    (reject if fails else resolve)(reason)
-    scheduler.flush()
-    assert [(not fails, fails, False)] == seen
-    assert reason is (child.reason() if fails else child.value())
-    assert [("early", reason), ("late", reason)] == called
-
-
-def test_a_handler_that_is_let_go_of_handles_the_reason(scheduler, reports):
-    """Nobody else does; that is nobody's concern any more."""
-    parent, _, reject = pending()
-    called = []
-    child = parent.then(Freed(lambda: child.catch(called.append)))
-    reason = Boom()
-    reject(reason)
-    scheduler.flush()
-    assert [reason] == called
-
-
-def test_a_handler_that_is_let_go_of_hands_on_the_traceback(scheduler):
-    """With the reason, to whoever it makes of that."""
-    first, resolve, _ = pending()
-    failures = []
-
-    def boom(_):
-        raise Boom
-
-    child = first.then(boom).then(
-        Freed(lambda: child.to_deferred().addErrback(failures.append)), None
-    )
-    child.catch(lambda _: None)
-    resolve("value")
-    scheduler.flush()
-    [failure] = failures
-    assert ["boom"] == [name for name, *_ in failure.frames]
-
-
-@pytest.mark.parametrize("fails", [False, True])
-@pytest.mark.parametrize("handler", [None, lambda _: "called"])
-def test_a_handler_that_has_been_called_cancels_the_next(scheduler, handler, fails):
-    """When it is let go of: that one is not called any more."""
-    parent, resolve, reject = pending()
-    freed = Freed(lambda: following.cancel())
-    called = parent.then(freed, freed)
-    del freed
-    following = parent.then(handler, handler)
-    (reject if fails else resolve)(Boom())
-    scheduler.flush()
-    assert "called" == called.value()
-    assert following.is_cancelled()
 
 
 def test_what_is_seen_of_an_outcome_is_all_of_it(scheduler):
@@ -1561,21 +1383,3 @@ def test_what_is_seen_of_an_outcome_is_all_of_it(scheduler):
         finally:
             sys.settrace(previous)
     assert {"value", reason} == seen
-
-
-def test_a_handler_that_is_let_go_of_by_a_cancellation(scheduler):
-    """It is told once."""
-    parent, _, _ = pending()
-    told = []
-    Promise.config(monitoring=True)
-    try:
-        Promise.on("promise_cancelled", told.append)
-        child = parent.then(Freed(lambda: child.cancel()))
-        child.finally_(lambda: told.append("finally"))
-        child.cancel()
-        scheduler.flush()
-    finally:
-        Promise.off("promise_cancelled", told.append)
-        Promise.config(monitoring=False)
-    assert 1 == told.count(child)
-    assert 1 == told.count("finally")

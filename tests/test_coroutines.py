@@ -15,7 +15,9 @@ from traceback import walk_tb
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, succeed
 
-from tests.followed import KINDS, NEED_NO_LOOP, Boom, eventually, fail, later, pending
+from tests.support.followed import KINDS, NEED_NO_LOOP, later
+from tests.support.outcomes import outcome, reasons
+from tests.support.promises import Boom, Source, fail, pending
 from twpromise import CancellationError, Promise, RejectionError
 from twpromise._runner import Runner
 
@@ -40,20 +42,6 @@ def yield_handlers():
     before = list(handlers)
     yield
     handlers[:] = before
-
-
-def outcome(promise):
-    """What has become of a promise: the name of its state, and the value or the reason."""
-    if promise.is_fulfilled():
-        return "fulfilled", promise.value()
-    if promise.is_rejected():
-        return "rejected", promise.reason()
-    return "cancelled" if promise.is_cancelled() else "pending", None
-
-
-def unhandled(reports):
-    """The reasons that were reported."""
-    return [event["log_failure"].value for event in reports]
 
 
 def frames(error):
@@ -303,7 +291,7 @@ def test_an_unhandled_failure_is_reported(scheduler, reports):
 
     coroutine()
     scheduler.flush()
-    assert [error] == unhandled(reports)
+    assert [error] == reasons(reports)
 
 
 def test_a_failure_that_is_caught_is_not_reported(scheduler, reports):
@@ -757,7 +745,7 @@ def test_cancelling_throws_generator_exit(scheduler, kind):
 @pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
 def test_what_is_yielded_is_cancelled_if_nobody_else_waits(scheduler, others):
     """And goes on otherwise."""
-    source = eventually()
+    source = Source()
     seen = []
     if others:
         source.promise.then(seen.append)
@@ -773,7 +761,7 @@ def test_what_is_yielded_is_cancelled_if_nobody_else_waits(scheduler, others):
 
 def test_what_was_left_does_not_disturb_the_cleanup(scheduler):
     """It settles, for those who wait for it still, while the generator waits for something else."""
-    source, gate = eventually(), eventually()
+    source, gate = Source(), Source()
     seen = []
     source.promise.then(seen.append)
     log = []
@@ -809,7 +797,7 @@ def test_what_cannot_be_cancelled_does_not_disturb_the_cleanup(scheduler):
 
 def test_what_was_left_is_cancelled_when_the_others_leave(scheduler):
     """The generator that is still cleaning up is none of those who wait for it."""
-    source, gate = eventually(), eventually()
+    source, gate = Source(), Source()
     other = source.promise.then(str)
     promise = watched(source.promise, [], after=gate.promise)
     promise.cancel()
@@ -822,7 +810,7 @@ def test_what_was_left_is_cancelled_when_the_others_leave(scheduler):
 
 def test_cleanup_may_wait_for_what_was_left(scheduler):
     """Yielding the same again is waiting again."""
-    source = eventually()
+    source = Source()
     source.promise.then(str)
     log = []
     promise = watched(source.promise, log, after=source.promise)
@@ -871,7 +859,7 @@ def test_a_failing_finally_block_is_reported(scheduler, reports):
     promise = coroutine()
     promise.cancel()
     scheduler.flush()
-    assert (("rejected", error), [error]) == (outcome(promise), unhandled(reports))
+    assert (("rejected", error), [error]) == (outcome(promise), reasons(reports))
 
 
 def test_a_generator_that_ignores_it(scheduler):
@@ -938,7 +926,7 @@ def test_cancelling_what_has_ended(scheduler):
 
 def test_what_is_there_and_has_not_told(scheduler):
     """Between the settling and the generator's turn: it is cancelled."""
-    source = eventually()
+    source = Source()
     log = []
     promise = watched(source.promise, log)
     source.resolve("value")
@@ -985,7 +973,7 @@ def test_cleanup_of_what_is_yielded_fails(scheduler, reports, catches):
     if catches:
         assert (("cancelled", None), []) == (outcome(promise), reports)
     else:
-        assert (("rejected", error), [error]) == (outcome(promise), unhandled(reports))
+        assert (("rejected", error), [error]) == (outcome(promise), reasons(reports))
 
 
 @pytest.mark.parametrize("answer", ["nothing", "value", "cancelled", "failure"])
@@ -1027,7 +1015,7 @@ def test_a_canceller_that_raises(scheduler, reports, answers):
     if not answers:
         deferred.callback("late, and of no interest")
     assert ([GeneratorExit], ("cancelled", None)) == (log, outcome(promise))
-    assert [Boom] == [type(error) for error in unhandled(reports)]
+    assert [Boom] == [type(error) for error in reasons(reports)]
     reports.clear()
 
 
@@ -1035,7 +1023,7 @@ def test_a_canceller_that_raises(scheduler, reports, answers):
 def test_a_coroutine_may_cancel_itself(scheduler, reports, then):
     """It is told at its next yield; if there is none, it is cancelled in the end."""
     log = []
-    source = eventually()
+    source = Source()
 
     @Promise.coroutine
     def coroutine():
@@ -1087,7 +1075,7 @@ def test_a_coroutine_that_cancels_itself_cleans_up_in_order(scheduler):
 def test_a_deferred_that_fires_before_the_turn(scheduler):
     """Cancelled, the generator goes on to its next yield, and is told there."""
     deferred = Deferred()
-    source = eventually()
+    source = Source()
     log = []
 
     @Promise.coroutine
@@ -1160,7 +1148,7 @@ def test_cancellation_switched_off(config, scheduler):
     """The coroutine goes on."""
     config(cancellation=False)
     log = []
-    source = eventually()
+    source = Source()
     promise = watched(source.promise, log)
     promise.cancel()
     source.resolve("value")
@@ -1171,7 +1159,7 @@ def test_cancellation_switched_off(config, scheduler):
 def test_coroutines_within_coroutines(scheduler):
     """Cancelling the outermost unwinds all of them, the innermost first."""
     log = []
-    source = eventually()
+    source = Source()
 
     @Promise.coroutine
     def nested(depth):

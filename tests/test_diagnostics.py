@@ -9,27 +9,9 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
+from tests.support.outcomes import reasons
+from tests.support.promises import Boom, fail, pending
 from twpromise import Promise, PromiseWarning, ReactorScheduler
-
-
-class Boom(Exception):
-    pass
-
-
-def pending():
-    functions = []
-    promise = Promise(lambda *both: functions.extend(both))
-    return promise, *functions
-
-
-def fail(*_):
-    raise Boom("reason")
-
-
-def values(reports):
-    """What was reported as unhandled."""
-    return [event["log_failure"].value for event in reports]
-
 
 # --- unhandled rejections
 
@@ -82,7 +64,7 @@ def test_one_rejection_one_report(scheduler, reports, make):
     """Only the last promise of a chain reports, however the rejection came there."""
     kept = make()
     scheduler.flush()
-    assert [Boom] == [type(error) for error in values(reports)]
+    assert [Boom] == [type(error) for error in reasons(reports)]
     del kept
 
 
@@ -167,7 +149,7 @@ def test_handled_after_the_drain_was_reported(scheduler, reports):
     seen = []
     promise.catch(seen.append)
     scheduler.flush()
-    assert ([error], [error]) == (seen, values(reports))
+    assert ([error], [error]) == (seen, reasons(reports))
 
 
 def test_reason_after_the_report(scheduler, reports):
@@ -194,7 +176,7 @@ def test_a_reason_that_is_no_exception_is_reported_too(scheduler, reports):
     """In an exception that says so, and carries it."""
     Promise.reject("text")
     scheduler.flush()
-    [error] = values(reports)
+    [error] = reasons(reports)
     assert ("text", "rejected with 'text'") == (error.cause, str(error))
 
 
@@ -221,7 +203,7 @@ def test_reports_in_the_order_of_the_rejections(scheduler, reports):
     for error in errors:
         Promise.reject(error)
     scheduler.flush()
-    assert errors == values(reports)
+    assert errors == reasons(reports)
 
 
 def test_an_endless_chain_hides_no_report(reports):
@@ -248,7 +230,7 @@ def test_an_endless_chain_hides_no_report(reports):
             [call], clock.calls = clock.calls, []
             call.func()
             handled.catch(str)
-        assert [Boom] == [type(error) for error in values(reports)]
+        assert [Boom] == [type(error) for error in reasons(reports)]
     finally:
         going = False
         clock.advance(0)
@@ -276,7 +258,7 @@ def test_a_log_observer_that_attaches_handlers_disturbs_nothing(scheduler, repor
 
 def test_a_report_that_fails_stops_nothing(scheduler, reports, monkeypatch):
     """Neither the other reports nor the drain."""
-    from twpromise import _core
+    from twpromise._core import hooks
 
     class Failing:
         unhandled = staticmethod(lambda promise: fail())
@@ -284,7 +266,7 @@ def test_a_report_that_fails_stops_nothing(scheduler, reports, monkeypatch):
         handled = staticmethod(lambda promise: None)
 
     escaped = []
-    monkeypatch.setattr(_core, "reports", Failing())
+    monkeypatch.setattr(hooks, "host", Failing())
     Promise.reject(ValueError())
     Promise.reject(ValueError())
     scheduler.flush()

@@ -5,12 +5,9 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import ensureDeferred
 
+from tests.support.promises import Boom
 from twpromise import Promise
 from twpromise._events import EVENTS, MONITORING, off, on
-
-
-class Boom(Exception):
-    pass
 
 
 @pytest.fixture
@@ -333,10 +330,9 @@ MEDDLING = {
 }
 
 
-@pytest.mark.parametrize("event", ["promise_created", "promise_chained", "promise_resolved"])
 @pytest.mark.parametrize("meddling", MEDDLING)
 @pytest.mark.parametrize("made", MADE)
-def test_a_listener_may_meddle(scheduler, monitored, listen, reports, event, meddling, made):
+def test_a_listener_may_meddle(scheduler, monitored, listen, reports, meddling, made):
     """Though it may be told of a promise that is still being made: it settles all the same."""
     copy, told = monitored
     resolver = copy.defer()
@@ -346,7 +342,8 @@ def test_a_listener_may_meddle(scheduler, monitored, listen, reports, event, med
     def meddle(*promises):
         MEDDLING[meddling](promises[-1])
 
-    listen(event, meddle)
+    for event in "promise_created", "promise_chained", "promise_resolved":
+        listen(event, meddle)
     MADE[made](copy, resolver.promise)
     scheduler.flush()
     resolver.resolve([1, 2])
@@ -611,8 +608,8 @@ def test_on_and_off_below_the_front_door():
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_a_listener_comes_to_what_is_being_cancelled(scheduler, listen, others):
-    """Also if that had been passed over: it is cancelled with the others, and so is who comes."""
+def test_a_listener_subscribes_to_a_promise_that_is_being_cancelled(scheduler, listen, others):
+    """Also if that was bypassed: it is cancelled with the others, and so is what subscribes."""
     root, above, between, last = (Promise.defer() for _ in range(4))
     stays = root.promise.then()
     above.resolve(root.promise)

@@ -15,7 +15,9 @@ import pytest
 from twisted.internet import defer
 from twisted.python.failure import Failure
 
-from tests.followed import KINDS, Boom, eventually, fail, later, pending
+from tests.support.followed import KINDS, later
+from tests.support.outcomes import outcome
+from tests.support.promises import Boom, Source, fail, pending
 from twpromise import (
     AggregateError,
     CancellationError,
@@ -62,15 +64,6 @@ class Odd:
         return "Odd()"
 
 
-def outcome(promise):
-    """What has become of a promise: the name of its state, and the value or the reason."""
-    if promise.is_fulfilled():
-        return "fulfilled", promise.value()
-    if promise.is_rejected():
-        return "rejected", promise.reason()
-    return "cancelled" if promise.is_cancelled() else "pending", None
-
-
 # --- what holds for the handlers of every method
 
 #: Whether it is for values or for reasons, and how to attach a handler.  What these handlers
@@ -115,8 +108,14 @@ def settled(which):
     return Promise.resolve("value") if which == "value" else Promise.reject(OperationalBoom())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", INSTEAD)
+def each_name_and_kind(names):
+    """Each way to attach a handler with a promise, and the first one with whatever is followed."""
+    first, *others = names
+    pairs = [*((first, kind) for kind in KINDS), *((name, KINDS[0]) for name in others)]
+    return pytest.mark.parametrize(("name", "kind"), pairs)
+
+
+@each_name_and_kind(INSTEAD)
 @pytest.mark.parametrize("well", [True, False], ids=["well", "badly"])
 def test_what_a_handler_returns_is_followed(scheduler, name, kind, well):
     """The promise has the outcome of what the handler returns, when there is one."""
@@ -134,8 +133,7 @@ def test_what_a_handler_returns_is_followed(scheduler, name, kind, well):
     assert (("fulfilled", "result") if well else ("rejected", error)) == outcome(promise)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", BESIDE)
+@each_name_and_kind(BESIDE)
 @pytest.mark.parametrize("well", [True, False], ids=["well", "badly"])
 def test_what_a_handler_beside_returns_is_waited_for(scheduler, name, kind, well):
     """The outcome passes when the handler is through; unless it fails, which replaces it."""
@@ -180,7 +178,7 @@ def test_handlers_may_be_async_def(scheduler, name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("error", [Boom("x"), KeyboardInterrupt(), SystemExit(2)], ids=repr)
+@pytest.mark.parametrize("error", [Boom("x"), KeyboardInterrupt()], ids=repr)
 def test_what_a_handler_raises_is_the_outcome(scheduler, name, error):
     """Whatever it is."""
     which, attach = EVERY[name]
@@ -275,7 +273,7 @@ def test_handlers_run_in_the_context_in_which_they_were_attached(scheduler, name
 
 
 @pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("handler", [None, 5, "text"], ids=repr)
+@pytest.mark.parametrize("handler", [None, 5], ids=repr)
 def test_what_is_not_callable_is_ignored(scheduler, name, handler):
     """The outcome passes, as through `then`."""
     which, attach = EVERY[name]
@@ -449,8 +447,10 @@ NO_FILTERS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", NO_FILTERS)
-@pytest.mark.parametrize("place", ["alone", "first", "last"])
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [*((name, "alone") for name in NO_FILTERS), ("a number", "first"), ("a number", "last")],
+)
 def test_what_is_no_filter(scheduler, method, name, place):
     """Rejects with a TypeError, in the page's words and Python's, whatever the outcome is."""
     bad = NO_FILTERS[name]
@@ -461,6 +461,32 @@ def test_what_is_no_filter(scheduler, method, name, place):
     assert (TypeError, []) == (type(reason), calls)
     assert str(reason).startswith(FILTER_WORDS)
     assert repr(bad) in str(reason)
+
+
+def test_what_a_filter_raises_has_the_reason_as_its_context(scheduler):
+    """Unless it has a context already, or the chain of contexts would lead to itself."""
+    reason, cause, inner = ValueError("reason"), KeyError("cause"), TypeError("inner")
+    inner.__context__ = cause
+    reason.__context__ = cause
+    circle = IndexError()
+    circle.__context__ = LookupError()
+    circle.__context__.__context__ = circle
+    for rejected, raised, context in [
+        (ValueError(), OSError(), ValueError),
+        (reason, inner, KeyError),
+        (reason, reason, KeyError),
+        (reason, cause, None),
+        (circle, OSError(), None),
+    ]:
+
+        def filter_(_, raised=raised):
+            raise raised
+
+        promise = Promise.reject(rejected).catch(filter_, print)
+        scheduler.flush()
+        assert promise.reason() is raised
+        found = raised.__context__
+        assert context is (None if found is None else type(found))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -665,9 +691,7 @@ def test_tap_passes_the_value_on(scheduler):
     assert ([[1, 2]], 2) == (seen, promise.value())
 
 
-@pytest.mark.parametrize(
-    "result", [None, 0, "text", [1], Promise, SimpleNamespace(then=None)], ids=repr
-)
+@pytest.mark.parametrize("result", [None, [1], SimpleNamespace(then=None)], ids=repr)
 @pytest.mark.parametrize("name", BESIDE)
 def test_plain_results_of_handlers_beside_do_not_count(scheduler, name, result):
     """They are dropped."""
@@ -706,7 +730,7 @@ def test_rejections_raised_in_async_tap_catch_replace_the_reason(scheduler):
 def test_cancelled_before_the_parent_has_settled(scheduler, name, others):
     """`finally_` runs its handler, once; the others do not; the parent goes if nobody stays."""
     _, attach = BESIDE[name]
-    source = eventually()
+    source = Source()
     calls = []
     promise = attach(source.promise, lambda *arguments: calls.append(arguments))
     seen = []
@@ -745,8 +769,7 @@ def test_cancelled_when_the_parent_has_settled_and_not_told(scheduler, name, oth
     assert ("cancelled", None) == outcome(promise)
 
 
-@pytest.mark.parametrize("name", BESIDE)
-@pytest.mark.parametrize("kind", KINDS)
+@each_name_and_kind(BESIDE)
 def test_cancelled_while_the_handler_is_pending(scheduler, name, kind):
     """What it has begun is seen through, and the end of the chain waits for it."""
     which, attach = BESIDE[name]
@@ -790,7 +813,7 @@ def test_cleanup_that_fails_during_a_cancellation_is_reported(scheduler, reports
     async def fails():
         raise error
 
-    source = eventually()
+    source = Source()
     promise = source.promise.finally_(
         (lambda: gate.then(lambda _: handler())) if place == "meanwhile" else handler
     )
@@ -850,7 +873,7 @@ def test_cleanup_that_fails_when_the_last_consumer_leaves_is_not_lost(
     def cleanup():
         return gate.then(lambda _: Promise.reject(error))
 
-    source = eventually()
+    source = Source()
     consumer = CONSUMERS[name](source.promise.finally_(cleanup))
     scheduler.flush()
     if name == "to_deferred":
@@ -875,7 +898,7 @@ def test_cleanup_is_done_before_what_comes_after(scheduler, name):
         order.append("first")
         return gate
 
-    source = eventually()
+    source = Source()
     consumer = CONSUMERS[name](source.promise.finally_(cleanup))
     last = consumer.finally_(lambda *_: order.append("last"))
     scheduler.flush()

@@ -6,23 +6,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from tests.support.promises import Boom, fail, pending
 from twpromise import Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
-
-
-class Boom(Exception):
-    pass
-
-
-def pending():
-    functions = []
-    promise = Promise(lambda *both: functions.extend(both))
-    return promise, *functions
-
-
-def fail(*_):
-    raise Boom("from a handler")
 
 
 # --- then and catch

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.promises import pending
 from twpromise import Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
-
-
-def pending():
-    functions = []
-    promise = Promise(lambda *both: functions.extend(both))
-    return promise, *functions
 
 
 def rejected(reason):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import sys
 import weakref
@@ -12,32 +11,12 @@ from contextvars import Context, ContextVar
 import pytest
 from twisted.internet.defer import succeed
 
+from tests.support.promises import Source, quiet
 from twpromise import CancellationError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
-
-
-class Source:
-    """A pending promise, what settles it, and how often its hook was called."""
-
-    def __init__(self):
-        self.cancelled = 0
-        self.promise = Promise(self._execute)
-
-    def _execute(self, resolve, reject, on_cancel):
-        self.resolve, self.reject = resolve, reject
-        on_cancel(self._hook)
-
-    def _hook(self):
-        self.cancelled += 1
-
-
-def quiet(promise):
-    """A promise whose rejection, if it comes to that, is the test's concern."""
-    promise.suppress_unhandled_rejections()
-    return promise
 
 
 #: Every method that calls a function for each item, with the item last of its arguments.
@@ -163,16 +142,11 @@ RESULTS = [
         "values",
     ],
 )
-@pytest.mark.parametrize(
-    "wrap",
-    [lambda x: x, Promise.resolve, lambda x: Promise.delay(1, x), succeed],
-    ids=["value", "promise", "later", "Deferred"],
-)
-def test_any_iterable_will_do(scheduler, method, function, expected, make, wrap):
-    """Collections, iterators, generators, and the async ones; items are what they always are."""
-    promise = method(make([wrap(1), wrap(2), 3]), function)
-    for _ in range(3):
-        scheduler.advance(1)
+def test_any_iterable_will_do(scheduler, method, function, expected, make):
+    """Collections, iterators, generators, and the async ones, of values, promises, Deferreds."""
+    promise = method(make([Promise.delay(1, 1), succeed(2), 3]), function)
+    scheduler.advance(1)
+    scheduler.flush()
     assert expected == promise.value()
 
 
@@ -627,6 +601,7 @@ def _shallow():
     sys.setrecursionlimit(before)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("_shallow")
 @each_method
@@ -649,16 +624,7 @@ class _Nothing:
 # --- memory
 
 
-@pytest.fixture
-def _no_collector():
-    """What is freed is freed by reference counting."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @each_method
 @pytest.mark.parametrize("how", ["fulfilled", "raises", "reading", "cancelled"])
 def test_results_are_freed_by_reference_counting(scheduler, method, how, reading):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 import random
 import sys
@@ -14,7 +13,8 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock, deferLater
 
-from tests.things import within
+from tests.support.promises import Source, quiet
+from tests.support.things import Value, within
 from twpromise import CancellationError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
@@ -22,31 +22,10 @@ pytestmark = pytest.mark.usefixtures("scheduler")
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
 
-class Source:
-    """A pending promise, what settles it, and how often its hook was called."""
-
-    def __init__(self):
-        self.cancelled = 0
-        self.promise = Promise(self._execute)
-
-    def _execute(self, resolve, reject, on_cancel):
-        self.resolve, self.reject = resolve, reject
-        on_cancel(self._hook)
-
-    def _hook(self):
-        self.cancelled += 1
-
-
 def sources(count):
     """Sources, and the promises of them."""
     made = [Source() for _ in range(count)]
     return made, [source.promise for source in made]
-
-
-def quiet(promise):
-    """A promise whose rejection, if it comes to that, is the test's concern."""
-    promise.suppress_unhandled_rejections()
-    return promise
 
 
 class Mapper:
@@ -952,19 +931,6 @@ def test_twice_the_items_take_twice_the_calls(scheduler, method, order, pending,
 # --- memory
 
 
-@pytest.fixture
-def _no_collector():
-    """What is freed is freed by reference counting."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-class Value:
-    """Something to which there may be a weak reference."""
-
-
 def start(method, how, where, source):
     """Map something; gives the result, and weak references to what is to be freed with it."""
     value = Value()
@@ -982,7 +948,7 @@ def start(method, how, where, source):
     return Context().run(main), [weakref.ref(value), weakref.ref(function)]
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @both_methods
 @pytest.mark.parametrize("how", ["settled", "later", "raises", "rejected", "wrong", "cancelled"])
 @pytest.mark.parametrize("where", ["empty", "set"])
@@ -1004,7 +970,7 @@ def test_results_are_freed_by_reference_counting(scheduler, method, how, where):
     assert [None] * 3 == [reference() for reference in references]
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @both_methods
 @pytest.mark.parametrize("how", ["rejected", "cancelled"])
 def test_what_pends_keeps_nothing_of_what_has_ended(scheduler, method, how):
@@ -1034,7 +1000,7 @@ def test_what_pends_keeps_nothing_of_what_has_ended(scheduler, method, how):
     assert other.is_pending()
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @both_methods
 def test_an_input_that_pends_keeps_no_item_that_waits_for_room(scheduler, method):
     """There are more items than may be started, and one that was read pends."""

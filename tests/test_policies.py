@@ -10,21 +10,15 @@ from weakref import ref
 
 import pytest
 
+from tests.support.outcomes import reasons
+from tests.support.promises import Boom
 from twpromise import Promise
-
-
-class Boom(Exception):
-    pass
 
 
 @pytest.fixture
 def copy(scheduler):
     """A library copy, so that the policy of the others stays."""
     return Promise.get_new_library_copy()
-
-
-def values(reports):
-    return [event["log_failure"].value for event in reports]
 
 
 def test_report(scheduler, copy, reports):
@@ -34,7 +28,7 @@ def test_report(scheduler, copy, reports):
     error = Boom()
     promise = copy.reject(error)
     scheduler.flush()
-    assert [error] == values(reports)
+    assert [error] == reasons(reports)
     assert promise.is_rejected()
 
 
@@ -50,7 +44,7 @@ def test_report_when_collected(scheduler, copy, reports):
     # Not in the midst of whatever lets go of it.
     assert [] == reports
     scheduler.flush()
-    assert [error] == values(reports)
+    assert [error] == reasons(reports)
 
 
 def test_report_when_collected_and_handled_late(scheduler, copy, reports):
@@ -141,7 +135,7 @@ def test_collected_after_the_policy_changed(scheduler, copy, reports):
     assert [] == reports
     del promise
     scheduler.flush()
-    assert [error] == values(reports)
+    assert [error] == reasons(reports)
 
 
 def test_collected_though_its_traceback_leads_to_it(scheduler, copy, reports):
@@ -160,7 +154,7 @@ def test_collected_though_its_traceback_leads_to_it(scheduler, copy, reports):
     scheduler.advance(1)
     gc.collect()
     scheduler.flush()
-    assert [Boom] == [type(error) for error in values(reports)]
+    assert [Boom] == [type(error) for error in reasons(reports)]
     reports.clear()
     gc.collect()
     assert promise() is None

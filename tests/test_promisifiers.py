@@ -8,20 +8,11 @@ import pytest
 from twisted.internet import threads as twisted_threads
 from twisted.internet.defer import Deferred, fail, succeed
 
+from tests.support.promises import Boom, quiet
 from twpromise import Promise
 from twpromise.promisifiers import callback_pair, returning, threads
 
 pytestmark = pytest.mark.usefixtures("scheduler")
-
-
-class Boom(Exception):
-    pass
-
-
-def quiet(promise):
-    """A promise whose rejection the test looks at later."""
-    promise.suppress_unhandled_rejections()
-    return promise
 
 
 @pytest.mark.parametrize("promisifier", [callback_pair, returning, threads])

@@ -14,11 +14,8 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
+from tests.support.promises import Boom, quiet
 from twpromise import OperationalError, Promise, RejectionError, deferify_all
-
-
-class Boom(Exception):
-    pass
 
 
 class Slotted(Exception):
@@ -28,12 +25,6 @@ class Slotted(Exception):
 
     def __setattr__(self, name, value):
         raise AttributeError(name)
-
-
-def quiet(promise):
-    """A promise whose rejection the test looks at later."""
-    promise.suppress_unhandled_rejections()
-    return promise
 
 
 def answer(*arguments):

@@ -11,15 +11,12 @@ import weakref
 
 import pytest
 
-from tests.followed import Boom, eventually, fail, pending
-from twpromise import CancellationError, Promise, PromiseInspection, _core
+from tests.support.outcomes import reasons
+from tests.support.promises import Boom, Source, fail, pending
+from twpromise import CancellationError, Promise, PromiseInspection
+from twpromise._core import hooks
 
 pytestmark = pytest.mark.usefixtures("scheduler")
-
-
-def unhandled(reports):
-    """The reasons that were reported."""
-    return [event["log_failure"].value for event in reports]
 
 
 # --- reflect
@@ -136,7 +133,7 @@ def test_a_bound_promise_is_reflected_bound(scheduler):
 
 def test_cancelling_what_reflects(scheduler):
     """It is a consumer like others: the source goes with the last of them."""
-    source = eventually()
+    source = Source()
     first, second = source.promise.reflect(), source.promise.reflect()
     first.cancel()
     scheduler.flush()
@@ -149,7 +146,7 @@ def test_cancelling_what_reflects(scheduler):
 @pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
 def test_what_comes_after_a_cancelled_reflection_is_finished(scheduler, others):
     """`finally_` down the chain runs, whether the source goes or not."""
-    source = eventually()
+    source = Source()
     if others:
         source.promise.then(str)
     called = []
@@ -164,7 +161,7 @@ def test_what_comes_after_a_cancelled_reflection_is_finished(scheduler, others):
 
 def test_cancelling_a_reflection_of_what_has_settled_and_not_told(scheduler):
     """It is cancelled all the same."""
-    source = eventually()
+    source = Source()
     reflected = source.promise.reflect()
     source.resolve("value")
     reflected.cancel()
@@ -290,7 +287,7 @@ def test_suppressed_rejections_are_not_reported(scheduler, reports, when):
 
 def test_suppressing_gives_nothing_and_adds_no_branch(scheduler):
     """Unlike `catch` of everything: one consumer that leaves is the last one."""
-    source = eventually()
+    source = Source()
     assert None is source.promise.suppress_unhandled_rejections()
     source.promise.then(str).cancel()
     scheduler.flush()
@@ -304,7 +301,7 @@ def test_what_is_derived_is_not_suppressed(scheduler, reports):
     promise.suppress_unhandled_rejections()
     promise.then(str)
     scheduler.flush()
-    assert [error] == unhandled(reports)
+    assert [error] == reasons(reports)
 
 
 def test_handlers_attached_later_get_the_rejection(scheduler, reports):
@@ -344,26 +341,14 @@ def test_a_suppressed_promise_settles_and_handles_as_others(scheduler):
 # --- done
 
 
-class Fatal(_core.Reports):
-    """Remembers what was fatal; everything else goes where it went before."""
-
-    def __init__(self):
-        self.reasons = []
-        self.unhandled = _core.reports.unhandled
-        self.handled = _core.reports.handled
-        self.escaped = _core.reports.escaped
-
-    def fatal(self, library, reason, aux):
-        self.reasons.append((library, reason))
-
-
 @pytest.fixture
-def fatal():
-    """What comes to the fatal hook."""
-    before, hook = _core.reports, Fatal()
-    _core.set_reports(hook)
-    yield hook.reasons
-    _core.set_reports(before)
+def fatal(monkeypatch):
+    """What comes to the fatal hook: library copies and reasons."""
+    reasons = []
+    monkeypatch.setattr(
+        hooks.host, "fatal", lambda library, reason, aux: reasons.append((library, reason))
+    )
+    return reasons
 
 
 def test_done_gives_nothing(scheduler, fatal):
@@ -431,7 +416,7 @@ def test_a_cancelled_chain_is_not_fatal(scheduler, fatal):
 
 def test_done_is_a_consumer(scheduler, fatal):
     """The work is not cancelled while it waits."""
-    source = eventually()
+    source = Source()
     seen = []
     source.promise.done(seen.append)
     source.promise.then(str).cancel()

@@ -12,23 +12,14 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock, ensureDeferred, succeed
 
-from tests.bridge.support import frames
+from tests.support.outcomes import frames
+from tests.support.promises import Boom, quiet
 from twpromise import CancellationError, Disposer, Promise, RejectionError
-
-
-def quiet(promise):
-    """A promise whose rejection the test looks at later."""
-    promise.suppress_unhandled_rejections()
-    return promise
 
 
 def using(*arguments):
     """`Promise.using`, with an outcome that the test looks at later."""
     return quiet(Promise.using(*arguments))
-
-
-class Boom(Exception):
-    pass
 
 
 @pytest.fixture

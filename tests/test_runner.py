@@ -11,17 +11,16 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
+
+from twpromise._core import resolve_from_anywhere
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogEvent
 
+from tests.support.promises import Boom
 from twpromise import CancellationError, Promise, _runner
 from twpromise._core import new_pending
 from twpromise._runner import Runner
 from twpromise.testing import ManualScheduler
-
-
-class Oops(Exception):
-    """An error of these tests."""
 
 
 class Stop(BaseException):
@@ -133,7 +132,7 @@ class TestSteps:
 
         def generator() -> Any:
             caught = []
-            for failing in Promise.reject(Oops(1)), fail(Oops(2)), 3, Promise.reject("odd"):
+            for failing in Promise.reject(Boom(1)), fail(Boom(2)), 3, Promise.reject("odd"):
                 try:
                     yield failing
                 except Exception as error:
@@ -149,7 +148,7 @@ class TestSteps:
         source.cancel()
         scheduler.flush()
         assert [
-            *("Oops", "Oops", "TypeError", "RejectionError", "the promise was cancelled")
+            *("Boom", "Boom", "TypeError", "RejectionError", "the promise was cancelled")
         ] == promise.value()
 
     @pytest.mark.usefixtures("reports")
@@ -161,12 +160,12 @@ class TestSteps:
             yield
 
         def raises() -> Any:
-            raise Oops
+            raise Boom
             yield
 
         assert "value" == run(returns("value")).value()
         assert "value" == run(returns(Promise.resolve("value"))).value()
-        assert isinstance(run(raises()).reason(), Oops)
+        assert isinstance(run(raises()).reason(), Boom)
 
     def test_nothing_recurses(self, run: Run, scheduler: ManualScheduler) -> None:
         """However often a generator waits for what is there at once, nothing recurses."""
@@ -242,10 +241,10 @@ class TestCancelling:
         scheduler.flush()
         assert ["stopped"] == seen
         assert not source.is_cancelled()
-        source._resolve_from_anywhere("value")
+        resolve_from_anywhere(source, "value")
         scheduler.flush()
         assert ["stopped"] == seen
-        other._resolve_from_anywhere()
+        resolve_from_anywhere(other)
         scheduler.flush()
         assert ["stopped", "went on"] == seen
         assert promise.is_cancelled()
@@ -303,7 +302,7 @@ class TestCancelling:
         def stop() -> None:
             if answers:
                 signal.send("answered")
-            raise Oops
+            raise Boom
 
         def generator() -> Any:
             try:
@@ -318,7 +317,7 @@ class TestCancelling:
         scheduler.flush()
         signal.send("late")
         assert ["answered" if answers else "thrown in"] == seen
-        assert [Oops] == [event["log_failure"].type for event in reports]
+        assert [Boom] == [event["log_failure"].type for event in reports]
         assert promise.is_cancelled()
 
     def test_itself(self, run: Run, scheduler: ManualScheduler) -> None:
@@ -394,7 +393,7 @@ def test_abstract(scheduler: ManualScheduler) -> None:
     for call in (
         lambda: runner._wait_for_other(None),
         runner._cancellation,
-        lambda: runner._is_cancellation(Oops()),
+        lambda: runner._is_cancellation(Boom()),
     ):
         with pytest.raises(NotImplementedError):
             call()
@@ -435,7 +434,7 @@ class Counted(Generator[Any, Any, Any]):
 
     def throw(self, *arguments: Any) -> Any:
         """End, in one way or the other."""
-        raise {"stops": Stop, "returns": StopIteration, "fails": Oops}[self.how]
+        raise {"stops": Stop, "returns": StopIteration, "fails": Boom}[self.how]
 
 
 @pytest.mark.parametrize("how", ["stops", "returns", "fails"])

@@ -13,6 +13,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from tests.support.promises import pending
 from twpromise import IScheduler, Promise, ReactorScheduler
 from twpromise._checks import check_seconds
 from twpromise._scheduler import FunctionScheduler
@@ -68,12 +69,6 @@ def use():
 @pytest.fixture
 def clock():
     return CountingClock()
-
-
-def pending():
-    functions = []
-    promise = Promise(lambda *both: functions.extend(both))
-    return promise, *functions
 
 
 def in_thread(function, *arguments):

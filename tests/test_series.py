@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import sys
 import weakref
@@ -11,7 +10,8 @@ from contextvars import Context, ContextVar
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
-from tests.things import within
+from tests.support.promises import Source, quiet
+from tests.support.things import Value, within
 from twpromise import CancellationError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
@@ -19,31 +19,10 @@ pytestmark = pytest.mark.usefixtures("scheduler")
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
 
-class Source:
-    """A pending promise, what settles it, and how often its hook was called."""
-
-    def __init__(self):
-        self.cancelled = 0
-        self.promise = Promise(self._execute)
-
-    def _execute(self, resolve, reject, on_cancel):
-        self.resolve, self.reject = resolve, reject
-        on_cancel(self._hook)
-
-    def _hook(self):
-        self.cancelled += 1
-
-
 def sources(count):
     """Sources, and the promises of them."""
     made = [Source() for _ in range(count)]
     return made, [source.promise for source in made]
-
-
-def quiet(promise):
-    """A promise whose rejection, if it comes to that, is the test's concern."""
-    promise.suppress_unhandled_rejections()
-    return promise
 
 
 async def returns(value):
@@ -771,19 +750,6 @@ def test_twice_the_items_take_twice_the_calls(scheduler, method, order):
 # --- memory
 
 
-@pytest.fixture
-def _no_collector():
-    """What is freed is freed by reference counting."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-class Value:
-    """Something to which there may be a weak reference."""
-
-
 def start(method, how, where, source):
     """Start something; gives the result, and weak references to what is to be freed with it."""
     value = Value()
@@ -801,7 +767,7 @@ def start(method, how, where, source):
     return Context().run(main), [weakref.ref(value), weakref.ref(function)]
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @each_method
 @pytest.mark.parametrize("how", ["settled", "later", "raises", "rejected", "wrong", "cancelled"])
 @pytest.mark.parametrize("where", ["empty", "set"])
@@ -823,7 +789,7 @@ def test_results_are_freed_by_reference_counting(scheduler, method, how, where):
     assert [None] * 3 == [reference() for reference in references]
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @each_method
 @pytest.mark.parametrize("where", ["item", "result"])
 def test_what_pends_keeps_nothing_of_what_was_cancelled(scheduler, method, where):
@@ -851,7 +817,7 @@ def test_what_pends_keeps_nothing_of_what_was_cancelled(scheduler, method, where
     assert other.is_pending()
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 def test_an_item_that_pends_keeps_no_initial_value(scheduler):
     """Nor does the initial value, if it pends, keep the items."""
     lasting = Source()

@@ -15,7 +15,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TwistedTimeoutError
 from twisted.internet.task import Clock
 
-from tests.followed import KINDS, Boom, eventually, later, pending
+from tests.support.followed import KINDS, later
+from tests.support.outcomes import outcome, reasons
+from tests.support.promises import Boom, Source, pending
 from twpromise import CancellationError, Promise, ReactorScheduler, TimeoutError
 from twpromise._timers import _Timed
 
@@ -27,20 +29,6 @@ def careless(reports):
     """Rejections may stay unhandled here, and are reported; nothing else may be."""
     yield
     assert {"Unhandled rejection in Promise"} >= {event["log_format"] for event in reports}
-
-
-def outcome(promise):
-    """What has become of a promise: the name of its state, and the value or the reason."""
-    if promise.is_fulfilled():
-        return "fulfilled", promise.value()
-    if promise.is_rejected():
-        return "rejected", promise.reason()
-    return "cancelled" if promise.is_cancelled() else "pending", None
-
-
-def unhandled(reports):
-    """The reasons that were reported."""
-    return [event["log_failure"].value for event in reports]
 
 
 def timers(scheduler):
@@ -168,12 +156,12 @@ def test_a_delayed_rejection_is_reported_once(scheduler, reports):
     error = Boom()
     Promise.reject(error).delay(1)
     scheduler.advance(2)
-    assert [error] == unhandled(reports)
+    assert [error] == reasons(reports)
 
 
 def test_a_cancelled_promise_is_not_delayed(scheduler):
     """The cancellation passes at once; late observers see a rejection."""
-    source = eventually()
+    source = Source()
     promise = source.promise.delay(1)
     source.promise.cancel()
     late = source.promise.delay(1)
@@ -205,7 +193,7 @@ def test_cancelling_a_delay_clears_the_timer(scheduler, how):
 @pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
 def test_cancelling_before_the_value_is_there(scheduler, others):
     """The source goes if nobody else waits for it; what comes after is finished."""
-    source = eventually()
+    source = Source()
     if others:
         source.promise.then(str)
     called = []
@@ -219,7 +207,7 @@ def test_cancelling_before_the_value_is_there(scheduler, others):
 
 def test_cancelling_when_the_value_is_there_and_has_not_told(scheduler):
     """No timer is set any more."""
-    source = eventually()
+    source = Source()
     promise = source.promise.delay(1)
     source.resolve("value")
     promise.cancel()
@@ -240,7 +228,7 @@ def test_a_delayed_deferred_is_cancelled(scheduler):
 
 def test_timeout_of_what_takes_too_long(scheduler):
     """Rejects with a TimeoutError that says so; on time, and not before."""
-    promise = eventually().promise.timeout(0.1)
+    promise = Source().promise.timeout(0.1)
     assert [0.1] == timers(scheduler)
     scheduler.advance(0.05)
     assert promise.is_pending()
@@ -259,7 +247,7 @@ def test_timeout_of_what_takes_too_long(scheduler):
 def test_timeouts_are_caught_by_all_their_names(scheduler, error):
     """Bluebird's, Twisted's and Python's."""
     seen = []
-    eventually().promise.timeout(1).catch(error, lambda _: seen.append("caught"))
+    Source().promise.timeout(1).catch(error, lambda _: seen.append("caught"))
     scheduler.advance(1)
     assert ["caught"] == seen
 
@@ -267,7 +255,7 @@ def test_timeouts_are_caught_by_all_their_names(scheduler, error):
 @pytest.mark.parametrize("message", ["too slow", ""], ids=repr)
 def test_timeout_with_a_message(scheduler, message):
     """The error has it."""
-    promise = eventually().promise.timeout(1, message)
+    promise = Source().promise.timeout(1, message)
     scheduler.advance(1)
     assert (TimeoutError, message) == (type(promise.reason()), str(promise.reason()))
 
@@ -275,7 +263,7 @@ def test_timeout_with_a_message(scheduler, message):
 def test_timeout_with_an_error(scheduler):
     """It is the reason, itself."""
     error = Boom("too slow")
-    promise = eventually().promise.timeout(1, error)
+    promise = Source().promise.timeout(1, error)
     scheduler.advance(1)
     assert ("rejected", error) == outcome(promise)
 
@@ -283,7 +271,7 @@ def test_timeout_with_an_error(scheduler):
 @pytest.mark.parametrize("message", [5, b"bytes", Boom, ["x"]], ids=repr)
 def test_what_is_neither_message_nor_error(scheduler, message):
     """Rejects with a TypeError at once, and sets no timer."""
-    promise = eventually().promise.timeout(1, message)
+    promise = Source().promise.timeout(1, message)
     assert TypeError is type(promise.reason())
     assert repr(message) in str(promise.reason())
     assert [] == timers(scheduler)
@@ -327,7 +315,7 @@ def test_what_has_settled_sets_no_timer(scheduler, make, follows):
 
 def test_a_cancelled_source_is_observed_late(scheduler):
     """As by any other consumer, without a timer."""
-    source = eventually()
+    source = Source()
     source.promise.cancel()
     promise = source.promise.timeout(1)
     assert [] == scheduler.clock.getDelayedCalls()
@@ -337,7 +325,7 @@ def test_a_cancelled_source_is_observed_late(scheduler):
 
 def test_a_source_that_is_cancelled_by_others(scheduler):
     """The timer goes, and the cancellation passes."""
-    source = eventually()
+    source = Source()
     promise = source.promise.timeout(1)
     source.promise.cancel()
     scheduler.flush()
@@ -347,7 +335,7 @@ def test_a_source_that_is_cancelled_by_others(scheduler):
 @pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
 def test_time_is_up_for_one_consumer(scheduler, others):
     """The source is cancelled if nobody else waits for it, and not otherwise."""
-    source = eventually()
+    source = Source()
     seen = []
     if others:
         source.promise.then(seen.append)
@@ -362,7 +350,7 @@ def test_time_is_up_for_one_consumer(scheduler, others):
 
 def test_several_timeouts_of_one_promise(scheduler):
     """The last of them cancels it."""
-    source = eventually()
+    source = Source()
     promises = [source.promise.timeout(seconds) for seconds in (1, 2, 3)]
     counts = []
     for _ in range(3):
@@ -398,7 +386,7 @@ def test_it_fires_on_time_whatever_a_canceller_does(scheduler, reports, raises):
     assert [TimeoutError] == [type(error) for error in seen]
     assert [] == timers(scheduler)
     if raises:
-        assert [Boom] == [type(error) for error in unhandled(reports)]
+        assert [Boom] == [type(error) for error in reasons(reports)]
         reports.clear()
     else:
         deferred.callback("late, and of no interest")
@@ -413,14 +401,14 @@ def test_it_fires_on_time_whatever_a_hook_does(scheduler, reports):
     promise = Promise(executor).timeout(1)
     scheduler.advance(1)
     assert TimeoutError is type(promise.reason())
-    assert IndexError in [type(error) for error in unhandled(reports)]
+    assert IndexError in [type(error) for error in reasons(reports)]
     reports.clear()
 
 
 def test_the_rejection_does_not_wait_for_cleanup(scheduler):
     """A `finally_` of the source may take as long as it likes."""
     gate, open_gate, _ = pending()
-    promise = eventually().promise.finally_(lambda: gate).timeout(1)
+    promise = Source().promise.finally_(lambda: gate).timeout(1)
     scheduler.advance(1)
     assert TimeoutError is type(promise.reason())
     open_gate()
@@ -431,7 +419,7 @@ def test_cleanup_that_fails_after_time_was_up_is_reported(scheduler, reports, nu
     """Nobody waits for it any more, yet it is not lost; however many had waited."""
     gate, _, reject = pending()
     seen = []
-    source = eventually().promise.finally_(lambda: gate)
+    source = Source().promise.finally_(lambda: gate)
     for _ in range(number):
         source.timeout(1).catch(TimeoutError, seen.append)
     scheduler.advance(1)
@@ -439,13 +427,13 @@ def test_cleanup_that_fails_after_time_was_up_is_reported(scheduler, reports, nu
     error = Boom("cleanup failed")
     reject(error)
     scheduler.flush()
-    assert [error] == unhandled(reports)
+    assert [error] == reasons(reports)
 
 
 def test_a_source_that_is_being_cancelled_for_long(scheduler):
     """It is no excuse: time is up on time."""
     gate, open_gate, _ = pending()
-    source = eventually().promise.finally_(lambda: gate)
+    source = Source().promise.finally_(lambda: gate)
     promise = source.timeout(1)
     source.cancel()
     scheduler.advance(1)
@@ -455,7 +443,7 @@ def test_a_source_that_is_being_cancelled_for_long(scheduler):
 
 def test_the_source_may_settle_in_the_very_turn(scheduler):
     """Whatever comes first counts, and only that."""
-    source = eventually()
+    source = Source()
     seen = []
     source.promise.timeout(1).then(seen.append, seen.append)
     scheduler.clock.callLater(1, source.resolve, "value")
@@ -467,7 +455,7 @@ def test_the_source_may_settle_in_the_very_turn(scheduler):
 @pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
 def test_cancelling_a_timeout(scheduler, others):
     """The timer goes, and the source if nobody else waits; what comes after is finished."""
-    source = eventually()
+    source = Source()
     if others:
         source.promise.then(str)
     called = []
@@ -481,7 +469,7 @@ def test_cancelling_a_timeout(scheduler, others):
 
 def test_cancelling_a_timeout_of_what_has_settled_and_not_told(scheduler):
     """It is cancelled all the same."""
-    source = eventually()
+    source = Source()
     promise = source.promise.timeout(1)
     source.resolve("value")
     promise.cancel()
@@ -491,7 +479,7 @@ def test_cancelling_a_timeout_of_what_has_settled_and_not_told(scheduler):
 def test_timeouts_without_cancellation(config, scheduler):
     """Where it is switched off, the work goes on, and nobody hears of it."""
     config(cancellation=False)
-    source = eventually()
+    source = Source()
     promise = source.promise.timeout(1)
     scheduler.advance(1)
     assert TimeoutError is type(promise.reason())
@@ -502,7 +490,7 @@ def test_timeouts_without_cancellation(config, scheduler):
 
 def test_a_timeout_of_a_timeout(scheduler):
     """The shorter one wins, and both timers go."""
-    source = eventually()
+    source = Source()
     promise = source.promise.timeout(5, "long").timeout(1, "short")
     scheduler.advance(1)
     assert ("short", 1) == (str(promise.reason()), source.cancelled)

@@ -12,12 +12,9 @@ import pytest
 from twisted.internet.defer import Deferred
 
 import twpromise
+from tests.support.promises import Boom
 from twpromise import Promise
 from twpromise._traces import FRAMES, HEADING, SECTIONS, Trace, annotate, capture
-
-
-class Boom(Exception):
-    pass
 
 
 @pytest.fixture

@@ -14,13 +14,10 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import deferLater
 
+from tests.support.promises import Boom
 from twpromise import Disposer, Promise, TimeoutError
 
 HANDLING = 2.0
-
-
-class Boom(Exception):
-    pass
 
 
 class Yard:
@@ -141,7 +138,7 @@ def yard(request, scheduler):
     return Yard(scheduler, request.param)
 
 
-@pytest.fixture(params=[1, 2, 3], ids=["one resource", "two resources", "three resources"])
+@pytest.fixture(params=[1, 3], ids=["one resource", "three resources"])
 def count(request):
     """How many resources."""
     return request.param
@@ -210,11 +207,9 @@ def test_an_argument_raises_when_the_others_are_there(yard, count):
     assert given_back(range(count)) == sorted(yard.log)
 
 
-@pytest.mark.parametrize("refused", range(3))
+@pytest.mark.parametrize(("count", "refused"), [(1, 0), (3, 0), (3, 1), (3, 2)])
 def test_one_is_not_to_be_had(yard, count, refused):
     """Whichever it is: the others are released, and it rejects with the reason."""
-    if refused >= count:
-        refused = count - 1
     resources = [yard.resource(number, refused=number == refused) for number in range(count)]
     watched = yard.watch(Promise.using(*resources, yard.handle))
     yard.check(watched)
@@ -270,11 +265,20 @@ def test_handler_rejects(yard, count, later):
     assert list(range(count)) == yard.acquired()
 
 
-MOMENTS = [number / 2 for number in range(16)]
+#: How many resources, and when it is cancelled: in each phase, and just where one ends.
+MOMENTS = pytest.mark.parametrize(
+    ("count", "moment"),
+    [
+        *((1, moment) for moment in (0, 0.5, 1, 2, 3.5, 4.5)),
+        *((3, moment) for moment in (0, 0.5, 1, 1.5, 2.5, 3, 4, 5, 5.5, 6.5, 7.5, 8.5)),
+    ],
+)
+#: Where it makes no difference by what they are acquired but that it can be stopped or not.
+TWO_KINDS = pytest.mark.parametrize("yard", ["promise", "future"], indirect=True)
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
-@pytest.mark.parametrize("moment", MOMENTS)
+@MOMENTS
 def test_cancelled(yard, count, moment, shared):
     """At any moment: what is there by then is released, what comes later too.
 
@@ -300,7 +304,8 @@ def test_cancelled(yard, count, moment, shared):
     assert (list(range(count)) if come else acquired) == yard.acquired()
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@TWO_KINDS
+@MOMENTS
 def test_cancelled_twice(yard, count, moment):
     """A second cancellation, in whatever phase, changes nothing."""
     promise = Promise.using(*map(yard.resource, range(count)), yard.handle)
@@ -314,7 +319,10 @@ def test_cancelled_twice(yard, count, moment):
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
-@pytest.mark.parametrize("moment", [number + 0.25 for number in range(8)])
+@pytest.mark.parametrize(
+    ("count", "moment"),
+    [(1, 0.25), (1, 1.25), (1, 3.25), (3, 0.25), (3, 2.25), (3, 4.25), (3, 7.25), (3, 8.25)],
+)
 def test_timeout(yard, count, moment, shared):
     """It rejects on time, and the releases go on to their end."""
     others = [] if shared else None
@@ -392,6 +400,8 @@ def test_release_with_a_timeout(yard, count):
 @pytest.mark.parametrize("release", ["raises", "rejects", "rejects later"])
 @pytest.mark.parametrize("broken", ["first", "last", "all"])
 @pytest.mark.parametrize("cancelled", [False, True], ids=["to its end", "cancelled"])
+@pytest.mark.parametrize("count", [3])
+@TWO_KINDS
 def test_release_fails(yard, count, release, broken, cancelled):
     """The fatal hook is told of each failure; the other releases and the outcome stay."""
     fatal = []
@@ -436,7 +446,8 @@ def test_release_fails(yard, count, release, broken, cancelled):
         assert sum(range(count)) == watched.value()
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@TWO_KINDS
+@MOMENTS
 def test_disposers_that_come_later(yard, count, moment):
     """Promises for disposers: each phase may be cut short, and nothing is left unreleased."""
     begun = []
@@ -456,7 +467,8 @@ def test_disposers_that_come_later(yard, count, moment):
     assert (list(range(count)) if moment >= 1 else []) == begun
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@TWO_KINDS
+@MOMENTS
 def test_nested(yard, count, moment):
     """The inner resources are released before the outer ones, at whatever moment it ends."""
 
@@ -541,7 +553,8 @@ def test_fired_deferreds_and_values(scheduler, count):
     assert sum(range(count)) == promise.value()
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@TWO_KINDS
+@MOMENTS
 def test_managers(yard, count, moment):
     """Context managers take part: each that was entered is left, whatever the moment."""
 
@@ -572,7 +585,7 @@ async def nest(yard, count, make, number=0):
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
-@pytest.mark.parametrize("moment", MOMENTS)
+@MOMENTS
 def test_async_with(yard, count, moment, shared):
     """Nested ``async with`` blocks, cancelled: each is left that was entered, inmost first.
 
@@ -609,14 +622,13 @@ def use(yard, count, make, how):
     return yard.watch(Promise.resolve(nest(yard, count, make)))
 
 
-@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize(("count", "which"), [(1, 0), (3, 0), (3, 2)])
 @pytest.mark.parametrize("how", ["using", "async with"])
 def test_cancelled_between_acquisition_and_use(yard, count, which, how):
     """It is there, but whoever wants it has not been told: it is released, once.
 
     It is cancelled by somebody else who waits for it, and is told first.
     """
-    which = min(which, count - 1)
 
     def make(number):
         promise = yard.acquire(number)
@@ -632,12 +644,11 @@ def test_cancelled_between_acquisition_and_use(yard, count, which, how):
     assert [] == yard.clock.getDelayedCalls()
 
 
-@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize(("count", "which"), [(1, 0), (3, 0), (3, 2)])
 @pytest.mark.parametrize("how", ["using", "async with"])
 def test_cancelled_by_what_acquires(scheduler, count, which, how):
     """The very function in a thread that is about to give it: it is released, once."""
     yard = Yard(scheduler, "future")
-    which = min(which, count - 1)
     yard.coming[which] = lambda: watched.cancel()
     watched = use(yard, count, yard.resource, how)
     yard.advance(20)

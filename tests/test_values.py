@@ -13,7 +13,9 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from tests.followed import KINDS, Boom, eventually, later, pending
+from tests.support.followed import KINDS, later
+from tests.support.outcomes import outcome, reasons
+from tests.support.promises import Boom, Source, pending
 from twpromise import CancellationError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler", "careless")
@@ -24,20 +26,6 @@ def careless(reports):
     """Rejections may stay unhandled here, and are reported; nothing else may be."""
     yield
     assert {"Unhandled rejection in Promise"} >= {event["log_format"] for event in reports}
-
-
-def outcome(promise):
-    """What has become of a promise: the name of its state, and the value or the reason."""
-    if promise.is_fulfilled():
-        return "fulfilled", promise.value()
-    if promise.is_rejected():
-        return "rejected", promise.reason()
-    return "cancelled" if promise.is_cancelled() else "pending", None
-
-
-def unhandled(reports):
-    """The reasons that were reported."""
-    return [event["log_failure"].value for event in reports]
 
 
 # --- get
@@ -316,10 +304,10 @@ def test_a_rejected_promise_waits_for_its_turn(scheduler, reports, attach, settl
     error = ValueError("instead")
     promise = attach(source.promise, Promise.reject(error))
     scheduler.flush()
-    assert [] == unhandled(reports)
+    assert [] == reasons(reports)
     getattr(source, settle)(Boom())
     scheduler.flush()
-    assert ([error], ("rejected", error)) == (unhandled(reports), outcome(promise))
+    assert ([error], ("rejected", error)) == (reasons(reports), outcome(promise))
 
 
 def test_a_function_is_returned_as_it_is(scheduler):
@@ -633,7 +621,7 @@ def test_a_rejection_with_something_bound_is_reported_once(scheduler, reports):
     other = Boom()
     Promise.reject(other).bind(Promise.resolve("this"))
     scheduler.flush()
-    assert {error, other} == set(unhandled(reports))
+    assert {error, other} == set(reasons(reports))
     assert 2 == len(reports)
 
 
@@ -671,7 +659,7 @@ def test_binding_a_cancelled_promise(scheduler, this, follows, done):
 @pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
 def test_cancelling_a_bound_promise(scheduler, this, others):
     """The source goes, and what was to be bound, if nobody else waits for them."""
-    source, binding = eventually(), eventually()
+    source, binding = Source(), Source()
     if others:
         source.promise.then(str)
         binding.promise.then(str)
@@ -692,7 +680,7 @@ def test_cancelling_a_bound_promise(scheduler, this, others):
 @pytest.mark.parametrize("which", ["source", "this"])
 def test_cancelling_before_what_has_settled_has_told(scheduler, which):
     """One of the two is there, and has yet to say so."""
-    source, binding = eventually(), eventually()
+    source, binding = Source(), Source()
     promise = source.promise.bind(binding.promise)
     after = []
     promise.finally_(lambda *_: after.append("after"))
@@ -707,7 +695,7 @@ def test_cancelling_before_what_has_settled_has_told(scheduler, which):
 
 def test_cancelling_when_both_have_settled_and_not_told(scheduler):
     """There is nothing to wait for."""
-    source, binding = eventually(), eventually()
+    source, binding = Source(), Source()
     promise = source.promise.bind(binding.promise)
     after = []
     promise.finally_(lambda *_: after.append("after"))
@@ -723,7 +711,7 @@ def test_cancelling_when_both_have_settled_and_not_told(scheduler):
 @pytest.mark.parametrize("other", ["pending", "fulfilled", "rejected"])
 def test_what_is_waited_for_is_cancelled_by_others(scheduler, which, other):
     """The bound promise goes too, and with it the other one that it waited for."""
-    source, binding = eventually(), eventually()
+    source, binding = Source(), Source()
     promise = source.promise.bind(binding.promise)
     scheduler.flush()
     gone, left = (source, binding) if which == "source" else (binding, source)
@@ -753,8 +741,8 @@ def test_cleanup_of_both_is_waited_for(scheduler, reports, failing, first):
     def cleanup(name):
         return lambda: gates[name][0]
 
-    source = eventually().promise.finally_(cleanup("source"))
-    this = eventually().promise.finally_(cleanup("this"))
+    source = Source().promise.finally_(cleanup("source"))
+    this = Source().promise.finally_(cleanup("this"))
     promise = source.bind(this)
     after = []
     scheduler.flush()
@@ -773,7 +761,7 @@ def test_cleanup_of_both_is_waited_for(scheduler, reports, failing, first):
     assert ["after"] == after
     assert Boom is type(promise.reason())
     assert failing in (str(promise.reason()), "both")
-    assert [promise.reason()] == unhandled(reports)
+    assert [promise.reason()] == reasons(reports)
 
 
 @pytest.mark.exhaustive

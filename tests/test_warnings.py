@@ -12,11 +12,8 @@ from weakref import ref
 import pytest
 from twisted.internet import base as twisted_base
 
+from tests.support.promises import Boom
 from twpromise import OperationalError, Promise, PromiseWarning, background
-
-
-class Boom(Exception):
-    pass
 
 
 @pytest.fixture

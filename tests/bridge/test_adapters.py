@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.components import getRegistry, registerAdapter
 from zope.interface import Interface, implementedBy
 
-from tests.bridge.support import pending, result_of
+from tests.support.outcomes import result_of
+from tests.support.promises import Source
 from twpromise import IPromise, Promise
 from twpromise.interfaces import IDeferred
 from twpromise.testing import ManualScheduler
@@ -53,7 +54,7 @@ def test_whatever_is_followed(scheduler: ManualScheduler, make: Any) -> None:
 
 def test_what_it_is_already(scheduler: ManualScheduler) -> None:
     """A promise is its own adapter to IPromise, a Deferred to IDeferred."""
-    promise = pending().promise
+    promise = Source().promise
     deferred: Deferred[Any] = Deferred()
     assert promise is IPromise(promise)
     assert deferred is IDeferred(deferred)

@@ -11,7 +11,8 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
-from tests.bridge.support import frames, pending, result_of
+from tests.support.outcomes import frames, result_of
+from tests.support.promises import Source
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
@@ -48,7 +49,7 @@ def test_values_stand_in_the_order_of_the_items(
 ) -> None:
     """It does not matter in which order Deferreds fire, or whether they have."""
     deferreds: list[Deferred[Any]] = [Deferred() for _ in range(3)]
-    other = pending()
+    other = Source()
     promise = collect([deferreds[0], "b", deferreds[1], succeed("d"), other.promise, deferreds[2]])
     deferreds[2].callback("f")
     other.resolve("e")
@@ -107,7 +108,7 @@ def test_the_first_failure_rejects(
 
 def test_a_deferred_that_fires_with_a_promise(scheduler: ManualScheduler, collect: Collect) -> None:
     """The promise is followed, whether it has settled or not."""
-    later, deferreds = pending(), [Deferred() for _ in range(2)]
+    later, deferreds = Source(), [Deferred() for _ in range(2)]
     promise = collect(deferreds)
     deferreds[0].callback(Promise.resolve("settled"))
     deferreds[1].callback(later.promise)
@@ -140,7 +141,7 @@ def test_cancelling_cancels_all_that_pend(scheduler: ManualScheduler, collect: C
         return Deferred(lambda deferred: cancelled.append(name))
 
     done = item("done")
-    shared = pending()
+    shared = Source()
     kept = shared.promise.then()
     promise = collect(
         [item("a"), done, Promise.from_deferred(item("b")), item("c"), shared.promise]
@@ -215,7 +216,7 @@ def test_deferreds_that_have_fired_with_promises(
     scheduler: ManualScheduler, collect: Collect
 ) -> None:
     """Each is waited for in turn, if it has not settled."""
-    later = pending()
+    later = Source()
     promise = collect([succeed(Promise.resolve(1)), succeed(later.promise)])
     scheduler.flush()
     assert promise.is_pending()
@@ -267,7 +268,7 @@ def test_a_canceller_that_calls_back_with_a_promise(scheduler: ManualScheduler) 
     """Nobody waits for that promise then."""
     source: Any = Promise.defer()
     collection = source.promise.all()
-    late = pending()
+    late = Source()
 
     async def cancels() -> None:
         collection.cancel()

@@ -13,16 +13,13 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail,
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
-from tests.bridge.support import frames, pending, result_of
+from tests.support.outcomes import frames, result_of
+from tests.support.promises import Boom, Source
 from twpromise import CancellationError, Promise
 from twpromise.testing import ManualScheduler
 
 OnAsyncio = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 Give = Callable[[Coroutine[Any, Any, Any]], Promise[Any]]
-
-
-class Oops(Exception):
-    """An error of these tests."""
 
 
 WAYS: dict[str, Give] = {
@@ -74,13 +71,13 @@ class TestOutcome:
         """What it raises is the reason; the traceback starts in the coroutine."""
 
         async def inner() -> None:
-            raise Oops
+            raise Boom
 
         async def coroutine() -> None:
             await inner()
 
         reason = give(coroutine()).reason()
-        assert isinstance(reason, Oops)
+        assert isinstance(reason, Boom)
         assert ["coroutine", "inner"] == frames(reason.__traceback__)
 
     @pytest.mark.usefixtures("reports")
@@ -107,7 +104,7 @@ class TestOutcome:
 
     def test_returns_something_followed(self, give: Give, scheduler: ManualScheduler) -> None:
         """What it returns is followed: a promise, a Deferred, another coroutine."""
-        source = pending()
+        source = Source()
         deferred: Deferred[Any] = Deferred()
 
         async def coroutine(value: Any) -> Any:
@@ -126,7 +123,7 @@ class TestOutcome:
 
     def test_async_handlers(self, scheduler: ManualScheduler) -> None:
         """Handlers may be `async def`."""
-        source = pending()
+        source = Source()
 
         async def on_fulfilled(value: int) -> int:
             return value + await source.promise
@@ -136,7 +133,7 @@ class TestOutcome:
 
         async def fails(value: int) -> None:
             await source.promise
-            raise Oops
+            raise Boom
 
         async def cleanup() -> None:
             await source.promise
@@ -169,16 +166,16 @@ class TestAwaits:
 
         async def coroutine() -> list[Any]:
             seen: list[Any] = [await succeed("fired"), await eventually]
-            for deferred in fail(Oops("fired")), failing:
+            for deferred in fail(Boom("fired")), failing:
                 try:
                     await deferred
-                except Oops as error:
+                except Boom as error:
                     seen.append(str(error))
             return seen
 
         promise = give(coroutine())
         eventually.callback("pending")
-        failing.errback(Oops("pending"))
+        failing.errback(Boom("pending"))
         scheduler.flush()
         assert ["fired", "pending", "fired", "pending"] == promise.value()
 
@@ -193,7 +190,7 @@ class TestAwaits:
         """A failure that a coroutine has awaited is logged by nobody else."""
         deferred: Deferred[Any] = Deferred()
         promise = give(awaiting(deferred)).catch(lambda reason: None)
-        failure = Failure(Oops())
+        failure = Failure(Boom())
         deferred.errback(failure)
         assert [None] == result_of(deferred)
         scheduler.flush()
@@ -231,7 +228,7 @@ class TestAwaits:
 
     def test_bare_yields(self, give: Give, scheduler: ManualScheduler) -> None:
         """What a generator-based coroutine yields is waited for, and its outcome sent in."""
-        source = pending()
+        source = Source()
         deferred: Deferred[Any] = Deferred()
 
         class Thenable:
@@ -249,13 +246,13 @@ class TestAwaits:
                 await bare(None),
             ]
             for failing in (
-                fail(Oops("Deferred")),
-                Promise.reject(Oops("promise")),
+                fail(Boom("Deferred")),
+                Promise.reject(Boom("promise")),
                 _fails(),
             ):
                 try:
                     await bare(failing)
-                except Oops as error:
+                except Boom as error:
                     seen.append(str(error))
             return seen
 
@@ -273,10 +270,10 @@ class TestAwaits:
         self, give: Give, scheduler: ManualScheduler
     ) -> None:
         """A promise that is cancelled, or being cancelled, raises in whoever yields it."""
-        cancelled = pending().promise
-        cancelling = pending().promise.finally_(Deferred)
+        cancelled = Source().promise
+        cancelling = Source().promise.finally_(Deferred)
         follower: Promise[Any] = Promise(lambda resolve, reject: resolve(cancelling))
-        later = pending().promise
+        later = Source().promise
         cancelled.cancel()
         cancelling.cancel()
         scheduler.flush()
@@ -329,7 +326,7 @@ class TestAwaits:
 
         async def coroutine(depth: int) -> None:
             if not depth:
-                raise Oops
+                raise Boom
             await Promise.resolve(coroutine(depth - 1)).then()
 
         promise = Promise.resolve(coroutine(10))
@@ -341,7 +338,7 @@ class TestAwaits:
 
 
 async def _fails() -> None:
-    raise Oops("coroutine")
+    raise Boom("coroutine")
 
 
 class TestFutures:
@@ -355,11 +352,11 @@ class TestFutures:
             future = loop.create_future()
             loop.call_soon(future.set_result, "future")
             failing = loop.create_future()
-            loop.call_soon(failing.set_exception, Oops())
+            loop.call_soon(failing.set_exception, Boom())
 
             async def coroutine() -> list[Any]:
                 seen = [await future, await future, await asyncio.create_task(awaiting(succeeded))]
-                with pytest.raises(Oops):
+                with pytest.raises(Boom):
                     await failing
                 await asyncio.sleep(0.001)
                 return seen
@@ -408,7 +405,7 @@ class TestCancelling:
         """The coroutine sees CancellationError (a Deferred's own error, there) at its await."""
         seen: list[Any] = []
         cancelled: list[Any] = []
-        source = pending()
+        source = Source()
         deferred: Deferred[Any] = Deferred(cancelled.append)
 
         class Thenable:
@@ -435,7 +432,7 @@ class TestCancelling:
         scheduler.flush()
         assert promise.is_cancelled()
         assert [CancelledError if awaited == "Deferred" else CancellationError] == seen
-        assert 1 == len(cancelled + source.cancelled)
+        assert 1 == len(cancelled) + source.cancelled
 
     def test_turn(self, scheduler: ManualScheduler) -> None:
         """`cancel` runs nothing of the coroutine: that has a turn of its own."""
@@ -443,7 +440,7 @@ class TestCancelling:
 
         async def coroutine() -> None:
             try:
-                await pending().promise
+                await Source().promise
             finally:
                 seen.append("cleaned up")
 
@@ -457,7 +454,7 @@ class TestCancelling:
     def test_cleanup_is_waited_for(self, give: Give, scheduler: ManualScheduler) -> None:
         """Cleanup that awaits more is waited for, before those after it are told."""
         order: list[str] = []
-        first, second = pending(), pending()
+        first, second = Source(), Source()
         deferred: Deferred[Any] = Deferred()
 
         async def coroutine() -> None:
@@ -486,7 +483,7 @@ class TestCancelling:
 
     def test_catches_everything(self, give: Give, scheduler: ManualScheduler) -> None:
         """A coroutine that catches it and goes on is seen through; the promise is cancelled."""
-        other = pending()
+        other = Source()
         seen: list[Any] = []
 
         async def coroutine() -> str:
@@ -497,7 +494,7 @@ class TestCancelling:
                     seen.append(type(error))
             return "value"
 
-        source = pending()
+        source = Source()
         promise = give(coroutine())
         promise.cancel()
         scheduler.flush()
@@ -511,7 +508,7 @@ class TestCancelling:
 
     def test_awaits_the_same_again(self, give: Give, scheduler: ManualScheduler) -> None:
         """It may wait once more for what it waited for, if others keep that alive."""
-        source = pending()
+        source = Source()
         source.promise.then()
         seen: list[Any] = []
 
@@ -537,9 +534,9 @@ class TestCancelling:
 
         async def coroutine() -> None:
             try:
-                await pending().promise
+                await Source().promise
             finally:
-                raise Oops("in the cleanup")
+                raise Boom("in the cleanup")
 
         give(coroutine()).cancel()
         scheduler.flush()
@@ -550,7 +547,7 @@ class TestCancelling:
         """A coroutine may cancel its own promise: it sees that at its next await, if any."""
         seen: list[Any] = []
         promise: Promise[Any]
-        source, go = pending(), pending()
+        source, go = Source(), Source()
         deferred: Deferred[Any] = Deferred()
 
         async def coroutine() -> Any:
@@ -559,7 +556,7 @@ class TestCancelling:
             seen.append("goes on")
             try:
                 if then == "raises":
-                    raise Oops
+                    raise Boom
                 if then == "awaits":
                     await Promise.resolve("no trip")
                     await bare(succeed("a short one"))
@@ -576,23 +573,23 @@ class TestCancelling:
         scheduler.flush()
         assert {
             "returns": ["goes on"],
-            "raises": ["goes on", Oops],
+            "raises": ["goes on", Boom],
             "awaits": ["goes on", CancellationError],
             "awaits a Deferred": ["goes on", CancelledError],
         }[then] == seen
-        assert [Oops][then != "raises" :] == [event["log_failure"].type for event in reports]
+        assert [Boom][then != "raises" :] == [event["log_failure"].type for event in reports]
         assert promise.is_cancelled() or then == "raises"
         assert (then == "awaits") is source.promise.is_cancelled()
 
     def test_shared(self, give: Give, scheduler: ManualScheduler) -> None:
         """What the coroutine waits for goes on if others wait for it too."""
-        source = pending()
+        source = Source()
         other = source.promise.then()
         promise = give(awaiting(source.promise))
         promise.cancel()
         scheduler.flush()
         assert promise.is_cancelled()
-        assert [] == source.cancelled
+        assert 0 == source.cancelled
         source.resolve("value")
         scheduler.flush()
         assert "value" == other.value()
@@ -602,7 +599,7 @@ class TestCancelling:
     ) -> None:
         """A promise that has settled and not told yet does not resume what was cancelled."""
         seen: list[Any] = []
-        source = pending()
+        source = Source()
 
         async def coroutine() -> None:
             try:
@@ -623,7 +620,7 @@ class TestCancelling:
     ) -> None:
         """A Deferred that fires between `cancel` and its turn resumes; the next await raises."""
         deferred: Deferred[Any] = Deferred()
-        source = pending()
+        source = Source()
         seen: list[Any] = []
 
         async def coroutine() -> None:
@@ -646,7 +643,7 @@ class TestCancelling:
     def test_turn_within_a_step(self, scheduler: ManualScheduler, ends: bool) -> None:
         """If its step runs the turn that would tell it, it is told at what it waits for next."""
         deferred: Deferred[Any] = Deferred()
-        source = pending()
+        source = Source()
         seen: list[Any] = []
 
         async def coroutine() -> None:
@@ -665,7 +662,7 @@ class TestCancelling:
         deferred.callback(None)
         scheduler.flush()
         assert promise.is_cancelled()
-        told = ([], []) if ends else ([CancellationError], ["cancelled"])
+        told = ([], 0) if ends else ([CancellationError], 1)
         assert told == (seen, source.cancelled)
 
     def test_canceller_that_raises(
@@ -674,10 +671,10 @@ class TestCancelling:
         """What a canceller raises is logged; the coroutine sees a CancellationError instead."""
 
         def canceller(deferred: Deferred[Any]) -> None:
-            raise Oops("in the canceller")
+            raise Boom("in the canceller")
 
         deferred: Deferred[Any] = Deferred(canceller)
-        other = pending()
+        other = Source()
         seen: list[Any] = []
 
         async def coroutine() -> None:
@@ -693,7 +690,7 @@ class TestCancelling:
         assert [CancellationError] == seen
         assert ["in the canceller"] == [str(event["log_failure"].value) for event in reports]
         # Its late answer does not resume what waits for something else by now.
-        deferred.errback(Oops())
+        deferred.errback(Boom())
         assert [None] == result_of(deferred)
         scheduler.flush()
         assert [CancellationError] == seen
@@ -710,7 +707,7 @@ class TestCancelling:
 
         def canceller(deferred: Deferred[Any]) -> None:
             deferred.callback("value")
-            raise Oops("in the canceller")
+            raise Boom("in the canceller")
 
         seen: list[Any] = []
 
@@ -753,7 +750,7 @@ class TestCancelling:
 
     def test_bare_yield_of_a_deferred_before(self, give: Give, scheduler: ManualScheduler) -> None:
         """A Deferred that was waited for before is not cancelled instead of what is now."""
-        source = pending()
+        source = Source()
 
         async def coroutine() -> None:
             await bare(succeed(1))
@@ -763,12 +760,12 @@ class TestCancelling:
         promise.cancel()
         scheduler.flush()
         assert promise.is_cancelled()
-        assert ["cancelled"] == source.cancelled
+        assert 1 == source.cancelled
 
     @pytest.mark.usefixtures("config")
     def test_disabled(self, give: Give, scheduler: ManualScheduler) -> None:
         """With cancellation off, nothing happens."""
-        source = pending()
+        source = Source()
         promise = give(awaiting(source.promise))
         Promise.config(cancellation=False)
         promise.cancel()
@@ -785,7 +782,7 @@ class TestContext:
     def test_steps(self, scheduler: ManualScheduler, waits_for: str) -> None:
         """What one step sets the next one sees, and nobody else."""
         variable = contextvars.ContextVar("variable", default="unset")
-        source = pending()
+        source = Source()
         deferred: Deferred[Any] = Deferred()
         waits: dict[str, Callable[[], Any]] = {
             "promise": lambda: source.promise,

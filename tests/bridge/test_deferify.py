@@ -12,20 +12,16 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import deferLater
 from twisted.logger import LogEvent
 
-from tests.bridge.support import pending, result_of
+from tests.support.outcomes import result_of
+from tests.support.promises import Boom, Source
 from twpromise import Promise, TimeoutError, deferify, deferify_all
 from twpromise.testing import ManualScheduler
-
-
-class Oops(Exception):
-    """An error of these tests."""
-
 
 # --- timeout
 
 
 def _raising(deferred: Deferred[Any]) -> None:
-    raise Oops
+    raise Boom
 
 
 def _answering_twice(deferred: Deferred[Any]) -> None:
@@ -37,8 +33,8 @@ CANCELLERS: dict[str, tuple[Any, list[type]]] = {
     "none": (None, []),
     "never answers": (lambda deferred: None, []),
     "answers": (lambda deferred: deferred.callback("answer"), []),
-    "fails": (lambda deferred: deferred.errback(Oops()), []),
-    "raises": (_raising, [Oops]),
+    "fails": (lambda deferred: deferred.errback(Boom()), []),
+    "raises": (_raising, [Boom]),
     "answers twice": (_answering_twice, [Exception]),
 }
 
@@ -83,7 +79,7 @@ def test_in_time(scheduler: ManualScheduler, outcome: str) -> None:
     if outcome == "value":
         deferred.callback("value")
     elif outcome == "failure":
-        deferred.errback(Oops())
+        deferred.errback(Boom())
     else:
         waiting.cancel()
     scheduler.flush()
@@ -92,13 +88,13 @@ def test_in_time(scheduler: ManualScheduler, outcome: str) -> None:
     if outcome == "value":
         assert "value" == result
     else:
-        assert result.check(Oops if outcome == "failure" else CancelledError)
+        assert result.check(Boom if outcome == "failure" else CancelledError)
 
 
 def test_the_work_is_stopped(scheduler: ManualScheduler) -> None:
     """The timer behind the Deferred is cleared, too: nobody else waits for it."""
     results = result_of(
-        deferify(lambda: deferLater(scheduler.clock, 10, Oops), timeout=5)()  # type: ignore[arg-type]
+        deferify(lambda: deferLater(scheduler.clock, 10, Boom), timeout=5)()  # type: ignore[arg-type]
     )
     scheduler.advance(5)
     assert results[0].check(TimeoutError)
@@ -107,12 +103,12 @@ def test_the_work_is_stopped(scheduler: ManualScheduler) -> None:
 
 def test_the_work_goes_on_for_others(scheduler: ManualScheduler) -> None:
     """A promise that somebody else waits for is not cancelled."""
-    source = pending()
+    source = Source()
     other = source.promise.then()
     results = result_of(deferify(lambda: source.promise, timeout=5)())
     scheduler.advance(5)
     assert results[0].check(TimeoutError)
-    assert [] == source.cancelled
+    assert 0 == source.cancelled
     source.resolve("value")
     scheduler.flush()
     assert "value" == other.value()
@@ -122,14 +118,14 @@ def test_there_already(scheduler: ManualScheduler) -> None:
     """What is there already has fired, and starts no timer."""
     assert ["value"] == result_of(deferify(lambda: "value", timeout=5)())
     assert ["value"] == result_of(deferify(lambda: succeed("value"), timeout=0)())
-    (failure,) = result_of(deferify(lambda: fail(Oops()), timeout=5)())
-    assert failure.check(Oops)
+    (failure,) = result_of(deferify(lambda: fail(Boom()), timeout=5)())
+    assert failure.check(Boom)
     assert [] == scheduler.clock.getDelayedCalls()
 
 
 def test_no_time_at_all(scheduler: ManualScheduler) -> None:
     """A timeout of 0 gives it this turn."""
-    source = pending()
+    source = Source()
     results = result_of(deferify(lambda: source.promise, timeout=0)())
     assert [] == results
     scheduler.flush()
@@ -206,7 +202,7 @@ class Api:
 
     def broken(self) -> None:
         """Raise."""
-        raise Oops
+        raise Boom
 
     def _private(self) -> None:
         raise NotImplementedError
@@ -238,7 +234,7 @@ def test_a_class(scheduler: ManualScheduler, api: Any) -> None:
     scheduler.advance(1)
     assert ["slow"] == slow
     (failure,) = result_of(service.brokenDeferred())
-    assert failure.check(Oops)
+    assert failure.check(Boom)
     assert "Fetch it." == api.fetchDeferred.__doc__
 
 

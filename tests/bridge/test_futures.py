@@ -11,15 +11,12 @@ from typing import Any
 import pytest
 from twisted.logger import LogEvent
 
-from tests.bridge.support import result_of
+from tests.support.outcomes import result_of
+from tests.support.promises import Boom
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
 OnAsyncio = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
-
-
-class Oops(Exception):
-    """An error of these tests."""
 
 
 @pytest.fixture
@@ -45,7 +42,7 @@ class TestConcurrent:
         fulfilled: concurrent.futures.Future[str] = concurrent.futures.Future()
         fulfilled.set_result("value")
         assert "value" == Promise.resolve(fulfilled).value()
-        error = Oops()
+        error = Boom()
         failed: concurrent.futures.Future[str] = concurrent.futures.Future()
         failed.set_exception(error)
         assert error is Promise.resolve(failed).reason()
@@ -89,7 +86,7 @@ class TestConcurrent:
         """What an executor's function raises keeps its traceback."""
 
         def work() -> None:
-            raise Oops
+            raise Boom
 
         with concurrent.futures.ThreadPoolExecutor(1) as executor:
             promise = Promise.resolve(executor.submit(work))
@@ -99,7 +96,7 @@ class TestConcurrent:
 
     def test_cause_stays(self, scheduler: ManualScheduler) -> None:
         """A remote traceback in `__cause__` stays where it is."""
-        error = Oops()
+        error = Boom()
         error.__cause__ = cause = KeyError("remote")
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         future.set_exception(error)
@@ -140,7 +137,7 @@ class TestConcurrent:
         promise = Promise.resolve(future)
         promise.cancel()
         scheduler.flush()
-        in_thread(lambda: future.set_exception(Oops()))
+        in_thread(lambda: future.set_exception(Boom()))
         scheduler.flush()
         assert promise.is_cancelled()
 
@@ -148,7 +145,7 @@ class TestConcurrent:
         """A promise that is cancelled while the result is on its way stays cancelled."""
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         promise = Promise.resolve(future)
-        in_thread(lambda: future.set_exception(Oops()))
+        in_thread(lambda: future.set_exception(Boom()))
         promise.cancel()
         scheduler.flush()
         assert promise.is_cancelled()
@@ -165,7 +162,7 @@ class TestAsyncio:
 
             async def fails() -> None:
                 await asyncio.sleep(0)
-                raise Oops
+                raise Boom
 
             future = loop.create_future()
             loop.call_soon(future.set_result, "value")
@@ -173,7 +170,7 @@ class TestAsyncio:
             caught = Promise.resolve(task).catch(lambda reason: type(reason))
             return [await Promise.resolve(future), await Promise.resolve(future), await caught]
 
-        assert ["value", "value", Oops] == on_asyncio(main)
+        assert ["value", "value", Boom] == on_asyncio(main)
 
     @pytest.mark.parametrize("outcome", ["value", "error", "cancelled"])
     def test_done_already(
@@ -181,7 +178,7 @@ class TestAsyncio:
     ) -> None:
         """One that is done gives a promise that is settled at once, loop or no loop."""
         future = loop.create_future()
-        error = Oops()
+        error = Boom()
         if outcome == "value":
             future.set_result("value")
         elif outcome == "error":

@@ -16,14 +16,10 @@ from twisted.python.components import getRegistry, registerAdapter
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementedBy, implementer
 
-from tests.bridge.support import pending
+from tests.support.promises import Boom, Source
 from twpromise import IPromise, Promise
 from twpromise._core import KINDS
 from twpromise.testing import ManualScheduler
-
-
-class Oops(Exception):
-    """An error of these tests."""
 
 
 @pytest.fixture
@@ -56,7 +52,7 @@ def test_mocks_are_values(scheduler: ManualScheduler, mock_class: Any, spec: Any
 @pytest.mark.parametrize(
     "value",
     [
-        *(None, 1, "text", [], {}, (), object(), Promise, lambda: None, Oops()),
+        *(None, 1, "text", [], {}, (), object(), Promise, lambda: None, Boom()),
         *(IPromise, type("Plain", (), {})(), (number for number in ()), b"bytes"),
     ],
     ids=lambda value: type(value).__name__,
@@ -98,7 +94,7 @@ def test_inherited_then(scheduler: ManualScheduler) -> None:
 @pytest.mark.usefixtures("reports")
 def test_failures(scheduler: ManualScheduler) -> None:
     """Returning a Failure means failing, as it does to Twisted."""
-    failure = Failure(Oops())
+    failure = Failure(Boom())
     promise = Promise.resolve().then(lambda _: failure)
     scheduler.flush()
     assert failure.value is promise.reason()
@@ -151,7 +147,7 @@ class TestAdapters:
         class Derived(Other):
             pass
 
-        source = pending()
+        source = Source()
         register(lambda other: source.promise, ILater)
         promises = [Promise.resolve(Other()), Promise.resolve(Derived())]
         source.resolve("value")
@@ -179,10 +175,10 @@ class TestAdapters:
             pass
 
         def adapter(other: Any) -> Any:
-            raise Oops
+            raise Boom
 
         register(adapter, Other)
-        assert isinstance(Promise.resolve(Other()).reason(), Oops)
+        assert isinstance(Promise.resolve(Other()).reason(), Boom)
 
     @pytest.mark.usefixtures("reports")
     def test_in_a_circle(self, scheduler: ManualScheduler, register: Any) -> None:
@@ -212,10 +208,10 @@ class Unhashable(ABCMeta):
     """A class that raises when it is hashed or compared; it may be derived from abstract ones."""
 
     def __hash__(cls) -> int:
-        raise Oops
+        raise Boom
 
     def __eq__(cls, other: object) -> bool:
-        raise Oops
+        raise Boom
 
 
 class Hashless(ABCMeta):
@@ -225,7 +221,7 @@ class Hashless(ABCMeta):
     """
 
     def __hash__(cls) -> int:
-        raise Oops
+        raise Boom
 
 
 class Silent(type):
@@ -234,7 +230,7 @@ class Silent(type):
     __hash__ = Hashless.__hash__
 
     def __getattribute__(cls, name: str) -> Any:
-        raise Oops
+        raise Boom
 
 
 def fired() -> Any:
@@ -270,7 +266,7 @@ def coroutine() -> Any:
             raise StopIteration("value")
 
         def throw(self, *arguments: Any) -> None:
-            raise Oops
+            raise Boom
 
     return Own()
 
@@ -391,7 +387,7 @@ class TestClassesThatCannotBeHashed:
 
             def __eq__(cls, other: object) -> bool:
                 if equal is None:
-                    raise Oops
+                    raise Boom
                 return equal
 
         class Other:
@@ -444,7 +440,7 @@ def test_first_of_its_type(scheduler: ManualScheduler, hooks: bool) -> None:
     """A value of a type that was never seen before settles as promptly as any other."""
     value = type("New", (), {})()
     if hooks:
-        source = pending()
+        source = Source()
         source.resolve(value)
         assert source.promise.is_fulfilled()
     else:

@@ -14,13 +14,10 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks
 
-from tests.bridge.support import result_of
+from tests.support.outcomes import result_of
+from tests.support.promises import Boom
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
-
-
-class Oops(Exception):
-    """An error of these tests; it can be referred to weakly."""
 
 
 class Thing:
@@ -66,14 +63,14 @@ def scenario(function: Scenario) -> Scenario:
 
 
 def _raises(watch: Watch) -> None:
-    raise watch("error", Oops())
+    raise watch("error", Boom())
 
 
 async def _coroutine(make: Callable[[], Any], caught: bool = False) -> None:
     if caught:
         try:
             await make()
-        except Oops:
+        except Boom:
             pass
     else:
         await make()
@@ -197,7 +194,7 @@ def await_settled(watch: Watch) -> Any:
     """A coroutine that awaits a rejected promise, and lets it through."""
 
     def rejected() -> Any:
-        return watch("awaited", Promise.reject(watch("error", Oops())))
+        return watch("awaited", Promise.reject(watch("error", Boom())))
 
     def handler(_: Any) -> Any:
         return watch("coroutine", _coroutine(rejected))
@@ -206,23 +203,6 @@ def await_settled(watch: Watch) -> Any:
     caught = promise.catch(lambda reason: None)
     yield
     assert caught.is_fulfilled()
-
-
-@scenario
-def coroutine_that_fails_at_once(watch: Watch) -> Any:
-    """A coroutine that raises before it awaits anything, given to a promise by a handler."""
-
-    async def coroutine() -> None:
-        _raises(watch)
-
-    def handler(_: Any) -> Any:
-        return Promise.resolve(watch("coroutine", coroutine()))
-
-    for function in handler, lambda _: watch("coroutine", coroutine()):
-        promise = watch("promise", Promise.resolve().then(function))
-        caught = promise.catch(lambda reason: None)
-        yield
-        assert caught.is_fulfilled()
 
 
 @scenario
@@ -237,7 +217,7 @@ def coroutine_and_deferreds(watch: Watch) -> Any:
     promise = watch("promise", Promise.resolve(watch("coroutine", coroutine([first, second]))))
     caught = promise.catch(lambda reason: None)
     yield partial(first.callback, watch("value", Thing()))
-    yield partial(second.errback, watch("error", Oops()))
+    yield partial(second.errback, watch("error", Boom()))
     assert caught.is_fulfilled()
 
 
@@ -284,26 +264,21 @@ def future(watch: Watch) -> Any:
         promise = watch("promise", Promise.resolve(future))
         promise.catch(lambda reason: None)
         if fails:
-            yield partial(future.set_exception, watch("error", Oops()))
+            yield partial(future.set_exception, watch("error", Boom()))
         else:
             yield partial(future.set_result, watch("value", Thing()))
 
 
 @scenario
 def deferify(watch: Watch) -> Any:
-    """A deferified function that fails, at once or later."""
+    """A deferified function that fails after it has waited."""
 
     @Promise.deferify
-    def fails() -> None:
-        _raises(watch)
-
-    @Promise.deferify
-    async def fails_later() -> None:
+    async def fails() -> None:
         await Promise.resolve().then()
         _raises(watch)
 
-    for function in fails, fails_later:
-        yield lambda: watch("deferred", function()).addErrback(lambda _: None)  # noqa: B023
+    yield lambda: watch("deferred", fails()).addErrback(lambda _: None)
 
 
 def _keeps_its_caller() -> bool:

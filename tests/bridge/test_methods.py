@@ -10,18 +10,15 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
 from twisted.internet.task import LoopingCall
 
-from tests.bridge.support import frames, pending, result_of
+from tests.support.outcomes import frames, result_of
+from tests.support.promises import Boom, Source
 from twpromise import Promise, TimeoutError, deferify
 from twpromise.testing import ManualScheduler
 
 
-class Oops(Exception):
-    """An error of these tests."""
-
-
 def test_exact_type(scheduler: ManualScheduler) -> None:
     """What comes back is a Deferred, by its exact type: Twisted asks for nothing less."""
-    source = pending()
+    source = Source()
     deferred = maybeDeferred(deferify(lambda: source.promise))
     assert Deferred is type(deferred)
     results = result_of(deferred)
@@ -55,7 +52,7 @@ def test_whatever_comes_back(scheduler: ManualScheduler, function: Callable[[], 
 @pytest.mark.parametrize("way", ["raises", "raises in async def", "rejects", "rejects later"])
 def test_failing(scheduler: ManualScheduler, way: str) -> None:
     """What it raises, or is rejected with, becomes a failure of the Deferred."""
-    error = Oops()
+    error = Boom()
 
     def raises() -> None:
         raise error
@@ -154,7 +151,7 @@ def test_wrong_arguments(scheduler: ManualScheduler) -> None:
 @pytest.mark.parametrize("kind", ["promise", "async def"])
 def test_cancelling(scheduler: ManualScheduler, kind: str) -> None:
     """Cancelling the Deferred stops the work, if nobody else waits for it."""
-    source = pending()
+    source = Source()
 
     async def coroutine() -> Any:
         return await source.promise
@@ -164,12 +161,12 @@ def test_cancelling(scheduler: ManualScheduler, kind: str) -> None:
     deferred.cancel()
     scheduler.flush()
     assert CancelledError is results[0].type
-    assert ["cancelled"] == source.cancelled
+    assert 1 == source.cancelled
 
 
 def test_cancelled_before_it_returns(scheduler: ManualScheduler) -> None:
     """A promise that is cancelled already fails the Deferred."""
-    source = pending()
+    source = Source()
     source.promise.cancel()
     results = result_of(deferify(lambda: source.promise)())
     scheduler.flush()
@@ -178,7 +175,7 @@ def test_cancelled_before_it_returns(scheduler: ManualScheduler) -> None:
 
 def test_timeout(scheduler: ManualScheduler) -> None:
     """`deferify(timeout=...)` errbacks when the time is up, and stops the work."""
-    source = pending()
+    source = Source()
     functions = deferify(timeout=5)(lambda: source.promise), deferify(_coroutine, timeout=5)
     timed_out, in_time = [result_of(function()) for function in functions]
     scheduler.advance(4)
@@ -187,7 +184,7 @@ def test_timeout(scheduler: ManualScheduler) -> None:
     scheduler.advance(1)
     assert timed_out[0].check(TimeoutError)
     scheduler.flush()
-    assert ["cancelled"] == source.cancelled
+    assert 1 == source.cancelled
     for wrong, error in ((-1, ValueError), ("1", TypeError)):
         with pytest.raises(error):
             deferify(timeout=wrong)  # type: ignore[call-overload]
@@ -202,7 +199,7 @@ class TestLoopingCall:
 
         @deferify
         def call() -> Any:
-            sources.append(pending())
+            sources.append(Source())
             return sources[-1].promise
 
         looping = LoopingCall(call)
@@ -222,13 +219,13 @@ class TestLoopingCall:
 
     def test_failure_ends_it(self, scheduler: ManualScheduler) -> None:
         """A rejection ends the loop, as any failure does."""
-        source = pending()
+        source = Source()
         looping = LoopingCall(deferify(lambda: source.promise))
         looping.clock = scheduler.clock
         results = result_of(looping.start(1))
-        source.reject(Oops())
+        source.reject(Boom())
         scheduler.flush()
-        assert Oops is results[0].type
+        assert Boom is results[0].type
         assert not looping.running
 
 

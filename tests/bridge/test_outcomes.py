@@ -10,7 +10,8 @@ import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, fail, inlineCallbacks
 from twisted.python.failure import Failure
 
-from tests.bridge.support import frames, pending, result_of
+from tests.support.outcomes import frames, result_of
+from tests.support.promises import Boom, Source
 from twpromise import CancellationError, Promise
 from twpromise.testing import ManualScheduler
 
@@ -19,20 +20,16 @@ OnAsyncio = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 CONSUMERS = 1000
 
 
-class Oops(Exception):
-    """An error of these tests."""
-
-
 def innermost() -> None:
     """Raises."""
-    raise Oops
+    raise Boom
 
 
 def raised() -> Failure:
     """A failure with a traceback that goes through `innermost`."""
     try:
         innermost()
-    except Oops:
+    except Boom:
         return Failure()
     raise AssertionError
 
@@ -44,9 +41,9 @@ async def _raising() -> None:
 ORIGINS: dict[str, Callable[[Any], Promise[Any]]] = {
     "raised by a handler": lambda before: before.then(lambda _: innermost()),
     "raised by a coroutine": lambda before: before.then(lambda _: _raising()),
-    "never raised": lambda before: before.then(lambda _: Promise.reject(Oops())),
+    "never raised": lambda before: before.then(lambda _: Promise.reject(Boom())),
     "from a Deferred": lambda before: before.then(lambda _: fail(raised())),
-    "from a Failure without a traceback": lambda before: before.then(lambda _: Failure(Oops())),
+    "from a Failure without a traceback": lambda before: before.then(lambda _: Failure(Boom())),
 }
 
 
@@ -71,7 +68,7 @@ def failing(request: pytest.FixtureRequest, when: str, scheduler: ManualSchedule
 async def _awaiting(promise: Any, lengths: list[list[str]]) -> None:
     try:
         await promise
-    except Oops as error:
+    except Boom as error:
         lengths.append(frames(error.__traceback__))
         raise
 
@@ -100,14 +97,14 @@ def _by_inline_callbacks(promise: Promise[Any], seen: list[list[str]]) -> None:
     def inline() -> Any:
         try:
             yield promise.to_deferred()
-        except Oops as error:
+        except Boom as error:
             seen.append(frames(error.__traceback__))
 
     inline()
 
 
 def _by_handler(promise: Promise[Any], seen: list[list[str]]) -> None:
-    def handler(reason: Oops) -> None:
+    def handler(reason: Boom) -> None:
         seen.append(frames(reason.__traceback__))
         raise reason
 
@@ -177,13 +174,13 @@ class TestOneTraceback:
         """Tasks of asyncio, as well."""
 
         async def main() -> list[list[str]]:
-            source = pending()
+            source = Source()
             seen: list[list[str]] = []
             tasks = [asyncio.create_task(_awaiting(source.promise, seen)) for _ in range(100)]
             await asyncio.sleep(0)
-            source.reject(Oops())
+            source.reject(Boom())
             await asyncio.wait(tasks)
-            assert all(isinstance(task.exception(), Oops) for task in tasks)
+            assert all(isinstance(task.exception(), Boom) for task in tasks)
             return seen
 
         seen = on_asyncio(main)
@@ -208,8 +205,8 @@ class TestContext:
     @pytest.mark.parametrize("way", ["await under Twisted", "await under a promise"])
     def test_no_context(self, scheduler: ManualScheduler, way: str) -> None:
         """What an await raises, and what a coroutine's outcome runs into, has no `__context__`."""
-        error = Oops()
-        source = pending()
+        error = Boom()
+        source = Source()
         seen: list[list[str]] = []
         WAYS[way](source.promise, seen)
         source.reject(error)
@@ -221,20 +218,20 @@ class TestContext:
         """An error that comes of what a coroutine returns has not come of its return."""
 
         async def inner() -> None:
-            raise Oops
+            raise Boom
 
         async def outer() -> Any:
             return inner()
 
         promise = Promise.resolve(outer())
         reason = promise.reason()
-        assert isinstance(reason, Oops)
+        assert isinstance(reason, Boom)
         assert None is reason.__context__
 
 
 def test_each_cancellation_is_its_own(scheduler: ManualScheduler) -> None:
     """Every consumer of a cancelled promise gets a CancellationError of its own."""
-    source = pending()
+    source = Source()
     results = [result_of(source.promise.to_deferred()) for _ in range(3)]
     source.promise.cancel()
     scheduler.flush()

@@ -14,11 +14,8 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from tests.support.promises import Boom
 from twpromise import CancellationError, Promise, deferify
-
-
-class Oops(Exception):
-    """An error of these tests."""
 
 
 def turn() -> Deferred[None]:
@@ -72,7 +69,7 @@ class DeferredsToPromises(Case):
         from twisted.internet import reactor
 
         def raises(deferred: Deferred[Any]) -> None:
-            raise Oops
+            raise Boom
 
         answered: Deferred[None] = Deferred()
 
@@ -92,24 +89,24 @@ class DeferredsToPromises(Case):
             if canceller is None:
                 deferred.callback("late")
         await answered
-        assert 1 == len(self.flushLoggedErrors(Oops))
+        assert 1 == len(self.flushLoggedErrors(Boom))
 
     async def test_failure_is_logged_once(self) -> None:
         """A failure that nobody handles is logged once, and not again when it is collected."""
         deferred: Deferred[Any] = Deferred()
         promise = Promise.from_deferred(deferred)
-        deferred.errback(Oops())
+        deferred.errback(Boom())
         await turn()
         await turn()
         del deferred, promise
         gc.collect()
-        assert 1 == len(self.flushLoggedErrors(Oops))
+        assert 1 == len(self.flushLoggedErrors(Boom))
 
     async def test_handled(self) -> None:
         """One that is handled is not logged at all, at garbage collection neither."""
         deferred: Deferred[Any] = Deferred()
         promise = Promise.from_deferred(deferred).catch(lambda reason: "caught")
-        deferred.errback(Oops())
+        deferred.errback(Boom())
         assert "caught" == await promise
         del deferred, promise
         gc.collect()
@@ -125,8 +122,8 @@ class PromisesToDeferreds(Case):
 
     def test_failure(self) -> Any:
         """Trial's own assertions know what comes out of it."""
-        promise = Promise.resolve().then(lambda _: Promise.reject(Oops()))
-        return self.assertFailure(promise.to_deferred(), Oops)
+        promise = Promise.resolve().then(lambda _: Promise.reject(Boom()))
+        return self.assertFailure(promise.to_deferred(), Boom)
 
     def test_cancel(self) -> Any:
         """A Deferred that is cancelled fails with CancelledError."""
@@ -143,14 +140,14 @@ class PromisesToDeferreds(Case):
 
     async def test_unhandled(self) -> None:
         """A Deferred whose failure nobody handles logs it, alone, when it is collected."""
-        promise = Promise.resolve().then(lambda _: Promise.reject(Oops()))
+        promise = Promise.resolve().then(lambda _: Promise.reject(Boom()))
         deferred = promise.to_deferred()
         await turn()
         assert deferred.called
         assert [] == self.flushLoggedErrors()
         del deferred
         gc.collect()
-        assert 1 == len(self.flushLoggedErrors(Oops))
+        assert 1 == len(self.flushLoggedErrors(Boom))
 
     def test_from_a_thread(self) -> Deferred[Any]:
         """`resolve`, called in another thread, fires the Deferred on the reactor's."""
@@ -248,8 +245,8 @@ class Awaiting(Case):
         await turn()
         assert 3 == await Promise.from_deferred(turn()).then(lambda _: 3)
         try:
-            await Promise.resolve().then(lambda _: Promise.reject(Oops()))
-        except Oops:
+            await Promise.resolve().then(lambda _: Promise.reject(Boom()))
+        except Boom:
             return
         raise AssertionError
 

@@ -9,18 +9,15 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 
-from tests.bridge.support import frames, pending, result_of
+from tests.support.outcomes import frames, result_of
+from tests.support.promises import Boom, Source
 from twpromise import Promise, RejectionError
 from twpromise.testing import ManualScheduler
 
 
-class Oops(Exception):
-    """An error of these tests."""
-
-
 def test_report(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
     """A rejection that stays unhandled is logged once, at critical level, with its failure."""
-    error = Oops()
+    error = Boom()
 
     def handler(_: Any) -> None:
         raise error
@@ -39,7 +36,7 @@ def test_report(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
 
 def test_made_by_whoever_is_told(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
     """A rejection that a listener makes is reported too, and not only with the next job."""
-    errors = [Oops(), Oops(), Oops()]
+    errors = [Boom(), Boom(), Boom()]
     told: list[Any] = []
 
     def listener(reason: Any, _: Any) -> None:
@@ -60,7 +57,7 @@ def test_made_by_whoever_is_told(scheduler: ManualScheduler, reports: list[LogEv
 @pytest.mark.parametrize("wrap", [lambda error: error, Failure], ids=["itself", "a Failure"])
 def test_uncaught(scheduler: ManualScheduler, reports: list[LogEvent], wrap: Any) -> None:
     """What a callback raises is logged with its own failure: also if it raises a Failure."""
-    error = Oops()
+    error = Boom()
 
     def callback(*_: Any) -> None:
         raise wrap(error)
@@ -85,9 +82,9 @@ def test_crossing_the_bridge_is_handling(
     scheduler: ManualScheduler, reports: list[LogEvent], way: str, when: str
 ) -> None:
     """What was turned into a Deferred, or awaited, is not reported here."""
-    source = pending()
+    source = Source()
     if when == "settled":
-        source.reject(Oops())
+        source.reject(Boom())
 
     async def coroutine() -> Any:
         return await (source.promise if way == "coroutine" else source.promise.to_deferred())
@@ -101,18 +98,18 @@ def test_crossing_the_bridge_is_handling(
         results = result_of(ensureDeferred(awaiting()))
     else:
         results = result_of(Promise.resolve(coroutine()).to_deferred())
-    source.reject(Oops())
+    source.reject(Boom())
     scheduler.flush()
     assert [] == reports
-    assert [Oops] == [failure.type for failure in results]
+    assert [Boom] == [failure.type for failure in results]
 
 
 def test_every_branch_reports(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
     """A branch that nobody handles is reported beside one that was turned into a Deferred."""
-    source = pending()
+    source = Source()
     results = result_of(source.promise.to_deferred())
     branch = source.promise.then(str)
-    source.reject(Oops())
+    source.reject(Boom())
     scheduler.flush()
     assert 1 == len(reports) == len(results)
     assert branch.is_rejected()
@@ -122,12 +119,12 @@ def test_escaped(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
     """What escapes from foreign code that is called in a turn is logged, and the drain goes on."""
 
     def canceller(deferred: Deferred[Any]) -> None:
-        raise Oops
+        raise Boom
 
     promise = Promise.from_deferred(Deferred(canceller))
     promise.cancel()
     after = Promise.resolve(1).then()
     scheduler.flush()
-    assert [Oops] == [event["log_failure"].type for event in reports]
+    assert [Boom] == [event["log_failure"].type for event in reports]
     assert ["Unhandled error in a job of a Promise"] == [formatEvent(event) for event in reports]
     assert 1 == after.value()

@@ -13,13 +13,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent
 
-from tests.bridge.support import frames
+from tests.support.outcomes import frames
+from tests.support.promises import Boom
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
-
-
-class Oops(Exception):
-    """An error of these tests."""
 
 
 class Thenable:
@@ -78,9 +75,9 @@ def test_first_call_counts(scheduler: ManualScheduler) -> None:
     class Eager:
         def then(self, resolve: Any, reject: Any) -> None:
             resolve(1)
-            reject(Oops())
+            reject(Boom())
             resolve(2)
-            raise Oops
+            raise Boom
 
     promise = Promise.resolve(Eager())
     scheduler.flush()
@@ -93,7 +90,7 @@ def test_raises(scheduler: ManualScheduler) -> None:
 
     class Raises:
         def then(self, resolve: Any, reject: Any) -> None:
-            raise Oops
+            raise Boom
 
     promise = Promise.resolve(Raises())
     scheduler.flush()
@@ -106,12 +103,12 @@ def test_raises_after_it_was_cancelled(scheduler: ManualScheduler, reports: list
     class Cancels:
         def then(self, resolve: Any, reject: Any) -> None:
             promise.cancel()
-            raise Oops
+            raise Boom
 
     promise = Promise.resolve(Cancels())
     scheduler.flush()
     assert promise.is_cancelled()
-    assert [Oops] == [event["log_failure"].type for event in reports]
+    assert [Boom] == [event["log_failure"].type for event in reports]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -125,7 +122,7 @@ def test_cancelled(scheduler: ManualScheduler, when: str) -> None:
     scheduler.flush()
     assert (when == "after") == len(thenable.calls)
     for resolve, reject in thenable.calls:
-        reject(Oops())
+        reject(Boom())
         resolve(1)
     scheduler.flush()
     assert promise.is_cancelled()
@@ -171,3 +168,18 @@ def test_cancelled_while_its_then_is_looked_up(scheduler: ManualScheduler) -> No
     promise = Promise.resolve(Cancels())
     scheduler.flush()
     assert promise.is_cancelled()
+
+
+def test_a_thenable_within_10_000_others(scheduler: ManualScheduler) -> None:
+    """Is followed without recursion."""
+
+    class Nested:
+        def __init__(self, depth: int) -> None:
+            self.depth = depth
+
+        def then(self, resolve: Any, reject: Any) -> None:
+            resolve(Nested(self.depth - 1) if self.depth else "value")
+
+    promise = Promise.resolve(Nested(10_000))
+    scheduler.flush()
+    assert "value" == promise.value()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import Context
 from functools import partial
 from typing import Any
 
@@ -15,11 +14,6 @@ from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
 WHEN = ["already", "immediately", "eventually"]
-
-
-@pytest.fixture(autouse=True)
-def _in_each_context(context: Context) -> None:
-    """Promises take another path where a context variable is set."""
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from twpromise._core import reject_from_anywhere, resolve_from_anywhere
+
 from twpromise import Promise
 
 ERROR = ValueError("reason")
@@ -49,9 +51,9 @@ def test_2_1_2_1_fulfilled_stays_fulfilled(fulfilled, run, second):
     attach(promise, called)
     fulfilled.run()
     if second == "fulfil":
-        promise._resolve_from_anywhere("other")
+        resolve_from_anywhere(promise, "other")
     else:
-        promise._reject_from_anywhere(ERROR)
+        reject_from_anywhere(promise, ERROR)
     run()
     assert [("fulfilled", "value")] == called
     assert "value" == promise.value()
@@ -65,9 +67,9 @@ def test_2_1_3_1_rejected_stays_rejected(rejected, run, second):
     attach(promise, called)
     rejected.run()
     if second == "fulfil":
-        promise._resolve_from_anywhere("other")
+        resolve_from_anywhere(promise, "other")
     else:
-        promise._reject_from_anywhere(KeyError("other"))
+        reject_from_anywhere(promise, KeyError("other"))
     run()
     assert [("rejected", ERROR)] == called
     assert ERROR is promise.reason()

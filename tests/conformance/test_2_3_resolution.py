@@ -6,16 +6,11 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 
+from tests.support.promises import pending
 from twpromise import Promise
 
 ERROR = ValueError("reason")
 LATE = KeyError("too late")
-
-
-def pending():
-    functions = []
-    promise = Promise(lambda *both: functions.extend(both))
-    return promise, *functions
 
 
 # --- 2.3.1: with itself
@@ -179,43 +174,38 @@ def test_2_3_3_3_called_in_a_fresh_turn(scheduler, make_thenable):
     [None, False, 5, "text", object(), [], ValueError("a value")],
     ids=lambda y: type(y).__name__,
 )
-def test_2_3_3_3_1_resolved_with_a_plain_value(resolve_with, outer, run, y):
+def test_2_3_3_3_1_resolved_with_a_plain_value(outer, run, y):
     """2.3.3.3.1: if resolve is called with a value that is no thenable, it fulfils."""
-    promise = resolve_with(outer(y))
+    promise = Promise.resolve().then(lambda _: outer(y))
     run()
     assert y is promise.value()
 
 
-def test_2_3_3_3_1_resolved_with_a_thenable_that_fulfils(resolve_with, outer, fulfilling, run):
+def test_2_3_3_3_1_resolved_with_a_thenable_that_fulfils(outer, fulfilling, run):
     """2.3.3.3.1: every kind of thing that is followed, in every kind of thenable."""
     value = object()
-    promise = resolve_with(outer(fulfilling(value)))
+    promise = Promise.resolve().then(lambda _: outer(fulfilling(value)))
     run()
     assert value is promise.value()
 
 
-def test_2_3_3_3_1_resolved_with_a_thenable_that_rejects(resolve_with, outer, rejecting, run):
+def test_2_3_3_3_1_resolved_with_a_thenable_that_rejects(outer, rejecting, run):
     """2.3.3.3.1: and the same for those that reject."""
-    promise = resolve_with(outer(rejecting(ERROR)))
+    promise = Promise.resolve().then(lambda _: outer(rejecting(ERROR)))
     run()
     assert ERROR is promise.reason()
 
 
-def test_2_3_3_3_1_thenables_for_thenables_that_fulfil(outer, fulfilling, make_thenable, run):
-    """2.3.3.3.1: [[Resolve]] recurses to any depth."""
-    value = object()
-    x = make_thenable(lambda resolve, _: resolve(outer(fulfilling(value))))
-    promise = Promise.resolve().then(lambda _: x)
+@pytest.mark.parametrize("inner", ["fulfilled", "rejected"])
+def test_2_3_3_3_1_resolve_recurses_to_any_depth(resolve_with, outer, make_thenable, run, inner):
+    """2.3.3.3.1: thenables that resolve with thenables."""
+    innermost = Promise.resolve("value") if inner == "fulfilled" else Promise.reject(ERROR)
+    promise = resolve_with(make_thenable(lambda resolve, _: resolve(outer(outer(innermost)))))
     run()
-    assert value is promise.value()
-
-
-def test_2_3_3_3_1_thenables_for_thenables_that_reject(outer, rejecting, make_thenable, run):
-    """2.3.3.3.1: [[Resolve]] recurses to any depth."""
-    x = make_thenable(lambda resolve, _: resolve(outer(rejecting(ERROR))))
-    promise = Promise.resolve().then(lambda _: x)
-    run()
-    assert ERROR is promise.reason()
+    if inner == "fulfilled":
+        assert "value" == promise.value()
+    else:
+        assert ERROR is promise.reason()
 
 
 def test_fulfilling_things_directly(resolve_with, fulfilling, run):

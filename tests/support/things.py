@@ -6,7 +6,9 @@ import weakref
 from concurrent.futures import Future
 from contextvars import Context
 
-__all__ = ["AtOnce", "Boom", "Eventual", "Things", "Value", "within"]
+from tests.support.promises import Boom
+
+__all__ = ["AtOnce", "Eventual", "Things", "Value", "within"]
 
 
 class AtOnce:
@@ -50,10 +52,6 @@ class Value:
 
     def method(self, *arguments):
         return arguments
-
-
-class Boom(Exception):
-    pass
 
 
 class Things:

@@ -9,61 +9,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from twpromise import Promise
+from tests.support.promises import pending
 
-__all__ = [
-    "KINDS",
-    "NEED_NO_LOOP",
-    "Boom",
-    "Eventually",
-    "Thenable",
-    "eventually",
-    "fail",
-    "later",
-    "pending",
-]
-
-
-class Boom(Exception):
-    """What goes wrong in a test."""
-
-
-def fail(*_: object) -> None:
-    """A handler that fails."""
-    raise Boom("from a handler")
-
-
-def pending() -> tuple[Promise[Any], Callable[..., None], Callable[..., None]]:
-    """A pending promise, and the functions that settle it."""
-    functions: list[Callable[..., None]] = []
-    promise: Promise[Any] = Promise(lambda *both: functions.extend(both))
-    resolve, reject = functions
-    return promise, resolve, reject
-
-
-class Eventually:
-    """A pending promise, what settles it, and how often it was told that nobody cares."""
-
-    resolve: Callable[..., None]
-    reject: Callable[..., None]
-
-    def __init__(self, cls: type[Promise[Any]] = Promise) -> None:
-        self.cancelled = 0
-
-        def cancelled() -> None:
-            self.cancelled += 1
-
-        def executor(resolve: Any, reject: Any, on_cancel: Any) -> None:
-            self.resolve, self.reject = resolve, reject
-            if on_cancel is not None:
-                on_cancel(cancelled)
-
-        self.promise: Promise[Any] = cls(executor)
-
-
-def eventually(cls: type[Promise[Any]] = Promise) -> Eventually:
-    """A pending promise that tells whether it was cancelled."""
-    return Eventually(cls)
+__all__ = ["KINDS", "NEED_NO_LOOP", "Thenable", "later"]
 
 
 class Thenable:
