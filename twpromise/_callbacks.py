@@ -96,8 +96,6 @@ class NodeCallback:
                     queue.wake()
         else:
             promise._resolve_from_anywhere(value)
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, promise, value
 
 
 class MultiCallback(NodeCallback):

@@ -60,8 +60,6 @@ class _Hooks(Passage):
             followed = self._followed = self._ahead = new_pending(type(promise), owner=promise)
             resolve(followed, value)
             wait_for(followed, self)
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, promise, followed, value
 
     def _notify(self, parent: CorePromise) -> None:
         self._state = NODE | CANCELLED
@@ -98,16 +96,12 @@ class _Settler:
         promise, self._promise = self._promise, None
         if promise is not None:
             promise._resolve_from_anywhere(value)
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, promise, value
 
     def reject(self, reason: Any = None) -> None:
         """Reject the promise; first call wins."""
         promise, self._promise = self._promise, None
         if promise is not None:
             promise._reject_from_anywhere(reason)
-            # Where the reason is a class that cannot be made, what it raises refers to this frame.
-            del self, promise
 
     def on_cancel(self, hook: Callable[[], object]) -> None:
         """Have *hook* called, in the next turn, when the promise is cancelled.
@@ -137,10 +131,6 @@ def execute(promise: CorePromise, executor: Callable[..., object]) -> None:
         settler._promise = None
         if not promise._state & DECIDED:
             reject_raised(promise, error)
-    finally:
-        # A traceback may refer to this frame, which must not keep the promise alive: that of
-        # what the executor has raised, or a coroutine that has failed at once.
-        del promise, executor, settler
 
 
 class Cancellation(CorePromise):

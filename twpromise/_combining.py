@@ -133,7 +133,6 @@ class _Several(Node):
         counts = self._directly
         queued = len(cls._queue)
         there = 1
-        promise = None
         for index, item in enumerate(items):
             kind = type(item)
             try:
@@ -176,9 +175,6 @@ class _Several(Node):
             self._less(there)
             if counts and len(cls._queue) == queued and not self._state & DEAD:
                 self._state = COUNTER
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, items, collection, promise, arrived
-        item = None
 
     def _look_at(self, items: list[Any], index: int, promise: CorePromise) -> bool:
         """An item is a promise, or has become one.
@@ -200,8 +196,6 @@ class _Several(Node):
         else:
             items[index] = promise
             wait_for(promise, self)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, items, promise, outcome
         return False
 
     def _too_late(self, promise: CorePromise) -> None:
@@ -210,8 +204,6 @@ class _Several(Node):
         mark_handled(promise)
         if self._state & CANCELLING:
             drop(promise)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, promise
 
     def _arrived(self, value: Any, index: int) -> None:
         """What was waited for directly is there."""
@@ -225,8 +217,6 @@ class _Several(Node):
             self._one_more()
         else:
             self._arrived_specially(value, index)
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, value
 
     def _arrived_specially(self, value: Any, index: int) -> None:
         items = self._items
@@ -249,9 +239,6 @@ class _Several(Node):
                 stop_counting(self)
                 items[index] = promise
                 wait_for(promise, self)
-            del promise
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, value, items
 
     def _one_more(self) -> None:
         """One more is there, which did not come from the queue; the end comes from there."""

@@ -69,11 +69,7 @@ class Construction(CorePromise, Generic[T_co]):
             )
         promise = new_pending(cls)
         call_into(promise, function, (), {})
-        try:
-            return promise
-        finally:
-            # Where the function failed, the traceback refers to this frame.
-            del promise, function
+        return promise
 
     attempt = try_
 
@@ -103,11 +99,7 @@ class Construction(CorePromise, Generic[T_co]):
         def method(*args: Any, **kwargs: Any) -> Any:
             promise = new_pending(cls)
             call_into(promise, function, args, kwargs)
-            try:
-                return promise
-            finally:
-                # Where the function failed, the traceback refers to this frame.
-                del promise, args, kwargs
+            return promise
 
         return dressed(method, function)
 

@@ -36,8 +36,6 @@ class _GeneratorRunner(Runner):
         promise = new_pending(type(self._promise), owner=self._promise)
         self._in_context(self._context, resolve, promise, followed)
         self._wait_for(promise)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, promise, followed, yielded
 
     def _handled(self, yielded: Any) -> Any:
         """What the first yield handler that knows *yielded* makes of it."""
@@ -76,7 +74,6 @@ def _call(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> None:
-    runner = result = None
     try:
         result = function(*args, **kwargs)
         # The type alone tells most, and much faster.
@@ -90,7 +87,6 @@ def _call(
             resolve(promise, result)
     except BaseException as error:
         reject_raised(promise, error)
-    del promise, function, args, kwargs, runner, result
 
 
 class _CoroutineFactory:
@@ -160,11 +156,7 @@ class _CoroutineFactory:
         def coroutine(*args: Any, **kwargs: Any) -> Any:
             promise = new_pending(cls)
             _call(promise, generator_function, yield_handler, args, kwargs)
-            try:
-                return promise
-            finally:
-                # The frame of a coroutine that has failed at once refers to this one.
-                del promise, args, kwargs
+            return promise
 
         return dressed(coroutine, generator_function)
 

@@ -222,8 +222,6 @@ class _Watch:
             return result
         finally:
             self.after(token, result if awaited else DECLINED)
-            # Frames of a coroutine that has failed at once refer to this one.
-            del result, arguments
 
     # --- what is made of it
 
@@ -294,7 +292,7 @@ class _Watch:
 
 STOPS.update(
     id(function.__code__)
-    for function in (_core._run_jobs, _core._run_handler, Runner._step, _Watch._run_watched)
+    for function in (_core._run_jobs, _core._run_handler, Runner._advance, _Watch._run_watched)
 )
 
 

@@ -207,12 +207,12 @@ class _Aside(Node):
         self._handler: Callable[..., Any] = handler
         self._parent: CorePromise | None = parent
         # What will be passed on: the parent, or the promise itself if that was cancelled.
-        self._outcome: CorePromise | None = None
+        self._outcome: Any = None
         # The parent that was left in a cancellation, though it may still tell its outcome.
         self._left: CorePromise | None = None
         wait_for(parent, self)
 
-    def _call(self, outcome: CorePromise) -> Any:
+    def _call(self) -> Any:
         """Call the handler, if it is meant for this outcome."""
         raise NotImplementedError(type(self))
 
@@ -220,32 +220,25 @@ class _Aside(Node):
         if self._outcome is None:
             self._outcome = parent
             self._run()
-        elif parent._state & FULFILLED:
-            # What the handler returned is there, and all is well.
-            self._finish()
-        else:
+            return
+        if not parent._state & FULFILLED:
+            # What the handler returned has failed.
             self._outcome = parent
-            self._finish()
+        self._finish()
 
     def _run(self) -> None:
-        outcome = self._outcome
-        assert outcome is not None
         if self._left is not None:
             # It is going to wait again, for what the handler returns.
             forget(self._left, self)
         self._state = NODE
         try:
-            result = self._call(outcome)
+            result = self._call()
             if is_followed(result):
                 wait_for(new_resolved(type(self._promise), result, self._promise), self)
             else:
                 self._finish()
-            # The frame of a coroutine that has failed at once refers to this one.
-            del result
         except BaseException as error:
             reject_raised(self._end(), error)
-        # Where the handler failed, the traceback refers to this frame.
-        del outcome, self
 
     def _finish(self) -> None:
         outcome = self._outcome
@@ -284,9 +277,7 @@ class _Finally(_Aside):
 
     __slots__ = ()
 
-    def _call(self, outcome: CorePromise) -> Any:
-        # It may be the promise itself, and frames of what the handler raises refer to this one.
-        del outcome
+    def _call(self) -> Any:
         return run_in_context(self._handler)
 
 
@@ -295,9 +286,9 @@ class _Tap(_Aside):
 
     __slots__ = ()
 
-    def _call(self, outcome: CorePromise) -> Any:
-        if outcome._state & FULFILLED:
-            return run_in_context(self._handler, outcome._value)
+    def _call(self) -> Any:
+        if self._outcome._state & FULFILLED:
+            return run_in_context(self._handler, self._outcome._value)
         return None
 
 
@@ -312,9 +303,9 @@ class _TapCatch(_Aside):
         self._filters = filters
         super()._start(parent, handler)
 
-    def _call(self, outcome: CorePromise) -> Any:
-        if outcome._state & REJECTED and passes(self._filters, (outcome._value,)):
-            return run_in_context(self._handler, outcome._value)
+    def _call(self) -> Any:
+        if self._outcome._state & REJECTED and passes(self._filters, (self._outcome._value,)):
+            return run_in_context(self._handler, self._outcome._value)
         return None
 
 

@@ -184,22 +184,16 @@ class _Map(Node):
 
     def _wait(self, item: Any, then: Callable[[Any, int, Any], object], index: int) -> _Item | None:
         """Go on with the value of something that is followed; now, if it is there."""
-        outcome = promise = (
-            item if is_promise(item) else new_resolved(self._cls, item, self._promise)
-        )
-        try:
-            if self._state & DEAD:
-                # It was started just now, and has cancelled all this.
-                drop(promise)
-            else:
-                outcome = outcome_of(promise)
-                if not outcome._state & FULFILLED:
-                    return _Item(self, promise, then, index)
-                then(self, index, outcome._value)
-            return None
-        finally:
-            # The frame of a coroutine that has failed at once refers to this one.
-            del promise, outcome, item
+        promise = item if is_promise(item) else new_resolved(self._cls, item, self._promise)
+        if self._state & DEAD:
+            # It was started just now, and has cancelled all this.
+            drop(promise)
+        else:
+            outcome = outcome_of(promise)
+            if not outcome._state & FULFILLED:
+                return _Item(self, promise, then, index)
+            then(self, index, outcome._value)
+        return None
 
     # --- starting
 
@@ -286,8 +280,6 @@ class _Map(Node):
         if kind is not None:
             self._active += 1
             self._wait(result, _Map._result_arrived, index)
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, value, function, result
         elif not self._state & DEAD:
             # Else its own function has cancelled it.
             self._result(index, result)

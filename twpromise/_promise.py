@@ -136,8 +136,6 @@ class _Themes(
         self._value = self._aux = self._waiters = self._source = self._extra = None
         created(self)
         execute(self, executor)
-        # The traceback refers to this frame, which must not keep the promise alive.
-        del self, executor
 
     @overload
     @classmethod

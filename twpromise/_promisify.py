@@ -95,14 +95,9 @@ def _promisified(
                     function(first, callback)
                 else:
                     function(callback)
-                return promise
             except BaseException as error:
                 _reject_unless_called(promise, callback, error)
-                return promise
-            finally:
-                # A traceback may refer to this frame: that of what the function has raised, or a
-                # coroutine that has failed at once.
-                del promise
+            return promise
 
         return _dressed(promisified, function, 0)
 
@@ -113,13 +108,9 @@ def _promisified(
         promise._aux = BY_CALLBACK
         try:
             function(context, *args, callback, **kwargs)
-            return promise
         except BaseException as error:
             _reject_unless_called(promise, callback, error)
-            return promise
-        finally:
-            # As above.
-            del promise
+        return promise
 
     return _dressed(with_context, function, 1)
 
@@ -138,7 +129,6 @@ def _reject_unless_called(
         call_soon(type(promise), reports_escaped, error)
     else:
         reject_raised(promise, error)
-    del promise, callback, error
 
 
 def _dressed(
@@ -441,7 +431,6 @@ class _CallbackSink(Node):
             run_in_context(self._callback, *arguments)
         except BaseException as error:
             call_soon(type(parent), reports_escaped, error)
-        del parent, self, arguments
 
 
 # --- the methods ----------------------------------------------------------------------------
@@ -600,11 +589,7 @@ class Promisification(CorePromise, Generic[T_co]):
             resolver(callback)
         except BaseException as error:
             _reject_unless_called(promise, callback, error)
-        try:
-            return cast("Promise[Any]", promise)
-        finally:
-            # The traceback refers to this frame.
-            del promise, resolver, callback
+        return cast("Promise[Any]", promise)
 
     from_node = from_callback
 

@@ -130,14 +130,16 @@ class _Timeout(_Timed):
         pass_on(self._end(), parent)
 
     def _fire(self) -> None:
-        source, context, error = self._source, self._context, self._error
+        assert self._context is not None
+        self._context.run(self._reject)
+
+    def _reject(self) -> None:
+        source, error = self._source, self._error
+        assert source is not None
         assert error is not None
         # First the rejection: it waits for nothing that the source's cancellation does.
         reject(self._end(), error())
-        assert context is not None
-        context.run(drop, cast("CorePromise", source))
-        # Frames of what a canceller raises refer to this one.
-        del self, source, context, error
+        drop(source)
 
     def _end(self) -> CorePromise:
         # It may stay among the source's waiters; the context may be a request's, and so the error.

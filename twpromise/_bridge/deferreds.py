@@ -105,8 +105,6 @@ class DeferredSource:
                 reject(promise, result.value, result)
             else:
                 resolve(promise, result)
-                # The frame of a coroutine that has failed at once refers to this one.
-                del self, promise, result
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
         promise, self._promise = self._promise, None
@@ -154,8 +152,6 @@ def adopt_deferred(
     promise._source = source
     # If it has fired, this settles the promise at once.
     deferred.addBoth(source)
-    # The frame of a coroutine that has failed at once refers to this one.
-    del promise, deferred, source
 
 
 _add_both: Any = Deferred.addBoth

@@ -57,11 +57,7 @@ class Bridge(CorePromise, Generic[T_co]):
             raise TypeError(f"deferred must be a Deferred, not {shown(deferred)}")
         promise = new_pending(cls)
         adopt_deferred(promise, deferred)
-        try:
-            return cast("Promise[U]", promise)
-        finally:
-            # The frame of a coroutine that has failed at once refers to this one.
-            del promise, deferred
+        return cast("Promise[U]", promise)
 
     def to_deferred(self) -> Deferred[T_co]:
         """A new Deferred for the outcome: one more consumer of this promise.
@@ -119,13 +115,9 @@ class Bridge(CorePromise, Generic[T_co]):
             promise: Any = new_pending(cls)
             mark_handled(promise)
             call_into(promise, function, args, kwargs)
-            try:
-                if timeout is None or promise._state & DEAD:
-                    return make_deferred(promise)
-                return make_deferred(promise.timeout(timeout))
-            finally:
-                # The traceback of what the function raises leads to this frame.
-                del promise, args, kwargs
+            if timeout is None or promise._state & DEAD:
+                return make_deferred(promise)
+            return make_deferred(promise.timeout(timeout))
 
         return dressed(deferified, function)
 
