@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from . import _core
 from ._both import both, typed_elsewhere
-from ._checks import is_a, plain_number, shown, type_name
+from ._checks import is_int, shown, type_name
 from ._core import (
     BY_CALLBACK,
     CANCELLED,
@@ -69,9 +69,9 @@ def expect_iterable(iterable: object) -> Any:
     """
     kind = type(iterable)
     if kind is list or kind is tuple:
-        # Most; nobody has to be asked.
+        # Most.
         return iterable
-    if is_a(iterable, str, bytes, Mapping) or not is_a(iterable, Iterable):
+    if isinstance(iterable, (str, bytes, Mapping)) or not isinstance(iterable, Iterable):
         raise TypeError(NOT_ITERABLE.format(type_name(iterable)))
     return iterable
 
@@ -332,7 +332,7 @@ class _Props(_All):
     __slots__ = ("_keys",)
 
     def _list(self, collection: Any) -> list[Any]:
-        if not is_a(collection, Mapping):
+        if not isinstance(collection, Mapping):
             raise TypeError(
                 "cannot await properties of a non-object: the input must be a mapping, "
                 f"not {type_name(collection)}"
@@ -444,12 +444,11 @@ class _Race(_Several):
 
 
 def _expect_count(count: object) -> int:
-    number = plain_number(count)
-    if type(number) is not int or number < 0:
+    if not is_int(count) or count < 0:
         raise TypeError(
             f"expecting a positive integer: count must be an int, 0 or more, not {shown(count)}"
         )
-    return number
+    return count
 
 
 class _Spread:

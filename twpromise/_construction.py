@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from ._both import typed_elsewhere
 from ._callbacks import node_callback
-from ._checks import dressed, shown
+from ._checks import shown
 from ._core import CorePromise, call_into, is_promise, new_pending, new_rejected
 from ._types import Followed, Resolve
 
@@ -101,7 +102,7 @@ class Construction(CorePromise, Generic[T_co]):
             call_into(promise, function, args, kwargs)
             return promise
 
-        return dressed(method, function)
+        return update_wrapper(method, function)
 
     @classmethod
     def defer(cls) -> Resolver[Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextvars import Context
+from functools import update_wrapper
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
-from ._checks import derives, dressed, shown
+from ._checks import shown
 from ._core import LOCKED, CorePromise, is_followed, new_pending, reject_raised, resolve
 from ._errors import CANCELLATIONS
 from ._runner import Runner
@@ -55,7 +56,7 @@ class _GeneratorRunner(Runner):
     def _answered(
         self, value: Any, error: BaseException | None
     ) -> tuple[Any, BaseException | None]:
-        # By their types: what `isinstance` asks may be a property that raises.
+        # By its type: `isinstance` may ask an error for its `__class__`, which may raise.
         if error is None or issubclass(type(error), CANCELLATIONS):
             return None, self._cancellation()
         return None, error
@@ -76,8 +77,8 @@ def _call(
 ) -> None:
     try:
         result = function(*args, **kwargs)
-        # The type alone tells most, and much faster.
-        if type(result) is GeneratorType or derives(type(result), Generator):
+        # The first tells most, and much faster.
+        if type(result) is GeneratorType or issubclass(type(result), Generator):
             promise._state |= LOCKED
             runner = _GeneratorRunner(promise, result)
             runner._yield_handler = yield_handler
@@ -158,7 +159,7 @@ class _CoroutineFactory:
             _call(promise, generator_function, yield_handler, args, kwargs)
             return promise
 
-        return dressed(coroutine, generator_function)
+        return update_wrapper(coroutine, generator_function)
 
     def add_yield_handler(self, handler: YieldHandler) -> None:
         """Teach the coroutines of this library copy to wait for other things.

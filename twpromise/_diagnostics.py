@@ -14,7 +14,7 @@ from weakref import WeakSet
 from . import _core
 from ._callbacks import NodeCallback
 from ._chains import Chain
-from ._checks import is_a, mro_of, shown, vars_of
+from ._checks import shown
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -301,35 +301,24 @@ def _unwrapped(handler: Any) -> tuple[Any, bool]:
     on_purpose = False
     # A wrapper that wraps itself, by way of others, is nothing to get lost in.
     for _ in range(100):
-        on_purpose = on_purpose or is_a(handler, Background)
-        # By its type, which a `Mock` cannot fool.
-        if is_a(handler, partial):
+        on_purpose = on_purpose or isinstance(handler, Background)
+        if isinstance(handler, partial):
             handler = handler.func
-        elif is_a(handler, MethodType):
+        elif isinstance(handler, MethodType):
             handler = handler.__func__
+        # Not by `hasattr`: a `Mock` has every attribute.
+        elif inspect.getattr_static(handler, "__wrapped__", None) is not None:
+            handler = handler.__wrapped__
         else:
-            wrapped = _wrapped_by(handler)
-            if wrapped is None:
-                break
-            handler = wrapped
+            break
     return handler, on_purpose
 
 
-def _wrapped_by(handler: Any) -> Any:
-    try:
-        static = inspect.getattr_static(handler, "__wrapped__", None)
-        return None if static is None else handler.__wrapped__
-    except Exception:
-        # It does not let itself be asked, or its class does not.
-        return None
-
-
 def _code_of(handler: Any) -> Any:
-    if not is_a(handler, FunctionType):
+    if not isinstance(handler, FunctionType):
         # An object that can be called: what is called then.
-        held = (vars_of(base) for base in mro_of(type(handler)))
-        handler = next((names["__call__"] for names in held if "__call__" in names), None)
-    return handler.__code__ if is_a(handler, FunctionType) else None
+        handler = inspect.getattr_static(type(handler), "__call__", None)
+    return handler.__code__ if isinstance(handler, FunctionType) else None
 
 
 def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:

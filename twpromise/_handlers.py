@@ -7,7 +7,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
 
 from . import _core
-from ._checks import is_a, shown
+from ._checks import shown
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -60,15 +60,14 @@ def check_filters(filters: tuple[Any, ...]) -> TypeError | None:
     names to values.
     """
     for one in filters:
-        kind = type(one)
-        if issubclass(kind, type):
+        if isinstance(one, type):
             if _is_exception_class(one):
                 continue
-        elif issubclass(kind, tuple):
-            if all(map(_is_exception_class, tuple.__iter__(one))):
+        elif isinstance(one, tuple):
+            if all(map(_is_exception_class, one)):
                 continue
-        elif is_a(one, Mapping):
-            if _has_names(one):
+        elif isinstance(one, Mapping):
+            if all(isinstance(name, str) for name in one):
                 continue
         elif callable(one):
             continue
@@ -81,15 +80,7 @@ def check_filters(filters: tuple[Any, ...]) -> TypeError | None:
 
 
 def _is_exception_class(one: Any) -> bool:
-    return issubclass(type(one), type) and issubclass(one, BaseException)
-
-
-def _has_names(mapping: Mapping[Any, Any]) -> bool:
-    try:
-        return all(issubclass(type(name), str) for name in mapping)
-    except Exception:
-        # It cannot be read.
-        return False
+    return isinstance(one, type) and issubclass(one, BaseException)
 
 
 def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
@@ -112,10 +103,10 @@ def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
 def _any_passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
     reason = arguments[-1]
     for one in filters:
-        if issubclass(type(one), (type, tuple)):
+        if isinstance(one, (type, tuple)):
             if isinstance(reason, one):
                 return True
-        elif is_a(one, Mapping):
+        elif isinstance(one, Mapping):
             if all(
                 hasattr(reason, name) and getattr(reason, name) == value
                 for name, value in one.items()
@@ -502,9 +493,7 @@ class Handlers(CorePromise, Generic[T_co]):
         if error is not None:
             return new_rejected(type(self), error)
         prepared = tuple(
-            one
-            if issubclass(type(one), (type, tuple)) or is_a(one, Mapping)
-            else prepare(self, one, awaited=False)
+            one if isinstance(one, (type, tuple, Mapping)) else prepare(self, one, awaited=False)
             for one in filters
         )
         return _TapCatch.derive(self, prepare(self, handler), prepared)

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from . import _core
 from ._arity import required_positionals
 from ._both import both
-from ._checks import plain_number, shown
+from ._checks import is_int, shown
 from ._core import (
     CANCELLED,
     DEAD,
@@ -392,8 +392,7 @@ def _mapped(
 ) -> Any:
     if not callable(function):
         return new_rejected(type(self), not_a_function(name, function))
-    limit = None if concurrency is None else plain_number(concurrency)
-    if concurrency is not None and (type(limit) is not int or limit < 1):
+    if concurrency is not None and (not is_int(concurrency) or concurrency < 1):
         return new_rejected(
             type(self),
             TypeError(
@@ -401,7 +400,7 @@ def _mapped(
                 f"or None, not {shown(concurrency)}"
             ),
         )
-    return kind.derive(self, function, limit)
+    return kind.derive(self, function, concurrency)
 
 
 class Mapped(CorePromise, Generic[T_co]):

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, overload
 from . import _core
 from ._arity import required_positionals
 from ._both import typed_elsewhere
-from ._checks import attribute, shown, type_name
+from ._checks import shown, type_name
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -194,7 +194,7 @@ class Disposer(Generic[T_co]):
         traceback: TracebackType | None,
     ) -> None:
         """Release the resource, and wait for that; a failure goes to the fatal hook."""
-        # By its type: what `isinstance` asks may be a property that raises.
+        # By its type: `isinstance` may ask an error for its `__class__`, which may raise.
         closed = issubclass(type(error), GeneratorExit)
         assert self._promise is not None
         if error is None:
@@ -308,7 +308,7 @@ def set_default_class(cls: type[CorePromise]) -> None:
 def _manager_methods(manager: Any) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
     kind: Any = type(manager)
     for names in (("__aenter__", "__aexit__"), ("__enter__", "__exit__")):
-        enter, exit_ = (attribute(kind, name) for name in names)
+        enter, exit_ = (getattr(kind, name, None) for name in names)
         if enter is not None and exit_ is not None:
             return enter, exit_
     return None

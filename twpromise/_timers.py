@@ -7,7 +7,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ._both import Both
-from ._checks import check_seconds, is_a, shown
+from ._checks import check_seconds, shown
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -205,10 +205,10 @@ class Timers(CorePromise, Generic[T_co]):
         invalid, seconds = _checked(type(self), seconds)
         if invalid is not None:
             return cast("Promise[T_co]", invalid)
-        if is_a(message_or_error, BaseException):
+        if isinstance(message_or_error, BaseException):
             error = message_or_error
             make = lambda: error  # noqa: E731
-        elif message_or_error is None or is_a(message_or_error, str):
+        elif message_or_error is None or isinstance(message_or_error, str):
             message = "operation timed out" if message_or_error is None else message_or_error
             make = lambda: TimeoutError(message)  # noqa: E731
         else:

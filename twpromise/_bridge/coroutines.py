@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from .._checks import derives, shown
+from .._checks import shown
 from .._core import (
     LOCKED,
     CorePromise,
@@ -42,7 +42,7 @@ class CoroutineRunner(Runner):
             # ``asyncio.sleep(0)``, or a bare ``yield``: let the others have their turn.
             self._wait_for(new_fulfilled(type(self._promise), None))
             return
-        if derives(kind, Deferred):
+        if issubclass(kind, Deferred):
             _wait_for_deferred(self, yielded)
             return
         if not is_followed(yielded):

@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from .. import _core
-from .._checks import is_a
 from .._core import (
     CANCELLED,
     CANCELLING,
@@ -47,7 +46,7 @@ def cancel_deferred(deferred: Deferred[Any]) -> None:
     where there is no canceller at all.
     """
     last: Any = deferred
-    while is_a(getattr(last, "result", None), Deferred):
+    while issubclass(type(getattr(last, "result", None)), Deferred):
         # That is where the cancellation goes.
         last = last.result
     if not last.called:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from twisted.internet.threads import deferToThread
 
-from .._checks import attribute, is_a, shown
+from .._checks import shown
 from .._core import (
     CANCELLED,
     DEAD,
@@ -119,7 +119,7 @@ class Executors(CorePromise, Generic[T_co]):
 
         Python: ``Executor.submit``.
         """
-        submit = attribute(executor, "submit")
+        submit = getattr(executor, "submit", None)
         if not callable(submit):
             raise TypeError(
                 f"executor must be a concurrent.futures.Executor, not {shown(executor)}"
@@ -174,6 +174,6 @@ class Executors(CorePromise, Generic[T_co]):
         """
         if loop is None:
             loop = asyncio.get_running_loop()
-        elif not is_a(loop, asyncio.AbstractEventLoop):
+        elif not isinstance(loop, asyncio.AbstractEventLoop):
             raise TypeError(f"loop must be an asyncio event loop, not {shown(loop)}")
         return _FutureSink(self, loop)._future

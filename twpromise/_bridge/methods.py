@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from twisted.internet.defer import Deferred
 
-from .._checks import check_seconds, dressed, is_a, shown
+from .._checks import check_seconds, shown
 from .._core import DEAD, CorePromise, call_into, mark_handled, new_pending
 from .._promisify import DEFERREDS, add_all
 from .._types import Followed
@@ -53,7 +54,7 @@ class Bridge(CorePromise, Generic[T_co]):
         Raises:
             TypeError: *deferred* is no Deferred.
         """
-        if type(deferred) is not Deferred and not is_a(deferred, Deferred):
+        if not isinstance(deferred, Deferred):
             raise TypeError(f"deferred must be a Deferred, not {shown(deferred)}")
         promise = new_pending(cls)
         adopt_deferred(promise, deferred)
@@ -119,7 +120,7 @@ class Bridge(CorePromise, Generic[T_co]):
                 return make_deferred(promise)
             return make_deferred(promise.timeout(timeout))
 
-        return dressed(deferified, function)
+        return update_wrapper(deferified, function)
 
     @classmethod
     def deferify_all(
