@@ -82,8 +82,7 @@ class _Hooks(Passage):
 class _Settler:
     """What an executor gets: the functions that settle its promise.
 
-    It lets go of the promise when it has been used, and whoever keeps the functions does not
-    keep the promise; nor does the frame of an executor that has raised.
+    It drops the promise when it has been used: functions that are kept do not keep the promise.
     """
 
     __slots__ = ("_promise",)

@@ -306,12 +306,23 @@ def _unwrapped(handler: Any) -> tuple[Any, bool]:
             handler = handler.func
         elif isinstance(handler, MethodType):
             handler = handler.__func__
-        # Not by `hasattr`: a `Mock` has every attribute.
-        elif inspect.getattr_static(handler, "__wrapped__", None) is not None:
-            handler = handler.__wrapped__
         else:
-            break
+            wrapped = _wrapped_by(handler)
+            if wrapped is None:
+                break
+            handler = wrapped
     return handler, on_purpose
+
+
+def _wrapped_by(handler: Any) -> Any:
+    # Not `getattr` alone: a `Mock` has every attribute.
+    if inspect.getattr_static(handler, "__wrapped__", None) is None:
+        return None
+    try:
+        return handler.__wrapped__
+    except Exception:
+        # A property that raises.
+        return None
 
 
 def _code_of(handler: Any) -> Any:

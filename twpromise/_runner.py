@@ -263,7 +263,6 @@ class Runner(Node):
             self._state = NODE
         kind = type(yielded)
         try:
-            # Not a look into a dict: the class may raise when it is hashed.
             if kind is _deferred:
                 _wait_for_deferred(self, yielded)
             elif kind is _awaiter:
