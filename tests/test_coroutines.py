@@ -782,7 +782,7 @@ def test_what_cannot_be_cancelled_does_not_disturb_the_cleanup(scheduler):
     without = Promise.get_new_library_copy()
     without.config(cancellation=False)
     without.set_scheduler(scheduler)
-    source, gate = without.defer(), eventually()
+    source, gate = without.defer(), Source()
     log = []
     promise = watched(source.promise, log, after=gate.promise)
     promise.cancel()

@@ -997,4 +997,4 @@ def test_one_argument_is_the_value(scheduler):
 def test_a_handler_beside_says_when_it_is_called():
     """Each kind has its own outcomes."""
     with pytest.raises(NotImplementedError):
-        _Aside()._call(Promise.resolve())
+        _Aside()._call()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.task import Clock
-from twpromise._core.queue import DEFAULT_TIME_SLICE, JobQueue
 
 from twpromise import Promise, ReactorScheduler
 from twpromise._core import Job, drain
+from twpromise._core.queue import DEFAULT_TIME_SLICE, JobQueue
 
 
 class Scheduler:

@@ -11,14 +11,12 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
-
-from twpromise._core import resolve_from_anywhere
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogEvent
 
 from tests.support.promises import Boom
 from twpromise import CancellationError, Promise, _runner
-from twpromise._core import new_pending
+from twpromise._core import new_pending, resolve_from_anywhere
 from twpromise._runner import Runner
 from twpromise.testing import ManualScheduler
 

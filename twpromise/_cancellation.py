@@ -47,7 +47,7 @@ class _Hooks(Node):
         self._promise = promise
         self._hooks: list[Callable[[], object]] = []
         self._followed: CorePromise | None = None
-        self._ahead = None
+        self._ahead: CorePromise | None = None
 
     def resolve(self, value: Any) -> None:
         """Resolve the promise; what it follows is watched, so that the hooks stay in force."""
@@ -62,8 +62,6 @@ class _Hooks(Node):
             followed = self._followed = self._ahead = new_pending(type(promise), owner=promise)
             resolve(followed, value)
             wait_for(followed, self)
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, promise, followed, value
 
     def _notify(self, parent: CorePromise) -> None:
         self._state = NODE | CANCELLED
@@ -86,8 +84,7 @@ class _Hooks(Node):
 class _Settler:
     """What an executor gets: the functions that settle its promise.
 
-    It lets go of the promise when it has been used, and whoever keeps the functions does not
-    keep the promise; nor does the frame of an executor that has raised.
+    It drops the promise when it has been used: functions that are kept do not keep the promise.
     """
 
     __slots__ = ("_promise",)
@@ -100,16 +97,12 @@ class _Settler:
         promise, self._promise = self._promise, None
         if promise is not None:
             resolve_from_anywhere(promise, value)
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, promise, value
 
     def reject(self, reason: Any = None) -> None:
         """Reject the promise; first call wins."""
         promise, self._promise = self._promise, None
         if promise is not None:
             reject_from_anywhere(promise, reason)
-            # Where the reason is a class that cannot be made, what it raises refers to this frame.
-            del self, promise
 
     def on_cancel(self, hook: Callable[[], object]) -> None:
         """Have *hook* called, in the next turn, when the promise is cancelled.
@@ -139,10 +132,6 @@ def execute(promise: CorePromise, executor: Callable[..., object]) -> None:
         settler._promise = None
         if not promise._state & DECIDED:
             reject_raised(promise, error)
-    finally:
-        # A traceback may refer to this frame, which must not keep the promise alive: that of
-        # what the executor has raised, or a coroutine that has failed at once.
-        del promise, executor, settler
 
 
 class Cancellation(CorePromise):

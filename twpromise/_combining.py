@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from ._both import both, typed_elsewhere
 from ._bridge.deferreds import lock_to_deferred
-from ._checks import is_a, plain_number, shown, type_name
+from ._checks import is_int, shown, type_name
 from ._core import (
     AT_ONCE,
     BY_CALLBACK,
@@ -56,7 +56,6 @@ __all__ = ["Combining", "expect_iterable"]
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
-_UNKNOWN = object()
 
 #: The words of the page, and what Python calls it.
 NOT_ITERABLE = "expecting an array, a promise or a thenable: the input must be an iterable, not {}"
@@ -71,9 +70,9 @@ def expect_iterable(iterable: object) -> Any:
     """
     kind = type(iterable)
     if kind is list or kind is tuple:
-        # Most; nobody has to be asked.
+        # Most.
         return iterable
-    if is_a(iterable, str, bytes, Mapping) or not is_a(iterable, Iterable):
+    if isinstance(iterable, (str, bytes, Mapping)) or not isinstance(iterable, Iterable):
         raise TypeError(NOT_ITERABLE.format(type_name(iterable)))
     return iterable
 
@@ -135,7 +134,6 @@ class _Several(Node):
         counts = self._directly
         queued = len(cls._queue)
         there = 1
-        promise = None
         for index, item in enumerate(items):
             kind = type(item)
             adopter = KINDS[kind]
@@ -175,9 +173,6 @@ class _Several(Node):
             self._less(there)
             if counts and len(cls._queue) == queued and not self._state & DEAD:
                 self._state = AT_ONCE
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, items, collection, promise, arrived
-        item = None
 
     def _look_at(self, items: list[Any], index: int, promise: CorePromise) -> bool:
         """An item is a promise, or has become one.
@@ -199,8 +194,6 @@ class _Several(Node):
         else:
             items[index] = promise
             wait_for(promise, self)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, items, promise, outcome
         return False
 
     def _too_late(self, promise: CorePromise) -> None:
@@ -209,23 +202,16 @@ class _Several(Node):
         mark_handled(promise)
         if self._state & CANCELLING:
             drop(promise)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, promise
 
     def _arrived(self, value: Any, index: int) -> None:
         """What was waited for directly is there."""
-        try:
-            kind: Any = KINDS[type(value)]
-        except Exception:
-            kind = _UNKNOWN
+        kind = KINDS[type(value)]
         if kind is None and self._state == AT_ONCE:
             # Most.
             self._items[index] = value  # type: ignore[index]
             self._at_once()
         else:
             self._arrived_specially(value, index)
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, value
 
     def _arrived_specially(self, value: Any, index: int) -> None:
         items = self._items
@@ -248,9 +234,6 @@ class _Several(Node):
                 self._state = NODE
                 items[index] = promise
                 wait_for(promise, self)
-            del promise
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, value, items
 
     def _at_once(self) -> None:
         """One more is there, which did not come from the queue; the end comes from there."""
@@ -344,7 +327,7 @@ class _Props(_All):
     __slots__ = ("_keys",)
 
     def _list(self, collection: Any) -> list[Any]:
-        if not is_a(collection, Mapping):
+        if not isinstance(collection, Mapping):
             raise TypeError(
                 "cannot await properties of a non-object: the input must be a mapping, "
                 f"not {type_name(collection)}"
@@ -456,12 +439,11 @@ class _Race(_Several):
 
 
 def _expect_count(count: object) -> int:
-    number = plain_number(count)
-    if type(number) is not int or number < 0:
+    if not is_int(count) or count < 0:
         raise TypeError(
             f"expecting a positive integer: count must be an int, 0 or more, not {shown(count)}"
         )
-    return number
+    return count
 
 
 class _Spread:

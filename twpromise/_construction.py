@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import update_wrapper
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from ._both import typed_elsewhere
 from ._callbacks import node_callback
-from ._checks import dressed, shown
+from ._checks import shown
 from ._core import (
     CorePromise,
     call_into,
@@ -78,11 +79,7 @@ class Construction(CorePromise, Generic[T_co]):
             )
         promise = new_pending(cls)
         call_into(promise, function, (), {})
-        try:
-            return promise
-        finally:
-            # Where the function failed, the traceback refers to this frame.
-            del promise, function
+        return promise
 
     attempt = try_
 
@@ -112,13 +109,9 @@ class Construction(CorePromise, Generic[T_co]):
         def method(*args: Any, **kwargs: Any) -> Any:
             promise = new_pending(cls)
             call_into(promise, function, args, kwargs)
-            try:
-                return promise
-            finally:
-                # Where the function failed, the traceback refers to this frame.
-                del promise, args, kwargs
+            return promise
 
-        return dressed(method, function)
+        return update_wrapper(method, function)
 
     @classmethod
     def defer(cls) -> Resolver[Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextvars import Context
+from functools import update_wrapper
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
-from ._checks import derives, dressed, shown
+from ._checks import shown
 from ._core import CorePromise, is_followed, new_pending, reject_raised, resolve
 from ._errors import CANCELLATIONS
 from ._runner import Runner
@@ -36,8 +37,6 @@ class _GeneratorRunner(Runner):
         promise = new_pending(type(self._promise), owner=self._promise)
         self._in_context(self._context, resolve, promise, followed)
         self._wait_for(promise)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, promise, followed, yielded
 
     def _handled(self, yielded: Any) -> Any:
         """What the first yield handler that knows *yielded* makes of it."""
@@ -57,7 +56,7 @@ class _GeneratorRunner(Runner):
     def _answered(
         self, value: Any, error: BaseException | None
     ) -> tuple[Any, BaseException | None]:
-        # By their types: what `isinstance` asks may be a property that raises.
+        # By its type: `isinstance` may ask an error for its `__class__`, which may raise.
         if error is None or issubclass(type(error), CANCELLATIONS):
             return None, self._cancellation()
         return None, error
@@ -76,11 +75,10 @@ def _call(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> None:
-    runner = result = None
     try:
         result = function(*args, **kwargs)
-        # The type alone tells most, and much faster.
-        if type(result) is GeneratorType or derives(type(result), Generator):
+        # The first tells most, and much faster.
+        if type(result) is GeneratorType or issubclass(type(result), Generator):
             runner = _GeneratorRunner(promise, result)
             runner._yield_handler = yield_handler
             runner.start()
@@ -89,7 +87,6 @@ def _call(
             resolve(promise, result)
     except BaseException as error:
         reject_raised(promise, error)
-    del promise, function, args, kwargs, runner, result
 
 
 class _CoroutineFactory:
@@ -159,13 +156,9 @@ class _CoroutineFactory:
         def coroutine(*args: Any, **kwargs: Any) -> Any:
             promise = new_pending(cls)
             _call(promise, generator_function, yield_handler, args, kwargs)
-            try:
-                return promise
-            finally:
-                # The frame of a coroutine that has failed at once refers to this one.
-                del promise, args, kwargs
+            return promise
 
-        return dressed(coroutine, generator_function)
+        return update_wrapper(coroutine, generator_function)
 
     def add_yield_handler(self, handler: YieldHandler) -> None:
         """Teach the coroutines of this library copy to wait for other things.

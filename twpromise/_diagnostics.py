@@ -13,7 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from ._callbacks import NodeCallback
-from ._checks import is_a, mro_of, shown, vars_of
+from ._checks import shown
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -238,8 +238,6 @@ class _Watch:
             return result
         finally:
             self.after(token, result if awaited else DECLINED)
-            # Frames of a coroutine that has failed at once refer to this one.
-            del result, arguments
 
     # --- what is made of it
 
@@ -308,7 +306,9 @@ class _Watch:
             return
 
 
-STOPS.update(id(function.__code__) for function in (_run_jobs, Runner._step, _Watch._run_watched))
+STOPS.update(
+    id(function.__code__) for function in (_run_jobs, Runner._advance, _Watch._run_watched)
+)
 
 
 def _unwrapped(handler: Any) -> tuple[Any, bool]:
@@ -316,11 +316,10 @@ def _unwrapped(handler: Any) -> tuple[Any, bool]:
     on_purpose = False
     # A wrapper that wraps itself, by way of others, is nothing to get lost in.
     for _ in range(100):
-        on_purpose = on_purpose or is_a(handler, Background)
-        # By its type, which a `Mock` cannot fool.
-        if is_a(handler, partial):
+        on_purpose = on_purpose or isinstance(handler, Background)
+        if isinstance(handler, partial):
             handler = handler.func
-        elif is_a(handler, MethodType):
+        elif isinstance(handler, MethodType):
             handler = handler.__func__
         else:
             wrapped = _wrapped_by(handler)
@@ -331,20 +330,21 @@ def _unwrapped(handler: Any) -> tuple[Any, bool]:
 
 
 def _wrapped_by(handler: Any) -> Any:
+    # Not `getattr` alone: a `Mock` has every attribute.
+    if inspect.getattr_static(handler, "__wrapped__", None) is None:
+        return None
     try:
-        static = inspect.getattr_static(handler, "__wrapped__", None)
-        return None if static is None else handler.__wrapped__
+        return handler.__wrapped__
     except Exception:
-        # It does not let itself be asked, or its class does not.
+        # A property that raises.
         return None
 
 
 def _code_of(handler: Any) -> Any:
-    if not is_a(handler, FunctionType):
+    if not isinstance(handler, FunctionType):
         # An object that can be called: what is called then.
-        held = (vars_of(base) for base in mro_of(type(handler)))
-        handler = next((names["__call__"] for names in held if "__call__" in names), None)
-    return handler.__code__ if is_a(handler, FunctionType) else None
+        handler = inspect.getattr_static(type(handler), "__call__", None)
+    return handler.__code__ if isinstance(handler, FunctionType) else None
 
 
 def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:

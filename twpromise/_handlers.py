@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
 
-from ._checks import is_a, shown
+from ._checks import shown
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -61,15 +61,14 @@ def check_filters(filters: tuple[Any, ...]) -> TypeError | None:
     names to values.
     """
     for one in filters:
-        kind = type(one)
-        if issubclass(kind, type):
+        if isinstance(one, type):
             if _is_exception_class(one):
                 continue
-        elif issubclass(kind, tuple):
-            if all(map(_is_exception_class, tuple.__iter__(one))):
+        elif isinstance(one, tuple):
+            if all(map(_is_exception_class, one)):
                 continue
-        elif is_a(one, Mapping):
-            if _has_names(one):
+        elif isinstance(one, Mapping):
+            if all(isinstance(name, str) for name in one):
                 continue
         elif callable(one):
             continue
@@ -82,15 +81,7 @@ def check_filters(filters: tuple[Any, ...]) -> TypeError | None:
 
 
 def _is_exception_class(one: Any) -> bool:
-    return issubclass(type(one), type) and issubclass(one, BaseException)
-
-
-def _has_names(mapping: Mapping[Any, Any]) -> bool:
-    try:
-        return all(issubclass(type(name), str) for name in mapping)
-    except Exception:
-        # It cannot be read.
-        return False
+    return isinstance(one, type) and issubclass(one, BaseException)
 
 
 def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
@@ -113,10 +104,10 @@ def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
 def _any_passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
     reason = arguments[-1]
     for one in filters:
-        if issubclass(type(one), (type, tuple)):
+        if isinstance(one, (type, tuple)):
             if isinstance(reason, one):
                 return True
-        elif is_a(one, Mapping):
+        elif isinstance(one, Mapping):
             if all(
                 hasattr(reason, name) and getattr(reason, name) == value
                 for name, value in one.items()
@@ -208,12 +199,12 @@ class _Aside(Node):
         self._handler: Callable[..., Any] = handler
         self._parent: CorePromise | None = parent
         # What will be passed on: the parent, or the promise itself if that was cancelled.
-        self._outcome: CorePromise | None = None
+        self._outcome: Any = None
         # The parent that was left in a cancellation, though it may still tell its outcome.
         self._left: CorePromise | None = None
         wait_for(parent, self)
 
-    def _call(self, outcome: CorePromise) -> Any:
+    def _call(self) -> Any:
         """Call the handler, if it is meant for this outcome."""
         raise NotImplementedError(type(self))
 
@@ -221,32 +212,25 @@ class _Aside(Node):
         if self._outcome is None:
             self._outcome = parent
             self._run()
-        elif parent._state & FULFILLED:
-            # What the handler returned is there, and all is well.
-            self._finish()
-        else:
+            return
+        if not parent._state & FULFILLED:
+            # What the handler returned has failed.
             self._outcome = parent
-            self._finish()
+        self._finish()
 
     def _run(self) -> None:
-        outcome = self._outcome
-        assert outcome is not None
         if self._left is not None:
             # It is going to wait again, for what the handler returns.
             forget(self._left, self)
         self._state = NODE
         try:
-            result = self._call(outcome)
+            result = self._call()
             if is_followed(result):
                 wait_for(new_resolved(type(self._promise), result, self._promise), self)
             else:
                 self._finish()
-            # The frame of a coroutine that has failed at once refers to this one.
-            del result
         except BaseException as error:
             reject_raised(self._end(), error)
-        # Where the handler failed, the traceback refers to this frame.
-        del outcome, self
 
     def _finish(self) -> None:
         outcome = self._outcome
@@ -285,9 +269,7 @@ class _Finally(_Aside):
 
     __slots__ = ()
 
-    def _call(self, outcome: CorePromise) -> Any:
-        # It may be the promise itself, and frames of what the handler raises refer to this one.
-        del outcome
+    def _call(self) -> Any:
         return run_in_context(self._handler)
 
 
@@ -296,9 +278,9 @@ class _Tap(_Aside):
 
     __slots__ = ()
 
-    def _call(self, outcome: CorePromise) -> Any:
-        if outcome._state & FULFILLED:
-            return run_in_context(self._handler, outcome._value)
+    def _call(self) -> Any:
+        if self._outcome._state & FULFILLED:
+            return run_in_context(self._handler, self._outcome._value)
         return None
 
 
@@ -313,9 +295,9 @@ class _TapCatch(_Aside):
         self._filters = filters
         super()._start(parent, handler)
 
-    def _call(self, outcome: CorePromise) -> Any:
-        if outcome._state & REJECTED and passes(self._filters, (outcome._value,)):
-            return run_in_context(self._handler, outcome._value)
+    def _call(self) -> Any:
+        if self._outcome._state & REJECTED and passes(self._filters, (self._outcome._value,)):
+            return run_in_context(self._handler, self._outcome._value)
         return None
 
 
@@ -515,9 +497,7 @@ class Handlers(CorePromise, Generic[T_co]):
         if error is not None:
             return new_rejected(type(self), error)
         prepared = tuple(
-            one
-            if issubclass(type(one), (type, tuple)) or is_a(one, Mapping)
-            else prepare(self, one, awaited=False)
+            one if isinstance(one, (type, tuple, Mapping)) else prepare(self, one, awaited=False)
             for one in filters
         )
         return _TapCatch.derive(self, prepare(self, handler), prepared)

@@ -10,7 +10,6 @@ from collections.abc import (
 )
 from typing import Any
 
-from ._checks import is_a
 from ._combining import expect_iterable
 from ._core import CorePromise, hooks, new_resolved
 
@@ -50,12 +49,12 @@ class Reader:
         self._reading = False
         kind = type(collection)
         whole = kind is list or kind is tuple
-        if not whole and is_a(collection, AsyncIterable):
+        if not whole and isinstance(collection, AsyncIterable):
             self.is_async = True
             self._iterator: Any = aiter(collection)
             return
         expect_iterable(collection)
-        if whole or is_a(collection, Collection):
+        if whole or isinstance(collection, Collection):
             self.items = list(collection)
             self.length = len(self.items)
             self._iterator = iter(self.items)
@@ -105,7 +104,7 @@ class Reader:
 
 
 def _close(iterator: Any) -> None:
-    if is_a(iterator, Generator):
+    if isinstance(iterator, Generator):
         try:
             iterator.close()
         except BaseException as error:
@@ -113,5 +112,5 @@ def _close(iterator: Any) -> None:
 
 
 async def _aclose(iterator: Any) -> None:
-    if is_a(iterator, AsyncGenerator):
+    if isinstance(iterator, AsyncGenerator):
         await iterator.aclose()

@@ -12,7 +12,7 @@ from typing import Any
 import twisted.internet
 from twisted.logger import Logger
 
-from ._checks import is_a, plain_text, shown, type_name
+from ._checks import shown, type_name
 from ._errors import PromiseWarning
 
 __all__ = ["SETTINGS", "Library", "check_settings", "from_environment", "show", "warn"]
@@ -56,29 +56,21 @@ def check_settings(settings: Mapping[str, Any]) -> dict[str, bool]:
         name = _SPELLINGS.get(spelling)
         if name is None:
             raise TypeError(f"there is no setting {spelling!r}; there are {', '.join(SETTINGS)}")
-        if name == "warnings" and is_a(value, Mapping):
+        if name == "warnings" and isinstance(value, Mapping):
             checked["warnings"] = True
             checked.setdefault("w_forgotten_return", True)
-            for key, switch in _items("warnings", value):
-                text = plain_text(key)
-                if text is None or _SPELLINGS.get(text) != "w_forgotten_return":
+            for key, switch in value.items():
+                if _SPELLINGS.get(key) != "w_forgotten_return":
                     raise TypeError(
                         f"there is no warning {shown(key)}; there is w_forgotten_return"
                     )
-                checked["w_forgotten_return"] = _check(f"warnings[{text!r}]", switch)
+                checked["w_forgotten_return"] = _check(f"warnings[{key!r}]", switch)
         elif name == "warnings":
             checked["warnings"] = _check(name, value)
             checked.setdefault("w_forgotten_return", value)
         else:
             checked[name] = _check(name, value)
     return checked
-
-
-def _items(name: str, mapping: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
-    try:
-        return list(mapping.items())
-    except Exception as error:
-        raise TypeError(f"the setting {name} must be a mapping that can be read") from error
 
 
 def _check(name: str, value: object) -> bool:

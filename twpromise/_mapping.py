@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from ._arity import required_positionals
 from ._both import both
-from ._checks import plain_number, shown
+from ._checks import is_int, shown
 from ._core import (
     CANCELLED,
     DEAD,
@@ -41,7 +41,6 @@ __all__ = ["Mapped", "call", "extra_arguments", "not_a_function"]
 
 T_co = TypeVar("T_co", covariant=True)
 
-_UNKNOWN = object()
 
 #: How many items are started before whatever else is queued has its turn.
 _BATCH = 32
@@ -168,10 +167,7 @@ class _Map(Node):
 
     def _input(self, index: int, item: Any) -> None:
         """An item that is there, or is waited for."""
-        try:
-            kind: Any = KINDS[type(item)]
-        except Exception:
-            kind = _UNKNOWN
+        kind = KINDS[type(item)]
         if kind is None:
             self._ready.append((index, item))
         else:
@@ -184,22 +180,16 @@ class _Map(Node):
 
     def _wait(self, item: Any, then: Callable[[Any, int, Any], object], index: int) -> _Item | None:
         """Go on with the value of something that is followed; now, if it is there."""
-        outcome = promise = (
-            item if is_promise(item) else new_resolved(self._cls, item, self._promise)
-        )
-        try:
-            if self._state & DEAD:
-                # It was started just now, and has cancelled all this.
-                drop(promise)
-            else:
-                outcome = outcome_of(promise)
-                if not outcome._state & FULFILLED:
-                    return _Item(self, promise, then, index)
-                then(self, index, outcome._value)
-            return None
-        finally:
-            # The frame of a coroutine that has failed at once refers to this one.
-            del promise, outcome, item
+        promise = item if is_promise(item) else new_resolved(self._cls, item, self._promise)
+        if self._state & DEAD:
+            # It was started just now, and has cancelled all this.
+            drop(promise)
+        else:
+            outcome = outcome_of(promise)
+            if not outcome._state & FULFILLED:
+                return _Item(self, promise, then, index)
+            then(self, index, outcome._value)
+        return None
 
     # --- starting
 
@@ -279,15 +269,10 @@ class _Map(Node):
         except BaseException as error:
             self._fail(error)
             return
-        try:
-            kind: Any = KINDS[type(result)]
-        except Exception:
-            kind = _UNKNOWN
+        kind = KINDS[type(result)]
         if kind is not None:
             self._active += 1
             self._wait(result, _Map._result_arrived, index)
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, value, function, result
         elif not self._state & DEAD:
             # Else its own function has cancelled it.
             self._result(index, result)
@@ -400,8 +385,7 @@ def _mapped(
 ) -> Any:
     if not callable(function):
         return new_rejected(type(self), not_a_function(name, function))
-    limit = None if concurrency is None else plain_number(concurrency)
-    if concurrency is not None and (type(limit) is not int or limit < 1):
+    if concurrency is not None and (not is_int(concurrency) or concurrency < 1):
         return new_rejected(
             type(self),
             TypeError(
@@ -409,7 +393,7 @@ def _mapped(
                 f"or None, not {shown(concurrency)}"
             ),
         )
-    return kind.derive(self, function, limit)
+    return kind.derive(self, function, concurrency)
 
 
 class Mapped(CorePromise, Generic[T_co]):

@@ -49,10 +49,7 @@ class _Guard:
         self._report = report
         self._reported = self._handled = False
 
-    def handled(self, promise: CorePromise) -> bool | None:
-        # Both the promise and its stand-in may be, where a finalizer handles the promise.
-        if self._handled:
-            return None
+    def handled(self, promise: CorePromise) -> bool:
         self._handled = True
         return self._reported
 
@@ -73,10 +70,8 @@ class _Guard:
             call_at_home(queue, self._tell, stand_in)
 
     def _tell(self, stand_in: CorePromise) -> None:
-        # A finalizer that was called after that of this one may have handled the promise.
-        if not self._handled:
-            self._reported = True
-            self._report(stand_in)
+        self._reported = True
+        self._report(stand_in)
 
 
 class _LiveList:

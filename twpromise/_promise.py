@@ -15,10 +15,10 @@ from ._bridge.executors import Executors
 from ._bridge.methods import Bridge
 from ._camel import add_aliases
 from ._cancellation import Cancellation, execute
-from ._checks import plain_text, shown
+from ._checks import shown
 from ._combining import Combining
 from ._construction import Construction
-from ._core import CorePromise, drain, keep_context, make_pending
+from ._core import drain, is_promise, keep_context, make_pending
 from ._core import new_rejected as _new_rejected
 from ._core import new_resolved as _new_resolved
 from ._core.queue import JobQueue
@@ -133,8 +133,6 @@ class _Themes(
             )
         make_pending(self)
         execute(self, executor)
-        # The traceback refers to this frame, which must not keep the promise alive.
-        del self, executor
 
     @overload
     @classmethod
@@ -155,8 +153,7 @@ class _Themes(
 
         Bluebird: ``Promise.resolve``; Twisted: ``defer.succeed``.
         """
-        # By its type, as everywhere: an instance may say what it likes.
-        if issubclass(type(value), CorePromise) and value._library is cls._library:
+        if is_promise(value) and value._library is cls._library:
             return value
         return _new_resolved(cls, value)
 
@@ -301,13 +298,12 @@ class _Themes(
 
         Bluebird: the page on error management configuration.
         """
-        text = plain_text(name)
-        if text is None:
+        if not isinstance(name, str):
             raise TypeError(f"name must be the name of a policy, not {shown(name)}")
-        if text not in POLICIES:
-            raise ValueError(f"name must be one of {', '.join(POLICIES)}, not {text!r}")
+        if name not in POLICIES:
+            raise ValueError(f"name must be one of {', '.join(POLICIES)}, not {name!r}")
         library: Library = cls._library
-        library.policy = POLICIES[text]()
+        library.policy = POLICIES[name]()
         library.on_unhandled = None
         return library.policy
 
@@ -392,32 +388,22 @@ class _Themes(
 
     @classmethod
     def _set_queue(cls, scheduler: Any) -> None:
-        try:
-            queue = _queues.get(scheduler)
-            provides = IScheduler.providedBy(scheduler)
-        except Exception:
-            # It has no hash, say.
-            raise _no_scheduler(scheduler) from None
+        if IScheduler.providedBy(scheduler):
+            at = scheduler
+        elif callable(scheduler):
+            at = FunctionScheduler(scheduler, _reactor_scheduler)
+        else:
+            raise TypeError(
+                "scheduler must be an IScheduler or a function that takes a function, "
+                f"not {shown(scheduler)}"
+            )
+        queue = _queues.get(scheduler)
         if queue is None:
-            if provides:
-                at = scheduler
-            elif callable(scheduler):
-                at = FunctionScheduler(scheduler, _reactor_scheduler)
-            else:
-                raise _no_scheduler(scheduler)
-            queue = JobQueue(at, drain, at.time_slice, at.timer)
-            _queues[scheduler] = queue
+            queue = _queues[scheduler] = JobQueue(at, drain, at.time_slice, at.timer)
         library: Library = cls._library
         library.scheduler = scheduler
         library.promise_class._queue = queue
         library.derived_class._queue = queue
-
-
-def _no_scheduler(scheduler: object) -> TypeError:
-    return TypeError(
-        "scheduler must be an IScheduler or a function that takes a function, "
-        f"not {shown(scheduler)}"
-    )
 
 
 # A scheduler keeps its queue for as long as anything is queued or will be.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextlib import suppress
+from functools import update_wrapper
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from ._arity import FORWARDREF, required_positionals, signature_of
 from ._callbacks import MultiCallback, NodeCallback, is_error, node_callback
-from ._checks import attribute, dressed, is_a, mro_of, plain_text, shown, vars_of
+from ._checks import shown
 from ._core import (
     BY_CALLBACK,
     CANCELLED,
@@ -84,14 +85,9 @@ def _promisified(
                     function(first, second, callback)
                 else:
                     function(first, second, third, callback)
-                return promise
             except BaseException as error:
                 _reject_unless_called(promise, callback, error)
-                return promise
-            finally:
-                # A traceback may refer to this frame: that of what the function has raised, or a
-                # coroutine that has failed at once.
-                del promise
+            return promise
 
         return _dressed(promisified, function, 0)
 
@@ -101,13 +97,9 @@ def _promisified(
         callback._promise = promise
         try:
             function(context, *args, callback, **kwargs)
-            return promise
         except BaseException as error:
             _reject_unless_called(promise, callback, error)
-            return promise
-        finally:
-            # As above.
-            del promise
+        return promise
 
     return _dressed(with_context, function, 1)
 
@@ -126,7 +118,6 @@ def _reject_unless_called(
         call_soon(type(promise), hooks.host.escaped, error)
     else:
         reject_raised(promise, error)
-    del promise, callback, error
 
 
 def _dressed(
@@ -139,7 +130,7 @@ def _dressed(
         function: What it was made of.
         leading: How many parameters are given already.
     """
-    dressed(promisified, function)
+    update_wrapper(promisified, function)
     setattr(promisified, _MARK, PROMISES)
     signature = signature_of(function, FORWARDREF)
     if signature is None:
@@ -216,17 +207,17 @@ class _Adder:
             done.append((owner, name))
 
     def _look(self, target: Any) -> None:
-        if is_a(target, list, tuple):
+        if isinstance(target, (list, tuple)):
             for each in target:
-                if not is_a(each, type):
+                if not isinstance(each, type):
                     raise TypeError(
                         "the target of promisifyAll must be an object or a function: a list "
                         f"may hold classes, not {shown(each)}"
                     )
                 self._look_at_class(each)
-        elif is_a(target, type):
+        elif isinstance(target, type):
             self._look_at_class(target)
-        elif is_a(target, ModuleType):
+        elif isinstance(target, ModuleType):
             self._look_at_module(target)
         else:
             self._look_at_object(target)
@@ -236,10 +227,10 @@ class _Adder:
         functions: dict[str, Callable[..., Any]] = {}
         kinds: dict[str, Any] = {}
         for name, (value, _) in names.items():
-            if is_a(value, staticmethod, classmethod):
+            if _is(value, staticmethod, classmethod):
                 kinds[name] = type(value)
                 value = value.__func__
-            if is_a(value, *_FUNCTIONS):
+            if _is(value, *_FUNCTIONS):
                 functions[name] = value
         for name, made in self._made(target, functions, names):
             self._additions.append(
@@ -249,7 +240,7 @@ class _Adder:
     def _look_at_module(self, target: ModuleType) -> None:
         names = dict(vars(target))
         functions: dict[str, Callable[..., Any]] = {
-            name: value for name, value in names.items() if is_a(value, *_FUNCTIONS)
+            name: value for name, value in names.items() if _is(value, *_FUNCTIONS)
         }
         taken = {name: (value, 0) for name, value in names.items()}
         for name, made in self._made(target, functions, taken):
@@ -257,11 +248,11 @@ class _Adder:
         own = target.__name__
         for value in names.values():
             # One that is written in C takes no new attributes; the module's functions do.
-            if is_a(value, type) and _is_of(own, value) and not _is_immutable(value):
+            if _is(value, type) and _is_of(own, value) and not _is_immutable(value):
                 self._look_at_class(value)
 
     def _look_at_object(self, target: Any) -> None:
-        if target is None or is_a(target, str, bytes, int, float, complex):
+        if target is None or isinstance(target, (str, bytes, int, float, complex)):
             raise TypeError(
                 "the target of promisifyAll must be an object or a function: "
                 "target must be an object, a class, a module or a list of classes, "
@@ -271,19 +262,19 @@ class _Adder:
         names = _names_of(kind)
         functions: dict[str, Callable[..., Any]] = {}
         for name, (value, _) in names.items():
-            if is_a(value, *_FUNCTIONS):
+            if _is(value, *_FUNCTIONS):
                 functions[name] = MethodType(value, target)
-            elif is_a(value, staticmethod, classmethod):
+            elif _is(value, staticmethod, classmethod):
                 function = value.__func__
-                if is_a(function, *_FUNCTIONS):
-                    static = is_a(value, staticmethod)
+                if _is(function, *_FUNCTIONS):
+                    static = _is(value, staticmethod)
                     functions[name] = function if static else MethodType(function, kind)
-        own = dict(attribute(target, "__dict__") or {}) if "__dict__" in names else {}
+        own = vars(target) if "__dict__" in names else {}
         for name, value in own.items():
             functions.pop(name, None)
-            if is_a(value, *_FUNCTIONS, MethodType):
+            if _is(value, *_FUNCTIONS, MethodType):
                 functions[name] = value
-            names[name] = value, len(mro_of(kind))
+            names[name] = value, len(kind.__mro__)
         for name, made in self._made(target, functions, names):
             self._additions.append((target, name, made))
 
@@ -308,7 +299,7 @@ class _Adder:
             default = (
                 not name.startswith("_")
                 and name.isidentifier()
-                and (not is_a(target, ModuleType) or _is_of(target.__name__, function))
+                and (not isinstance(target, ModuleType) or _is_of(target.__name__, function))
             )
             if self._choose is not None:
                 wanted = _arranged(self._choose, name, function, target, default)
@@ -325,6 +316,12 @@ class _Adder:
         return [(name + self._suffix, self._make(function)) for name, function in chosen]
 
 
+def _is(value: object, *kinds: type) -> bool:
+    """Whether something that stands in a class or a module is of one of these kinds."""
+    # Not `isinstance`: a proxy that stands there may raise when it is asked for its class.
+    return issubclass(type(value), kinds)
+
+
 def _as_is(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
@@ -333,34 +330,30 @@ def _names_of(kind: type) -> dict[str, tuple[Any, int]]:
     """What a class and its bases hold under each name, and how far down that stands."""
     return {
         name: (value, depth)
-        for depth, base in enumerate(reversed(mro_of(kind)[:-1]))
-        for name, value in vars_of(base).items()
+        for depth, base in enumerate(reversed(kind.__mro__[:-1]))
+        for name, value in vars(base).items()
     }
 
 
 def _given_by(value: Any) -> str | None:
     """What a function gives that was made here; None for any other."""
-    if is_a(value, staticmethod, classmethod):
+    if _is(value, staticmethod, classmethod):
         value = value.__func__
-    if is_a(value, *_FUNCTIONS, MethodType):
-        mark: str | None = attribute(value, _MARK)
+    if _is(value, *_FUNCTIONS, MethodType):
+        mark: str | None = getattr(value, _MARK, None)
         return mark
     return None
 
 
-#: As the attribute: see `mro_of`.
-_flags_of: Callable[[type], int] = type.__dict__["__flags__"].__get__
-
-
 def _is_immutable(kind: type) -> bool:
     # Py_TPFLAGS_IMMUTABLETYPE
-    return bool(_flags_of(kind) & 1 << 8)
+    return bool(kind.__flags__ & 1 << 8)
 
 
 def _is_of(module: str, value: Any) -> bool:
     """Whether a function or class was defined in a module (or below, if it is a package)."""
-    home = plain_text(attribute(value, "__module__"))
-    if home is None:
+    home = getattr(value, "__module__", None)
+    if not isinstance(home, str):
         return True
     # The C half of a module of the standard library is named like `_sqlite3`.
     return home.lstrip("_") == module.lstrip("_") or home.startswith(module + ".")
@@ -379,7 +372,7 @@ def add_all(
         TypeError: The target or the filter is none; a name is taken; nothing is changed then.
         ValueError: *suffix* cannot end a name.
     """
-    if not is_a(suffix, str):
+    if not isinstance(suffix, str):
         raise TypeError(f"suffix must be a str, not {shown(suffix)}")
     if not suffix or not ("a" + suffix).isidentifier():
         raise ValueError(f"suffix must be a valid part of an identifier, not {shown(suffix)}")
@@ -429,7 +422,6 @@ class _CallbackSink(Node):
             run_in_context(self._callback, *arguments)
         except BaseException as error:
             call_soon(type(parent), hooks.host.escaped, error)
-        del parent, self, arguments
 
 
 # --- the methods ----------------------------------------------------------------------------
@@ -500,14 +492,14 @@ class Promisification(CorePromise, Generic[T_co]):
 
         Bluebird: ``Promise.promisify``.
         """
-        if not callable(function) or is_a(function, type):
+        if not callable(function) or isinstance(function, type):
             raise TypeError(
                 "Promise.promisify called on an object: function must be a function, "
                 f"not {shown(function)}; use Promise.promisify_all for objects, classes and modules"
             )
         if promisifier is not None and not callable(promisifier):
             raise TypeError(f"promisifier must be callable, not {shown(promisifier)}")
-        if attribute(function, _MARK) is PROMISES:
+        if getattr(function, _MARK, None) is PROMISES:
             return function
 
         def default(original: Callable[..., Any] = function) -> Callable[..., Any]:
@@ -588,11 +580,7 @@ class Promisification(CorePromise, Generic[T_co]):
             resolver(callback)
         except BaseException as error:
             _reject_unless_called(promise, callback, error)
-        try:
-            return cast("Promise[Any]", promise)
-        finally:
-            # The traceback refers to this frame.
-            del promise, resolver, callback
+        return cast("Promise[Any]", promise)
 
     from_node = from_callback
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from ._arity import required_positionals
 from ._both import typed_elsewhere
-from ._checks import attribute, shown, type_name
+from ._checks import shown, type_name
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -133,11 +133,7 @@ class Disposer(Generic[T_co]):
             promise = new_pending(self._cls)
             acquire, self._acquire = self._acquire, None
             call_into(promise, acquire, (), {})  # type: ignore[arg-type]
-        try:
-            return promise
-        finally:
-            # Frames of what cannot be acquired refer to this one.
-            del promise
+        return promise
 
     def _dispose(self, promise: CorePromise, outcome: PromiseInspection[Any]) -> CorePromise:
         """Release the resource that *promise* brought.
@@ -152,7 +148,7 @@ class Disposer(Generic[T_co]):
             return released
         finally:
             # Frames of what the release raises refer to this one.
-            del self, promise, outcome, released
+            del released
 
     def _failed(self, released: CorePromise) -> None:
         """A resource could not be released: it is lost, and the process is better ended."""
@@ -177,20 +173,18 @@ class Disposer(Generic[T_co]):
     async def __aenter__(self) -> T_co:
         """Wait for the resource."""
         promise: Any = self._take()
-        entered: Any = promise if outcome_of(promise)._state & DEAD else _Entering(promise)._promise
+        settled = outcome_of(promise)._state & DEAD
         try:
-            resource = await entered
+            resource = await (promise if settled else _Entering(promise)._promise)
         except BaseException:
             if not outcome_of(promise)._state & REJECTED:
                 # Whoever waits for it was cancelled; the resource may come all the same.
                 _GiveBack(self, promise)
+            # The traceback of its reason refers to this frame.
+            del promise
             raise
-        else:
-            self._promise = outcome_of(promise)
-            return resource  # type: ignore[no-any-return]
-        finally:
-            # What is raised refers to this frame.
-            del self, promise, entered
+        self._promise = outcome_of(promise)
+        return resource  # type: ignore[no-any-return]
 
     async def __aexit__(
         self,
@@ -199,7 +193,7 @@ class Disposer(Generic[T_co]):
         traceback: TracebackType | None,
     ) -> None:
         """Release the resource, and wait for that; a failure goes to the fatal hook."""
-        # By its type: what `isinstance` asks may be a property that raises.
+        # By its type: `isinstance` may ask an error for its `__class__`, which may raise.
         closed = issubclass(type(error), GeneratorExit)
         assert self._promise is not None
         if error is None:
@@ -212,33 +206,22 @@ class Disposer(Generic[T_co]):
         released: Any = Context().run(self._dispose, self._promise, outcome)
         # Its failure is noticed, whether anybody waits or not.
         _Watch(self, released)
+        # A coroutine that is being closed cannot wait.
+        if not closed:
+            await _to_the_end(released)
         # Frames of what the release raises refer to this one.
-        del self, kind, error, traceback, outcome
-        try:
-            # A coroutine that is being closed cannot wait.
-            if not closed:
-                await _to_the_end(released)
-        finally:
-            del released
+        del released
 
 
 async def _to_the_end(released: Any) -> None:
     """Wait for a release even when that is cancelled: who comes next relies on its end."""
-    interrupted: BaseException | None = None
-    waiting = True
-    while waiting:
-        try:
-            await released.reflect()
-            waiting = False
-        except GeneratorExit:
-            raise
-        except CANCELLATIONS as error:
-            interrupted = error
-    if interrupted is not None:
-        try:
-            raise interrupted
-        finally:
-            del interrupted
+    try:
+        await released.reflect()
+    except GeneratorExit:
+        raise
+    except CANCELLATIONS:
+        await _to_the_end(released)
+        raise
 
 
 class _Entering(Node):
@@ -324,7 +307,7 @@ def set_default_class(cls: type[CorePromise]) -> None:
 def _manager_methods(manager: Any) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
     kind: Any = type(manager)
     for names in (("__aenter__", "__aexit__"), ("__enter__", "__exit__")):
-        enter, exit_ = (attribute(kind, name) for name in names)
+        enter, exit_ = (getattr(kind, name, None) for name in names)
         if enter is not None and exit_ is not None:
             return enter, exit_
     return None
@@ -353,7 +336,7 @@ class _Using(Node):
     ) -> None:
         super().__init__()
         self._promise = new_pending(cls, self)
-        self._ahead = None
+        self._ahead: CorePromise | None = None
         # None, once it has been called.
         self._function: Callable[..., Any] | None = prepare(self._promise, function)
         # The promises of the resources, and how each is released, if it is.
@@ -368,12 +351,9 @@ class _Using(Node):
         self._next: int | None = None
         # One more than pend: nothing happens before all of them are under way.
         self._pending = 1
-        resource = None
         for resource in resources:
             self._acquire(resource)
         self._one_less()
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, resources, resource, function
 
     def _notify(self, parent: CorePromise) -> None:
         if self._next is not None:
@@ -406,8 +386,6 @@ class _Using(Node):
             )
         self._acquired.append(self._awaited(promise))
         self._disposers.append(disposer)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, resource, promise, disposer
 
     def _taken(self, disposer: Disposer[Any]) -> tuple[CorePromise, Disposer[Any] | None]:
         try:
@@ -481,7 +459,6 @@ class _Using(Node):
             reject_raised(outcome, error)
         else:
             outcome = result if is_promise(result) else new_resolved(cls, result, self._promise)
-            del result
             if end_of(outcome) is self._promise:
                 # It would wait for itself, and the resources with it.
                 outcome = new_rejected(cls, TypeError(CIRCULAR))
@@ -501,7 +478,7 @@ class _Using(Node):
                 self._cleaning = leave(outcome, stack)
                 cancel_all(stack)
         # The traceback of what the function raised refers to this frame.
-        del self, outcome, function
+        del outcome
 
     # --- releasing, one after the other
 
@@ -527,11 +504,9 @@ class _Using(Node):
                 if ended._state & REJECTED:
                     mark_handled(released)
                     disposer._failed(ended)
+                # Frames of what the release has raised refer to this one.
                 del released, ended
-            # Frames of what a release has raised refer to this one.
-            del disposer, promise
         self._finish()
-        del self, outcome, inspection
 
     def _released(self, parent: CorePromise) -> None:
         if parent._state & REJECTED:

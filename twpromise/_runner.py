@@ -109,8 +109,9 @@ class Runner(Node):
         # What is waited for has been told that nobody cares any more, and will answer.
         self._interrupted = False
         self._cancelled_itself = False
-        # What to send or to throw in, where that is there at once.
-        self._ready: tuple[Any, BaseException | None] | None = None
+        # What to send or to throw in next.  Not an argument of `_advance`: errors refer, by their
+        # tracebacks, to the frames that lead to the generator.
+        self._ready: tuple[Any, BaseException | None] | None = (None, None)
         lock(promise, self)
 
     def start(self) -> None:
@@ -119,26 +120,23 @@ class Runner(Node):
         if not self._promise._library.async_hooks:
             context = Context()
         self._context = context
-        del context
         if contexts.driving:
-            self._advance(None, None)
+            self._advance()
         else:
-            drive(self._advance, None, None)
+            drive(self._advance)
 
     def resume(self, foreign: Any, value: Any, error: BaseException | None = None) -> None:
         """*foreign*, which is no promise, is there; nothing happens if it was given up."""
         if self._foreign is not foreign:
             return
         self._foreign = None
-        if self._waiting is _RUNNING:
-            # It was there at once: the loop in `_advance` goes on with it.
-            self._ready = value, error
-        elif self._interrupted:
-            self._go_on(value, error)
-        else:
-            self._advance(value, error)
-        # The traceback of what was thrown in refers to this frame.
-        del self, foreign, value, error
+        self._ready = value, error
+        # Else it was there at once: the loop in `_advance` goes on with it.
+        if self._waiting is not _RUNNING:
+            self._answer()
+            # The error's traceback refers to this frame.
+            del value, error
+            self._advance()
 
     def _notify(self, parent: CorePromise) -> None:
         if (
@@ -146,11 +144,12 @@ class Runner(Node):
             or not parent._state & FULFILLED
             or hooks.observer is not None
         ):
-            self._notify_specially(parent)
-            # The traceback of what the generator raised may refer to this frame.
-            del self, parent
+            if self._receive(parent):
+                # The traceback of its reason refers to this frame.
+                del parent
+                self._advance()
             return
-        # Most steps: what `_go_on` comes to for a value, where the generator has nothing in its
+        # Most steps: what `_advance` comes to for a value, where the generator has nothing in its
         # context.  In one call, which is worth a fifth of the step.
         self._waiting = _RUNNING
         try:
@@ -159,7 +158,6 @@ class Runner(Node):
             result = stop.value
         except BaseException as error:
             self._fail(error)
-            del self, parent
             return
         else:
             if (
@@ -175,23 +173,20 @@ class Runner(Node):
                 # Nothing has been raised that could refer to this frame.
                 return
             # If it has set something, it takes the context along.
-            scratch = self._context = contexts.scratch or None
-            ready = self._take(yielded)
-            if ready is not None and scratch is not None:
-                # The context cannot be entered again before this job ends.
-                call_soon(type(self._promise), self._advance, *ready)
-            elif ready is not None:
-                self._advance(*ready)
-            del ready, scratch
-            # Frames of the generator refer back to this one.
-            del self, parent, yielded
+            self._context = contexts.scratch or None
+            if self._take(yielded):
+                if self._context is None:
+                    self._advance()
+                else:
+                    # The context cannot be entered again before this job ends.
+                    call_soon(type(self._promise), self._advance)
             return
         # Not where StopIteration is handled: it would be the context of what follows.
         self._context = contexts.scratch or None
         self._finish(result)
-        del self, parent, result
 
-    def _notify_specially(self, parent: CorePromise) -> None:
+    def _receive(self, parent: CorePromise) -> bool:
+        """A promise has settled; whether the generator goes on with that."""
         if parent is self._waiting:
             self._waiting = None
             sends = True
@@ -200,91 +195,70 @@ class Runner(Node):
             sends = self._sends
         else:
             # It was left, in a cancellation.
-            return
+            return False
         value = error = None
         if sends:
             if parent._state & FULFILLED:
                 value = parent._value
             elif not self._looks_itself():
                 error = hooks.host.exception_of(parent)
-        self._go_on(value, error)
-        # As above.
-        del self, parent, value, error
+        self._ready = value, error
+        self._answer()
+        return True
 
     def _looks_itself(self) -> bool:
         """Whether whoever waits in the generator takes a reason from the promise itself."""
         return False
 
-    def _go_on(self, value: Any, error: BaseException | None) -> None:
+    def _answer(self) -> None:
+        """What was waited for may have been interrupted: then that is thrown in."""
         if self._interrupted:
             self._interrupted = False
             self._state = NODE
-            value, error = self._answered(value, error)
-        self._advance(value, error)
-        # The traceback of what was thrown in refers to this frame.
-        del self, value, error
+            assert self._ready is not None
+            self._ready = self._answered(*self._ready)
 
-    def _advance(self, value: Any, error: BaseException | None) -> None:
-        """Run the generator until it waits for something that is not there.
-
-        Args:
-            value: What to send into it.
-            error: What to throw into it instead, unless it is None.
-        """
+    def _advance(self) -> None:
+        """Run the generator until it waits for something that is not there."""
         while True:
+            assert self._ready is not None
+            value, error = self._ready
+            self._ready = None
             self._waiting = _RUNNING
-            yielded = self._step(value, error)
-            if yielded is _ENDED:
+            if self._context is None:
+                self._context = Context()
+            step: Any = self._generator.send if error is None else self._generator.throw
+            if hooks.observer is not None:
+                step = hooks.observer.watched(self._promise, step, False)
+            try:
+                yielded = self._context.run(step, value if error is None else error)
+            except StopIteration as stop:
+                result = stop.value
                 break
-            ready = self._take(yielded)
-            if ready is None:
-                break
-            value, error = ready
-            del ready
-        # Frames of the generator refer back to this one.
-        del self, value, error, yielded
-
-    def _step(self, value: Any, error: BaseException | None) -> Any:
-        """What the generator yields next; `_ENDED` if it does not."""
-        generator = self._generator
-        context = self._context
-        if context is None:
-            context = Context()
-        step, argument = (generator.send, value) if error is None else (generator.throw, error)
-        if hooks.observer is not None:
-            step = hooks.observer.watched(self._promise, step, False)
-        try:
-            yielded = context.run(step, argument)
-        except StopIteration as stop:
-            result = stop.value
-        except BaseException as raised:
-            self._fail(raised)
-            # Frames of the generator refer back to this one.
-            del self, generator, value, error, context, step, argument
-            return _ENDED
-        else:
+            except BaseException as raised:
+                self._fail(raised)
+                return
+            finally:
+                # The traceback of the error leads to this frame.
+                del value, error, step
             # An empty context need not be kept: most have nothing in them.
-            self._context = context or None
-            return yielded
+            self._context = self._context or None
+            if not self._take(yielded):
+                return
         # Not where StopIteration is handled: it would be the context of what follows.
-        self._context = context or None
+        self._context = self._context or None
         self._finish(result)
-        del self, generator, value, error, context, step, argument, result
-        return _ENDED
+        # It may be an error that was thrown in, whose traceback refers to this frame.
+        del result
 
-    def _take(self, yielded: Any) -> tuple[Any, BaseException | None] | None:
-        """Wait for what was yielded.
-
-        Returns:
-            None; or what to send or to throw in, if it is there already.
-        """
+    def _take(self, yielded: Any) -> bool:
+        """Wait for what was yielded; whether it is there already, or cannot be waited for."""
         if self._left is not None:
             forget(self._left, self)
             self._left = None
             self._state = NODE
         kind = type(yielded)
         try:
-            # Not a look into a dict: the class may raise when it is hashed.
             if kind is _deferred:
                 _wait_for_deferred(self, yielded)
             elif kind is _awaiter:
@@ -294,24 +268,18 @@ class Runner(Node):
             else:
                 self._wait_for_other(yielded)
         except BaseException as raised:
-            try:
-                return None, raised
-            finally:
-                del self, yielded
-        ready, self._ready = self._ready, None
-        if ready is None:
-            if self._waiting is _RUNNING:
-                self._waiting = None
-            if self._cancelled_itself:
-                self._cancelled_itself = False
-                stack: list[CorePromise] = []
-                # Cancellers are no part of the generator, whose context this may be.
-                Context().run(self._abandon, stack)
-                Context().run(cancel_all, stack)
-        try:
-            return ready
-        finally:
-            del self, yielded, ready
+            self._ready = None, raised
+        if self._ready is not None:
+            return True
+        if self._waiting is _RUNNING:
+            self._waiting = None
+        if self._cancelled_itself:
+            self._cancelled_itself = False
+            stack: list[CorePromise] = []
+            # Cancellers are no part of the generator, whose context this may be.
+            Context().run(self._abandon, stack)
+            Context().run(cancel_all, stack)
+        return False
 
     def _wait_for(self, promise: CorePromise, sends: bool = True) -> None:
         if promise._state & (FOLLOWING | CANCELLED | CANCELLING):
@@ -345,12 +313,8 @@ class Runner(Node):
         awaited, and nobody sees what it sets; nor does it see the context in which the generator
         happens to be resumed.
         """
-        run = (Context() if context is None else context.copy()).run
-        del context
-        run(settle, promise, value)
-        del run
-        # The frame of a coroutine that has failed at once refers to this one.
-        del promise, value
+        copy = Context() if context is None else context.copy()
+        copy.run(settle, promise, value)
 
     # --- the end
 
@@ -365,8 +329,6 @@ class Runner(Node):
             self._in_context(context, resolve, promise, result)
         else:
             fulfill(promise, result)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, promise, result, context
 
     def _fail(self, error: BaseException) -> None:
         promise = self._end()
@@ -375,7 +337,6 @@ class Runner(Node):
         else:
             # The first frame of the traceback is that of `_advance`.
             reject_raised(promise, error)
-        del error, promise
 
     def _end(self) -> Any:
         promise, self._promise = self._promise, None
@@ -445,7 +406,8 @@ class Runner(Node):
                 return
             self._foreign = None
             self._interrupted = False
-        self._advance(None, self._cancellation())
+        self._ready = None, self._cancellation()
+        self._advance()
 
     def _answered(
         self, value: Any, error: BaseException | None

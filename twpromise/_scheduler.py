@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python import threadable
 from zope.interface import implementer
 
-from ._checks import attribute, check_seconds, shown
+from ._checks import check_seconds, shown
 from ._core.queue import DEFAULT_TIME_SLICE
 from .interfaces import IDelayedCall, IScheduler
 
@@ -42,7 +42,7 @@ class ReactorScheduler:
         time_slice: float = DEFAULT_TIME_SLICE,
         timer: Callable[[], float] = perf_counter,
     ) -> None:
-        if reactor is not None and not callable(attribute(reactor, "callLater")):
+        if reactor is not None and not callable(getattr(reactor, "callLater", None)):
             raise TypeError(f"reactor must provide IReactorTime, not {shown(reactor)}")
         if not callable(timer):
             raise TypeError(f"timer must be a callable that returns seconds, not {shown(timer)}")

@@ -39,8 +39,6 @@ __all__ = ["InSeries"]
 
 T_co = TypeVar("T_co", covariant=True)
 
-_UNKNOWN = object()
-
 
 class _Missing:
     __slots__ = ()
@@ -93,30 +91,21 @@ class _Series(Node):
         Returns:
             Whether to go on; else there is nothing to do until `_notify`.
         """
-        try:
-            kind: Any = KINDS[type(item)]
-        except Exception:
-            kind = _UNKNOWN
+        kind = KINDS[type(item)]
         if kind is None:
             return step(item)
-        outcome = promise = (
-            item if is_promise(item) else new_resolved(self._cls, item, self._promise)
-        )
-        try:
-            if self._state & DEAD:
-                # It was started just now, and has cancelled all this.
-                drop(promise)
-                return False
-            outcome = outcome_of(promise)
-            if outcome._state & FULFILLED:
-                return step(outcome._value)
-            self._waiting = promise
-            self._step = step
-            wait_for(promise, self)
+        promise = item if is_promise(item) else new_resolved(self._cls, item, self._promise)
+        if self._state & DEAD:
+            # It was started just now, and has cancelled all this.
+            drop(promise)
             return False
-        finally:
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, promise, outcome, item, step
+        outcome = outcome_of(promise)
+        if outcome._state & FULFILLED:
+            return step(outcome._value)
+        self._waiting = promise
+        self._step = step
+        wait_for(promise, self)
+        return False
 
     def _notify(self, parent: CorePromise) -> None:
         self._waiting = None
@@ -164,28 +153,20 @@ class _Series(Node):
             self._fail(error)
             return False
         items = reader.items or []
-        item = None
         for index, item in enumerate(items):
             if is_followed(item):
                 items[index] = self._later(item)
                 if self._state & DEAD:
                     # One of them has cancelled all this when it was started.
                     drop(items[index])
-        ended = bool(self._state & DEAD)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, reader, items, item, collection
-        return not ended
+        return not self._state & DEAD
 
     def _later(self, item: Any) -> CorePromise:
         """Something that is followed, whose turn is still to come."""
         promise = item if is_promise(item) else new_resolved(self._cls, item, self._promise)
         # A rejection counts when it is its turn; until then it is nobody's surprise.
         mark_handled(promise)
-        try:
-            return promise
-        finally:
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, item, promise
+        return promise
 
     def _read_async(self, read: Any) -> bool:
         return self._read(END if read is END else read[0])
@@ -216,12 +197,8 @@ class _Series(Node):
         except BaseException as error:
             self._fail(error)
             return False
-        try:
-            # Its own function may have cancelled it.
-            return self._wait(result, self._called) and not self._state & DEAD
-        finally:
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, function, arguments, result
+        # Its own function may have cancelled it.
+        return self._wait(result, self._called) and not self._state & DEAD
 
     def _called(self, result: Any) -> bool:
         """There is a result of the function."""
@@ -316,8 +293,6 @@ class _Reduce(_Series):
         self._initial: Any = self._later(initial) if is_followed(initial) else initial
         self._accumulator: Any = MISSING
         super()._start(source, function)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, source, function, initial
 
     def _begin(self, collection: Any) -> bool:
         return super()._begin(collection) and self._wait(self._initial, self._called)

@@ -7,7 +7,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ._both import Both
-from ._checks import check_seconds, is_a, shown
+from ._checks import check_seconds, shown
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -130,14 +130,16 @@ class _Timeout(_Timed):
         pass_on(self._end(), parent)
 
     def _fire(self) -> None:
-        source, context, error = self._source, self._context, self._error
+        assert self._context is not None
+        self._context.run(self._reject)
+
+    def _reject(self) -> None:
+        source, error = self._source, self._error
+        assert source is not None
         assert error is not None
         # First the rejection: it waits for nothing that the source's cancellation does.
         reject(self._end(), error())
-        assert context is not None
-        context.run(drop, cast("CorePromise", source))
-        # Frames of what a canceller raises refer to this one.
-        del self, source, context, error
+        drop(source)
 
     def _end(self) -> CorePromise:
         # It may stay among the source's waiters; the context may be a request's, and so the error.
@@ -203,10 +205,10 @@ class Timers(CorePromise, Generic[T_co]):
         invalid, seconds = _checked(type(self), seconds)
         if invalid is not None:
             return cast("Promise[T_co]", invalid)
-        if is_a(message_or_error, BaseException):
+        if isinstance(message_or_error, BaseException):
             error = message_or_error
             make = lambda: error  # noqa: E731
-        elif message_or_error is None or is_a(message_or_error, str):
+        elif message_or_error is None or isinstance(message_or_error, str):
             message = "operation timed out" if message_or_error is None else message_or_error
             make = lambda: TimeoutError(message)  # noqa: E731
         else:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast, overload
 
 from ._both import Both
-from ._checks import is_a
 from ._core import (
     CANCELLED,
     CANCELLING,
@@ -44,11 +43,11 @@ U = TypeVar("U")
 
 def _item(value: Any, key: Any) -> Any:
     kind = type(value)
-    if is_a(value, Mapping) or (hasattr(kind, "keys") and hasattr(kind, "__getitem__")):
+    if issubclass(kind, Mapping) or (hasattr(kind, "keys") and hasattr(kind, "__getitem__")):
         return value[key]
-    if issubclass(type(key), str):
+    if isinstance(key, str):
         return getattr(value, key)
-    if issubclass(type(key), int) and key < 0:
+    if isinstance(key, int) and key < 0:
         key = max(0, len(value) + key)
     return value[key]
 

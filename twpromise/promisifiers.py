@@ -7,9 +7,9 @@ called as it is, with a function.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import update_wrapper
 from typing import Any, ParamSpec, TypeVar, overload
 
-from ._checks import dressed
 from ._promise import Promise
 
 __all__ = ["callback_pair", "returning", "threads"]
@@ -40,7 +40,7 @@ def callback_pair(function: Callable[..., object]) -> Callable[..., Promise[Any]
 
         return Promise(executor)
 
-    return dressed(promisified, function)
+    return update_wrapper(promisified, function)
 
 
 @overload
@@ -68,4 +68,4 @@ def threads(function: Callable[P, U]) -> Callable[P, Promise[U]]:
     def promisified(*args: P.args, **kwargs: P.kwargs) -> Promise[U]:
         return Promise.in_thread(function, *args, **kwargs)
 
-    return dressed(promisified, function)
+    return update_wrapper(promisified, function)

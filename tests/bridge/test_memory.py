@@ -288,12 +288,12 @@ def _keeps_its_caller() -> bool:
     """
 
     async def fails() -> None:
-        raise Oops
+        raise Boom
 
     def caller() -> Any:
         try:
             fails().send(None)
-        except Oops as error:
+        except Boom as error:
             return [frame for frame, _ in walk_tb(error.__traceback__)][-1]
 
     return caller().f_back is not None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from twpromise._core import reject_from_anywhere, resolve_from_anywhere
-
 from twpromise import Promise
+from twpromise._core import reject_from_anywhere, resolve_from_anywhere
 
 ERROR = ValueError("reason")
 

@@ -29,11 +29,7 @@ def install(cls: type[CorePromise]) -> None:
             return new_resolved(cls, value)
         if interface is IDeferred and is_followed(value):
             promise = value if is_promise(value) else new_resolved(cls, value)
-            try:
-                return make_deferred(promise)
-            finally:
-                # The frame of a coroutine that has failed at once refers to this one.
-                del promise, value
+            return make_deferred(promise)
         return None
 
     adapter_hooks.append(adapt)

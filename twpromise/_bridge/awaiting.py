@@ -47,13 +47,8 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     """
     dead = 0
     if promise._state & CLOSED or hooks.observer is not None:
-        decided = outcome_of(promise)
-        dead = decided._state & DEAD
-        if dead & REJECTED:
-            mark_handled(promise)
-        if dead:
-            promise = decided
-        del decided
+        promise = _decided_by(promise)
+        dead = promise._state & DEAD
     if not dead:
         ours = False
         if contexts.driving and asyncio._get_running_loop() is None:
@@ -62,7 +57,8 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
             try:
                 ours = (yield promise) is not promise
             except BaseException:
-                # As below.
+                # The traceback of what is thrown in, the promise's reason maybe, refers to this
+                # frame.
                 del promise
                 raise
         if not ours:
@@ -71,31 +67,27 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
             yield awaiter
             if awaiter._given_up:
                 raise CancellationError("the await was cancelled")
-            del awaiter
-        state = promise._state
-        if state & FULFILLED:
-            # As below, for most.
-            return promise._value
-        if not state & SETTLED:
+        if not promise._state & SETTLED:
             raise RuntimeError("await resumed before the promise has settled")
+    if promise._state & FULFILLED:
+        return promise._value
     if dead & CANCELLED:
         raise CancellationError(LATE_OBSERVER)
-    fulfilled = False
-    value: Any
-    if dead & REJECTED:
-        # What has told it may be another's concern.
-        value, traceback = raised_by(promise)
-    else:
-        fulfilled, value, traceback = outcome(promise)
-    # What is raised refers to this frame; this frame must not refer to what holds it.
-    del promise
-    if fulfilled:
-        return value
+    # What has told it may be another's concern.
+    error, traceback = raised_by(promise) if dead & REJECTED else outcome(promise)[1:]
+    set_traceback(error, traceback)
     try:
-        set_traceback(value, traceback)
-        raise value
+        raise error
     finally:
-        del value, traceback
+        # The traceback refers to this frame.
+        del promise, error, traceback
+
+
+def _decided_by(promise: CorePromise) -> CorePromise:
+    decided = outcome_of(promise)
+    if decided._state & REJECTED:
+        mark_handled(promise)
+    return decided
 
 
 class _Woken:
@@ -136,7 +128,7 @@ class Awaiter(Deferred[Any]):
     def _notify(self, parent: CorePromise) -> None:
         self._state = NODE | CANCELLED
         self._promise = None
-        # The traceback of what the coroutine raises leads to this frame.
+        # The traceback of its reason leads to this frame.
         del parent
         self._resume(None)
 

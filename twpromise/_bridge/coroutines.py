@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from .._checks import derives, shown
+from .._checks import shown
 from .._core import (
     CorePromise,
     is_followed,
@@ -41,7 +41,7 @@ class CoroutineRunner(Runner):
             # ``asyncio.sleep(0)``, or a bare ``yield``: let the others have their turn.
             self._wait_for(new_fulfilled(type(self._promise), None))
             return
-        if derives(kind, Deferred):
+        if issubclass(kind, Deferred):
             _wait_for_deferred(self, yielded)
             return
         if not is_followed(yielded):
@@ -52,8 +52,6 @@ class CoroutineRunner(Runner):
         self._in_context(self._context, resolve, promise, yielded)
         # An asyncio future is asked for its result by its own `__await__`.
         self._wait_for(promise, not issubclass(kind, Future))
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, promise, yielded
 
     def _looks_itself(self) -> bool:
         # As with an awaiter.  Python 3.11 loses frames of what is thrown in through coroutines.
@@ -84,15 +82,14 @@ def _wait_for_deferred(runner: Runner, deferred: Deferred[Any]) -> None:
 def _resume(result: Any, runner: Runner, deferred: Deferred[Any]) -> None:
     # As Twisted's driver does it.  `Deferred.__await__` reads the result from the Deferred all
     # the same, within this callback, which returns None: a failure is the coroutine's concern.
+    error = None
     if issubclass(type(result), Failure):
         error = as_exception(result.value)
         set_traceback(error, traceback_of(result))
-        runner.resume(deferred, None, error)
-        # The traceback refers to the frames of those who resumed the coroutine.
-        del error
-    else:
-        runner.resume(deferred, result)
-    del result, runner, deferred
+        result = None
+    runner.resume(deferred, result, error)
+    # The error's traceback refers to this frame.
+    del error
 
 
 set_waits(Deferred, _wait_for_deferred, Awaiter, _wait_for_promise)
@@ -101,5 +98,3 @@ set_waits(Deferred, _wait_for_deferred, Awaiter, _wait_for_promise)
 def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -> None:
     """Start a coroutine object, and have a pending promise take on its outcome."""
     CoroutineRunner(promise, coroutine).start()
-    # From Python 3.12 on, the frame of a coroutine that has failed refers to that of its caller.
-    del promise, coroutine

@@ -9,7 +9,6 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from .._checks import is_a
 from .._core import (
     CANCELLED,
     CANCELLING,
@@ -44,7 +43,7 @@ def cancel_deferred(deferred: Deferred[Any]) -> None:
     where there is no canceller at all.
     """
     last: Any = deferred
-    while is_a(getattr(last, "result", None), Deferred):
+    while issubclass(type(getattr(last, "result", None)), Deferred):
         # That is where the cancellation goes.
         last = last.result
     if not last.called:
@@ -87,8 +86,6 @@ class DeferredSource:
                 reject(promise, result.value, result)
             else:
                 resolve(promise, result)
-                # The frame of a coroutine that has failed at once refers to this one.
-                del self, promise, result
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
         promise, self._promise = self._promise, None
@@ -134,8 +131,6 @@ def adopt_deferred(
     lock(promise, source)
     # If it has fired, this settles the promise at once.
     deferred.addBoth(source)
-    # The frame of a coroutine that has failed at once refers to this one.
-    del promise, deferred, source
 
 
 class DeferredSink(Node):

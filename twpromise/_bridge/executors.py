@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from twisted.internet.threads import deferToThread
 
-from .._checks import attribute, is_a, shown
+from .._checks import shown
 from .._core import (
     CANCELLED,
     DEAD,
@@ -119,7 +119,7 @@ class Executors(CorePromise, Generic[T_co]):
 
         Python: ``Executor.submit``.
         """
-        submit = attribute(executor, "submit")
+        submit = getattr(executor, "submit", None)
         if not callable(submit):
             raise TypeError(
                 f"executor must be a concurrent.futures.Executor, not {shown(executor)}"
@@ -133,12 +133,7 @@ class Executors(CorePromise, Generic[T_co]):
             reject_raised(promise, error)
         else:
             adopt_concurrent_future(promise, future)
-            del future
-        try:
-            return cast("Promise[U]", promise)
-        finally:
-            # An executor may have run the function at once: then its traceback leads here.
-            del promise, function, args, kwargs
+        return cast("Promise[U]", promise)
 
     @classmethod
     def in_thread(
@@ -161,11 +156,7 @@ class Executors(CorePromise, Generic[T_co]):
         promise = new_pending(cls)
         run = cast("Callable[..., U]", copy_context().run)
         adopt_deferred(promise, deferToThread(run, function, *args, **kwargs), ThreadSource)
-        try:
-            return cast("Promise[U]", promise)
-        finally:
-            # As in `run_in`, where a test has the function run at once.
-            del promise, run, function, args, kwargs
+        return cast("Promise[U]", promise)
 
     def to_future(self, loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Future[T_co]:
         """A new asyncio future for the outcome: one more consumer of this promise.
@@ -183,6 +174,6 @@ class Executors(CorePromise, Generic[T_co]):
         """
         if loop is None:
             loop = asyncio.get_running_loop()
-        elif not is_a(loop, asyncio.AbstractEventLoop):
+        elif not isinstance(loop, asyncio.AbstractEventLoop):
             raise TypeError(f"loop must be an asyncio event loop, not {shown(loop)}")
         return _FutureSink(self, loop)._future

@@ -47,8 +47,6 @@ class FutureSource(Node):
             self._take(future)
         else:
             call_at_home(queue, self._take, future)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, promise, future
 
     def _take(self, future: Any) -> None:
         promise, self._promise, self._future = self._promise, None, None
@@ -63,8 +61,6 @@ class FutureSource(Node):
             resolve(promise, future.result())
         else:
             reject(promise, error)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del self, promise, future, error
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
         promise, self._promise = self._promise, None
@@ -98,15 +94,11 @@ def _adopt(promise: CorePromise, future: Any) -> None:
         source._take(future)
     else:
         future.add_done_callback(source)
-    # The frame of a coroutine that has failed at once refers to this one.
-    del promise, source, future
 
 
 def adopt_concurrent_future(promise: CorePromise, future: concurrent.futures.Future[Any]) -> None:
     """Have a pending promise take on the fate of an executor's future."""
     _adopt(promise, future)
-    # The frame of a coroutine that has failed at once refers to this one.
-    del promise, future
 
 
 def adopt_asyncio_future(promise: CorePromise, future: asyncio.Future[Any]) -> None:
@@ -114,8 +106,6 @@ def adopt_asyncio_future(promise: CorePromise, future: asyncio.Future[Any]) -> N
     loop = future.get_loop()
     if future.done() or loop is asyncio._get_running_loop():
         _adopt(promise, future)
-        # The frame of a coroutine that has failed at once refers to this one.
-        del promise, future
         return
     # Its loop runs elsewhere (or not yet), and callbacks are added on the loop's own thread.
     source = FutureSource(promise, future)

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy
 from zope.interface.adapter import AdapterRegistry
 
-from .._checks import bases_of, derives, mro_of, shown, vars_of
+from .._checks import shown
 from .._core import (
     KINDS,
     Adopter,
@@ -73,24 +73,20 @@ def decide(kind: type) -> Adopter | None:
 
 def _decide(kind: type) -> Adopter | None:
     for followed, adopter in _FOLLOWED:
-        if derives(kind, followed):
+        if issubclass(kind, followed):
             return adopter
     adapter = _adapter_for(kind)
     if adapter is not None:
         return _adopt_by(adapter)
     # Not `hasattr`: what matters is what the class says, not what its metaclass has or what
     # an instance with a `__getattr__` makes up.
-    if any("then" in vars_of(base) for base in mro_of(kind)):
+    if any("then" in vars(base) for base in kind.__mro__):
         return adopt_thenable
     return None
 
 
 def _adapter_for(kind: type) -> Callable[[Any], object] | None:
-    try:
-        return _adapters.lookup1(implementedBy(kind), IPromise)
-    except Exception:
-        # As in `derives`.
-        return next(filter(None, map(_adapter_for, bases_of(kind))), None)
+    return _adapters.lookup1(implementedBy(kind), IPromise)
 
 
 def _adopt_by(adapter: Any) -> Adopter:

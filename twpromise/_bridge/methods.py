@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from twisted.internet.defer import Deferred
 
-from .._checks import check_seconds, dressed, is_a, shown
+from .._checks import check_seconds, shown
 from .._core import DEAD, CorePromise, call_into, mark_handled, new_pending
 from .._promisify import DEFERREDS, add_all
 from .._types import Followed
@@ -53,15 +54,11 @@ class Bridge(CorePromise, Generic[T_co]):
         Raises:
             TypeError: *deferred* is no Deferred.
         """
-        if type(deferred) is not Deferred and not is_a(deferred, Deferred):
+        if not isinstance(deferred, Deferred):
             raise TypeError(f"deferred must be a Deferred, not {shown(deferred)}")
         promise = new_pending(cls)
         adopt_deferred(promise, deferred)
-        try:
-            return cast("Promise[U]", promise)
-        finally:
-            # The frame of a coroutine that has failed at once refers to this one.
-            del promise, deferred
+        return cast("Promise[U]", promise)
 
     def to_deferred(self) -> Deferred[T_co]:
         """A new Deferred for the outcome: one more consumer of this promise.
@@ -119,15 +116,11 @@ class Bridge(CorePromise, Generic[T_co]):
             promise: Any = new_pending(cls)
             mark_handled(promise)
             call_into(promise, function, args, kwargs)
-            try:
-                if timeout is None or promise._state & DEAD:
-                    return make_deferred(promise)
-                return make_deferred(promise.timeout(timeout))
-            finally:
-                # The traceback of what the function raises leads to this frame.
-                del promise, args, kwargs
+            if timeout is None or promise._state & DEAD:
+                return make_deferred(promise)
+            return make_deferred(promise.timeout(timeout))
 
-        return dressed(deferified, function)
+        return update_wrapper(deferified, function)
 
     @classmethod
     def deferify_all(

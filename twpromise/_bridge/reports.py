@@ -25,13 +25,10 @@ def unhandled(promise: CorePromise) -> None:
 
 
 def handled(promise: CorePromise) -> None:
-    """Tell that a rejection which was reported has been handled after all."""
+    """Notify of a rejection that was reported, and has been handled after all."""
     library: Any = promise._library
-    reported = was_reported(promise)
-    if reported is None:
-        return
     library.unhandled -= 1
-    if reported:
+    if was_reported(promise):
         hook = library.on_unhandled_handled
         if hook is not None:
             _guarded(hook, promise)

@@ -48,15 +48,11 @@ class _ThenableSource:
             call_at_home(queue, self._settle_at_home, settle, value)
         else:
             self._settle_at_home(settle, value)
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, promise, value
 
     def _settle_at_home(self, settle: Any, value: Any) -> None:
         promise = self._take()
         if promise is not None and not promise._state & DEAD:
             settle(promise, value)
-            # The frame of a coroutine that has failed at once refers to this one.
-            del self, promise, value
 
     def _take(self) -> CorePromise | None:
         promise, self._promise = self._promise, None
@@ -81,14 +77,12 @@ def _call_then(promise: CorePromise, thenable: Any, context: Context) -> None:
         elif source._take() is not None and not promise._state & DEAD:
             fulfill(promise, thenable)
     except BaseException as error:
-        taken = source._take()
-        if taken is None:
+        if source._take() is None:
             # It has called back before, and that counts; what it raised is nobody's.
             pass
-        elif taken._state & DEAD:
+        elif promise._state & DEAD:
             hooks.host.escaped(error)
         else:
-            reject_raised(taken, error)
-        del taken
-    # Frames of what it has raised refer to this one.
-    del promise, source, context
+            reject_raised(promise, error)
+    # The error's traceback refers to this frame.
+    del promise, context

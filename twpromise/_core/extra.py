@@ -22,12 +22,8 @@ class Binding:
 class Keeper(Protocol):
     """What has not reported a rejection, or not yet; whatever the policy is meanwhile."""
 
-    def handled(self, promise: CorePromise) -> bool | None:
-        """The rejection has been handled after all.
-
-        Returns:
-            Whether it had been reported; None if that it is handled is known already.
-        """
+    def handled(self, promise: CorePromise) -> bool:
+        """The rejection has been handled after all; whether it had been reported."""
 
 
 @final
@@ -98,7 +94,7 @@ def keep_for(promise: CorePromise, keeper: Keeper) -> None:
     extra.keeper = keeper
 
 
-def was_reported(promise: CorePromise) -> bool | None:
+def was_reported(promise: CorePromise) -> bool:
     """Whether a rejection that is handled after all was reported; see `Keeper.handled`."""
     extra = promise._extra
     if type(extra) is not Extra or extra.keeper is None:
