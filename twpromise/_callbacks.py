@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
 from typing import Any, cast
 
 from ._checks import type_name
@@ -75,8 +76,14 @@ class NodeCallback:
         if error is not None and is_error(error):
             reject_from_anywhere(promise, operational(error))
             return
-        if adopters[type(value)] is not None or not fulfill_by_callback(promise, value):
+        if (
+            promise._state
+            or adopters[type(value)] is not None
+            or get_ident() != promise._queue.thread
+        ):
             resolve_from_anywhere(promise, value)
+        else:
+            fulfill_by_callback(promise, value)
 
 
 class MultiCallback(NodeCallback):

@@ -15,7 +15,6 @@ from ._core import (
     BY_CALLBACK,
     CANCELLED,
     CANCELLING,
-    CLOSED,
     DEAD,
     FULFILLED,
     KINDS,
@@ -143,13 +142,13 @@ class _Several(Node):
             elif (
                 adopter is follow
                 and item._subscribers is None
-                and not item._state & CLOSED
+                and not item._state
                 and not self._state & DEAD
                 and hooks.observer is None
             ):
-                # `_look_at`, for most.
+                # `_look_at`, for most; as `subscribe` does it, a tenth of an item less.
                 item._subscribers = self
-                if item._aux is not BY_CALLBACK or item._state:
+                if item._aux is not BY_CALLBACK:
                     counts = False
             elif kind is direct and not self._state & DEAD and hooks.observer is None:
                 # Whoever watches is shown a promise for each.
@@ -311,10 +310,7 @@ class _All(_Several):
         pass_on(self._end(), promise)
 
     def _values(self) -> list[Any]:
-        return [
-            item._value if issubclass(type(item), CorePromise) else item
-            for item in self._items or ()
-        ]
+        return [item._value if KINDS[type(item)] is follow else item for item in self._items or ()]
 
     def _complete(self) -> None:
         values = self._values()

@@ -238,6 +238,8 @@ class _Watch:
             return result
         finally:
             self.after(token, result if awaited else DECLINED)
+            # The traceback of an error that is thrown into a generator leads to this frame.
+            del function, arguments
 
     # --- what is made of it
 

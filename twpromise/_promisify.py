@@ -13,13 +13,13 @@ from ._arity import FORWARDREF, required_positionals, signature_of
 from ._callbacks import MultiCallback, NodeCallback, is_error, node_callback
 from ._checks import shown
 from ._core import (
-    BY_CALLBACK,
     CANCELLED,
     FULFILLED,
     CorePromise,
     Node,
     call_soon,
     hooks,
+    new_by_callback,
     new_pending,
     new_rejected,
     prepare,
@@ -70,7 +70,7 @@ def _promisified(
             *more: Any,
             **kwargs: Any,
         ) -> Any:
-            promise: CorePromise = new_pending(cls, None, BY_CALLBACK)
+            promise: CorePromise = new_by_callback(cls)
             callback = new_callback()
             callback._promise = promise
             try:
@@ -92,7 +92,7 @@ def _promisified(
         return _dressed(promisified, function, 0)
 
     def with_context(*args: Any, **kwargs: Any) -> Any:
-        promise = new_pending(cls, None, BY_CALLBACK)
+        promise = new_by_callback(cls)
         callback = new_callback()
         callback._promise = promise
         try:

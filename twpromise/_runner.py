@@ -72,6 +72,7 @@ class Runner(Node):
 
     __slots__ = (
         "_cancelled_itself",
+        "_class",
         "_context",
         "_foreign",
         "_generator",
@@ -93,6 +94,7 @@ class Runner(Node):
     def __init__(self, promise: CorePromise, generator: Any) -> None:
         self._state = NODE
         self._promise = promise
+        self._class = type(promise)
         self._generator: Any = generator
         # The generator's own context, once it has anything in it.
         self._context: Context | None = None
@@ -161,13 +163,14 @@ class Runner(Node):
             return
         else:
             if (
-                type(yielded) is type(self._promise)
+                type(yielded) is self._class
                 and yielded._subscribers is None
                 and not yielded._state & CLOSED
                 and not self._cancelled_itself
                 and not contexts.scratch
                 and hooks.observer is None
             ):
+                # As `subscribe` does it: a tenth of a step less.
                 self._waiting = yielded
                 yielded._subscribers = self
                 # Nothing has been raised that could refer to this frame.
@@ -291,11 +294,7 @@ class Runner(Node):
             self._waiting = None
             self._special = promise
             self._sends = sends
-        if promise._subscribers is None and not promise._state & CLOSED and hooks.observer is None:
-            # As below, for most.
-            promise._subscribers = self
-        else:
-            wait_for(promise, self)
+        wait_for(promise, self)
 
     def _wait_for_other(self, yielded: Any) -> None:
         raise NotImplementedError(type(self))

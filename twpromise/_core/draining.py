@@ -103,6 +103,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
     handler: Any = None
     extra: Any = None
     result: Any = None
+    behind: Any = None
     try:
         while True:
             for _ in _CHUNK:
@@ -140,7 +141,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                 state = child._state
                 if state:
                     # It is no derived promise that just waits for its parent.
-                    if state & NODE and not state & SETTLED:
+                    if state == NODE or (state & NODE and not state & SETTLED):
                         try:
                             child._notify(parent)
                         except BaseException as error:
@@ -220,7 +221,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
             queue.appendleft(_Rest(parent, rest))
         contexts.scratch, contexts.driving = outer
         # The traceback of a rejection may lead to this frame, which must not lead to a promise.
-        del child, parent, handler, extra, result, rest
+        del child, parent, handler, extra, result, behind, rest
 
 
 def _settle_carefully(child: CorePromise, parent: CorePromise, extra: Any, result: Any) -> None:

@@ -91,8 +91,6 @@ def subscribe(promise: CorePromise, node: Subscriber) -> None:
         hooks.observer.consumed(promise)
     if promise._state & CLOSED:
         _subscribe_late(promise, node)
-    elif promise._subscribers is None:
-        promise._subscribers = node
     else:
         add_subscriber(promise, node)
 

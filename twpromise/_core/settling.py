@@ -5,7 +5,6 @@ What a promise may change into, and by what, is in `states.TRANSITIONS`.
 
 from __future__ import annotations
 
-from _thread import get_ident
 from types import TracebackType
 from typing import Any
 
@@ -45,19 +44,11 @@ def fulfill(promise: CorePromise, value: Any) -> None:
         hooks.observer.settled(promise)
 
 
-def fulfill_by_callback(promise: CorePromise, value: Any) -> bool:
-    """Fulfil a promise from a callback, if nothing stands against it: see `NodeCallback`.
+def fulfill_by_callback(promise: CorePromise, value: Any) -> None:
+    """As `fulfill`, for a promise that only a callback fulfils; see `NodeCallback`.
 
-    Written out, as it is called for every promisified call: a call less, and a look less at what
-    such a promise cannot have.
-
-    Returns:
-        Whether it was fulfilled; else the callback comes from another thread, or the promise was
-        cancelled.
+    Such a promise has no source and no extra.  A node that only counts is notified at once.
     """
-    queue = promise._queue
-    if get_ident() != queue.thread or promise._state:
-        return False
     promise._state = FULFILLED
     promise._value = value
     promise._aux = None
@@ -67,12 +58,12 @@ def fulfill_by_callback(promise: CorePromise, value: Any) -> bool:
             promise._subscribers = None
             subscribers._at_once()
         else:
+            queue = promise._queue
             queue.append(promise)
             if not queue.awake:
                 queue.wake()
     if hooks.observer is not None:
         hooks.observer.settled(promise)
-    return True
 
 
 def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:

@@ -161,7 +161,6 @@ def make_pending(promise: CorePromise) -> None:
 def new_pending(
     cls: type[CorePromise],
     source: Any = None,
-    aux: Any = None,
     parent: CorePromise | None = None,
     owner: CorePromise | None = None,
 ) -> Any:
@@ -170,20 +169,29 @@ def new_pending(
     Args:
         cls: The class of that copy.
         source: What will settle it, if it can be cancelled.
-        aux: `BY_CALLBACK`, if only a callback fulfils it; see `settling.fulfill_by_callback`.
         parent: The promise that it is derived from, if it is.
         owner: The promise on whose behalf it is made, if no user will see it.
     """
     promise: CorePromise = cls._new()
     promise._state = PENDING
-    promise._value = promise._subscribers = promise._extra = None
-    promise._aux = aux
+    promise._value = promise._aux = promise._subscribers = promise._extra = None
     promise._source = source
     if hooks.observer is not None:
         if parent is None:
             hooks.observer.created(promise, owner)
         else:
             hooks.observer.chained(parent, promise)
+    return promise
+
+
+def new_by_callback(cls: type[CorePromise]) -> Any:
+    """A pending promise that only a callback fulfils; see `settling.fulfill_by_callback`."""
+    promise: CorePromise = cls._new()
+    promise._state = PENDING
+    promise._value = promise._subscribers = promise._source = promise._extra = None
+    promise._aux = BY_CALLBACK
+    if hooks.observer is not None:
+        hooks.observer.created(promise)
     return promise
 
 
