@@ -22,7 +22,6 @@ import twpromise
 from tests.things import AtOnce, Boom, Eventual, Things, Value
 from twpromise import Disposer, Promise, PromiseInspection, background, promisifiers
 from twpromise._bridge import executors
-from twpromise._camel import ALIASES
 
 _variable: ContextVar[object] = ContextVar("variable")
 
@@ -592,7 +591,8 @@ def _elsewhere(things, promise):
     ]
 
 
-SPELLINGS = {*ALIASES, "addYieldHandler"}
+SPELLINGS = {name for name in dir(Promise) if name[0].islower() and name != name.lower()}
+SPELLINGS.add("addYieldHandler")
 
 #: These build nothing that has to be freed.
 NOTHING = {

@@ -11,7 +11,7 @@ from ._checks import derives, dressed, shown
 from ._core import LOCKED, CorePromise, is_followed, new_pending, reject_raised, resolve
 from ._errors import CANCELLATIONS
 from ._runner import Runner
-from ._types import Followed
+from ._types import Either, Followed
 
 if TYPE_CHECKING:
     from ._promise import Promise
@@ -113,7 +113,7 @@ class _CoroutineFactory:
     @overload
     def __call__(
         self,
-        generator_function: Callable[P, Generator[Any, Any, U | Followed[U]]],
+        generator_function: Callable[P, Generator[Any, Any, Either[U]]],
         *,
         yield_handler: YieldHandler | None = None,
     ) -> Callable[P, Promise[U]]: ...

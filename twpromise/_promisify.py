@@ -30,6 +30,7 @@ from ._core import (
     wait_for,
 )
 from ._errors import RejectionError
+from ._types import Class
 
 if TYPE_CHECKING:
     from ._promise import Promise
@@ -534,7 +535,7 @@ class Promisification(CorePromise, Generic[T_co]):
 
     @classmethod
     def promisify_all(
-        cls,
+        cls: Class,
         target: Any,
         *,
         suffix: str = "Async",
@@ -568,15 +569,17 @@ class Promisification(CorePromise, Generic[T_co]):
         if promisifier is not None and not callable(promisifier):
             raise TypeError(f"promisifier must be callable, not {shown(promisifier)}")
 
-        def make(function: Callable[..., Any]) -> Callable[..., Any]:
+        def make(function: Callable[..., Any]) -> Any:
             return cls.promisify(function, multi_args=multi_args, promisifier=promisifier)
 
         add_all(target, make, PROMISES, suffix, filter)
         return target
 
+    promisifyAll = promisify_all
+
     @classmethod
     def from_callback(
-        cls, resolver: Callable[[Callable[..., None]], object], *, multi_args: bool = False
+        cls: Class, resolver: Callable[[Callable[..., None]], object], *, multi_args: bool = False
     ) -> Promise[Any]:
         """A promise for what a function tells a callback.
 
@@ -606,7 +609,10 @@ class Promisification(CorePromise, Generic[T_co]):
             # The traceback refers to this frame.
             del promise, resolver, callback
 
+    fromCallback = from_callback
+
     from_node = from_callback
+    fromNode = from_node
 
     def as_callback(
         self, callback: Callable[..., object] | None = None, *, spread: bool = False
@@ -628,5 +634,7 @@ class Promisification(CorePromise, Generic[T_co]):
         if callable(callback):
             wait_for(self, _CallbackSink(prepare(self, callback, awaited=False), spread))
         return cast("Promise[T_co]", self)
+
+    asCallback = as_callback
 
     nodeify = as_callback

@@ -26,6 +26,7 @@ from .._core import (
     wait_for,
 )
 from .._errors import RejectionError
+from .._types import Class
 from .deferreds import ThreadSource, adopt_deferred
 from .futures import adopt_concurrent_future
 from .outcomes import exception_of
@@ -101,7 +102,12 @@ class Executors(CorePromise, Generic[T_co]):
 
     @classmethod
     def run_in(
-        cls, executor: Executor, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
+        cls: Class,
+        executor: Executor,
+        function: Callable[P, U],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> Promise[U]:
         """A promise for what a function returns that an executor runs.
 
@@ -140,9 +146,11 @@ class Executors(CorePromise, Generic[T_co]):
             # An executor may have run the function at once: then its traceback leads here.
             del promise, function, args, kwargs
 
+    runIn = run_in
+
     @classmethod
     def in_thread(
-        cls, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
+        cls: Class, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
     ) -> Promise[U]:
         """A promise for what a function returns that a thread of the reactor's pool runs.
 
@@ -167,6 +175,8 @@ class Executors(CorePromise, Generic[T_co]):
             # As in `run_in`, where a test has the function run at once.
             del promise, run, function, args, kwargs
 
+    inThread = in_thread
+
     def to_future(self, loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Future[T_co]:
         """A new asyncio future for the outcome: one more consumer of this promise.
 
@@ -186,3 +196,5 @@ class Executors(CorePromise, Generic[T_co]):
         elif not is_a(loop, asyncio.AbstractEventLoop):
             raise TypeError(f"loop must be an asyncio event loop, not {shown(loop)}")
         return _FutureSink(self, loop)._future
+
+    toFuture = to_future

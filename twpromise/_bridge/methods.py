@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from .._checks import check_seconds, dressed, is_a, shown
 from .._core import DEAD, CorePromise, call_into, mark_handled, new_pending
 from .._promisify import DEFERREDS, add_all
-from .._types import Followed
+from .._types import Class, Gives, Later, Mixed, N
 from .awaiting import await_promise
 from .deferreds import adopt_deferred, make_deferred
 
@@ -30,9 +30,11 @@ class Deferify(Protocol):
     """What ``deferify(timeout=...)`` gives: a decorator."""
 
     @overload
-    def __call__(self, function: Callable[P, Followed[U]], /) -> Callable[P, Deferred[U]]: ...
+    def __call__(self, function: Later[P, U], /) -> Callable[P, Deferred[U]]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
-    def __call__(self, function: Callable[P, U | Followed[U]], /) -> Callable[P, Deferred[U]]: ...
+    def __call__(self, function: Gives[P, U], /) -> Callable[P, Deferred[U]]: ...
+    @overload
+    def __call__(self, function: Mixed[P, U, N], /) -> Callable[P, Deferred[U | N]]: ...
 
 
 class Bridge(CorePromise, Generic[T_co]):
@@ -41,7 +43,7 @@ class Bridge(CorePromise, Generic[T_co]):
     __slots__ = ()
 
     @classmethod
-    def from_deferred(cls, deferred: Deferred[U]) -> Promise[U]:
+    def from_deferred(cls: Class, deferred: Deferred[U]) -> Promise[U]:
         """A promise that takes on the fate of a Deferred, and owns it from now on.
 
         Args:
@@ -63,6 +65,8 @@ class Bridge(CorePromise, Generic[T_co]):
             # The frame of a coroutine that has failed at once refers to this one.
             del promise, deferred
 
+    fromDeferred = from_deferred
+
     def to_deferred(self) -> Deferred[T_co]:
         """A new Deferred for the outcome: one more consumer of this promise.
 
@@ -73,12 +77,17 @@ class Bridge(CorePromise, Generic[T_co]):
         """
         return make_deferred(self)
 
+    toDeferred = to_deferred
+
     @overload
     @classmethod
-    def deferify(cls, function: Callable[P, Followed[U]], /) -> Callable[P, Deferred[U]]: ...
+    def deferify(cls, function: Later[P, U], /) -> Callable[P, Deferred[U]]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
     @classmethod
-    def deferify(cls, function: Callable[P, U | Followed[U]], /) -> Callable[P, Deferred[U]]: ...
+    def deferify(cls, function: Gives[P, U], /) -> Callable[P, Deferred[U]]: ...
+    @overload
+    @classmethod
+    def deferify(cls, function: Mixed[P, U, N], /) -> Callable[P, Deferred[U | N]]: ...
     @overload
     @classmethod
     def deferify(cls, /, *, timeout: float) -> Deferify: ...
@@ -131,7 +140,7 @@ class Bridge(CorePromise, Generic[T_co]):
 
     @classmethod
     def deferify_all(
-        cls,
+        cls: Class,
         target: Any,
         *,
         suffix: str = "Deferred",
@@ -150,6 +159,8 @@ class Bridge(CorePromise, Generic[T_co]):
         """
         add_all(target, cls.deferify, DEFERREDS, suffix, filter)
         return target
+
+    deferifyAll = deferify_all
 
     if TYPE_CHECKING:
 
