@@ -106,7 +106,7 @@ class _CoroutineFactory:
     @overload
     def __call__(
         self,
-        generator_function: Callable[P, Generator[Any, Any, Followed[U]]],
+        generator_function: Callable[P, Generator[Any, Any, Followed[U]] | Followed[U]],
         *,
         yield_handler: YieldHandler | None = None,
     ) -> Callable[P, Promise[U]]: ...
@@ -114,13 +114,6 @@ class _CoroutineFactory:
     def __call__(
         self,
         generator_function: Callable[P, Generator[Any, Any, Either[U]]],
-        *,
-        yield_handler: YieldHandler | None = None,
-    ) -> Callable[P, Promise[U]]: ...
-    @overload
-    def __call__(
-        self,
-        generator_function: Callable[P, Followed[U]],
         *,
         yield_handler: YieldHandler | None = None,
     ) -> Callable[P, Promise[U]]: ...

@@ -471,17 +471,8 @@ class Promisification(CorePromise, Generic[T_co]):
         *,
         context: Any = ...,
         multi_args: bool = False,
-        promisifier: Callable[[F], R],
-    ) -> R: ...
-    @overload
-    @classmethod
-    def promisify(
-        cls,
-        function: F,
-        *,
-        context: Any = ...,
-        multi_args: bool = False,
-        promisifier: Callable[[F, Callable[..., Callable[..., Promise[Any]]]], R],
+        promisifier: Callable[[F], R]
+        | Callable[[F, Callable[..., Callable[..., Promise[Any]]]], R],
     ) -> R: ...
     @classmethod
     def promisify(
