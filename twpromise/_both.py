@@ -30,15 +30,13 @@ class Both:
         self._function = function
         self._static = partial(_of_anything, function) if static is None else static
 
-    if not TYPE_CHECKING:
-
-        def __get__(self, instance: Any, owner: Any) -> Any:
-            if instance is not None:
-                return MethodType(self._function, instance)
-            if not hasattr(owner, "_new"):
-                # A mixin, not a library copy: documentation tools look it up there.
-                return self
-            return update_wrapper(partial(self._static, owner), self._function)
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        if instance is not None:
+            return MethodType(self._function, instance)
+        if not hasattr(owner, "_new"):
+            # A mixin, not a library copy: documentation tools look it up there.
+            return self
+        return update_wrapper(partial(self._static, owner), self._function)
 
 
 def _of_anything(
