@@ -5,7 +5,6 @@ from inspect import cleandoc, getattr_static
 
 from twpromise import Promise
 from twpromise._both import Both
-from twpromise._camel import ALIASES
 
 project = "twpromise"
 copyright = "2026, twpromise developers"
@@ -48,7 +47,8 @@ nitpick_ignore_regex = [
 
 def _skip(app, what, name, obj, skip, options):
     """Bluebird's spellings are listed elsewhere, and the errors are no nested classes."""
-    if name in ALIASES or (what == "class" and isinstance(obj, type)):
+    alias = name[0].islower() and name != name.lower()
+    if alias or (what == "class" and isinstance(obj, type)):
         return True
     return None
 

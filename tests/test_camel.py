@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
-import sys
 
 import pytest
 
 from twpromise import Promise, PromiseInspection
-from twpromise._camel import ALIASES, add_aliases
 from twpromise._timers import Timers
 
 #: Has no meaning here: there are no browser globals.
@@ -182,17 +179,6 @@ def test_inspections_answer_to_both_spellings(name):
         assert callable(getattr(owner, snake(name)))
 
 
-@pytest.mark.parametrize("name", sorted(ALIASES))
-def test_an_alias_is_the_thing_itself(name):
-    """One definition, two names; also in library copies, and with the page's camel case."""
-    other = ALIASES[name]
-    assert (name, other) == (camel(other), snake(name))
-    for owner in (Promise, Promise.get_new_library_copy(), PromiseInspection):
-        if owner is not PromiseInspection or hasattr(owner, other):
-            found = inspect.getattr_static(owner, name)
-            assert inspect.getattr_static(owner, other) is found
-
-
 def public(owner):
     """The public names of a class, of more than one word, in Python's spelling."""
     return [
@@ -202,39 +188,21 @@ def public(owner):
     ]
 
 
+@pytest.mark.parametrize("name", public(Promise))
+def test_an_alias_is_the_thing_itself(name):
+    """One definition, two names; also in library copies, and of inspections."""
+    for owner in (Promise, Promise.get_new_library_copy(), PromiseInspection):
+        if owner is not PromiseInspection or hasattr(owner, name):
+            found = inspect.getattr_static(owner, camel(name))
+            assert inspect.getattr_static(owner, name) is found
+
+
 @pytest.mark.parametrize("owner", [Promise, PromiseInspection], ids=lambda owner: owner.__name__)
 def test_every_name_of_ours_has_bluebirds_spelling_too(owner):
     """What is new here follows the same rule; nobody has to remember which is which."""
     names = public(owner)
     assert "is_pending" in names
     assert [] == [name for name in names if not hasattr(owner, camel(name))]
-
-
-def test_type_checkers_are_told_of_each_alias():
-    """They do not see what is added at run time: it is said once more, for them."""
-    (body,) = (
-        node.body
-        for node in ast.parse(inspect.getsource(sys.modules[Promise.__module__])).body
-        if isinstance(node, ast.ClassDef) and "Promise" == node.name
-    )
-    (told,) = (node.body for node in body if isinstance(node, ast.If))
-    names = [
-        ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
-        for node in told
-    ]
-    assert sorted(ALIASES) == names
-
-
-def test_aliases_of_what_a_class_does_not_have():
-    """Are not made up."""
-
-    class Some:
-        def is_pending(self):
-            return "found"
-
-    add_aliases(Some)
-    assert "found" == Some().isPending()
-    assert not hasattr(Some, "isFulfilled")
 
 
 def test_what_is_static_too_is_one_definition():

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ._core import new_resolved
 
-__all__ = ["Both", "both", "typed_elsewhere"]
+__all__ = ["Both", "Static"]
 
 
 class Both:
     """A method that is a static function too: ``Promise.map(xs, f)`` is ``xs.map(f)``.
+
+    For type checkers each has a class of its own, beside the method: its `__call__` is the static
+    function, and `__get__` gives the method of a promise.
 
     Args:
         function: The method; called on the class, it gets a promise for the first argument.
@@ -31,7 +34,7 @@ class Both:
         if instance is not None:
             return MethodType(self._function, instance)
         if not hasattr(owner, "_new"):
-            # A theme, not a library copy: it is looked up there to be given another name.
+            # A mixin, not a library copy: documentation tools look it up there.
             return self
         return update_wrapper(partial(self._static, owner), self._function)
 
@@ -44,13 +47,10 @@ def _of_anything(
 
 if TYPE_CHECKING:
 
-    def both(method: Callable[..., Any], /) -> Any:
-        """The types stand elsewhere; see `typed_elsewhere`."""
+    class Static:
+        """A class method with many overloads: those of `__call__` in a derived class."""
+
+        def __init__(self, function: Callable[..., Any]) -> None: ...
 
 else:
-    both = Both
-
-
-def typed_elsewhere(method: Any, /) -> Any:
-    """Mark a method whose types would not be readable where it stands: see `_promise`."""
-    return method
+    Static = classmethod

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    overload,
+)
 
 from twisted.internet.defer import Deferred
 
-from ._both import both, typed_elsewhere
+from ._both import Both, Static
 from ._bridge.deferreds import lock_to_deferred
 from ._checks import is_int, shown, type_name
 from ._core import (
@@ -45,13 +55,21 @@ from ._core import (
 )
 from ._errors import AggregateError
 from ._reflection import PromiseInspection
-from ._types import Followed
+from ._types import AllPromises, AllValues, Either, Fired, Followed, Gives, Later, Listed, N
 
 if TYPE_CHECKING:
     from ._promise import Promise
 
 __all__ = ["Combining", "expect_iterable"]
 
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
+F = TypeVar("F")
+K = TypeVar("K")
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
@@ -457,6 +475,198 @@ class _Spread:
         return self.__wrapped__(*bound, *values)
 
 
+if TYPE_CHECKING:
+    Late: TypeAlias = Followed[T]
+    PromisesByKey: TypeAlias = Mapping[K, Followed[T]] | Followed[Mapping[K, Followed[T]]]
+    ValuesByKey: TypeAlias = Mapping[K, Either[T]] | Followed[Mapping[K, Either[T]]]
+
+    class _AllMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: AllPromises[T], owner: type, /) -> Callable[[], Listed[T]]: ...
+        @overload
+        def __get__(self, instance: AllValues[T], owner: type, /) -> Callable[[], Listed[T]]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, items: Fired[Iterable[Either[T]]], /) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: tuple[Followed[A], Followed[B]], /) -> Promise[tuple[A, B]]: ...  # type: ignore[overload-overlap]
+        @overload
+        def __call__(  # type: ignore[overload-overlap]
+            self, items: tuple[Followed[A], Followed[B], Followed[C]], /
+        ) -> Promise[tuple[A, B, C]]: ...
+        @overload
+        def __call__(  # type: ignore[overload-overlap]
+            self, items: tuple[Followed[A], Followed[B], Followed[C], Followed[D]], /
+        ) -> Promise[tuple[A, B, C, D]]: ...
+        @overload
+        def __call__(self, items: AllPromises[T], /) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: AllValues[T], /) -> Listed[T]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+    class _AllSettledMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(
+            self, instance: AllPromises[T], owner: type, /
+        ) -> Callable[[], Listed[PromiseInspection[T]]]: ...
+        @overload
+        def __get__(
+            self, instance: AllValues[T], owner: type, /
+        ) -> Callable[[], Listed[PromiseInspection[T]]]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(
+            self, items: Fired[Iterable[Either[T]]], /
+        ) -> Listed[PromiseInspection[T]]: ...
+        @overload
+        def __call__(self, items: AllPromises[T], /) -> Listed[PromiseInspection[T]]: ...
+        @overload
+        def __call__(self, items: AllValues[T], /) -> Listed[PromiseInspection[T]]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+    class _PropsMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(
+            self, instance: PromisesByKey[K, T], owner: type, /
+        ) -> Callable[[], Promise[dict[K, T]]]: ...
+        @overload
+        def __get__(
+            self, instance: ValuesByKey[K, T], owner: type, /
+        ) -> Callable[[], Promise[dict[K, T]]]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, mapping: PromisesByKey[K, T], /) -> Promise[dict[K, T]]: ...
+        @overload
+        def __call__(self, mapping: ValuesByKey[K, T], /) -> Promise[dict[K, T]]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+    class _FirstMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: AllPromises[T], owner: type, /) -> Callable[[], Promise[T]]: ...
+        @overload
+        def __get__(self, instance: AllValues[T], owner: type, /) -> Callable[[], Promise[T]]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, items: Fired[Iterable[Either[T]]], /) -> Promise[T]: ...
+        @overload
+        def __call__(self, items: AllPromises[T], /) -> Promise[T]: ...
+        @overload
+        def __call__(self, items: AllValues[T], /) -> Promise[T]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+    class _SomeMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: AllPromises[T], owner: type, /) -> _SomeOf[T]: ...
+        @overload
+        def __get__(self, instance: AllValues[T], owner: type, /) -> _SomeOf[T]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, items: Fired[Iterable[Either[T]]], /, count: int) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: AllPromises[T], /, count: int) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: AllValues[T], /, count: int) -> Listed[T]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+    class _JoinMethod(Static):
+        @overload
+        def __call__(self, *values: Late[T]) -> Listed[T]: ...
+        @overload
+        def __call__(self, a: Late[A], fn: Later[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Late[A], fn: Gives[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Either[A], fn: Later[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Either[A], fn: Gives[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Late[A], b: Late[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Late[A], b: Late[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Late[A], b: Either[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Late[A], b: Either[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Either[A], b: Late[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Either[A], b: Late[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Either[A], b: Either[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Either[A], b: Either[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Late[A], b: Late[B], c: Late[C], fn: Later[[A, B, C], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Late[A], b: Late[B], c: Late[C], fn: Gives[[A, B, C], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Either[A], b: Either[B], c: Either[C], fn: Later[[A, B, C], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Either[A], b: Either[B], c: Either[C], fn: Gives[[A, B, C], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Late[A], b: Either[B], c: Late[C], fn: Gives[[A, B, C], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Late[A], b: Late[B], c: Late[C], d: Late[D], fn: Gives[[A, B, C, D], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self,
+            a: Late[A],
+            b: Late[B],
+            c: Late[C],
+            d: Late[D],
+            e: Late[E],
+            fn: Gives[[A, B, C, D, E], U],
+            /,
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self,
+            a: Late[A],
+            b: Late[B],
+            c: Late[C],
+            d: Late[D],
+            e: Late[E],
+            f: Late[F],
+            fn: Gives[[A, B, C, D, E, F], U],
+            /,
+        ) -> Promise[U]: ...
+        def __call__(self, *values: Any) -> Any: ...
+
+    class _SomeOf(Protocol[T]):
+        def __call__(self, count: int) -> Listed[T]: ...
+
+else:
+    _AllMethod = _AllSettledMethod = _FirstMethod = _PropsMethod = _SomeMethod = Both
+    _JoinMethod = Static
+
+
 class Combining(CorePromise, Generic[T_co]):
     """The methods that wait for several promises; each is a static function too.
 
@@ -468,7 +678,7 @@ class Combining(CorePromise, Generic[T_co]):
 
     __slots__ = ()
 
-    @both
+    @_AllMethod
     def all(self) -> Any:
         """A promise for the list of all values, in the order of the input.
 
@@ -476,7 +686,7 @@ class Combining(CorePromise, Generic[T_co]):
         """
         return _All.derive(self)
 
-    @both
+    @_AllSettledMethod
     def all_settled(self) -> Any:
         """A promise for a list of `PromiseInspection`, one for each item, once all settled.
 
@@ -484,7 +694,9 @@ class Combining(CorePromise, Generic[T_co]):
         """
         return _AllSettled.derive(self)
 
-    @both
+    allSettled = all_settled
+
+    @_PropsMethod
     def props(self) -> Any:
         """A promise for a `dict` of all values of a mapping, its keys in the same order.
 
@@ -494,7 +706,7 @@ class Combining(CorePromise, Generic[T_co]):
         """
         return _Props.derive(self)
 
-    @both
+    @_FirstMethod
     def any(self) -> Any:
         """A promise for the first value that comes.
 
@@ -505,7 +717,7 @@ class Combining(CorePromise, Generic[T_co]):
         """
         return _Some.derive(self, 1, True)
 
-    @both
+    @_SomeMethod
     def some(self, count: int) -> Any:
         """A promise for a list of the first *count* values, in the order in which they came.
 
@@ -523,7 +735,7 @@ class Combining(CorePromise, Generic[T_co]):
             return new_rejected(type(self), error.with_traceback(None))
         return _Some.derive(self, number, False)
 
-    @both
+    @_FirstMethod
     def race(self) -> Any:
         """A promise that settles as the first of the items that does.
 
@@ -536,7 +748,9 @@ class Combining(CorePromise, Generic[T_co]):
     @overload
     def spread(self, handler: Callable[..., Followed[U]]) -> Promise[U]: ...
     @overload
-    def spread(self, handler: Callable[..., U | Followed[U]]) -> Promise[U]: ...
+    def spread(self, handler: Callable[..., Followed[U] | N]) -> Promise[U | N]: ...
+    @overload
+    def spread(self, handler: Callable[..., Either[U]]) -> Promise[U]: ...
     def spread(self, handler: Callable[..., Any]) -> Any:
         """`all`, then *handler* with the values as its arguments.
 
@@ -553,9 +767,8 @@ class Combining(CorePromise, Generic[T_co]):
             )
         return _All.derive(self).then(_Spread(handler))
 
-    @typed_elsewhere
-    @classmethod
-    def join(cls, *values: Any) -> Any:
+    @_JoinMethod
+    def join(cls: Any, *values: Any) -> Any:
         """A promise for what a handler makes of several values.
 
         Args:

@@ -7,7 +7,6 @@ from functools import update_wrapper
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
-from ._both import typed_elsewhere
 from ._callbacks import node_callback
 from ._checks import shown
 from ._core import (
@@ -19,7 +18,7 @@ from ._core import (
     reject_from_anywhere,
     resolve_from_anywhere,
 )
-from ._types import Followed, Resolve
+from ._types import Class, Gives, Later, Mixed, N, Resolve
 
 if TYPE_CHECKING:
     from ._promise import Promise
@@ -59,9 +58,17 @@ class Construction(CorePromise, Generic[T_co]):
 
     __slots__ = ()
 
-    @typed_elsewhere
+    @overload
     @classmethod
-    def try_(cls, function: Callable[[], Any]) -> Any:
+    def try_(cls: Class, function: Later[[], U]) -> Promise[U]: ...
+    @overload
+    @classmethod
+    def try_(cls: Class, function: Mixed[[], U, N]) -> Promise[U | N]: ...
+    @overload
+    @classmethod
+    def try_(cls: Class, function: Gives[[], U]) -> Promise[U]: ...
+    @classmethod
+    def try_(cls: Class, function: Callable[[], Any]) -> Any:
         """A promise for what *function* returns or raises.
 
         Args:
@@ -85,10 +92,13 @@ class Construction(CorePromise, Generic[T_co]):
 
     @overload
     @classmethod
-    def method(cls, function: Callable[P, Followed[U]]) -> Callable[P, Promise[U]]: ...
+    def method(cls, function: Later[P, U]) -> Callable[P, Promise[U]]: ...
     @overload
     @classmethod
-    def method(cls, function: Callable[P, U | Followed[U]]) -> Callable[P, Promise[U]]: ...
+    def method(cls, function: Gives[P, U]) -> Callable[P, Promise[U]]: ...
+    @overload
+    @classmethod
+    def method(cls, function: Mixed[P, U, N]) -> Callable[P, Promise[U | N]]: ...
     @classmethod
     def method(cls, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function that returns a promise for what *function* returns or raises.

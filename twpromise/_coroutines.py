@@ -12,7 +12,7 @@ from ._checks import shown
 from ._core import CorePromise, is_followed, new_pending, reject_raised, resolve
 from ._errors import CANCELLATIONS
 from ._runner import Runner
-from ._types import Followed
+from ._types import Either, Followed
 
 if TYPE_CHECKING:
     from ._promise import Promise
@@ -102,21 +102,14 @@ class _CoroutineFactory:
     @overload
     def __call__(
         self,
-        generator_function: Callable[P, Generator[Any, Any, Followed[U]]],
+        generator_function: Callable[P, Generator[Any, Any, Followed[U]] | Followed[U]],
         *,
         yield_handler: YieldHandler | None = None,
     ) -> Callable[P, Promise[U]]: ...
     @overload
     def __call__(
         self,
-        generator_function: Callable[P, Generator[Any, Any, U | Followed[U]]],
-        *,
-        yield_handler: YieldHandler | None = None,
-    ) -> Callable[P, Promise[U]]: ...
-    @overload
-    def __call__(
-        self,
-        generator_function: Callable[P, Followed[U]],
+        generator_function: Callable[P, Generator[Any, Any, Either[U]]],
         *,
         yield_handler: YieldHandler | None = None,
     ) -> Callable[P, Promise[U]]: ...

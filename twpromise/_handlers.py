@@ -33,7 +33,7 @@ from ._core import (
     wait_for,
 )
 from ._core import then as _then
-from ._types import Followed
+from ._types import Gives, Later, Mixed, N
 
 if TYPE_CHECKING:
     from ._promise import Promise
@@ -43,10 +43,15 @@ __all__ = ["Filter", "Handlers", "check_filters", "passes"]
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 V = TypeVar("V")
-E = TypeVar("E", bound=BaseException)
+M = TypeVar("M", bound=int | float | str | bytes | None)
+A = TypeVar("A", bound=BaseException)
+B = TypeVar("B", bound=BaseException)
+C = TypeVar("C", bound=BaseException)
+D = TypeVar("D", bound=BaseException)
 
 #: What `catch` takes before its handler.  That a predicate returns a `bool` is asked for so that
 #: checkers do not take an exception class for one.
+Kind: TypeAlias = type[A] | tuple[type[A], ...]
 Test: TypeAlias = Callable[[Any], bool] | Mapping[str, Any]
 Filter: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Test
 
@@ -324,50 +329,36 @@ class Handlers(CorePromise, Generic[T_co]):
         # `CorePromise.then` as its users see it.  For why there are so many, see `Followed`.
 
         @overload
-        def then(self, on_fulfilled: None = None, on_rejected: None = None) -> Promise[T_co]: ...
+        def then(
+            self, on_fulfilled: None = None, on_rejected: Mixed[[Any], V, M] | None = None
+        ) -> Promise[T_co | V | M]: ...
         @overload
         def then(
-            self, on_fulfilled: Callable[[T_co], Followed[U]], on_rejected: None = None
-        ) -> Promise[U]: ...
-        @overload
-        def then(
-            self, on_fulfilled: Callable[[T_co], U | Followed[U]], on_rejected: None = None
-        ) -> Promise[U]: ...
-        @overload
-        def then(
-            self, on_fulfilled: None, on_rejected: Callable[[Any], Followed[V]]
+            self, on_fulfilled: None = None, on_rejected: Gives[[Any], V] | None = None
         ) -> Promise[T_co | V]: ...
         @overload
-        def then(
-            self, on_fulfilled: None, on_rejected: Callable[[Any], V | Followed[V]]
-        ) -> Promise[T_co | V]: ...
-        @overload
-        def then(self, *, on_rejected: Callable[[Any], Followed[V]]) -> Promise[T_co | V]: ...
-        @overload
-        def then(self, *, on_rejected: Callable[[Any], V | Followed[V]]) -> Promise[T_co | V]: ...
+        def then(self, on_fulfilled: Later[[T_co], U], on_rejected: None = None) -> Promise[U]: ...
         @overload
         def then(
-            self,
-            on_fulfilled: Callable[[T_co], Followed[U]],
-            on_rejected: Callable[[Any], Followed[V]],
-        ) -> Promise[U | V]: ...
+            self, on_fulfilled: Mixed[[T_co], U, N], on_rejected: None = None
+        ) -> Promise[U | N]: ...
+        @overload
+        def then(self, on_fulfilled: Gives[[T_co], U], on_rejected: None = None) -> Promise[U]: ...
         @overload
         def then(
-            self,
-            on_fulfilled: Callable[[T_co], Followed[U]],
-            on_rejected: Callable[[Any], V | Followed[V]],
-        ) -> Promise[U | V]: ...
+            self, on_fulfilled: Mixed[[T_co], U, N], on_rejected: Mixed[[Any], V, M]
+        ) -> Promise[U | N | V | M]: ...
         @overload
         def then(
-            self,
-            on_fulfilled: Callable[[T_co], U | Followed[U]],
-            on_rejected: Callable[[Any], Followed[V]],
-        ) -> Promise[U | V]: ...
+            self, on_fulfilled: Gives[[T_co], U], on_rejected: Mixed[[Any], V, M]
+        ) -> Promise[U | V | M]: ...
         @overload
         def then(
-            self,
-            on_fulfilled: Callable[[T_co], U | Followed[U]],
-            on_rejected: Callable[[Any], V | Followed[V]],
+            self, on_fulfilled: Mixed[[T_co], U, N], on_rejected: Gives[[Any], V]
+        ) -> Promise[U | N | V]: ...
+        @overload
+        def then(
+            self, on_fulfilled: Gives[[T_co], U], on_rejected: Gives[[Any], V]
         ) -> Promise[U | V]: ...
         def then(self, on_fulfilled: Any = None, on_rejected: Any = None) -> Any: ...
 
@@ -375,27 +366,57 @@ class Handlers(CorePromise, Generic[T_co]):
         then = _then
 
     @overload
-    def catch(self, handler: Callable[[Any], Followed[V]], /) -> Promise[T_co | V]: ...
+    def catch(self, handler: Mixed[[Any], V, N], /) -> Promise[T_co | V | N]: ...
     @overload
-    def catch(self, handler: Callable[[Any], V | Followed[V]], /) -> Promise[T_co | V]: ...
+    def catch(self, handler: Gives[[Any], V], /) -> Promise[T_co | V]: ...
+    @overload
+    def catch(self, a: Kind[A], handler: Mixed[[A], V, N], /) -> Promise[T_co | V | N]: ...
+    @overload
+    def catch(self, a: Kind[A], handler: Gives[[A], V], /) -> Promise[T_co | V]: ...
     @overload
     def catch(
-        self, filter: type[E] | tuple[type[E], ...], handler: Callable[[E], Followed[V]], /
+        self, a: Kind[A], b: Kind[B], handler: Mixed[[A | B], V, N], /
+    ) -> Promise[T_co | V | N]: ...
+    @overload
+    def catch(self, a: Kind[A], b: Kind[B], handler: Gives[[A | B], V], /) -> Promise[T_co | V]: ...
+    @overload
+    def catch(
+        self, a: Kind[A], b: Kind[B], c: Kind[C], handler: Mixed[[A | B | C], V, N], /
+    ) -> Promise[T_co | V | N]: ...
+    @overload
+    def catch(
+        self, a: Kind[A], b: Kind[B], c: Kind[C], handler: Gives[[A | B | C], V], /
     ) -> Promise[T_co | V]: ...
     @overload
     def catch(
-        self, filter: type[E] | tuple[type[E], ...], handler: Callable[[E], V | Followed[V]], /
-    ) -> Promise[T_co | V]: ...
+        self,
+        a: Kind[A],
+        b: Kind[B],
+        c: Kind[C],
+        d: Kind[D],
+        handler: Mixed[[A | B | C | D], V, N],
+        /,
+    ) -> Promise[T_co | V | N]: ...
     @overload
     def catch(
-        self, filter: Test, handler: Callable[[Any], Followed[V]], /
+        self, a: Kind[A], b: Kind[B], c: Kind[C], d: Kind[D], handler: Gives[[A | B | C | D], V], /
     ) -> Promise[T_co | V]: ...
+    @overload
+    def catch(self, filter: Test, handler: Mixed[[Any], V, N], /) -> Promise[T_co | V | N]: ...
+    @overload
+    def catch(self, filter: Test, handler: Gives[[Any], V], /) -> Promise[T_co | V]: ...
+    @overload
+    def catch(self, filter: Test, other: Filter, handler: Any, /, *more: Any) -> Promise[Any]: ...
+    @overload
+    def catch(self, filter: Filter, other: Test, handler: Any, /, *more: Any) -> Promise[Any]: ...
     @overload
     def catch(
-        self, filter: Test, handler: Callable[[Any], V | Followed[V]], /
-    ) -> Promise[T_co | V]: ...
+        self, a: Filter, b: Filter, third: Test, handler: Any, /, *more: Any
+    ) -> Promise[Any]: ...
     @overload
-    def catch(self, filter: Filter, other: Filter, handler: Any, /, *more: Any) -> Promise[Any]: ...
+    def catch(
+        self, a: Filter, b: Filter, c: Filter, d: Filter, e: Filter, handler: Any, /, *more: Any
+    ) -> Promise[Any]: ...
     def catch(self, *filters_and_handler: Any) -> Any:
         """A promise for the value, or for what a handler makes of the reason.
 
@@ -425,9 +446,9 @@ class Handlers(CorePromise, Generic[T_co]):
         return self.then(None, _Catch(filters, handler))
 
     @overload
-    def error(self, handler: Callable[[Any], Followed[V]]) -> Promise[T_co | V]: ...
+    def error(self, handler: Mixed[[Any], V, N]) -> Promise[T_co | V | N]: ...
     @overload
-    def error(self, handler: Callable[[Any], V | Followed[V]]) -> Promise[T_co | V]: ...
+    def error(self, handler: Gives[[Any], V]) -> Promise[T_co | V]: ...
     def error(self, handler: Any) -> Any:
         """Like `catch`, for operational errors only.
 
@@ -470,9 +491,7 @@ class Handlers(CorePromise, Generic[T_co]):
     @overload
     def tap_catch(self, handler: Callable[[Any], object], /) -> Promise[T_co]: ...
     @overload
-    def tap_catch(
-        self, filter: type[E] | tuple[type[E], ...], handler: Callable[[E], object], /
-    ) -> Promise[T_co]: ...
+    def tap_catch(self, filter: Kind[A], handler: Callable[[A], object], /) -> Promise[T_co]: ...
     @overload
     def tap_catch(self, filter: Test, handler: Callable[[Any], object], /) -> Promise[T_co]: ...
     @overload
@@ -501,6 +520,8 @@ class Handlers(CorePromise, Generic[T_co]):
             for one in filters
         )
         return _TapCatch.derive(self, prepare(self, handler), prepared)
+
+    tapCatch = tap_catch
 
     def done(self, on_fulfilled: Any = None, on_rejected: Any = None) -> None:
         """Like `then`, at the end of a chain: what is not handled here is fatal.

@@ -63,17 +63,25 @@ class Inspection(CorePromise, Generic[T_co]):
         """Whether there is no outcome yet. Bluebird: ``.isPending``."""
         return not (self._outcome()._state | self._state) & (SETTLED | CANCELLING)
 
+    isPending = is_pending
+
     def is_fulfilled(self) -> bool:
         """Whether there is a value. Bluebird: ``.isFulfilled``."""
         return bool(self._outcome()._state & FULFILLED)
+
+    isFulfilled = is_fulfilled
 
     def is_rejected(self) -> bool:
         """Whether there is a reason. Bluebird: ``.isRejected``."""
         return bool(self._outcome()._state & REJECTED)
 
+    isRejected = is_rejected
+
     def is_cancelled(self) -> bool:
         """Whether it was cancelled. Bluebird: ``.isCancelled``."""
         return bool((self._outcome()._state | self._state) & (CANCELLED | CANCELLING))
+
+    isCancelled = is_cancelled
 
     def value(self) -> T_co:
         """The value.

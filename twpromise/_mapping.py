@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    overload,
+)
 
 from ._arity import required_positionals
-from ._both import both
+from ._both import Both
 from ._checks import is_int, shown
 from ._core import (
     CANCELLED,
@@ -36,10 +47,26 @@ from ._core import (
     wait_for,
 )
 from ._iterating import END, Reader
+from ._types import (
+    Fired,
+    Gives,
+    Items,
+    Later,
+    Listed,
+    Mixed,
+    N,
+    Promises,
+    Sees,
+    SeesIndex,
+    Values,
+)
 
-__all__ = ["Mapped", "call", "extra_arguments", "not_a_function"]
+__all__ = ["MapMethod", "Mapped", "call", "extra_arguments", "not_a_function"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
 
 
 #: How many items are started before whatever else is queued has its turn.
@@ -396,6 +423,141 @@ def _mapped(
     return kind.derive(self, function, concurrency)
 
 
+if TYPE_CHECKING:
+    Limit: TypeAlias = int | None
+
+    class _MapOf(Protocol[T_co, P]):
+        @overload
+        def __call__(
+            self, mapper: Mixed[[T_co], U, N], *a: P.args, **k: P.kwargs
+        ) -> Listed[U | N]: ...
+        @overload
+        def __call__(self, mapper: Gives[[T_co], U], *a: P.args, **k: P.kwargs) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, mapper: Later[[T_co, int], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, mapper: Gives[[T_co, int], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, mapper: Later[[T_co, int, Any], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, mapper: Gives[[T_co, int, Any], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+
+    class MapMethod(Both, Generic[P]):
+        def __init__(
+            self, function: Callable[Concatenate[Any, Callable[..., Any], P], Any]
+        ) -> None: ...
+
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: Promises[T], owner: type, /) -> _MapOf[T, P]: ...
+        @overload
+        def __get__(self, instance: Values[T], owner: type, /) -> _MapOf[T, P]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(
+            self, items: Fired[Items[T]], /, mapper: Later[[T], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, items: Fired[Items[T]], /, mapper: Gives[[T], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, items: Fired[Items[T]], /, mapper: Gives[[T, int], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, items: Promises[T], /, mapper: Later[[T], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, items: Promises[T], /, mapper: Gives[[T], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, items: Promises[T], /, mapper: Gives[[T, int], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, items: Values[T], /, mapper: Mixed[[T], U, N], *a: P.args, **k: P.kwargs
+        ) -> Listed[U | N]: ...
+        @overload
+        def __call__(
+            self, items: Values[T], /, mapper: Gives[[T], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, items: Values[T], /, mapper: Later[[T, int], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, items: Values[T], /, mapper: Gives[[T, int], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, items: Values[T], /, mapper: Later[[T, int, Any], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        @overload
+        def __call__(
+            self, items: Values[T], /, mapper: Gives[[T, int, Any], U], *a: P.args, **k: P.kwargs
+        ) -> Listed[U]: ...
+        def __call__(self, items: Any, /, mapper: Any, *a: P.args, **k: P.kwargs) -> Any: ...
+
+    class _FilterOf(Protocol[T]):
+        @overload
+        def __call__(self, predicate: Sees[T], concurrency: Limit = None) -> Listed[T]: ...
+        @overload
+        def __call__(self, predicate: SeesIndex[T], concurrency: Limit = None) -> Listed[T]: ...
+
+    class _FilterMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: Promises[T], owner: type, /) -> _FilterOf[T]: ...
+        @overload
+        def __get__(self, instance: Values[T], owner: type, /) -> _FilterOf[T]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(
+            self, items: Fired[Items[T]], /, predicate: Sees[T], concurrency: Limit = None
+        ) -> Listed[T]: ...
+        @overload
+        def __call__(
+            self, items: Fired[Items[T]], /, predicate: SeesIndex[T], concurrency: Limit = None
+        ) -> Listed[T]: ...
+        @overload
+        def __call__(
+            self, items: Promises[T], /, predicate: Sees[T], concurrency: Limit = None
+        ) -> Listed[T]: ...
+        @overload
+        def __call__(
+            self, items: Promises[T], /, predicate: SeesIndex[T], concurrency: Limit = None
+        ) -> Listed[T]: ...
+        @overload
+        def __call__(
+            self, items: Values[T], /, predicate: Sees[T], concurrency: Limit = None
+        ) -> Listed[T]: ...
+        @overload
+        def __call__(
+            self, items: Values[T], /, predicate: SeesIndex[T], concurrency: Limit = None
+        ) -> Listed[T]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+else:
+    MapMethod = _FilterMethod = Both
+
+
 class Mapped(CorePromise, Generic[T_co]):
     """The methods that call a function for each item; each is a static function too.
 
@@ -410,7 +572,7 @@ class Mapped(CorePromise, Generic[T_co]):
 
     __slots__ = ()
 
-    @both
+    @MapMethod
     def map(self, mapper: Callable[..., Any], concurrency: int | None = None) -> Any:
         """A promise for the list of what *mapper* gives, in the order of the items.
 
@@ -422,7 +584,7 @@ class Mapped(CorePromise, Generic[T_co]):
         """
         return _mapped(_Map, "mapper", self, mapper, concurrency)
 
-    @both
+    @_FilterMethod
     def filter(self, predicate: Callable[..., Any], concurrency: int | None = None) -> Any:
         """A promise for the list of those items for which *predicate* gives something true.
 

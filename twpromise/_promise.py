@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar, cast, overload
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar, cast, overload
 from weakref import WeakValueDictionary
 
 from zope.interface import implementer
@@ -13,7 +13,6 @@ from ._bridge import host as _host  # noqa: F401 - what the core asks of Twisted
 from ._bridge.adapters import install as _install_adapters
 from ._bridge.executors import Executors
 from ._bridge.methods import Bridge
-from ._camel import add_aliases
 from ._cancellation import Cancellation, execute
 from ._checks import shown
 from ._combining import Combining
@@ -33,13 +32,9 @@ from ._resources import Disposer, Resources, set_default_class
 from ._scheduler import FunctionScheduler, ReactorScheduler
 from ._series import InSeries
 from ._timers import Timers
-from ._types import Followed, Resolve
+from ._types import Class, Followed, Resolve
 from ._values import Values
 from .interfaces import IPromise, IScheduler
-
-if TYPE_CHECKING:
-    from . import _typing_collections as _collections
-    from . import _typing_methods as _methods
 
 __all__ = ["Promise"]
 
@@ -77,28 +72,6 @@ class _Themes(
     PromiseInspection = PromiseInspection
     RejectionError = _errors.RejectionError
     TimeoutError = _errors.TimeoutError
-
-    if TYPE_CHECKING:
-        # What is a method and a static function at once, and what takes too many types to tell
-        # where it is defined.
-        all: _collections.All
-        all_settled: _collections.AllSettled
-        any: _collections.First
-        attempt: _methods.Try
-        bind: _methods.Bind
-        delay: _methods.Delay
-        each: _collections.Each
-        filter: _collections.Filter
-        from_node = Promisification.from_callback
-        join: _methods.Join
-        map: _collections.Map
-        map_series: _collections.MapSeries
-        props: _collections.Props
-        race: _collections.First
-        reduce: _collections.Reduce
-        some: _collections.Some
-        try_: _methods.Try
-        using: _methods.Using
 
     def __init_subclass__(cls, *, library_copy: bool = False, **kwargs: Any) -> None:
         """Promises are extended by copying the library, not by subclassing.
@@ -170,7 +143,7 @@ class _Themes(
         return cast("Promise[NoReturn]", _new_rejected(cls, reason))
 
     @classmethod
-    def get_new_library_copy(cls) -> type[Promise[Any]]:
+    def get_new_library_copy(cls: Class) -> type[Promise[Any]]:
         """A copy of the library, with settings, hooks, yield handlers and scheduler of its own.
 
         Everything is as at the start, but for the scheduler, which is the one that this copy
@@ -188,6 +161,8 @@ class _Themes(
         copy = make("Promise", (_Themes,), namespace, library_copy=True)
         _make_copy(copy, cls._library.scheduler)
         return cast("type[Promise[Any]]", copy)
+
+    getNewLibraryCopy = get_new_library_copy
 
     @classmethod
     def config(cls, **settings: Any) -> dict[str, Any]:
@@ -212,7 +187,7 @@ class _Themes(
         return library.settings()
 
     @classmethod
-    def long_stack_traces(cls) -> None:
+    def long_stack_traces(cls: Class) -> None:
         """Switch long stack traces on: ``config(long_stack_traces=True)``.
 
         Other than in bluebird this can be done, and undone, at any time.
@@ -220,6 +195,8 @@ class _Themes(
         Bluebird: ``Promise.longStackTraces``.
         """
         cls.config(long_stack_traces=True)
+
+    longStackTraces = long_stack_traces
 
     @classmethod
     def statistics(cls) -> dict[str, Any]:
@@ -247,7 +224,7 @@ class _Themes(
 
     @classmethod
     def on_possibly_unhandled_rejection(
-        cls, handler: Callable[[Any, Promise[Any]], object] | None = None
+        cls: Class, handler: Callable[[Any, Promise[Any]], object] | None = None
     ) -> None:
         """Say what happens when a rejection stays unhandled to the end of a drain.
 
@@ -261,9 +238,11 @@ class _Themes(
         """
         cls._library.on_unhandled = keep_context(cls, handler) if callable(handler) else False
 
+    onPossiblyUnhandledRejection = on_possibly_unhandled_rejection
+
     @classmethod
     def on_unhandled_rejection_handled(
-        cls, handler: Callable[[Promise[Any]], object] | None = None
+        cls: Class, handler: Callable[[Promise[Any]], object] | None = None
     ) -> None:
         """Say what happens when a rejection that was reported has been handled after all.
 
@@ -278,8 +257,10 @@ class _Themes(
         kept = keep_context(cls, handler) if callable(handler) else None
         cls._library.on_unhandled_handled = kept
 
+    onUnhandledRejectionHandled = on_unhandled_rejection_handled
+
     @classmethod
-    def set_rejection_policy(cls, name: str = "report") -> Any:
+    def set_rejection_policy(cls: Class, name: str = "report") -> Any:
         """Say when unhandled rejections of this library copy are reported, and forget the hook.
 
         Args:
@@ -306,6 +287,8 @@ class _Themes(
         library.policy = POLICIES[name]()
         library.on_unhandled = None
         return library.policy
+
+    setRejectionPolicy = set_rejection_policy
 
     @classmethod
     def on(cls, name: str, handler: Callable[..., object]) -> None:
@@ -350,7 +333,7 @@ class _Themes(
         return _events.off(_events.event_name(name), handler)
 
     @classmethod
-    def on_fatal(cls, handler: Callable[[Any], object] | None = None) -> None:
+    def on_fatal(cls: Class, handler: Callable[[Any], object] | None = None) -> None:
         """Say what happens when something fails where nothing may: in `done`, or a disposer.
 
         Args:
@@ -364,8 +347,10 @@ class _Themes(
             raise TypeError(f"handler must be callable or None, not {shown(handler)}")
         cls._library.on_fatal = None if handler is None else keep_context(cls, handler)
 
+    onFatal = on_fatal
+
     @classmethod
-    def set_scheduler(cls, scheduler: Any) -> Any:
+    def set_scheduler(cls: Class, scheduler: Any) -> Any:
         """Say where promises of this library copy get their turns from.
 
         Args:
@@ -385,6 +370,8 @@ class _Themes(
         if previous is not scheduler:
             cls._set_queue(scheduler)
         return previous
+
+    setScheduler = set_scheduler
 
     @classmethod
     def _set_queue(cls, scheduler: Any) -> None:
@@ -434,10 +421,6 @@ def _make_copy(promise_class: type[_Themes[Any]], scheduler: Any) -> None:
     promise_class._set_queue(scheduler)
 
 
-add_aliases(_Themes)
-add_aliases(PromiseInspection)
-
-
 class Promise(_Themes[T_co], library_copy=True):
     """A value that will be there later, or the reason why it will not.
 
@@ -454,38 +437,6 @@ class Promise(_Themes[T_co], library_copy=True):
     """
 
     __slots__ = ()
-
-    if TYPE_CHECKING:
-        # Bluebird's spellings, which `add_aliases` adds at run time.
-        allSettled: _collections.AllSettled
-        asCallback = _Themes[T_co].as_callback
-        catchReturn = _Themes[T_co].catch_return
-        catchThrow = _Themes[T_co].catch_throw
-        deferifyAll = _Themes.deferify_all
-        fromCallback = _Themes.from_callback
-        fromDeferred = _Themes.from_deferred
-        fromNode = _Themes.from_callback
-        getNewLibraryCopy = _Themes.get_new_library_copy
-        inThread = _Themes.in_thread
-        isCancelled = _Themes.is_cancelled
-        isFulfilled = _Themes.is_fulfilled
-        isPending = _Themes.is_pending
-        isRejected = _Themes.is_rejected
-        longStackTraces = _Themes.long_stack_traces
-        mapSeries: _collections.MapSeries
-        onFatal = _Themes.on_fatal
-        onPossiblyUnhandledRejection = _Themes.on_possibly_unhandled_rejection
-        onUnhandledRejectionHandled = _Themes.on_unhandled_rejection_handled
-        promisifyAll = _Themes.promisify_all
-        runIn = _Themes.run_in
-        setRejectionPolicy = _Themes.set_rejection_policy
-        setScheduler = _Themes.set_scheduler
-        suppressUnhandledRejections = _Themes.suppress_unhandled_rejections
-        tapCatch = _Themes[T_co].tap_catch
-        thenReturn = _Themes[T_co].return_
-        thenThrow = _Themes[T_co].throw
-        toDeferred = _Themes[T_co].to_deferred
-        toFuture = _Themes[T_co].to_future
 
 
 _make_copy(Promise, _reactor_scheduler)

@@ -28,6 +28,7 @@ from ._core import (
     wait_for,
 )
 from ._errors import RejectionError
+from ._types import Class
 
 if TYPE_CHECKING:
     from ._promise import Promise
@@ -450,17 +451,8 @@ class Promisification(CorePromise, Generic[T_co]):
         *,
         context: Any = ...,
         multi_args: bool = False,
-        promisifier: Callable[[F], R],
-    ) -> R: ...
-    @overload
-    @classmethod
-    def promisify(
-        cls,
-        function: F,
-        *,
-        context: Any = ...,
-        multi_args: bool = False,
-        promisifier: Callable[[F, Callable[..., Callable[..., Promise[Any]]]], R],
+        promisifier: Callable[[F], R]
+        | Callable[[F, Callable[..., Callable[..., Promise[Any]]]], R],
     ) -> R: ...
     @classmethod
     def promisify(
@@ -514,7 +506,7 @@ class Promisification(CorePromise, Generic[T_co]):
 
     @classmethod
     def promisify_all(
-        cls,
+        cls: Class,
         target: Any,
         *,
         suffix: str = "Async",
@@ -548,15 +540,17 @@ class Promisification(CorePromise, Generic[T_co]):
         if promisifier is not None and not callable(promisifier):
             raise TypeError(f"promisifier must be callable, not {shown(promisifier)}")
 
-        def make(function: Callable[..., Any]) -> Callable[..., Any]:
+        def make(function: Callable[..., Any]) -> Any:
             return cls.promisify(function, multi_args=multi_args, promisifier=promisifier)
 
         add_all(target, make, PROMISES, suffix, filter)
         return target
 
+    promisifyAll = promisify_all
+
     @classmethod
     def from_callback(
-        cls, resolver: Callable[[Callable[..., None]], object], *, multi_args: bool = False
+        cls: Class, resolver: Callable[[Callable[..., None]], object], *, multi_args: bool = False
     ) -> Promise[Any]:
         """A promise for what a function tells a callback.
 
@@ -582,7 +576,10 @@ class Promisification(CorePromise, Generic[T_co]):
             _reject_unless_called(promise, callback, error)
         return cast("Promise[Any]", promise)
 
+    fromCallback = from_callback
+
     from_node = from_callback
+    fromNode = from_node
 
     def as_callback(
         self, callback: Callable[..., object] | None = None, *, spread: bool = False
@@ -604,5 +601,7 @@ class Promisification(CorePromise, Generic[T_co]):
         if callable(callback):
             wait_for(self, _CallbackSink(prepare(self, callback, awaited=False), spread))
         return cast("Promise[T_co]", self)
+
+    asCallback = as_callback
 
     nodeify = as_callback

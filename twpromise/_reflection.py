@@ -96,12 +96,10 @@ class PromiseInspection(Generic[T_co]):
 
     error = reason
 
-    if TYPE_CHECKING:
-        # Bluebird's spellings: see `_camel`.
-        isCancelled = is_cancelled
-        isFulfilled = is_fulfilled
-        isPending = is_pending
-        isRejected = is_rejected
+    isCancelled = is_cancelled
+    isFulfilled = is_fulfilled
+    isPending = is_pending
+    isRejected = is_rejected
 
     def __repr__(self) -> str:
         """The state, and the start of the value's or the reason's own repr."""
@@ -164,3 +162,5 @@ class Reflection(CorePromise, Generic[T_co]):
         Bluebird: ``.suppressUnhandledRejections``.
         """
         mark_handled(self)
+
+    suppressUnhandledRejections = suppress_unhandled_rejections

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from _thread import get_ident
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context
 from types import TracebackType
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from ._arity import required_positionals
-from ._both import typed_elsewhere
+from ._both import Static
 from ._checks import shown, type_name
 from ._core import (
     CANCELLED,
@@ -50,9 +50,17 @@ from ._core import (
 )
 from ._errors import CANCELLATIONS, CancellationError, as_exception
 from ._reflection import PromiseInspection
+from ._types import Either, Followed, Gives, Later
+
+if TYPE_CHECKING:
+    from ._promise import Promise
 
 __all__ = ["Disposer", "Resources", "set_default_class"]
 
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
@@ -568,6 +576,64 @@ def _not_callable(function: object) -> Callable[..., Any]:
     return refuse
 
 
+if TYPE_CHECKING:
+    # Of a resource that is there, or will be, checkers find out what it is; of anything, if the
+    # handler says what it takes.
+    Lent: TypeAlias = Disposer[U] | Followed[U]
+    Coming: TypeAlias = Followed[Disposer[U]]
+    Anything: TypeAlias = Either[U] | Disposer[U] | Followed[Disposer[U]]
+
+    class _UsingMethod(Static):
+        @overload
+        def __call__(self, a: Coming[A], fn: Later[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Coming[A], fn: Gives[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Lent[A], fn: Later[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Lent[A], fn: Gives[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Lent[A], b: Lent[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Lent[A], b: Lent[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Anything[A], b: Anything[B], fn: Later[[A, B], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Anything[A], b: Anything[B], fn: Gives[[A, B], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Lent[A], b: Lent[B], c: Lent[C], fn: Later[[A, B, C], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Lent[A], b: Lent[B], c: Lent[C], fn: Gives[[A, B, C], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Lent[A], b: Lent[B], c: Lent[C], d: Lent[D], fn: Later[[A, B, C, D], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Lent[A], b: Lent[B], c: Lent[C], d: Lent[D], fn: Gives[[A, B, C, D], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, resources: Sequence[Lent[A]], fn: Callable[[list[A]], Followed[U]], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, resources: Sequence[Lent[A]], fn: Callable[[list[A]], Either[U]], /
+        ) -> Promise[U]: ...
+        def __call__(self, *values: Any) -> Any: ...
+
+else:
+    _UsingMethod = Static
+
+
 class Resources(CorePromise, Generic[T_co]):
     """Resources that are given back, whatever happens."""
 
@@ -607,9 +673,8 @@ class Resources(CorePromise, Generic[T_co]):
             call = kept
         return Disposer(type(self), call, promise=self)
 
-    @typed_elsewhere
-    @classmethod
-    def using(cls, *resources_and_handler: Any) -> Any:
+    @_UsingMethod
+    def using(cls: Any, *resources_and_handler: Any) -> Any:
         """A promise for what a handler makes of resources, which are released afterwards.
 
         Args:

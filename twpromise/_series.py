@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, overload
 
-from ._both import both
+from ._both import Both
 from ._core import (
     CANCELLED,
     DEAD,
@@ -33,11 +33,17 @@ from ._core import (
     wait_for,
 )
 from ._iterating import END, Reader
-from ._mapping import call, extra_arguments, not_a_function
+from ._mapping import MapMethod, call, extra_arguments, not_a_function
+from ._types import Either, Fired, Gives, Items, Listed, Promises, Sees, SeesIndex, Values
+
+if TYPE_CHECKING:
+    from ._promise import Promise
 
 __all__ = ["InSeries"]
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
 
 
 class _Missing:
@@ -321,6 +327,88 @@ class _Reduce(_Series):
         return super()._end()
 
 
+if TYPE_CHECKING:
+    R2: TypeAlias = Gives[[U, T], U]
+    R34: TypeAlias = Gives[[U, T, int], U] | Gives[[U, T, int, Any], U]
+
+    class _ReduceOf(Protocol[T]):
+        @overload
+        def __call__(self, reducer: R2[T, T]) -> Promise[T | None]: ...
+        @overload
+        def __call__(self, reducer: R34[T, T]) -> Promise[T | None]: ...
+        @overload
+        def __call__(self, reducer: R2[U, T], initial: Either[U]) -> Promise[U]: ...
+        @overload
+        def __call__(self, reducer: R34[U, T], initial: Either[U]) -> Promise[U]: ...
+
+    class _ReduceMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: Promises[T], owner: type, /) -> _ReduceOf[T]: ...
+        @overload
+        def __get__(self, instance: Values[T], owner: type, /) -> _ReduceOf[T]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, items: Fired[Items[T]], /, reducer: R2[T, T]) -> Promise[T | None]: ...
+        @overload
+        def __call__(
+            self, items: Fired[Items[T]], /, reducer: R2[U, T], initial: Either[U]
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(self, items: Promises[T], /, reducer: R2[T, T]) -> Promise[T | None]: ...
+        @overload
+        def __call__(
+            self, items: Promises[T], /, reducer: R2[U, T], initial: Either[U]
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(self, items: Values[T], /, reducer: R2[T, T]) -> Promise[T | None]: ...
+        @overload
+        def __call__(self, items: Values[T], /, reducer: R34[T, T]) -> Promise[T | None]: ...
+        @overload
+        def __call__(
+            self, items: Values[T], /, reducer: R2[U, T], initial: Either[U]
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, items: Values[T], /, reducer: R34[U, T], initial: Either[U]
+        ) -> Promise[U]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+    class _EachOf(Protocol[T]):
+        @overload
+        def __call__(self, function: Sees[T]) -> Listed[T]: ...
+        @overload
+        def __call__(self, function: SeesIndex[T]) -> Listed[T]: ...
+
+    class _EachMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: Promises[T], owner: type, /) -> _EachOf[T]: ...
+        @overload
+        def __get__(self, instance: Values[T], owner: type, /) -> _EachOf[T]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, items: Fired[Items[T]], /, function: Sees[T]) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: Fired[Items[T]], /, function: SeesIndex[T]) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: Promises[T], /, function: Sees[T]) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: Promises[T], /, function: SeesIndex[T]) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: Values[T], /, function: Sees[T]) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: Values[T], /, function: SeesIndex[T]) -> Listed[T]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+else:
+    _ReduceMethod = _EachMethod = Both
+
+
 class InSeries(CorePromise, Generic[T_co]):
     """The methods that take one item at a time, in order; each is a static function too.
 
@@ -331,7 +419,7 @@ class InSeries(CorePromise, Generic[T_co]):
 
     __slots__ = ()
 
-    @both
+    @_ReduceMethod
     def reduce(self, reducer: Callable[..., Any], initial: Any = MISSING) -> Any:
         """A promise for what is left when *reducer* has combined all items, two at a time.
 
@@ -346,7 +434,7 @@ class InSeries(CorePromise, Generic[T_co]):
             return new_rejected(type(self), not_a_function("reducer", reducer))
         return _Reduce.derive(self, reducer, initial)
 
-    @both
+    @_EachMethod
     def each(self, function: Callable[..., Any]) -> Any:
         """A promise for the list of the items, once *function* was called for each of them.
 
@@ -359,7 +447,7 @@ class InSeries(CorePromise, Generic[T_co]):
             return new_rejected(type(self), not_a_function("function", function))
         return _Each.derive(self, function)
 
-    @both
+    @MapMethod
     def map_series(self, mapper: Callable[..., Any]) -> Any:
         """A promise for the list of what *mapper* gives, called for one item after the other.
 
@@ -371,3 +459,5 @@ class InSeries(CorePromise, Generic[T_co]):
         if not callable(mapper):
             return new_rejected(type(self), not_a_function("mapper", mapper))
         return _MapSeries.derive(self, mapper)
+
+    mapSeries = map_series

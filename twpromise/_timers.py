@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, overload
 
 from ._both import Both
 from ._checks import check_seconds, shown
@@ -29,12 +29,14 @@ from ._core import (
     wait_for,
 )
 from ._errors import TimeoutError
+from ._types import Either, Followed
 
 if TYPE_CHECKING:
     from ._promise import Promise
 
 __all__ = ["Timers"]
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
@@ -178,12 +180,36 @@ def _static_delay(cls: type[CorePromise], seconds: float, value: Any = None) -> 
 _delay.__name__ = "delay"
 
 
+if TYPE_CHECKING:
+
+    class _DelayOf(Protocol[T_co]):
+        def __call__(self, seconds: float) -> Promise[T_co]: ...
+
+    class _DelayMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: Promise[T], owner: type, /) -> _DelayOf[T]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, seconds: float) -> Promise[None]: ...
+        @overload
+        def __call__(self, seconds: float, value: Followed[T]) -> Promise[T]: ...
+        @overload
+        def __call__(self, seconds: float, value: Either[T]) -> Promise[T]: ...
+        def __call__(self, seconds: float, value: Any = None) -> Any: ...
+
+else:
+    _DelayMethod = Both
+
+
 class Timers(CorePromise, Generic[T_co]):
     """The methods that take time, in seconds; timers are on the scheduler's clock."""
 
     __slots__ = ()
 
-    delay: Any = Both(_delay, _static_delay)
+    delay = _DelayMethod(_delay, _static_delay)
 
     def timeout(
         self, seconds: float, message_or_error: str | BaseException | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar, cast, overload
 
 from ._both import Both
 from ._core import (
@@ -30,13 +30,14 @@ from ._core import (
     wait_for,
 )
 from ._handlers import Filter, Handlers
-from ._types import Followed
+from ._types import Either, Followed
 
 if TYPE_CHECKING:
     from ._promise import Promise
 
 __all__ = ["Values"]
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
@@ -153,6 +154,37 @@ def _static_bind(cls: type[CorePromise], this: Any = None, value: Any = None) ->
     return _bind(new_resolved(cls, value), this)
 
 
+if TYPE_CHECKING:
+    # From where a value is bound on, every handler has one parameter more: that is more than
+    # checkers can be given, and they get Any.
+
+    class _BindOf(Protocol[T_co]):
+        @overload
+        def __call__(self, this: None = None) -> Promise[T_co]: ...
+        @overload
+        def __call__(self, this: object) -> Any: ...
+
+    class _BindMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: Promise[T], owner: type, /) -> _BindOf[T]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, this: None = None) -> Promise[None]: ...
+        @overload
+        def __call__(self, this: None, value: Followed[T]) -> Promise[T]: ...
+        @overload
+        def __call__(self, this: None, value: Either[T]) -> Promise[T]: ...
+        @overload
+        def __call__(self, this: object, value: object = None) -> Any: ...
+        def __call__(self, this: Any = None, value: Any = None) -> Any: ...
+
+else:
+    _BindMethod = Both
+
+
 class Values(Handlers[T_co], Generic[T_co]):
     """Handlers that need not be written, and values bound to a chain."""
 
@@ -187,7 +219,7 @@ class Values(Handlers[T_co], Generic[T_co]):
     @overload
     def return_(self, value: Followed[U]) -> Promise[U]: ...
     @overload
-    def return_(self, value: U | Followed[U]) -> Promise[U]: ...
+    def return_(self, value: Either[U]) -> Promise[U]: ...
     def return_(self, value: Any = None) -> Any:
         """A promise for *value*, once there is a value.
 
@@ -199,6 +231,7 @@ class Values(Handlers[T_co], Generic[T_co]):
         return self.then(_constant(value))
 
     then_return = return_
+    thenReturn = then_return
 
     def throw(self, reason: Any = None) -> Promise[NoReturn]:
         """A promise that is rejected with *reason*, once there is a value.
@@ -212,17 +245,18 @@ class Values(Handlers[T_co], Generic[T_co]):
         return cast("Promise[NoReturn]", self.then(lambda *_: new_rejected(cls, reason)))
 
     then_throw = throw
+    thenThrow = then_throw
 
     @overload
     def catch_return(self) -> Promise[T_co | None]: ...
     @overload
     def catch_return(self, value: Followed[U], /) -> Promise[T_co | U]: ...
     @overload
-    def catch_return(self, value: U | Followed[U], /) -> Promise[T_co | U]: ...
+    def catch_return(self, value: Either[U], /) -> Promise[T_co | U]: ...
     @overload
     def catch_return(self, filter: Filter, value: Followed[U], /) -> Promise[T_co | U]: ...
     @overload
-    def catch_return(self, filter: Filter, value: U | Followed[U], /) -> Promise[T_co | U]: ...
+    def catch_return(self, filter: Filter, value: Either[U], /) -> Promise[T_co | U]: ...
     def catch_return(self, *filter_and_value: Any) -> Any:
         """A promise for the value, or for another if there is none.
 
@@ -236,6 +270,8 @@ class Values(Handlers[T_co], Generic[T_co]):
         """
         *filters, value = _one_or_two("catch_return", filter_and_value)
         return self._catch(tuple(filters), _constant(value))
+
+    catchReturn = catch_return
 
     @overload
     def catch_throw(self, reason: Any = None, /) -> Promise[T_co]: ...
@@ -256,7 +292,9 @@ class Values(Handlers[T_co], Generic[T_co]):
         cls = type(self)
         return self._catch(tuple(filters), lambda *_: new_rejected(cls, reason))
 
-    bind: Any = Both(_bind, _static_bind)
+    catchThrow = catch_throw
+
+    bind = _BindMethod(_bind, _static_bind)
 
 
 def _one_or_two(name: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -37,6 +37,7 @@ def three(one: int, two: str, three: int) -> bytes:
 def all_of_a_collection(
     promise: Promise[int],
     deferred: Deferred[int],
+    text: Promise[str],
     promises: list[Promise[int]],
     deferreds: list[Deferred[int]],
     values: list[int],
@@ -53,10 +54,13 @@ def all_of_a_collection(
     assert_type(Promise.all(iterable), Promise[list[int]])
     assert_type(Promise.all(anything), Promise[list[Any]])
     assert_type(Promise.all([promise, promise]), Promise[list[int]])
-    assert_type(Promise.all((promise, promise)), Promise[list[int]])
+    assert_type(Promise.all((promise, promise)), Promise[tuple[int, int]])
     assert_type(Promise.all((promise, 1)), Promise[list[int]])
-    assert_type(Promise.all((promise, deferred)), Promise[list[int]])
+    assert_type(Promise.all((promise, deferred)), Promise[tuple[int, int]])
     assert_type(Promise.all({promise}), Promise[list[int]])
+    assert_type(Promise.all((promise, text)), Promise[tuple[int, str]])
+    assert_type(Promise.all((text, promise, text)), Promise[tuple[str, int, str]])
+    assert_type(Promise.all((text, promise, text, promise)), Promise[tuple[str, int, str, int]])
     assert_type(Promise.all([coroutine(text) for text in texts]), Promise[list[int]])
     assert_type(Promise.all(coroutine(text) for text in texts), Promise[list[int]])
     assert_type(Promise.all(map(Promise.resolve, texts)), Promise[list[str]])

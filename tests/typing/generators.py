@@ -78,7 +78,7 @@ def handling() -> None:
     """A yield handler makes something that is followed of anything."""
     sleeping = Promise.coroutine(handled, yield_handler=lambda value: Promise.delay(value))
     assert_type(sleeping(0.5), Promise[str])
-    Promise.coroutine.add_yield_handler(lambda value: Promise.all(value))
+    Promise.coroutine.add_yield_handler(lambda value: Promise.race(value))
     Promise.coroutine.addYieldHandler(Promise.delay)
 
 

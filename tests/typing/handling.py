@@ -37,6 +37,10 @@ def sometimes(text: str) -> int | Promise[int]:
     return promise_of(text) if text else 0
 
 
+def sometimes_other(text: str) -> Promise[int] | bytes | None:
+    return promise_of(text) if text else None
+
+
 def maybe(text: str) -> int | None:
     return len(text) or None
 
@@ -82,6 +86,9 @@ def followed_handler(text: Promise[str]) -> None:
     assert_type(text.then(deferred_of), Promise[int])
     assert_type(text.then(future_of), Promise[int])
     assert_type(text.then(sometimes), Promise[int])
+    assert_type(text.then(sometimes_other), Promise[int | bytes | None])
+    assert_type(text.then(sometimes_other, recover), Promise[int | bytes | None])
+    assert_type(text.then(lambda text: promise_of(text) if text else None), Promise[int | None])
     assert_type(text.then(lambda text: promise_of(text)), Promise[int])
     assert_type(text.then(lambda text: promise_of(text).then(float)), Promise[float])
 
@@ -122,7 +129,16 @@ def catching_some(text: Promise[str]) -> None:
     assert_type(text.catch(OSError, lambda error: promise_of("")), Promise[str | int])
     assert_type(text.catch(lambda error: error.code == 404, recover), Promise[str | bytes])
     assert_type(text.catch({"code": 404}, recover_later), Promise[str | bytes])
-    assert_type(text.catch(OSError, KeyError, recover), Promise[Any])
+    assert_type(text.catch(OSError, KeyError, recover), Promise[str | bytes])
+    assert_type(
+        text.catch(OSError, KeyError, lambda error: error.args), Promise[str | tuple[Any, ...]]
+    )
+    assert_type(text.catch(OSError, KeyError, IndexError, recover_later), Promise[str | bytes])
+    assert_type(
+        text.catch(OSError, KeyError, IndexError, EOFError, lambda error: 1), Promise[str | int]
+    )
+    assert_type(text.catch({"code": 404}, KeyError, recover), Promise[Any])
+    assert_type(text.catch(KeyError, lambda error: error.code == 404, recover), Promise[Any])
     text.catch(ValueError, number_of)  # type: ignore[arg-type]
     text.catch(404, recover)  # type: ignore[call-overload]
 

@@ -46,6 +46,10 @@ def sometimes(item: int) -> str | Promise[str]:
     return str(item)
 
 
+def sometimes_none(item: int) -> Promise[str] | None:
+    return sometimes_none(item - 1) if item else None
+
+
 async def later() -> list[int]:
     return []
 
@@ -93,6 +97,8 @@ def mapping_with(
     assert_type(Promise.map(promises, three_later), Promise[list[str]])
     assert_type(Promise.map(promises, deferred_of), Promise[list[str]])
     assert_type(Promise.map(promises, sometimes), Promise[list[str]])
+    assert_type(Promise.map(values, sometimes_none), Promise[list[str | None]])
+    assert_type(coming.map(sometimes_none), Promise[list[str | None]])
     assert_type(Promise.map(promises, str), Promise[list[str]])
     assert_type(Promise.map(promises, print), Promise[list[None]])
     assert_type(coming.map(one), Promise[list[str]])
@@ -112,6 +118,9 @@ def mapping_with_lambdas(
     assert_type(Promise.map(values, lambda item: item / 2), Promise[list[float]])
     assert_type(Promise.map(promises, lambda item: item / 2), Promise[list[float]])
     assert_type(Promise.map(deferred, lambda item: item / 2), Promise[list[float]])
+    assert_type(Promise.filter(deferred, lambda item: item > 0), Promise[list[int]])
+    assert_type(Promise.each(deferred, lambda item: item.bit_length()), Promise[list[int]])
+    assert_type(Promise.reduce(deferred, lambda total, item: total + item, 0), Promise[int])
     assert_type(Promise.map(values, lambda item, index: item / index), Promise[list[float]])
     assert_type(Promise.map(promises, lambda item: one_later(item)), Promise[list[str]])
     assert_type(coming.map(lambda item: item / 2), Promise[list[float]])
@@ -163,12 +172,12 @@ def reducing(
     def append_some(total: str, item: int, index: int, length: int) -> str:
         return total + str(item) if index < length else total
 
-    assert_type(Promise.reduce(values, add), Promise[int])
-    assert_type(Promise.reduce(promises, add), Promise[int])
-    assert_type(Promise.reduce(values, max), Promise[int])
-    assert_type(Promise.reduce(values, lambda total, item: total + item), Promise[int])
-    assert_type(coming.reduce(add), Promise[int])
-    assert_type(coming.reduce(lambda total, item: total + item), Promise[int])
+    assert_type(Promise.reduce(values, add), Promise[int | None])
+    assert_type(Promise.reduce(promises, add), Promise[int | None])
+    assert_type(Promise.reduce(values, max), Promise[int | None])
+    assert_type(Promise.reduce(values, lambda total, item: total + item), Promise[int | None])
+    assert_type(coming.reduce(add), Promise[int | None])
+    assert_type(coming.reduce(lambda total, item: total + item), Promise[int | None])
     assert_type(coming.reduce(add, 0), Promise[int])
     assert_type(Promise.reduce(values, append, ""), Promise[str])
     assert_type(Promise.reduce(promises, append, initial=""), Promise[str])

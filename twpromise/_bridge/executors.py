@@ -26,6 +26,7 @@ from .._core import (
     wait_for,
 )
 from .._errors import RejectionError
+from .._types import Class
 from .deferreds import ThreadSource, adopt_deferred
 from .futures import adopt_concurrent_future
 from .outcomes import exception_of
@@ -101,7 +102,12 @@ class Executors(CorePromise, Generic[T_co]):
 
     @classmethod
     def run_in(
-        cls, executor: Executor, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
+        cls: Class,
+        executor: Executor,
+        function: Callable[P, U],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> Promise[U]:
         """A promise for what a function returns that an executor runs.
 
@@ -135,9 +141,11 @@ class Executors(CorePromise, Generic[T_co]):
             adopt_concurrent_future(promise, future)
         return cast("Promise[U]", promise)
 
+    runIn = run_in
+
     @classmethod
     def in_thread(
-        cls, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
+        cls: Class, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
     ) -> Promise[U]:
         """A promise for what a function returns that a thread of the reactor's pool runs.
 
@@ -158,6 +166,8 @@ class Executors(CorePromise, Generic[T_co]):
         adopt_deferred(promise, deferToThread(run, function, *args, **kwargs), ThreadSource)
         return cast("Promise[U]", promise)
 
+    inThread = in_thread
+
     def to_future(self, loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Future[T_co]:
         """A new asyncio future for the outcome: one more consumer of this promise.
 
@@ -177,3 +187,5 @@ class Executors(CorePromise, Generic[T_co]):
         elif not isinstance(loop, asyncio.AbstractEventLoop):
             raise TypeError(f"loop must be an asyncio event loop, not {shown(loop)}")
         return _FutureSink(self, loop)._future
+
+    toFuture = to_future

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from .._checks import check_seconds, shown
 from .._core import DEAD, CorePromise, call_into, mark_handled, new_pending
 from .._promisify import DEFERREDS, add_all
-from .._types import Followed
+from .._types import Class, Gives, Later, Mixed, N
 from .awaiting import await_promise
 from .deferreds import adopt_deferred, make_deferred
 
@@ -31,9 +31,11 @@ class Deferify(Protocol):
     """What ``deferify(timeout=...)`` gives: a decorator."""
 
     @overload
-    def __call__(self, function: Callable[P, Followed[U]], /) -> Callable[P, Deferred[U]]: ...
+    def __call__(self, function: Later[P, U], /) -> Callable[P, Deferred[U]]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
-    def __call__(self, function: Callable[P, U | Followed[U]], /) -> Callable[P, Deferred[U]]: ...
+    def __call__(self, function: Gives[P, U], /) -> Callable[P, Deferred[U]]: ...
+    @overload
+    def __call__(self, function: Mixed[P, U, N], /) -> Callable[P, Deferred[U | N]]: ...
 
 
 class Bridge(CorePromise, Generic[T_co]):
@@ -42,7 +44,7 @@ class Bridge(CorePromise, Generic[T_co]):
     __slots__ = ()
 
     @classmethod
-    def from_deferred(cls, deferred: Deferred[U]) -> Promise[U]:
+    def from_deferred(cls: Class, deferred: Deferred[U]) -> Promise[U]:
         """A promise that takes on the fate of a Deferred, and owns it from now on.
 
         Args:
@@ -60,6 +62,8 @@ class Bridge(CorePromise, Generic[T_co]):
         adopt_deferred(promise, deferred)
         return cast("Promise[U]", promise)
 
+    fromDeferred = from_deferred
+
     def to_deferred(self) -> Deferred[T_co]:
         """A new Deferred for the outcome: one more consumer of this promise.
 
@@ -70,12 +74,17 @@ class Bridge(CorePromise, Generic[T_co]):
         """
         return make_deferred(self)
 
+    toDeferred = to_deferred
+
     @overload
     @classmethod
-    def deferify(cls, function: Callable[P, Followed[U]], /) -> Callable[P, Deferred[U]]: ...
+    def deferify(cls, function: Later[P, U], /) -> Callable[P, Deferred[U]]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
     @classmethod
-    def deferify(cls, function: Callable[P, U | Followed[U]], /) -> Callable[P, Deferred[U]]: ...
+    def deferify(cls, function: Gives[P, U], /) -> Callable[P, Deferred[U]]: ...
+    @overload
+    @classmethod
+    def deferify(cls, function: Mixed[P, U, N], /) -> Callable[P, Deferred[U | N]]: ...
     @overload
     @classmethod
     def deferify(cls, /, *, timeout: float) -> Deferify: ...
@@ -124,7 +133,7 @@ class Bridge(CorePromise, Generic[T_co]):
 
     @classmethod
     def deferify_all(
-        cls,
+        cls: Class,
         target: Any,
         *,
         suffix: str = "Deferred",
@@ -143,6 +152,8 @@ class Bridge(CorePromise, Generic[T_co]):
         """
         add_all(target, cls.deferify, DEFERREDS, suffix, filter)
         return target
+
+    deferifyAll = deferify_all
 
     if TYPE_CHECKING:
 
