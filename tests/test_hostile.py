@@ -303,6 +303,7 @@ BAD_ARGUMENTS = {
     "mapper": lambda bad: Promise.map([1], bad),
     "count": lambda bad: Promise.some([1], bad),
     "seconds": Promise.delay,
+    "loop": lambda bad: Promise.resolve().to_future(bad),
     "filter": lambda bad: Promise.resolve().catch({1: bad}, same),
 }
 
@@ -322,3 +323,42 @@ def test_a_bad_argument_is_named_though_its_repr_raises(scheduler, name):
 
     with pytest.raises(TypeError, match=name):
         call()
+
+
+def test_a_callback_called_with_an_error_whose_truth_raises(scheduler):
+    """What cannot say that it is false counts as an error."""
+    error = Hostile()
+    promise = Promise.from_callback(lambda callback: callback(error))
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert promise.reason().cause is error
+
+
+def test_listeners_and_functions_that_raise_when_they_are_compared_or_looked_at(scheduler):
+    """A listener is found by identity; a function without attributes is promisified."""
+    listener, other = Hostile(), Hostile()
+    Promise.on("promise_created", listener)
+    assert not Promise.off("promise_created", other)
+    assert Promise.off("promise_created", listener)
+
+    class Function:
+        def __call__(self):
+            return "called"
+
+        def __getattribute__(self, name):
+            raise Asked
+
+    assert "called" == Promise.method(Function())().value()
+
+
+def test_a_mapping_that_cannot_be_read_is_no_argument():
+    """Neither a filter of `catch` nor a setting."""
+
+    class Unreadable(dict):
+        __iter__ = items = keys = ask
+
+    promise = Promise.resolve().catch(Unreadable(code=1), same)
+    promise.suppress_unhandled_rejections()
+    assert type(promise.reason()) is TypeError
+    with pytest.raises(TypeError, match="warnings"):
+        Promise.config(warnings=Unreadable(wForgottenReturn=True))
