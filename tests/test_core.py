@@ -1329,10 +1329,6 @@ def _refused(boom):
     return [promise.catch(lambda _: None)]
 
 
-def _released(boom):
-    return [Promise.using(Promise.delay(1).disposer(boom), print)]
-
-
 def _shared(boom):
     shared = Promise.delay(2)
     child = shared.finally_(boom)
@@ -1343,9 +1339,9 @@ def _shared(boom):
 
 
 @pytest.mark.usefixtures("no_collector")
-@pytest.mark.parametrize("build", [_refused, _released, _shared])
+@pytest.mark.parametrize("build", [_refused, _shared])
 def test_what_ends_fail_with_is_freed(scheduler, build):
-    """An acquisition, a release, and a clean-up of what others wait for leave no cycle."""
+    """An acquisition, and a clean-up of what others wait for leave no cycle."""
     things = Things()
     Promise.on_fatal(lambda _: None)
 

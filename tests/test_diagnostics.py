@@ -260,13 +260,9 @@ def test_a_report_that_fails_stops_nothing(scheduler, reports, monkeypatch):
     """Neither the other reports nor the drain."""
     from twpromise._core import hooks
 
-    class Failing:
-        unhandled = staticmethod(lambda promise: fail())
-        escaped = staticmethod(lambda error: escaped.append(type(error)))
-        handled = staticmethod(lambda promise: None)
-
     escaped = []
-    monkeypatch.setattr(hooks, "host", Failing())
+    monkeypatch.setattr(hooks.host, "unhandled", fail)
+    monkeypatch.setattr(hooks.host, "escaped", lambda error: escaped.append(type(error)))
     Promise.reject(ValueError())
     Promise.reject(ValueError())
     scheduler.flush()

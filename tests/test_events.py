@@ -607,36 +607,6 @@ def test_on_and_off_below_the_front_door():
     assert not off("promise_created", print)
 
 
-@pytest.mark.parametrize("others", [0, 1])
-def test_a_listener_subscribes_to_a_promise_that_is_being_cancelled(scheduler, listen, others):
-    """Also if that was bypassed: it is cancelled with the others, and so is what subscribes."""
-    root, above, between, last = (Promise.defer() for _ in range(4))
-    stays = root.promise.then()
-    above.resolve(root.promise)
-    last.resolve(between.promise)
-    for _ in range(others):
-        above.promise.then()
-    between.resolve(above.promise)
-    came = []
-
-    def comes(promise):
-        if promise is above.promise:
-            came.append(between.promise.then())
-
-    Promise.config(monitoring=True)
-    try:
-        listen("promise_cancelled", comes)
-        above.promise.cancel()
-    finally:
-        Promise.config(monitoring=False)
-    scheduler.flush()
-    assert came[0].is_cancelled()
-    root.resolve("value")
-    scheduler.flush()
-    assert "value" == stays.value()
-    assert all(each.promise.is_cancelled() for each in (above, between, last))
-
-
 @pytest.mark.parametrize("what", ["settles it", "follows it", "attaches", "cancels"])
 @pytest.mark.parametrize("follows", [False, True])
 def test_a_listener_acts_when_a_promise_follows(scheduler, listen, what, follows):

@@ -332,33 +332,3 @@ def test_a_callback_called_with_an_error_whose_truth_raises(scheduler):
     promise.suppress_unhandled_rejections()
     scheduler.flush()
     assert promise.reason().cause is error
-
-
-def test_listeners_and_functions_that_raise_when_they_are_compared_or_looked_at(scheduler):
-    """A listener is found by identity; a function without attributes is promisified."""
-    listener, other = Hostile(), Hostile()
-    Promise.on("promise_created", listener)
-    assert not Promise.off("promise_created", other)
-    assert Promise.off("promise_created", listener)
-
-    class Function:
-        def __call__(self):
-            return "called"
-
-        def __getattribute__(self, name):
-            raise Asked
-
-    assert "called" == Promise.method(Function())().value()
-
-
-def test_a_mapping_that_cannot_be_read_is_no_argument():
-    """Neither a filter of `catch` nor a setting."""
-
-    class Unreadable(dict):
-        __iter__ = items = keys = ask
-
-    promise = Promise.resolve().catch(Unreadable(code=1), same)
-    promise.suppress_unhandled_rejections()
-    assert type(promise.reason()) is TypeError
-    with pytest.raises(TypeError, match="warnings"):
-        Promise.config(warnings=Unreadable(wForgottenReturn=True))

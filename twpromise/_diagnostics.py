@@ -8,7 +8,7 @@ from _thread import get_ident
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
-from types import FrameType, FunctionType, MethodType
+from types import FrameType, FunctionType, MethodType, TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar
 from weakref import WeakSet
 
@@ -222,6 +222,11 @@ class _Watch:
         """A callback of a node, watched like a handler; nothing is forgotten if none waits."""
         # Not the promise: what the function raises refers to all that is passed on here.
         return partial(self._run_watched, _made(promise), function, awaited)
+
+    def trimmed(self, traceback: TracebackType) -> TracebackType | None:
+        """A traceback without the frame of `_run_watched`."""
+        watched = traceback.tb_frame.f_code is _Watch._run_watched.__code__
+        return traceback.tb_next if watched else traceback
 
     def _run_watched(
         self,

@@ -198,8 +198,8 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                     if child._state or extra is not None:
                         _settle_carefully(child, parent, extra, result)
                     elif adopter is None:
-                        child._state = FULFILLED
                         child._value = result
+                        child._state = FULFILLED
                         if child._subscribers is not None:
                             # Within a drain the queue is awake.
                             queue.append(child)

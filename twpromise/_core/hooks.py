@@ -7,6 +7,7 @@ itself it asks `host`.  Diagnostics that are switched on stand in `observer`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -79,6 +80,9 @@ class Observer(Protocol):
 
     def watched(self, promise: CorePromise, function: Callable[..., Any], awaited: bool) -> Any:
         """*function*, watched while it runs as a callback of *promise*; see `prepare`."""
+
+    def trimmed(self, traceback: TracebackType) -> TracebackType | None:
+        """A traceback without the frame that `watched` has added."""
 
 
 #: Set by `install`.

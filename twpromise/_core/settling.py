@@ -30,9 +30,9 @@ from .states import (
 
 def fulfill(promise: CorePromise, value: Any) -> None:
     """Fulfil a pending promise with a plain value."""
-    promise._state = FULFILLED
     promise._value = value
     promise._aux = promise._source = None
+    promise._state = FULFILLED
     if promise._extra is not None:
         drop_context(promise)
     if promise._subscribers is not None:
@@ -49,9 +49,9 @@ def fulfill_by_callback(promise: CorePromise, value: Any) -> None:
 
     Such a promise has no source and no extra.  A node that only counts is notified at once.
     """
-    promise._state = FULFILLED
     promise._value = value
     promise._aux = None
+    promise._state = FULFILLED
     subscribers = promise._subscribers
     if subscribers is not None:
         if subscribers._state == AT_ONCE:
@@ -106,6 +106,8 @@ def reject_raised(promise: CorePromise, error: BaseException) -> None:
     traceback = get_traceback(error)
     if traceback is not None:
         traceback = traceback.tb_next
+        if hooks.observer is not None and traceback is not None:
+            traceback = hooks.observer.trimmed(traceback)
         set_traceback(error, traceback)
     reject_as_is(promise, error, traceback)
 
@@ -113,10 +115,10 @@ def reject_raised(promise: CorePromise, error: BaseException) -> None:
 def reject_as_is(promise: CorePromise, reason: Any, aux: Any) -> None:
     """Reject a pending promise with a reason and its `aux` as another promise has them."""
     handled = promise._subscribers is not None or promise._state & HANDLED
-    promise._state = REJECTED | HANDLED if handled else REJECTED
     promise._value = reason
     promise._aux = aux
     promise._source = None
+    promise._state = REJECTED | HANDLED if handled else REJECTED
     if promise._extra is not None:
         drop_context(promise)
     queue = promise._queue
@@ -134,8 +136,8 @@ def reject_as_is(promise: CorePromise, reason: Any, aux: Any) -> None:
 
 def finish_cancel(promise: CorePromise) -> None:
     """Settle a promise as cancelled; its subscribers are notified from the queue."""
-    promise._state = CANCELLED
     promise._value = promise._aux = promise._source = None
+    promise._state = CANCELLED
     if promise._extra is not None:
         drop_context(promise)
     if promise._subscribers is not None:
