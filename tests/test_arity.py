@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from twpromise import Promise
-from twpromise._arity import required_positionals
+from twpromise._util.arity import required_positionals
 
 
 class Callables:

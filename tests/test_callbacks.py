@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 from tests.support.promises import Boom
 from twpromise import AggregateError, OperationalError, Promise
-from twpromise._callbacks import node_callback, operational
+from twpromise._callbacks.node_callback import node_callback, operational
 
 pytestmark = pytest.mark.usefixtures("scheduler", "careless")
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from twpromise import Promise, PromiseInspection
-from twpromise._timers import Timers
+from twpromise._methods.timers import Timers
 
 #: Has no meaning here: there are no browser globals.
 LEFT_OUT = {"Promise.noConflict"}

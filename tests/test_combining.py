@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from tests.support.promises import Boom, Source, quiet
 from tests.support.things import Value
 from twpromise import AggregateError, CancellationError, Promise
-from twpromise._core import KINDS
+from twpromise._core.resolving import adopters
 
 pytestmark = pytest.mark.usefixtures("scheduler")
 
@@ -1213,7 +1213,7 @@ def test_a_failure_among_the_items(scheduler):
 @pytest.mark.parametrize("name", ["any", "race"])
 def test_what_comes_after_the_first_has_no_consumer_in_it(scheduler, name):
     """Nobody waits for it any more; also before anybody has asked what promises are."""
-    KINDS.clear()
+    adopters.clear()
     resolver = Promise.defer()
     assert 0 == getattr(Promise, name)([0, resolver.promise]).value()
     resolver.promise.then().cancel()

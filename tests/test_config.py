@@ -11,7 +11,7 @@ import pytest
 
 import twpromise
 from twpromise import Promise
-from twpromise._library import from_environment
+from twpromise._diagnostics.library import from_environment
 
 OFF = {"warnings": False, "w_forgotten_return": False, "long_stack_traces": False}
 ON = dict.fromkeys(OFF, True)

@@ -14,14 +14,12 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from tests.support.promises import Boom, pending
 from tests.support.things import Things, Value
-from twpromise import Promise, PromiseWarning, _core
-from twpromise._core import (
-    CorePromise,
-    Node,
-    prepare,
-    reject_raised,
-    wait_for,
-)
+from twpromise import Promise, PromiseWarning
+from twpromise._core.contexts import prepare
+from twpromise._core.reactions import Node, subscribe
+from twpromise._core.resolving import adopters
+from twpromise._core.settling import fulfill, reject_raised
+from twpromise._core.states import CANCELLING, CorePromise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
 
@@ -1101,21 +1099,6 @@ def test_a_settled_promise_keeps_no_context(scheduler):
 # --- the core's own small print
 
 
-@pytest.mark.parametrize(
-    ("function", "arguments"),
-    [
-        (Node()._start, (None,)),
-        (Node()._notify, (None,)),
-        (Node()._abandon, ([],)),
-    ],
-    ids=lambda one: getattr(one, "__name__", ""),
-)
-def test_interfaces_must_be_filled(function, arguments):
-    """What a node, the reports or the bridge must say is not said for them."""
-    with pytest.raises(NotImplementedError):
-        function(*arguments)
-
-
 def test_a_node_that_fails_is_logged_and_stops_nothing(scheduler, reports):
     """A mistake in a waiter does not keep the others from being told."""
 
@@ -1125,7 +1108,7 @@ def test_a_node_that_fails_is_logged_and_stops_nothing(scheduler, reports):
 
     called = []
     promise, resolve, _ = pending()
-    wait_for(promise, Failing())
+    subscribe(promise, Failing())
     promise.then(called.append)
     resolve("value")
     scheduler.flush()
@@ -1184,10 +1167,10 @@ def test_an_adopter_that_raises(scheduler, reports, monkeypatch, settles):
 
     def adopt(promise, value):
         if settles:
-            _core.fulfill(promise, "value")
+            fulfill(promise, "value")
         raise Boom
 
-    monkeypatch.setitem(_core.KINDS, Adopted, adopt)
+    monkeypatch.setitem(adopters, Adopted, adopt)
     seen = []
     Promise.resolve().then(lambda _: Adopted()).then(seen.append, lambda error: seen.append(error))
     scheduler.flush()
@@ -1210,8 +1193,8 @@ def test_a_careful_node_that_raises(scheduler, reports):
 
     promise, resolve, _ = pending()
     node = Failing()
-    node._state |= _core.CANCELLING
-    wait_for(promise, node)
+    node._state |= CANCELLING
+    subscribe(promise, node)
     resolve()
     scheduler.flush()
     assert [Boom] == [event["log_failure"].type for event in reports]

@@ -19,7 +19,7 @@ from tests.support.followed import KINDS, NEED_NO_LOOP, later
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, fail, pending
 from twpromise import CancellationError, Promise, RejectionError
-from twpromise._runner import Runner
+from twpromise._coroutines.runner import Runner
 
 pytestmark = pytest.mark.usefixtures("scheduler", "careless")
 

@@ -19,7 +19,7 @@ from twpromise import (
     RejectionError,
     TimeoutError,
 )
-from twpromise._errors import as_exception
+from twpromise._util.errors import as_exception
 
 
 class Nasty:

@@ -7,7 +7,7 @@ from twisted.internet.defer import ensureDeferred
 
 from tests.support.promises import Boom
 from twpromise import Promise
-from twpromise._events import EVENTS, MONITORING, off, on
+from twpromise._diagnostics.events import EVENTS, MONITORING, off, on
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from twpromise import (
     PromiseError,
     TimeoutError,
 )
-from twpromise._handlers import _Aside
+from twpromise._methods.handlers import _Aside
 
 pytestmark = pytest.mark.usefixtures("scheduler", "careless")
 

@@ -9,7 +9,7 @@ import pytest
 
 import twpromise
 from twpromise import Promise, PromiseWarning
-from twpromise._library import SETTINGS, Library, check_settings, warn
+from twpromise._diagnostics.library import SETTINGS, Library, check_settings, warn
 
 DEFAULTS = {"warnings": False, "cancellation": True, "async_hooks": True}
 

@@ -6,8 +6,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from twpromise import Promise, ReactorScheduler
-from twpromise._core import Job, drain
-from twpromise._core.queue import DEFAULT_TIME_SLICE, JobQueue
+from twpromise._core.draining import drain
+from twpromise._scheduling.queue import DEFAULT_TIME_SLICE, Job, JobQueue
 
 
 class Scheduler:

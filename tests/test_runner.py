@@ -15,9 +15,11 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogEvent
 
 from tests.support.promises import Boom
-from twpromise import CancellationError, Promise, _runner
-from twpromise._core import new_pending, resolve_from_anywhere
-from twpromise._runner import Runner
+from twpromise import CancellationError, Promise
+from twpromise._core.reactions import resolve_from_anywhere
+from twpromise._core.states import new_pending
+from twpromise._coroutines import runner as _runner
+from twpromise._coroutines.runner import Runner
 from twpromise.testing import ManualScheduler
 
 

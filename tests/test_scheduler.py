@@ -15,8 +15,8 @@ from zope.interface.verify import verifyObject
 
 from tests.support.promises import pending
 from twpromise import IScheduler, Promise, ReactorScheduler
-from twpromise._checks import check_seconds
-from twpromise._scheduler import FunctionScheduler
+from twpromise._scheduling.schedulers import FunctionScheduler
+from twpromise._util.checks import check_seconds
 from twpromise.testing import ManualScheduler
 
 

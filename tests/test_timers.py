@@ -19,7 +19,7 @@ from tests.support.followed import KINDS, later
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, pending
 from twpromise import CancellationError, Promise, ReactorScheduler, TimeoutError
-from twpromise._timers import _Timed
+from twpromise._methods.timers import _Timed
 
 pytestmark = pytest.mark.usefixtures("scheduler", "careless")
 

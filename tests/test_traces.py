@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 import twpromise
 from tests.support.promises import Boom
 from twpromise import Promise
-from twpromise._traces import FRAMES, HEADING, SECTIONS, Trace, annotate, capture
+from twpromise._diagnostics.traces import FRAMES, HEADING, SECTIONS, Trace, annotate, capture
 
 
 @pytest.fixture

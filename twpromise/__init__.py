@@ -1,7 +1,11 @@
 """Bluebird's promises, at home on Twisted's reactor."""
 
-from ._diagnostics import background
-from ._errors import (
+from ._diagnostics.watching import background
+from ._methods.reflection import PromiseInspection
+from ._methods.resources import Disposer
+from ._promise import Promise
+from ._scheduling.schedulers import ReactorScheduler
+from ._util.errors import (
     AggregateError,
     CancellationError,
     OperationalError,
@@ -10,10 +14,6 @@ from ._errors import (
     RejectionError,
     TimeoutError,
 )
-from ._promise import Promise
-from ._reflection import PromiseInspection
-from ._resources import Disposer
-from ._scheduler import ReactorScheduler
 from .interfaces import IDeferred, IPromise, IScheduler
 
 __all__ = [

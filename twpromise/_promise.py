@@ -8,32 +8,36 @@ from weakref import WeakValueDictionary
 
 from zope.interface import implementer
 
-from . import _diagnostics, _errors, _events
 from ._bridge import host as _host  # noqa: F401 - what the core asks of Twisted
 from ._bridge.adapters import install as _install_adapters
 from ._bridge.executors import Executors
 from ._bridge.methods import Bridge
-from ._cancellation import Cancellation, execute
-from ._checks import shown
-from ._combining import Combining
-from ._construction import Construction
-from ._core import drain, is_promise, keep_context, make_pending
-from ._core import new_rejected as _new_rejected
-from ._core import new_resolved as _new_resolved
-from ._core.queue import JobQueue
-from ._coroutines import Coroutines
-from ._inspection import Inspection
-from ._library import Library, check_settings
-from ._mapping import Mapped
-from ._policies import POLICIES
-from ._promisify import Promisification
-from ._reflection import PromiseInspection, Reflection
-from ._resources import Disposer, Resources, set_default_class
-from ._scheduler import FunctionScheduler, ReactorScheduler
-from ._series import InSeries
-from ._timers import Timers
-from ._types import Class, Followed, Resolve
-from ._values import Values
+from ._callbacks.promisify import Promisification
+from ._collections.combining import Combining
+from ._collections.mapping import Mapped
+from ._collections.series import InSeries
+from ._core.contexts import keep_context
+from ._core.draining import drain
+from ._core.resolving import new_rejected as _new_rejected
+from ._core.resolving import new_resolved as _new_resolved
+from ._core.states import is_promise, make_pending
+from ._coroutines.generators import Coroutines
+from ._diagnostics import events as _events
+from ._diagnostics import watching as _diagnostics
+from ._diagnostics.library import Library, check_settings
+from ._diagnostics.policies import POLICIES
+from ._methods.cancellation import Cancellation, execute
+from ._methods.construction import Construction
+from ._methods.inspection import Inspection
+from ._methods.reflection import PromiseInspection, Reflection
+from ._methods.resources import Disposer, Resources, set_default_class
+from ._methods.timers import Timers
+from ._methods.values import Values
+from ._scheduling.queue import JobQueue
+from ._scheduling.schedulers import FunctionScheduler, ReactorScheduler
+from ._util import errors as _errors
+from ._util.checks import shown
+from ._util.types import Class, Followed, Resolve
 from .interfaces import IPromise, IScheduler
 
 __all__ = ["Promise"]

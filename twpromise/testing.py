@@ -10,7 +10,7 @@ from typing import Any, cast
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from ._core.queue import DEFAULT_TIME_SLICE
+from ._scheduling.queue import DEFAULT_TIME_SLICE
 from .interfaces import IDelayedCall, IScheduler
 
 __all__ = ["ManualScheduler"]

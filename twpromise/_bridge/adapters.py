@@ -8,7 +8,8 @@ from twisted.internet.defer import Deferred
 from zope.interface import classImplements
 from zope.interface.interface import adapter_hooks
 
-from .._core import CorePromise, is_followed, is_promise, new_resolved
+from .._core.resolving import is_followed, new_resolved
+from .._core.states import CorePromise, is_promise
 from ..interfaces import IDeferred, IPromise
 from .deferreds import make_deferred
 

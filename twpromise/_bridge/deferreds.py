@@ -9,28 +9,23 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from .._core import (
+from .._core import hooks
+from .._core.cancelling import drop
+from .._core.following import outcome_of
+from .._core.reactions import Node, subscribe
+from .._core.resolving import adopters, resolve
+from .._core.settling import fulfill, lock, mark_handled, reject
+from .._core.states import (
     CANCELLED,
     CANCELLING,
     FULFILLED,
-    KINDS,
     LATE_OBSERVER,
     NODE,
     REJECTED,
     CorePromise,
-    Node,
-    call_soon,
-    drop,
-    fulfill,
-    hooks,
-    lock,
-    mark_handled,
-    outcome_of,
-    reject,
-    resolve,
-    wait_for,
 )
-from .._errors import CancellationError
+from .._scheduling.queue import call_soon
+from .._util.errors import CancellationError
 from .outcomes import carried, failure_of
 
 __all__ = ["ThreadSource", "adopt_deferred", "cancel_deferred", "lock_to_deferred", "make_deferred"]
@@ -80,7 +75,7 @@ class DeferredSource:
         promise = self._promise
         if promise is not None:
             self._promise = self._deferred = None
-            if KINDS[type(result)] is None:
+            if adopters[type(result)] is None:
                 fulfill(promise, result)
             elif issubclass(type(result), Failure):
                 reject(promise, result.value, result)
@@ -173,5 +168,5 @@ def make_deferred(promise: CorePromise) -> Deferred[Any]:
     if state & (CANCELLED | CANCELLING):
         return fail(CancellationError(LATE_OBSERVER))
     sink = DeferredSink(promise)
-    wait_for(promise, sink)
+    subscribe(promise, sink)
     return sink._deferred

@@ -11,22 +11,14 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from twisted.internet.threads import deferToThread
 
-from .._checks import shown
-from .._core import (
-    CANCELLED,
-    DEAD,
-    FULFILLED,
-    NODE,
-    CorePromise,
-    Node,
-    call_at_home,
-    drop,
-    new_pending,
-    reject_raised,
-    wait_for,
-)
-from .._errors import RejectionError
-from .._types import Class
+from .._core.cancelling import drop
+from .._core.reactions import Node, subscribe
+from .._core.settling import reject_raised
+from .._core.states import CANCELLED, DEAD, FULFILLED, NODE, CorePromise, new_pending
+from .._scheduling.queue import call_at_home
+from .._util.checks import shown
+from .._util.errors import RejectionError
+from .._util.types import Class
 from .deferreds import ThreadSource, adopt_deferred
 from .futures import adopt_concurrent_future
 from .outcomes import exception_of
@@ -51,7 +43,7 @@ class _FutureSink(Node):
         self._loop = loop
         self._future: asyncio.Future[Any] = loop.create_future()
         self._future.add_done_callback(self._done)
-        wait_for(promise, self)
+        subscribe(promise, self)
 
     def _notify(self, parent: CorePromise) -> None:
         self._state = NODE | CANCELLED

@@ -7,17 +7,11 @@ import concurrent.futures
 from _thread import get_ident
 from typing import Any
 
-from .._core import (
-    DEAD,
-    CorePromise,
-    Node,
-    call_at_home,
-    call_soon,
-    finish_cancel,
-    lock,
-    reject,
-    resolve,
-)
+from .._core.reactions import Node
+from .._core.resolving import resolve
+from .._core.settling import finish_cancel, lock, reject
+from .._core.states import DEAD, CorePromise
+from .._scheduling.queue import call_at_home, call_soon
 
 __all__ = ["adopt_asyncio_future", "adopt_concurrent_future"]
 

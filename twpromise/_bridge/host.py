@@ -6,8 +6,9 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
-from .._core import LATE_OBSERVER, Adopter, CorePromise, Host, install
-from .._errors import CancellationError
+from .._core.hooks import Adopter, Host, install
+from .._core.states import LATE_OBSERVER, CorePromise
+from .._util.errors import CancellationError
 from . import kinds, outcomes, reports
 
 __all__ = ["TwistedHost"]

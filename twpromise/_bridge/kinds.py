@@ -13,19 +13,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy
 from zope.interface.adapter import AdapterRegistry
 
-from .._checks import shown
-from .._core import (
-    KINDS,
-    Adopter,
-    CorePromise,
-    Held,
-    adopt_held,
-    follow,
-    reject_raised,
-    resolve,
-)
+from .._core.contexts import Held, adopt_held
+from .._core.following import follow
+from .._core.hooks import Adopter
+from .._core.resolving import adopters, resolve
+from .._core.settling import reject_raised
+from .._core.states import CorePromise
+from .._coroutines.coroutines import adopt_coroutine
+from .._util.checks import shown
 from ..interfaces import IPromise
-from .coroutines import adopt_coroutine
 from .deferreds import adopt_deferred
 from .futures import adopt_asyncio_future, adopt_concurrent_future
 from .outcomes import adopt_failure
@@ -57,7 +53,7 @@ class _Adapters(AdapterRegistry):
     def changed(self, originally_changed: Any) -> None:
         """An adapter was registered somewhere: forget what was decided without it."""
         super().changed(originally_changed)
-        KINDS.clear()
+        adopters.clear()
 
 
 _adapters = _Adapters((getRegistry(),))
@@ -65,7 +61,7 @@ _adapters = _Adapters((getRegistry(),))
 
 def decide(kind: type) -> Adopter | None:
     """How values of a type are followed, or None if they are not."""
-    if len(KINDS) >= LIMIT:
+    if len(adopters) >= LIMIT:
         # The adapters remember types too.
         _adapters.changed(_adapters)
     return _decide(kind)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ca
 
 from twisted.internet.defer import Deferred
 
-from .._checks import check_seconds, shown
-from .._core import DEAD, CorePromise, call_into, mark_handled, new_pending
-from .._promisify import DEFERREDS, add_all
-from .._types import Class, Gives, Later, Mixed, N
-from .awaiting import await_promise
+from .._callbacks.promisify import DEFERREDS, add_all
+from .._core.resolving import call_into
+from .._core.settling import mark_handled
+from .._core.states import DEAD, CorePromise, new_pending
+from .._coroutines.awaiting import await_promise
+from .._util.checks import check_seconds, shown
+from .._util.types import Class, Gives, Later, Mixed, N
 from .deferreds import adopt_deferred, make_deferred
 
 if TYPE_CHECKING:

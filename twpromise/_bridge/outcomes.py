@@ -9,18 +9,10 @@ from typing import Any, cast
 from twisted.python.failure import Failure
 from twisted.python.log import logerr
 
-from .._core import (
-    CANCELLED,
-    FULFILLED,
-    LATE_OBSERVER,
-    REJECTED,
-    CorePromise,
-    get_traceback,
-    mark_handled,
-    reject,
-    set_traceback,
-)
-from .._errors import CancellationError, RejectionError, as_exception
+from .._core.settling import mark_handled, reject
+from .._core.states import CANCELLED, FULFILLED, LATE_OBSERVER, REJECTED, CorePromise
+from .._util.errors import CancellationError, RejectionError, as_exception
+from .._util.exceptions import get_traceback, set_traceback
 
 __all__ = ["adopt_failure", "carried", "exception_of", "failure_of", "outcome", "traceback_of"]
 

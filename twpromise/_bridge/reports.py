@@ -7,8 +7,11 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from .._core import CorePromise, get_traceback, hooks, was_reported
-from .._events import emit
+from .._core import hooks
+from .._core.extra import was_reported
+from .._core.states import CorePromise
+from .._diagnostics.events import emit
+from .._util.exceptions import get_traceback
 from .crash import crash
 from .outcomes import failure_of
 

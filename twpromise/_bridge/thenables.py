@@ -6,19 +6,12 @@ from _thread import get_ident
 from contextvars import Context
 from typing import Any
 
-from .._core import (
-    DEAD,
-    CorePromise,
-    call_at_home,
-    call_soon,
-    context_here,
-    fulfill,
-    hooks,
-    lock,
-    reject,
-    reject_raised,
-    resolve,
-)
+from .._core import hooks
+from .._core.contexts import context_here
+from .._core.resolving import resolve
+from .._core.settling import fulfill, lock, reject, reject_raised
+from .._core.states import DEAD, CorePromise
+from .._scheduling.queue import call_at_home, call_soon
 
 __all__ = ["adopt_thenable"]
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._scheduling.queue import call_soon
 from . import hooks
 from .following import has_settled, outcome_of, rejoin, root_of
-from .queue import call_soon
 from .resolving import DECLINED, is_followed, new_resolved
 from .settling import finish_cancel, mark_handled, start_cancelling
 from .states import BYPASSED, CANCELLING, DEAD, FOLLOWING, SETTLED, CorePromise, is_promise

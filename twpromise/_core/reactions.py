@@ -11,17 +11,19 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, Protocol
 
+from .._scheduling.queue import Job, call_at_home
 from . import hooks
+from .cancelling import leave
 from .extra import bind_promise, binding_of, extra_of
 from .following import decided_by, outcome_of, rejoin
-from .queue import Job, call_at_home
 from .resolving import new_rejected, resolve
-from .settling import mark_handled, reject
+from .settling import mark_handled, pass_on, reject, reject_raised
 from .states import (
     BYPASSED,
     CANCELLED,
     CANCELLING,
     CLOSED,
+    DEAD,
     DECIDED,
     FOLLOWING,
     FULFILLED,
@@ -157,17 +159,20 @@ class Node:
     """Something that stands between promises: waits for some and settles one.
 
     A node is among the subscribers of each promise that it waits for, and is the `_source` of
-    the promise that it will settle.
+    the promise that it will settle.  What is written here is what a node does that waits for one
+    promise, `_source`, and passes its outcome on.
     """
 
-    __slots__ = ("_promise", "_state")
+    __slots__ = ("_promise", "_source", "_state")
 
     _promise: Any
+    _source: Any
     _state: int
 
     def __init__(self, promise: CorePromise | None = None) -> None:
         self._state = NODE
         self._promise = promise
+        self._source = None
 
     @classmethod
     def derive(cls, source: CorePromise, *arguments: Any) -> Any:
@@ -178,7 +183,7 @@ class Node:
             *arguments: More arguments for `_start`.
         """
         node = cls()
-        promise = node._promise = new_pending(type(source), node, parent=source)
+        promise = node._promise = new_pending(type(source), node, source)
         if source._extra is not None:
             bind_promise(promise, binding_of(source))
         node._start(source, *arguments)
@@ -189,11 +194,20 @@ class Node:
 
         Each kind of node says what its arguments are.
         """
-        raise NotImplementedError(type(self))
+        self.wait_for_source(source)
+
+    def wait_for(self, promise: CorePromise) -> None:
+        """Be notified when a promise has settled: never at once, but from the queue."""
+        subscribe(promise, self)
+
+    def wait_for_source(self, source: CorePromise) -> None:
+        """Wait for the promise that is left when the node's own promise is cancelled."""
+        self._source = source
+        subscribe(source, self)
 
     def _notify(self, parent: CorePromise) -> None:
         """A promise that this node waits for has settled."""
-        raise NotImplementedError(type(self))
+        pass_on(self.finish(), parent)
 
     def _can_stop(self) -> bool:
         """Whether `_abandon` stops what is under way; else its outcome comes, unused."""
@@ -206,7 +220,41 @@ class Node:
             True if the node will finish the cancellation itself, with `finish_cancel` (or
             reject); False if there is nothing to wait for.
         """
-        raise NotImplementedError(type(self))
+        source = self._source
+        if source is not None:
+            self.stop_consuming()
+            if leave(source, stack):
+                # The source will be cancelled, and what it still has to finish comes first.
+                return True
+        self.finish()
+        return False
+
+    def stop_consuming(self) -> None:
+        """Count as a consumer of nothing any more, and be notified all the same."""
+        self._state = NODE | CANCELLING
+
+    def finish(self) -> Any:
+        """End: be notified of nothing any more, and drop what the node refers to.
+
+        Returns:
+            The promise that the caller is to settle.
+        """
+        promise = self._promise
+        self._state = NODE | CANCELLED
+        self._promise = self._source = None
+        self._release()
+        return promise
+
+    def _release(self) -> None:
+        """Drop what a kind of node refers to, besides its promise and its source."""
+
+    def fail(self, error: BaseException) -> None:
+        """Finish with what a call raised to the caller of this; log it if that is too late."""
+        if self._state & DEAD:
+            # What was called has cancelled the node's promise before.
+            hooks.host.escaped(error)
+        else:
+            reject_raised(self.finish(), error)
 
 
 # --- resolve and reject as executors get them ---------------------------------------------

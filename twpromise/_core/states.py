@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard
 from . import hooks
 
 if TYPE_CHECKING:
+    from .._scheduling.queue import JobQueue
     from .extra import Extra
-    from .queue import JobQueue
 
 # Bits of `CorePromise._state`.  The common combinations stay below 257, where CPython keeps the
 # integers and none is allocated.

@@ -1,1 +1,1 @@
-"""What is no part of promises: errors of Python, arity, checks of arguments."""
+"""What is no part of promises: arity, checks of arguments, errors, types."""

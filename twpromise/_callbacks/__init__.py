@@ -1,0 +1,1 @@
+"""Functions with callbacks into functions that return promises, and back."""

@@ -1,0 +1,1 @@
+"""What waits for several promises, or calls a function for each item."""

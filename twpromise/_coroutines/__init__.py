@@ -1,0 +1,1 @@
+"""Generators and coroutines: what drives them, and what `await` does."""

@@ -1,0 +1,178 @@
+"""``await promise``, whoever drives the coroutine.
+
+A coroutine that awaits a promise may be driven by Twisted, which expects a Deferred; by an
+asyncio task, which expects a future; or by this library.  Who it is cannot be found out
+beforehand (a Twisted coroutine may be started from within an asyncio task), so that what is
+yielded speaks to each of them.  Within a drain, it is the promise itself, as long as it can be
+no task; whoever drives coroutines there in another way than these three is not waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextvars import Context
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from .._bridge.outcomes import outcome, raised_by
+from .._core import contexts, hooks
+from .._core.cancelling import drop
+from .._core.following import outcome_of
+from .._core.reactions import subscribe
+from .._core.settling import mark_handled
+from .._core.states import (
+    CANCELLED,
+    CLOSED,
+    DEAD,
+    FULFILLED,
+    LATE_OBSERVER,
+    NODE,
+    REJECTED,
+    SETTLED,
+    CorePromise,
+)
+from .._util.errors import CancellationError
+from .._util.exceptions import set_traceback
+
+__all__ = ["Awaiter", "await_promise"]
+
+
+def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
+    """Wait for the value: under Twisted, in an asyncio task, or in a promise's coroutine.
+
+    This is `Promise.__await__`.
+    """
+    dead = 0
+    if promise._state & CLOSED or hooks.observer is not None:
+        promise = _decided_by(promise)
+        dead = promise._state & DEAD
+    if not dead:
+        ours = False
+        if contexts.driving and asyncio._get_running_loop() is None:
+            # It is no asyncio task.  To our own driver the promise itself says enough; and
+            # Twisted's sends back at once what is no Deferred.
+            try:
+                ours = (yield promise) is not promise
+            except BaseException:
+                # The traceback of what is thrown in, the promise's reason maybe, refers to this
+                # frame.
+                del promise
+                raise
+        if not ours:
+            awaiter = Awaiter()
+            awaiter._promise = promise
+            yield awaiter
+            if awaiter._given_up:
+                raise CancellationError("the await was cancelled")
+        if not promise._state & SETTLED:
+            raise RuntimeError("await resumed before the promise has settled")
+    if promise._state & FULFILLED:
+        return promise._value
+    if dead & CANCELLED:
+        raise CancellationError(LATE_OBSERVER)
+    # What has told it may be another's concern.
+    error, traceback = raised_by(promise) if dead & REJECTED else outcome(promise)[1:]
+    set_traceback(error, traceback)
+    try:
+        raise error
+    finally:
+        # The traceback refers to this frame.
+        del promise, error, traceback
+
+
+def _decided_by(promise: CorePromise) -> CorePromise:
+    decided = outcome_of(promise)
+    if decided._state & REJECTED:
+        mark_handled(promise)
+    return decided
+
+
+class _Woken:
+    """What an asyncio task is woken with: it asks for the result, and gets none."""
+
+    __slots__ = ("_cancelled",)
+
+    def __init__(self, cancelled: tuple[object, ...] | None) -> None:
+        self._cancelled = cancelled
+
+    def result(self) -> None:
+        if self._cancelled is not None:
+            raise asyncio.CancelledError(*self._cancelled)
+
+
+class Awaiter(Deferred[Any]):
+    """Yielded, once, by a coroutine that waits for a promise; one of its consumers.
+
+    To Twisted it is a Deferred of which only ``addBoth`` and ``cancel`` are used, to asyncio
+    something that is waited for like a future.  To our own driver it only tells what is awaited,
+    so that it costs as little as it can until one of the others uses it.
+    """
+
+    __slots__ = ("_promise",)
+
+    # Nothing that `Deferred.__init__` makes is used.
+    __init__ = object.__init__  # pyright: ignore[reportAssignmentType]
+
+    _promise: Any
+    _state = NODE
+    _given_up = False
+    #: Called with None, or with what asyncio's CancelledError is to be made with.
+    _wake: Callable[[tuple[object, ...] | None], object] | None = None
+
+    #: asyncio's sign that this is to be waited for like a future; the task sets it to False.
+    _asyncio_future_blocking = True
+
+    def _notify(self, parent: CorePromise) -> None:
+        self._state = NODE | CANCELLED
+        self._promise = None
+        # The traceback of its reason leads to this frame.
+        del parent
+        self._resume(None)
+
+    def _resume(self, cancelled: tuple[object, ...] | None) -> None:
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            wake(cancelled)
+
+    def _leave(self) -> bool:
+        """Stop waiting; False if there is nothing to wait for any more."""
+        if self._state & DEAD:
+            return False
+        self._state = NODE | CANCELLED
+        promise, self._promise = self._promise, None
+        drop(promise)
+        return True
+
+    # --- as Twisted's coroutine driver sees it
+
+    def addBoth(self, callback: Any, *args: Any, **kwargs: Any) -> Any:
+        """Remember how to resume, and start to wait."""
+        # The result is read from the promise, in `await_promise`: so the exception is raised
+        # there, with its own traceback, and not thrown in by the driver.
+        self._wake = lambda cancelled: callback(None, *args, **kwargs)
+        subscribe(self._promise, self)
+        return self
+
+    def cancel(self, msg: object = None) -> bool:  # type: ignore[override]
+        """Stop waiting: the coroutine sees `CancellationError` (asyncio's, in a task)."""
+        if not self._leave():
+            return False
+        self._given_up = True
+        self._resume(() if msg is None else (msg,))
+        return True
+
+    # --- as an asyncio task sees it
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of the task, which is the one that is running."""
+        return asyncio.get_running_loop()
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: Context | None = None
+    ) -> None:
+        """Remember how to wake the task, and start to wait."""
+        loop = asyncio.get_running_loop()
+        self._wake = lambda cancelled: loop.call_soon(callback, _Woken(cancelled), context=context)
+        subscribe(self._promise, self)

@@ -1,0 +1,192 @@
+"""`coroutine`: generators that yield promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextvars import Context
+from functools import update_wrapper
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeAlias, TypeVar, overload
+
+from .._core.resolving import is_followed, resolve
+from .._core.settling import reject_raised
+from .._core.states import CorePromise, new_pending
+from .._util.checks import shown
+from .._util.errors import CANCELLATIONS
+from .._util.types import Either, Followed
+from .runner import Runner
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["Coroutines"]
+
+T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
+P = ParamSpec("P")
+YieldHandler: TypeAlias = Callable[[Any], object]
+
+
+class _GeneratorRunner(Runner):
+    """Runs a generator; the outcome of what it yields is sent or thrown into it."""
+
+    __slots__ = ("_yield_handler",)
+
+    _yield_handler: Callable[[Any], Any] | None
+
+    def _wait_for_other(self, yielded: Any) -> None:
+        followed = yielded if is_followed(yielded) else self._handled(yielded)
+        promise = new_pending(type(self._promise), owner=self._promise)
+        self._in_context(self._context, resolve, promise, followed)
+        self._wait_for(promise)
+
+    def _handled(self, yielded: Any) -> Any:
+        """What the first yield handler that knows *yielded* makes of it."""
+        handlers = self._promise._library.yield_handlers
+        if self._yield_handler is not None:
+            handlers = [self._yield_handler, *handlers]
+        context = self._context or Context()
+        for handler in handlers:
+            # It sees what the generator has set, and nobody sees what it sets.
+            result = context.copy().run(handler, yielded)
+            if is_followed(result):
+                return result
+        raise TypeError(
+            f"A value {shown(yielded)} was yielded that could not be treated as a promise"
+        )
+
+    def _answered(
+        self, value: Any, error: BaseException | None
+    ) -> tuple[Any, BaseException | None]:
+        # By its type: `isinstance` may ask an error for its `__class__`, which may raise.
+        if error is None or issubclass(type(error), CANCELLATIONS):
+            return None, self._cancellation()
+        return None, error
+
+    def _cancellation(self) -> BaseException:
+        return GeneratorExit()
+
+    def _is_cancellation(self, error: BaseException) -> bool:
+        return issubclass(type(error), (GeneratorExit, *CANCELLATIONS))
+
+
+def _call(
+    promise: CorePromise,
+    function: Callable[..., Any],
+    yield_handler: Callable[[Any], Any] | None,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    try:
+        result = function(*args, **kwargs)
+        # The first tells most, and much faster.
+        if type(result) is GeneratorType or issubclass(type(result), Generator):
+            runner = _GeneratorRunner(promise, result)
+            runner._yield_handler = yield_handler
+            runner.start()
+        else:
+            # An `async def` function, or one that was a generator function only at times.
+            resolve(promise, result)
+    except BaseException as error:
+        reject_raised(promise, error)
+
+
+class _CoroutineFactory:
+    """What `Promise.coroutine` is: callable, with `add_yield_handler` beside it.
+
+    Args:
+        cls: The library copy whose promises the coroutines return.
+    """
+
+    def __init__(self, cls: type[CorePromise]) -> None:
+        self._cls = cls
+
+    @overload
+    def __call__(
+        self,
+        generator_function: Callable[P, Generator[Any, Any, Followed[U]] | Followed[U]],
+        *,
+        yield_handler: YieldHandler | None = None,
+    ) -> Callable[P, Promise[U]]: ...
+    @overload
+    def __call__(
+        self,
+        generator_function: Callable[P, Generator[Any, Any, Either[U]]],
+        *,
+        yield_handler: YieldHandler | None = None,
+    ) -> Callable[P, Promise[U]]: ...
+    def __call__(
+        self,
+        generator_function: Callable[..., Any],
+        *,
+        yield_handler: YieldHandler | None = None,
+    ) -> Callable[..., Any]:
+        """A function that runs a generator function as a coroutine, and returns a promise.
+
+        Args:
+            generator_function: What it yields is waited for: promises, Deferreds and whatever
+                else is followed.  An ``async def`` function will do.
+            yield_handler: Makes something that is followed of other values that are yielded,
+                before the handlers given to `add_yield_handler`.
+
+        Cancelling the promise throws `GeneratorExit` into the generator; its ``finally``
+        blocks may go on yielding, and are waited for.
+
+        Raises:
+            TypeError: *generator_function* or *yield_handler* is not callable.
+
+        Bluebird: ``Promise.coroutine``; Twisted: ``inlineCallbacks``.
+        """
+        if not callable(generator_function):
+            raise TypeError(
+                "generatorFunction must be a function: "
+                f"generator_function must be callable, not {shown(generator_function)}"
+            )
+        if yield_handler is not None and not callable(yield_handler):
+            raise TypeError(
+                f"fn must be a function: yield_handler must be callable, not {shown(yield_handler)}"
+            )
+        cls = self._cls
+
+        def coroutine(*args: Any, **kwargs: Any) -> Any:
+            promise = new_pending(cls)
+            _call(promise, generator_function, yield_handler, args, kwargs)
+            return promise
+
+        return update_wrapper(coroutine, generator_function)
+
+    def add_yield_handler(self, handler: YieldHandler) -> None:
+        """Teach the coroutines of this library copy to wait for other things.
+
+        Args:
+            handler: Called with what was yielded, if it is not followed; returns something that
+                is followed, or anything else if it does not know the value.
+
+        Raises:
+            TypeError: *handler* is not callable.
+
+        Bluebird: ``Promise.coroutine.addYieldHandler``.
+        """
+        if not callable(handler):
+            raise TypeError(
+                f"fn must be a function: handler must be callable, not {shown(handler)}"
+            )
+        library: Any = self._cls._library
+        library.yield_handlers.append(handler)
+
+    addYieldHandler = add_yield_handler
+
+
+class _Coroutine:
+    """Gives each library copy its own `_CoroutineFactory`."""
+
+    def __get__(self, instance: Any, owner: Any) -> _CoroutineFactory:
+        return _CoroutineFactory(owner)
+
+
+class Coroutines(CorePromise, Generic[T_co]):
+    """Generators as coroutines."""
+
+    __slots__ = ()
+
+    coroutine: ClassVar[_Coroutine] = _Coroutine()

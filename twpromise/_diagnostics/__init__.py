@@ -1,0 +1,1 @@
+"""Settings, warnings, long stack traces, events, reports of unhandled rejections."""

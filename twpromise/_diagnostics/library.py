@@ -1,0 +1,261 @@
+"""A library copy: its settings, its hooks and its scheduler."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import twisted.internet
+from twisted.logger import Logger
+
+from .._util.checks import shown, type_name
+from .._util.errors import PromiseWarning
+
+__all__ = ["SETTINGS", "Library", "check_settings", "from_environment", "show", "warn"]
+
+_log = Logger(namespace="twpromise")
+
+# With the separator: a package whose name only starts like this one is the user's.
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+
+# What runs everything, and is nobody's own code.
+_TWISTED = str(Path(twisted.internet.__file__).parent) + os.sep
+
+# What was warned about already, for Python's filters: the places are not those of a frame.
+_registry: dict[Any, Any] = {}
+
+#: The settings of a library copy, each True or False.
+SETTINGS = (
+    "warnings",
+    "w_forgotten_return",
+    "long_stack_traces",
+    "cancellation",
+    "monitoring",
+    "async_hooks",
+)
+
+_SPELLINGS = {name: name for name in SETTINGS} | {
+    "asyncHooks": "async_hooks",
+    "longStackTraces": "long_stack_traces",
+    "wForgottenReturn": "w_forgotten_return",
+}
+
+
+def check_settings(settings: Mapping[str, Any]) -> dict[str, bool]:
+    """*settings*, if they are settings, by their names here.
+
+    Raises:
+        TypeError: There is no such setting, or its value is of the wrong type.
+    """
+    checked: dict[str, bool] = {}
+    for spelling, value in settings.items():
+        name = _SPELLINGS.get(spelling)
+        if name is None:
+            raise TypeError(f"there is no setting {spelling!r}; there are {', '.join(SETTINGS)}")
+        if name == "warnings" and isinstance(value, Mapping):
+            checked["warnings"] = True
+            checked.setdefault("w_forgotten_return", True)
+            for key, switch in value.items():
+                if _SPELLINGS.get(key) != "w_forgotten_return":
+                    raise TypeError(
+                        f"there is no warning {shown(key)}; there is w_forgotten_return"
+                    )
+                checked["w_forgotten_return"] = _check(f"warnings[{key!r}]", switch)
+        elif name == "warnings":
+            checked["warnings"] = _check(name, value)
+            checked.setdefault("w_forgotten_return", value)
+        else:
+            checked[name] = _check(name, value)
+    return checked
+
+
+def _check(name: str, value: object) -> bool:
+    if type(value) is not bool:
+        raise TypeError(f"the setting {name} must be True or False, not {shown(value)}")
+    return value
+
+
+def from_environment(environ: Mapping[str, str], development: bool) -> dict[str, bool]:
+    """What a process is told by its environment.
+
+    Args:
+        environ: The environment variables.  ``TWPROMISE_DEBUG`` switches warnings and long
+            stack traces on, ``TWPROMISE_WARNINGS``, ``TWPROMISE_LONG_STACK_TRACES`` and
+            ``TWPROMISE_W_FORGOTTEN_RETURN`` one of them each; ``0`` switches off, whatever
+            else would switch on.  An empty variable is none.
+        development: Whether Python's development mode is on, which counts like
+            ``TWPROMISE_DEBUG``, unless that is ``0``.
+    """
+
+    def switch(name: str, otherwise: bool) -> bool:
+        value = environ.get(f"TWPROMISE_{name}", "")
+        return value != "0" and (otherwise or bool(value))
+
+    debug = switch("DEBUG", development)
+    warnings_ = switch("WARNINGS", debug)
+    return {
+        "warnings": warnings_,
+        "w_forgotten_return": switch("W_FORGOTTEN_RETURN", warnings_),
+        "long_stack_traces": switch("LONG_STACK_TRACES", debug),
+    }
+
+
+class Counts:
+    """What was counted while ``monitoring`` was on."""
+
+    __slots__ = ("created", "settled")
+
+    def __init__(self) -> None:
+        self.created = 0
+        self.settled = 0
+
+
+def show(
+    message: str,
+    filename: str,
+    line: int,
+    module: str = "",
+    registry: dict[Any, Any] | None = None,
+) -> None:
+    """Warn about a line.
+
+    Args:
+        message: What is to be said.
+        filename: The file of that line.
+        line: Its number.
+        module: Whose line it is; by default as the file's name says.
+        registry: For Python's filters: what was warned about already.
+
+    Raises:
+        PromiseWarning: Python's filters make it an error.
+    """
+    try:
+        warnings.warn_explicit(
+            message,
+            PromiseWarning,
+            filename,
+            line,
+            # Code without a module would make the warning vanish.
+            module=module or filename.removesuffix(".py") or "<string>",
+            registry=_registry if registry is None else registry,
+        )
+    except PromiseWarning:
+        raise
+    except Exception:
+        # Standard error may be closed, say; that changes no outcome.
+        _log.failure("A warning could not be shown: {message}", message=message)
+
+
+def warn(message: str, promise: Any = None) -> None:
+    """Warn about the line of the user's code that is running: the first outside this package.
+
+    Args:
+        message: What is to be said.
+        promise: What it is about: told is the line that made it, if that is known, where only
+            the reactor is running.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    filename, line = frame.f_code.co_filename, frame.f_lineno
+    if promise is not None and filename.startswith(_TWISTED):
+        trace = getattr(promise._extra, "trace", None)
+        if trace is not None and trace.sections:
+            filename, line, _ = trace.place
+            show(message, filename, line)
+            return
+    show(
+        message,
+        filename,
+        line,
+        frame.f_globals.get("__name__") or "",
+        frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+class Library:
+    """What one copy of the library has for itself.
+
+    The defaults of the switches are those of `Promise.config`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "async_hooks",
+        "cancellation",
+        "counts",
+        "derived_class",
+        "long_stack_traces",
+        "monitoring",
+        "on_fatal",
+        "on_unhandled",
+        "on_unhandled_handled",
+        "policy",
+        "promise_class",
+        "scheduler",
+        "unhandled",
+        "w_forgotten_return",
+        "warnings",
+        "yield_handlers",
+    )
+
+    def __init__(self) -> None:
+        self.async_hooks = True
+        self.cancellation = True
+        self.monitoring = False
+        environment = from_environment(os.environ, bool(sys.flags.dev_mode))
+        self.warnings = environment["warnings"]
+        self.w_forgotten_return = environment["w_forgotten_return"]
+        self.long_stack_traces = environment["long_stack_traces"]
+        #: What is counted while monitoring is on.
+        self.counts = Counts()
+        #: How many rejections were left unhandled, and have not been handled since.
+        self.unhandled = 0
+        #: When rejections are reported; see `twpromise._policies`.
+        self.policy: Any = None
+        #: The public class of this copy, and what its methods make.
+        self.promise_class: Any = None
+        self.derived_class: Any = None
+        #: What `Promise.set_scheduler` was given last.
+        self.scheduler: Any = None
+        #: What `Promise.coroutine.add_yield_handler` was given.
+        self.yield_handlers: list[Callable[[Any], Any]] = []
+        #: Called with the reason of what is fatal, instead of ending the process.
+        self.on_fatal: Callable[[Any], object] | None = None
+        #: Called with the reason and the promise instead of the default report; False if there
+        #: is to be no report.
+        self.on_unhandled: Callable[[Any, Any], object] | bool | None = None
+        self.on_unhandled_handled: Callable[[Any], object] | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """What `Promise.config` returns."""
+        return {name: getattr(self, name) for name in SETTINGS}
+
+    def change(self, settings: Mapping[str, bool]) -> None:
+        """Change settings, which have been checked."""
+        if settings.get("monitoring") and not self.monitoring:
+            # What happened in between was not counted.
+            self.counts = Counts()
+        for name, value in settings.items():
+            setattr(self, name, value)
+
+    # What the core tells; see `LibrarySettings` there.
+
+    def ignored_handler(self, handler: object) -> None:
+        """Something that is not callable was given as a handler, and is ignored."""
+        if self.warnings:
+            warn(f".then() only accepts functions but was passed: {type_name(handler)}")
+
+    def odd_reason(self, reason: object, promise: Any) -> None:
+        """A promise was rejected with something that is no exception."""
+        if self.warnings:
+            warn(f"a promise was rejected with a non-error: {type_name(reason)}", promise)
+
+    def cancel_disabled(self) -> None:
+        """`cancel` was called while cancellation is switched off."""
+        if self.warnings:
+            warn("cancellation is disabled")

@@ -1,0 +1,94 @@
+"""Long stack traces: where the chain was built that led to an error."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+__all__ = ["HEADING", "STOPS", "Trace", "annotate", "capture"]
+
+HEADING = "From previous event:"
+
+#: How many places of a stack are kept, and how many stacks.
+FRAMES = 16
+SECTIONS = 16
+
+# With the separator: a package whose name only starts like this one is the user's.
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+
+#: What runs handlers and coroutines, by the `id` of its code, which is cheaper than its hash: what
+#: led to those is in the trace of their promise.
+STOPS: set[int] = set()
+
+#: One place: file, line, function.
+Place = tuple[str, int, str]
+
+
+class Trace:
+    """Where a promise was made, and before that where the chain of handlers was made that did.
+
+    Traces share their sections, there are no more than a fixed number of them, and none is in a
+    trace twice: a loop without end takes no more memory than one round of it.
+    """
+
+    __slots__ = ("sections",)
+
+    def __init__(self, section: tuple[Place, ...], parent: Trace | None) -> None:
+        others = () if parent is None else parent.sections
+        if section:
+            others = (section, *(other for other in others if other != section))[:SECTIONS]
+        self.sections: tuple[tuple[Place, ...], ...] = others
+
+    @property
+    def place(self) -> Place:
+        """The innermost place: the line that made the promise."""
+        return self.sections[0][0] if self.sections else ("<unknown>", 0, "<unknown>")
+
+    def __str__(self) -> str:
+        """The sections, as Python prints tracebacks, each below its heading."""
+        lines: list[str] = []
+        for section in self.sections:
+            lines.append(HEADING)
+            # As in a traceback, the innermost place is the last.
+            for filename, line, function in reversed(section):
+                lines.append(f'  File "{filename}", line {line}, in {function}')
+                source = linecache.getline(filename, line).strip()
+                if source:
+                    lines.append(f"    {source}")
+        return "\n".join(lines)
+
+
+def capture(parent: Trace | None) -> Trace:
+    """The trace of a promise that is being made.
+
+    Args:
+        parent: The trace of the promise whose handler is running, or on whose behalf this
+            package makes another, if there is one.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    places: list[Place] = []
+    while frame is not None and len(places) < FRAMES:
+        code = frame.f_code
+        if not code.co_filename.startswith(_PACKAGE):
+            places.append((code.co_filename, frame.f_lineno, code.co_name))
+        elif id(code) in STOPS:
+            break
+        frame = frame.f_back
+    return Trace(tuple(places), parent)
+
+
+def annotate(reason: Any, trace: Trace) -> None:
+    """Add a trace to what Python prints of an exception: once, whoever asks."""
+    if not trace.sections or not issubclass(type(reason), BaseException):
+        return
+    try:
+        notes = getattr(reason, "__notes__", ())
+        if not any(str(note).startswith(HEADING) for note in notes):
+            reason.add_note(str(trace))
+    except Exception:
+        # It takes no attributes, or has notes of its own kind: then without.
+        pass

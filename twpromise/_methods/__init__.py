@@ -1,0 +1,1 @@
+"""The methods of one promise, a theme a file."""

@@ -1,0 +1,134 @@
+"""Starting chains: `try_`, `method`, `defer` and `is_`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from .._callbacks.node_callback import node_callback
+from .._core.reactions import reject_from_anywhere, resolve_from_anywhere
+from .._core.resolving import call_into, new_rejected
+from .._core.states import CorePromise, is_promise, new_pending
+from .._util.checks import shown
+from .._util.types import Class, Gives, Later, Mixed, N, Resolve
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["Construction", "Resolver"]
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+U = TypeVar("U")
+P = ParamSpec("P")
+
+
+class Resolver(Generic[T]):
+    """A promise together with what settles it; see `Promise.defer`.
+
+    Attributes:
+        promise: The promise.
+        resolve: Resolves it; as an executor's first argument.
+        reject: Rejects it; as an executor's second argument.
+        callback: Settles it like a callback: ``callback(error, *values)``.
+    """
+
+    __slots__ = ("callback", "promise", "reject", "resolve")
+
+    promise: Promise[T]
+    resolve: Resolve[T]
+
+    def __init__(self, promise: Any) -> None:
+        self.promise = promise
+        self.resolve = MethodType(resolve_from_anywhere, promise)
+        self.reject: Callable[..., None] = MethodType(reject_from_anywhere, promise)
+        self.callback: Callable[..., None] = node_callback(promise)
+
+
+class Construction(CorePromise, Generic[T_co]):
+    """The functions that make promises of other things than values."""
+
+    __slots__ = ()
+
+    @overload
+    @classmethod
+    def try_(cls: Class, function: Later[[], U]) -> Promise[U]: ...
+    @overload
+    @classmethod
+    def try_(cls: Class, function: Mixed[[], U, N]) -> Promise[U | N]: ...
+    @overload
+    @classmethod
+    def try_(cls: Class, function: Gives[[], U]) -> Promise[U]: ...
+    @classmethod
+    def try_(cls: Class, function: Callable[[], Any]) -> Any:
+        """A promise for what *function* returns or raises.
+
+        Args:
+            function: Called at once, without arguments.  Something that is not callable
+                rejects with a `TypeError`.
+
+        Bluebird: ``Promise.try``; Twisted: ``maybeDeferred``.
+        """
+        if not callable(function):
+            return new_rejected(
+                cls,
+                TypeError(
+                    f"fn must be a function: function must be callable, not {shown(function)}"
+                ),
+            )
+        promise = new_pending(cls)
+        call_into(promise, function, (), {})
+        return promise
+
+    attempt = try_
+
+    @overload
+    @classmethod
+    def method(cls, function: Later[P, U]) -> Callable[P, Promise[U]]: ...
+    @overload
+    @classmethod
+    def method(cls, function: Gives[P, U]) -> Callable[P, Promise[U]]: ...
+    @overload
+    @classmethod
+    def method(cls, function: Mixed[P, U, N]) -> Callable[P, Promise[U | N]]: ...
+    @classmethod
+    def method(cls, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that returns a promise for what *function* returns or raises.
+
+        Args:
+            function: A function or method: plain, ``async def``, or returning a Deferred.
+
+        Raises:
+            TypeError: *function* is not callable.
+
+        Bluebird: ``Promise.method``; Twisted: ``maybeDeferred``, as a decorator.
+        """
+        if not callable(function):
+            raise TypeError(
+                f"fn must be a function: function must be callable, not {shown(function)}"
+            )
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            promise = new_pending(cls)
+            call_into(promise, function, args, kwargs)
+            return promise
+
+        return update_wrapper(method, function)
+
+    @classmethod
+    def defer(cls) -> Resolver[Any]:
+        """A pending promise, and the functions that settle it.
+
+        Bluebird: ``Promise.defer``; Twisted: ``Deferred()``.
+        """
+        return Resolver(new_pending(cls))
+
+    @staticmethod
+    def is_(value: object) -> bool:
+        """Whether *value* is a promise of this library, of whichever copy.
+
+        Bluebird: ``Promise.is``.
+        """
+        return is_promise(value)

@@ -1,0 +1,235 @@
+"""Time: `delay` and `timeout`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, overload
+
+from .._core.cancelling import drop, leave
+from .._core.contexts import context_here
+from .._core.following import outcome_of
+from .._core.reactions import Node, observed, subscribe
+from .._core.resolving import new_rejected, new_resolved
+from .._core.settling import fulfill, pass_on, reject
+from .._core.states import CANCELLED, CANCELLING, DEAD, FULFILLED, NODE, CorePromise
+from .._util.both import Both
+from .._util.checks import check_seconds, shown
+from .._util.errors import TimeoutError
+from .._util.types import Either, Followed
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["Timers"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
+
+
+class _Timed(Node):
+    """A node with a timer, on the clock of its promise's scheduler."""
+
+    __slots__ = ("_call", "_source")
+
+    def _start(self, source: CorePromise, /, *arguments: Any, **_: Any) -> None:
+        self._call: Any = None
+        self._source: CorePromise | None = source
+
+    def _start_timer(self, seconds: float) -> None:
+        self._call = self._promise._queue.scheduler.call_later(seconds, self._fire)
+
+    def _fire(self) -> None:
+        """Time is up."""
+        raise NotImplementedError(type(self))
+
+    def _end(self) -> CorePromise:
+        promise: CorePromise = self._promise
+        call = self._call
+        self._state = NODE | CANCELLED
+        self._promise = self._source = self._call = None
+        if call is not None and call.active():
+            call.cancel()
+        return promise
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        source = self._source
+        promise = self._end()
+        if source is None:
+            return False
+        self._state = NODE | CANCELLING
+        if leave(source, stack):
+            # The source will be cancelled, and what it still has to finish comes first.
+            self._promise = promise
+            return True
+        self._state = NODE | CANCELLED
+        return False
+
+
+class _Delay(_Timed):
+    """Passes a value on after a while; anything else at once."""
+
+    __slots__ = ("_seconds", "_value")
+
+    def _start(self, source: CorePromise, seconds: float) -> None:
+        source = observed(source)
+        super()._start(source)
+        self._seconds = seconds
+        outcome = outcome_of(source)
+        if outcome._state & FULFILLED:
+            self._delay(outcome._value)
+        else:
+            subscribe(source, self)
+
+    def _delay(self, value: Any) -> None:
+        self._value = value
+        self._source = None
+        self._start_timer(self._seconds)
+
+    def _notify(self, parent: CorePromise) -> None:
+        if parent._state & FULFILLED:
+            self._delay(parent._value)
+        else:
+            pass_on(self._end(), parent)
+
+    def _fire(self) -> None:
+        value, self._value = self._value, None
+        fulfill(self._end(), value)
+
+
+class _Timeout(_Timed):
+    """Passes an outcome on, unless it takes too long."""
+
+    __slots__ = ("_context", "_error")
+
+    def _start(self, source: CorePromise, seconds: float, error: Callable[[], Any]) -> None:
+        source = observed(source)
+        super()._start(source)
+        self._error: Callable[[], Any] | None = error
+        self._context: Context | None = None
+        settled = outcome_of(source)._state & DEAD
+        subscribe(source, self)
+        if not settled:
+            # For the cancellers that are called when time is up.
+            self._context = context_here(self._promise)
+            self._start_timer(seconds)
+
+    def _notify(self, parent: CorePromise) -> None:
+        pass_on(self._end(), parent)
+
+    def _fire(self) -> None:
+        assert self._context is not None
+        self._context.run(self._reject)
+
+    def _reject(self) -> None:
+        source, error = self._source, self._error
+        assert source is not None
+        assert error is not None
+        # First the rejection: it waits for nothing that the source's cancellation does.
+        reject(self._end(), error())
+        drop(source)
+
+    def _end(self) -> CorePromise:
+        # It may stay among the source's waiters; the context may be a request's, and so the error.
+        self._context = self._error = None
+        return super()._end()
+
+
+def _checked(cls: type[CorePromise], seconds: object) -> tuple[Any, float]:
+    """None and *seconds*; or a rejected promise, if that is no time to wait."""
+    try:
+        return None, check_seconds("seconds", seconds)
+    except (TypeError, ValueError) as error:
+        return new_rejected(cls, error.with_traceback(None)), 0
+
+
+def _delay(self: CorePromise, seconds: float) -> Any:  # noqa: D417 - a method
+    """A promise for the same value, some time after it is there; anything else passes at once.
+
+    Args:
+        seconds: How long, 0 or more.  A number that is negative or NaN rejects with
+            a `ValueError`, something that is no number with a `TypeError`.
+
+    The static function takes the value second: ``Promise.delay(seconds, value=None)``.
+
+    Cancelling clears the timer.  Bluebird: ``Promise.delay``; Twisted: ``task.deferLater``.
+    """
+    invalid, seconds = _checked(type(self), seconds)
+    return invalid or _Delay.derive(self, seconds)
+
+
+def _static_delay(cls: type[CorePromise], seconds: float, value: Any = None) -> Any:
+    invalid, seconds = _checked(cls, seconds)
+    return invalid or _Delay.derive(new_resolved(cls, value), seconds)
+
+
+_delay.__name__ = "delay"
+
+
+if TYPE_CHECKING:
+
+    class _DelayOf(Protocol[T_co]):
+        def __call__(self, seconds: float) -> Promise[T_co]: ...
+
+    class _DelayMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: Promise[T], owner: type, /) -> _DelayOf[T]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, seconds: float) -> Promise[None]: ...
+        @overload
+        def __call__(self, seconds: float, value: Followed[T]) -> Promise[T]: ...
+        @overload
+        def __call__(self, seconds: float, value: Either[T]) -> Promise[T]: ...
+        def __call__(self, seconds: float, value: Any = None) -> Any: ...
+
+else:
+    _DelayMethod = Both
+
+
+class Timers(CorePromise, Generic[T_co]):
+    """The methods that take time, in seconds; timers are on the scheduler's clock."""
+
+    __slots__ = ()
+
+    delay = _DelayMethod(_delay, _static_delay)
+
+    def timeout(
+        self, seconds: float, message_or_error: str | BaseException | None = None
+    ) -> Promise[T_co]:
+        """A promise for the same outcome, or a rejection if there is none in time.
+
+        Args:
+            seconds: How long, 0 or more; what is no such number rejects as with `delay`.
+            message_or_error: The message of the `TimeoutError`, by default "operation timed
+                out"; or the exception to reject with.  Anything else rejects with
+                a `TypeError`.
+
+        When time is up this promise has one consumer less: if nobody else waits for it, it is
+        cancelled, and so is the Deferred behind it.  The rejection waits for nothing that this
+        cancellation does.
+
+        Bluebird: ``.timeout``; Twisted: ``Deferred.addTimeout``.
+        """
+        invalid, seconds = _checked(type(self), seconds)
+        if invalid is not None:
+            return cast("Promise[T_co]", invalid)
+        if isinstance(message_or_error, BaseException):
+            error = message_or_error
+            make = lambda: error  # noqa: E731
+        elif message_or_error is None or isinstance(message_or_error, str):
+            message = "operation timed out" if message_or_error is None else message_or_error
+            make = lambda: TimeoutError(message)  # noqa: E731
+        else:
+            invalid = new_rejected(
+                type(self),
+                TypeError(
+                    f"message_or_error must be a str or an exception, not {shown(message_or_error)}"
+                ),
+            )
+            return cast("Promise[T_co]", invalid)
+        return cast("Promise[T_co]", _Timeout.derive(self, seconds, make))

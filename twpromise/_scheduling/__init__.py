@@ -1,0 +1,1 @@
+"""Where the queue meets the reactor."""

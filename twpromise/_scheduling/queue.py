@@ -1,0 +1,162 @@
+"""The job queue: what the core fills and a scheduler empties.
+
+A queue knows how to ask its scheduler for a drain, and nothing else of reactors or clocks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, ClassVar, Protocol
+
+from .._core.states import JOB, CorePromise
+
+__all__ = ["DEFAULT_TIME_SLICE", "Job", "JobQueue", "Waker", "call_at_home", "call_soon"]
+
+#: Seconds that one drain may take before it lets the reactor have its turn.
+DEFAULT_TIME_SLICE = 0.010
+
+
+class Waker(Protocol):
+    """What a queue needs of a scheduler (see `twpromise.interfaces.IScheduler`)."""
+
+    def call_soon(self, function: Callable[[], None], /) -> object:
+        """Have *function* called soon, but not from within this call."""
+
+    def home_thread(self) -> int:
+        """The identifier of the thread that handlers run on, as far as it is known."""
+        ...
+
+    def call_from_thread(self, function: Callable[[], None], /) -> object:
+        """Have *function* called on the reactor's thread; callable from any thread."""
+
+
+class Job:
+    """A call that waits in the queue; what it raises is logged by the drain."""
+
+    __slots__ = ("_arguments", "_function")
+
+    _state: ClassVar[int] = JOB
+
+    def __init__(self, function: Callable[..., object], *arguments: Any) -> None:
+        self._function = function
+        self._arguments = arguments
+
+    def run(self) -> None:
+        """Make the call."""
+        self._function(*self._arguments)
+        # The traceback of what was raised, and caught, in there leads to this frame.
+        del self
+
+
+class JobQueue(deque[Any]):
+    """First in, first out; asks its scheduler for a drain when the first job comes in.
+
+    Items are settled promises whose subscribers are to be notified, derived promises whose parent
+    has settled already, and `Job` objects.
+
+    Args:
+        scheduler: How to be woken.
+        drain: What empties this queue; called by the scheduler.
+        time_slice: Seconds a drain may take.
+        timer: Where the drain reads the time.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_drain",
+        "awake",
+        "longest",
+        "rejections",
+        "scheduler",
+        "thread",
+        "time_slice",
+        "timer",
+    )
+
+    def __init__(
+        self,
+        scheduler: Waker,
+        drain: Callable[[JobQueue], None],
+        time_slice: float = DEFAULT_TIME_SLICE,
+        timer: Callable[[], float] = perf_counter,
+    ) -> None:
+        super().__init__()
+        self.scheduler = scheduler
+        self._drain = drain
+        # Another thread has asked for a drain.
+        self._asked = False
+        #: A drain is running, or the scheduler has been asked for one.
+        self.awake = False
+        #: Rejected promises that had no subscriber when they were rejected.
+        self.rejections: list[Any] = []
+        #: The thread that promises of this queue belong to; unknown until it is first used.
+        self.thread: int | None = None
+        self.time_slice = time_slice
+        self.timer = timer
+        #: Seconds that the longest drain took.
+        self.longest = 0.0
+
+    # Two queues with the same jobs are still two queues; and queues are keys of weak tables.
+    __hash__ = object.__hash__  # type: ignore[assignment]
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+
+    def add(self, item: Any) -> None:
+        """Append an item; from the queue's own thread."""
+        self.append(item)
+        if not self.awake:
+            self.wake()
+
+    def wake(self) -> None:
+        """Ask the scheduler for a drain. Only called when the queue is not awake."""
+        self.awake = True
+        try:
+            self.scheduler.call_soon(self._run)
+        except BaseException:
+            # Whatever is queued stays queued, and the next job asks again.
+            self.awake = False
+            raise
+
+    def wake_from_thread(self) -> None:
+        """Ask the scheduler for a drain of what another thread has queued; once will do."""
+        if not self._asked:
+            self._asked = True
+            try:
+                self.scheduler.call_from_thread(self._rouse)
+            except BaseException:
+                self._asked = False
+                raise
+
+    def _rouse(self) -> None:
+        # First this: a thread that queues from now on asks again; what was queued before is here.
+        self._asked = False
+        if self and not self.awake:
+            self.wake()
+
+    def _run(self) -> None:
+        try:
+            self._drain(self)
+        except BaseException:
+            # Something was raised between two jobs (Ctrl-C, say); the others are still to be run.
+            self.awake = False
+            if self or self.rejections:
+                self.wake()
+            raise
+
+
+def call_soon(cls: type[CorePromise], function: Callable[..., object], *arguments: Any) -> None:
+    """Queue a call, behind all that is queued; what it raises is logged."""
+    cls._queue.add(Job(function, *arguments))
+
+
+def call_at_home(queue: JobQueue, function: Callable[..., object], *arguments: Any) -> None:
+    """Queue a call, from another thread than the queue's own; what it raises is logged.
+
+    It waits with all the others, so that however much comes from threads, a drain takes no more
+    of it at a time than its time slice allows.
+    """
+    queue.append(Job(function, *arguments))
+    if not queue.awake:
+        queue.wake_from_thread()

@@ -1,0 +1,109 @@
+"""The schedulers: where the queue meets the reactor."""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, cast
+
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.python import threadable
+from zope.interface import implementer
+
+from .._util.checks import check_seconds, shown
+from ..interfaces import IDelayedCall, IScheduler
+from .queue import DEFAULT_TIME_SLICE
+
+__all__ = ["FunctionScheduler", "ReactorScheduler"]
+
+
+@implementer(IScheduler)
+class ReactorScheduler:
+    """Runs promises on a Twisted reactor: one ``callLater(0)`` for each batch of jobs.
+
+    Args:
+        reactor: Anything that provides `IReactorTime`: a reactor, or a
+            `twisted.internet.task.Clock`.  None is the global reactor, which is looked up
+            when it is first needed, so that importing this library installs none.
+        time_slice: Seconds that one batch may take before the rest of it waits for the next
+            turn of the reactor, so that sockets and timers get theirs.
+        timer: What the time slice is measured with.
+
+    Raises:
+        TypeError: *reactor* has no ``callLater``, or *time_slice* is no number.
+        ValueError: *time_slice* is negative or NaN.
+    """
+
+    def __init__(
+        self,
+        reactor: Any = None,
+        *,
+        time_slice: float = DEFAULT_TIME_SLICE,
+        timer: Callable[[], float] = perf_counter,
+    ) -> None:
+        if reactor is not None and not callable(getattr(reactor, "callLater", None)):
+            raise TypeError(f"reactor must provide IReactorTime, not {shown(reactor)}")
+        if not callable(timer):
+            raise TypeError(f"timer must be a callable that returns seconds, not {shown(timer)}")
+        self._reactor = reactor
+        # Until the reactor runs and says so, the thread that has made this is its own.
+        self._home = get_ident()
+        self.time_slice: float = check_seconds("time_slice", time_slice)
+        self.timer = timer
+
+    def __repr__(self) -> str:
+        """Which reactor it is on."""
+        where = "the global reactor" if self._reactor is None else shown(self._reactor)
+        return f"<ReactorScheduler on {where}>"
+
+    def _get_reactor(self) -> Any:
+        if self._reactor is None:
+            from twisted.internet import reactor
+
+            self._reactor = reactor
+        return self._reactor
+
+    def call_soon(self, function: Callable[[], None], /) -> object:
+        """Have *function* called in the reactor's next turn."""
+        return self._get_reactor().callLater(0, function)
+
+    def call_later(
+        self, seconds: float, function: Callable[..., object], /, *arguments: Any
+    ) -> IDelayedCall:
+        """Have *function* called after *seconds*."""
+        call: IDelayedCall = self._get_reactor().callLater(seconds, function, *arguments)
+        return call
+
+    def call_from_thread(self, function: Callable[[], None], /) -> None:
+        """Have *function* called on the reactor's thread; callable from any thread."""
+        reactor = self._get_reactor()
+        if IReactorFromThreads.providedBy(reactor):
+            reactor.callFromThread(function)
+        else:
+            # A Clock: it has no thread of its own to wake.
+            reactor.callLater(0, function)
+
+    def home_thread(self) -> int:
+        """The thread the reactor runs on; until it does, the one that made this scheduler."""
+        return cast("int | None", threadable.ioThread) or self._home
+
+
+@implementer(IScheduler)
+class FunctionScheduler:
+    """Runs promises by a plain function; timers and threads stay with another scheduler.
+
+    Args:
+        function: Takes a function and has it called soon, but not from within the call.
+        clock: The scheduler that timers and threads stay with.
+    """
+
+    def __init__(self, function: Callable[[Callable[[], None]], object], clock: Any) -> None:
+        self.function = function
+        self._clock = clock
+        self.call_soon = function
+        self.call_later = clock.call_later
+        self.call_from_thread = clock.call_from_thread
+        self.home_thread = clock.home_thread
+        self.time_slice = clock.time_slice
+        self.timer = clock.timer

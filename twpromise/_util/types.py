@@ -1,0 +1,66 @@
+"""What several mixins say to type checkers."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+P = ParamSpec("P")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
+
+#: A plain value.  By its bound mypy tells it from what is followed.
+N = TypeVar("N", bound=int | float | str | bytes | None)
+
+#: What is followed, as far as a checker can tell: promises, Deferreds, coroutines and asyncio's
+#: futures can be awaited; what comes from an executor cannot.
+Followed: TypeAlias = Awaitable[T] | concurrent.futures.Future[T]
+Either: TypeAlias = T | Followed[T]
+
+#: A function whose result is followed; one that does so on one path, and returns a plain value on
+#: another; and one that returns either.  mypy makes too little of the last alone, and nothing of
+#: a `lambda` that returns a promise; hence an overload for each.
+Later: TypeAlias = Callable[P, Followed[T]]
+Mixed: TypeAlias = Callable[P, Followed[T] | N]
+Gives: TypeAlias = Callable[P, T | Followed[T]]
+
+#: What a method takes that reads a collection as a whole: items that are followed, or any items;
+#: or what is followed to those.  mypy needs both, as of a handler's results.
+AllPromises: TypeAlias = Iterable[Followed[T]] | Followed[Iterable[Followed[T]]]
+AllValues: TypeAlias = Iterable[Either[T]] | Followed[Iterable[Either[T]]]
+#: The same, if it reads them one by one.
+Items: TypeAlias = Iterable[T] | AsyncIterable[T]
+Promises: TypeAlias = Items[Followed[T]] | Followed[Items[Followed[T]]]
+Values: TypeAlias = Items[Either[T]] | Followed[Items[Either[T]]]
+
+#: A function that is called for each item: with the item, or with its index too, and with the
+#: number of items, which may be None.
+Sees: TypeAlias = Callable[[T], object]
+SeesIndex: TypeAlias = Callable[[T, int], object] | Callable[[T, int, Any], object]
+
+#: What most of them give.
+Listed: TypeAlias = "Promise[list[T]]"
+
+#: The class of a class method that has an alias: mypy takes no alias of a method whose first
+#: parameter has the type parameter of the class.
+Class: TypeAlias = type[Any]
+
+
+class Fired(Protocol[T_co]):
+    """A Deferred or asyncio's future: iterable, as it happens, but what counts is its value."""
+
+    def __await__(self) -> Generator[Any, Any, T_co]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Resolve(Protocol[T_contra]):
+    """The first argument of an executor."""
+
+    def __call__(self, value: T_contra | Followed[T_contra] = ..., /) -> None:
+        """Resolve the promise, with None unless there is a value."""
