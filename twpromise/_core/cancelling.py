@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._scheduling.queue import call_soon
 from . import hooks
 from .following import has_settled, outcome_of, rejoin, root_of
+from .jobs import call_soon
 from .resolving import DECLINED, is_followed, new_resolved
 from .settling import finish_cancel, mark_handled, start_cancelling
 from .states import BYPASSED, CANCELLING, DEAD, FOLLOWING, SETTLED, CorePromise, is_promise
@@ -47,15 +47,22 @@ def cancel_all(stack: list[CorePromise]) -> None:
         following = promise._state & FOLLOWING
         start_cancelling(promise)
         source = promise._source
+        given_up: list[Any] = []
         if source is None:
             waits = False
         elif is_promise(source):
             # The source will be cancelled, and notify *promise* when it has been.
             waits = leave(source, stack)
         else:
+            depth = len(stack)
             waits = source._abandon(stack)
+            given_up += stack[depth:]
+            if not source._can_stop():
+                given_up.append(source)
         if not waits:
             finish_cancel(promise)
+            # For those who ask whether it has ended; see `ending`.
+            promise._source = given_up or None
             if following:
                 _cancel_followers(promise)
 
@@ -119,14 +126,21 @@ def leave(promise: CorePromise, stack: list[CorePromise]) -> bool:
     return True
 
 
-def drop(promise: CorePromise) -> None:
-    """Cancel a promise, unless it has a consumer."""
+def drop(promise: CorePromise, consumer: CorePromise | None = None) -> None:
+    """Cancel a promise, unless it has a consumer.
+
+    Args:
+        promise: What may be cancelled.
+        consumer: The promise that has just settled without it; see `ending`.
+    """
     if hooks.observer is not None and hooks.observer.telling:
         # As in `cancel`.
-        call_soon(type(promise), drop, promise)
+        call_soon(type(promise), drop, promise, consumer)
         return
     stack: list[CorePromise] = []
     leave(promise, stack)
+    if consumer is not None and stack:
+        consumer._source = stack.copy()
     cancel_all(stack)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextvars import Context
 from typing import Any, ClassVar, Final
 
-from .._scheduling.queue import Job, JobQueue
+from .._scheduling.queue import JobQueue
 from . import contexts, hooks
 from .cancelling import discard
 from .extra import Extra
 from .following import take
+from .jobs import Job
 from .resolving import DECLINED, adopters, reject_or_report, resolve
 from .settling import pass_on, report_unhandled, restore_traceback, resume_after_cancelling
 from .states import (

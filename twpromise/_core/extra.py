@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import Context, copy_context
+from contextvars import Context
 from typing import Any, Protocol, final
 
 from .states import CorePromise
@@ -45,11 +45,10 @@ class Extra:
         return (value,) if self.binding is None else (self.binding.value, value)
 
 
-def extra_of(parent: CorePromise) -> Context | Extra | None:
-    """The extra of a promise that is derived here and now: its parent's binding, the context."""
+def extra_of(parent: CorePromise, context: Context) -> Context | Extra | None:
+    """The extra of a promise that is derived in *context*: that, and the binding of its parent."""
     extra = parent._extra
     binding = extra.binding if type(extra) is Extra else None
-    context = copy_context()
     kept = context if context and parent._library.async_hooks else None
     return kept if binding is None else Extra(binding, kept)
 

@@ -243,5 +243,6 @@ def take(promise: CorePromise, root: CorePromise) -> None:
         reject_as_is(promise, root._value, root._aux)
     elif promise._state & FOLLOWING:
         finish_cancel(promise)
+        promise._source = root._source
     else:
         reject(promise, hooks.host.late_cancellation())

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, Protocol
 
-from .._scheduling.queue import Job, call_at_home
 from . import hooks
 from .cancelling import leave
 from .extra import bind_promise, binding_of, extra_of
 from .following import decided_by, outcome_of, rejoin
+from .jobs import Job, call_at_home
 from .resolving import new_rejected, resolve
 from .settling import mark_handled, pass_on, reject, reject_raised
 from .states import (
@@ -40,7 +40,9 @@ from .subscribers import add_subscriber
 # --- attaching ----------------------------------------------------------------------------
 
 
-def then(self: Any, on_fulfilled: Any = None, on_rejected: Any = None) -> Any:
+def then(  # noqa: D417 - a method
+    self: Any, on_fulfilled: Any = None, on_rejected: Any = None
+) -> Any:
     """A promise for what a handler makes of this promise's outcome.
 
     Args:
@@ -67,8 +69,9 @@ def then(self: Any, on_fulfilled: Any = None, on_rejected: Any = None) -> Any:
     child._aux = on_rejected
     child._subscribers = child._extra = None
     child._source = self
-    if self._extra is not None or copy_context():
-        child._extra = extra_of(self)
+    context = copy_context()
+    if context or self._extra is not None:
+        child._extra = extra_of(self, context)
     state = self._state
     if not state & CLOSED:
         if self._subscribers is None:

@@ -24,6 +24,7 @@ from .states import (
     REPORTED,
     CorePromise,
 )
+from .subscribers import has_handlers
 
 # --- settling -----------------------------------------------------------------------------
 
@@ -114,37 +115,33 @@ def reject_raised(promise: CorePromise, error: BaseException) -> None:
 
 def reject_as_is(promise: CorePromise, reason: Any, aux: Any) -> None:
     """Reject a pending promise with a reason and its `aux` as another promise has them."""
-    handled = promise._subscribers is not None or promise._state & HANDLED
+    handled = promise._state & HANDLED or has_handlers(promise)
     promise._value = reason
     promise._aux = aux
     promise._source = None
     promise._state = REJECTED | HANDLED if handled else REJECTED
-    if promise._extra is not None:
-        drop_context(promise)
-    queue = promise._queue
-    if promise._subscribers is not None:
-        queue.append(promise)
-        if not queue.awake:
-            queue.wake()
-    elif not handled:
-        queue.rejections.append(promise)
-        if not queue.awake:
-            queue.wake()
-    if hooks.observer is not None:
-        hooks.observer.settled(promise)
+    if not handled:
+        promise._queue.rejections.append(promise)
+    _after_settling(promise, not handled)
 
 
 def finish_cancel(promise: CorePromise) -> None:
     """Settle a promise as cancelled; its subscribers are notified from the queue."""
     promise._value = promise._aux = promise._source = None
     promise._state = CANCELLED
+    _after_settling(promise)
+
+
+def _after_settling(promise: CorePromise, wakes: bool = False) -> None:
+    """Drop the context of a promise, and have its subscribers notified."""
     if promise._extra is not None:
         drop_context(promise)
+    queue = promise._queue
     if promise._subscribers is not None:
-        queue = promise._queue
         queue.append(promise)
-        if not queue.awake:
-            queue.wake()
+        wakes = True
+    if wakes and not queue.awake:
+        queue.wake()
     if hooks.observer is not None:
         hooks.observer.settled(promise)
 
@@ -158,6 +155,7 @@ def pass_on(child: CorePromise, parent: CorePromise) -> None:
         reject_as_is(child, parent._value, parent._aux)
     else:
         finish_cancel(child)
+        child._source = parent._source
 
 
 def mark_handled(promise: CorePromise) -> None:

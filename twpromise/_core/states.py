@@ -49,6 +49,9 @@ SEVERAL: Final = 2048
 #: that; see `settling.fulfill_by_callback`.
 AT_ONCE: Final = NODE | 4096
 
+#: A node that is notified, and neither consumes nor handles.
+OBSERVER: Final = NODE | CANCELLING | 8192
+
 #: In `_aux` of a pending promise that only a callback fulfils.
 BY_CALLBACK: Final = "by callback"
 
@@ -64,40 +67,63 @@ CIRCULAR: Final = "circular promise resolution chain"
 
 
 class Event(Enum):
-    """What happens to a promise, and the function of the core that makes it so."""
+    """What happens to a promise; the value says what makes it happen."""
 
-    FULFIL = "settling.fulfill"
-    REJECT = "settling.reject"
-    LOCK = "settling.lock"
-    FOLLOW = "following.follow"
-    BYPASS = "following.follow, of its only follower"
-    REJOIN = "following.rejoin, when a subscriber comes"
-    CANCEL = "cancelling.cancel, or the last consumer left"
-    CLEANED_UP = "settling.finish_cancel"
-    CLEAN_UP_FAILED = "the promise before it was rejected instead"
+    FULFIL = "resolve(value), or what a handler returned"
+    REJECT = "reject(reason), or what a handler raised"
+    LOCK = "resolve(a Deferred, a coroutine, a future)"
+    FOLLOW = "resolve(a promise that is pending)"
+    BYPASS = "its only subscriber is a follower, too"
+    REJOIN = "another subscriber comes"
+    CANCEL = "cancel(), or the last consumer left"
+    SOURCE_CANCELLED = "what would settle it was cancelled"
+    CLEANED_UP = "nothing before it is still cleaning up"
+    CLEAN_UP_FAILED = "a clean-up before it raised"
+    RECOVERED = "a clean-up before it raised, and a handler recovered"
+    RESUME = "a clean-up before it raised, and it has a handler"
 
 
-#: (state, event) to state: every way in which a promise can change.  The drawing in
-#: docs/architecture.md is made from this table, and a test walks through every row.
-TRANSITIONS: Final[dict[tuple[int, Event], int]] = {
-    (PENDING, Event.FULFIL): FULFILLED,
-    (PENDING, Event.REJECT): REJECTED,
-    (PENDING, Event.LOCK): LOCKED,
-    (PENDING, Event.FOLLOW): FOLLOWING,
-    (PENDING, Event.CANCEL): CANCELLING,
-    (LOCKED, Event.FULFIL): FULFILLED,
-    (LOCKED, Event.REJECT): REJECTED,
-    (LOCKED, Event.FOLLOW): FOLLOWING,
-    (LOCKED, Event.CANCEL): CANCELLING,
-    (FOLLOWING, Event.FULFIL): FULFILLED,
-    (FOLLOWING, Event.REJECT): REJECTED,
-    (FOLLOWING, Event.BYPASS): BYPASSED,
-    (FOLLOWING, Event.CANCEL): CANCELLING,
-    (BYPASSED, Event.REJOIN): FOLLOWING,
-    (BYPASSED, Event.CANCEL): CANCELLING,
-    (CANCELLING, Event.CLEANED_UP): CANCELLED,
-    (CANCELLING, Event.CLEAN_UP_FAILED): REJECTED,
+#: Bits of `_state`, the one that counts first, and what it is called.
+PHASES: Final = {
+    FULFILLED: "fulfilled",
+    REJECTED: "rejected",
+    CANCELLED: "cancelled",
+    CANCELLING: "cancelling",
+    BYPASSED: "bypassed",
+    FOLLOWING: "following",
+    LOCKED: "locked",
 }
+
+#: (phase, event) to phase: every way in which a promise can change.  The picture in
+#: docs/architecture.md is made from this table, and tests walk through every row.
+TRANSITIONS: Final[dict[tuple[str, Event], str]] = {
+    ("pending", Event.FULFIL): "fulfilled",
+    ("pending", Event.REJECT): "rejected",
+    ("pending", Event.LOCK): "locked",
+    ("pending", Event.FOLLOW): "following",
+    ("pending", Event.CANCEL): "cancelling",
+    ("pending", Event.SOURCE_CANCELLED): "cancelled",
+    ("locked", Event.FULFIL): "fulfilled",
+    ("locked", Event.REJECT): "rejected",
+    ("locked", Event.FOLLOW): "following",
+    ("locked", Event.CANCEL): "cancelling",
+    ("locked", Event.SOURCE_CANCELLED): "cancelled",
+    ("following", Event.FULFIL): "fulfilled",
+    ("following", Event.REJECT): "rejected",
+    ("following", Event.BYPASS): "bypassed",
+    ("following", Event.CANCEL): "cancelling",
+    ("following", Event.SOURCE_CANCELLED): "cancelled",
+    ("bypassed", Event.REJOIN): "following",
+    ("cancelling", Event.CLEANED_UP): "cancelled",
+    ("cancelling", Event.CLEAN_UP_FAILED): "rejected",
+    ("cancelling", Event.RECOVERED): "fulfilled",
+    ("cancelling", Event.RESUME): "pending",
+}
+
+
+def phase_of(state: int) -> str:
+    """What a value of `_state` is called."""
+    return next((name for bit, name in PHASES.items() if state & bit), "pending")
 
 
 class CorePromise:
@@ -115,8 +141,8 @@ class CorePromise:
                                       or Failure         or `BY_CALLBACK`
     `_subscribers` whom to notify     None (or those to  whom to notify
                                       be notified yet)
-    `_source`      its parent         None               what will settle it, if it
-                                                         can be cancelled
+    `_source`      its parent         None, or what its  what will settle it, if it
+                                      end has given up   can be cancelled
     `_extra`       None, a Context or an Extra
     ============== =================  =================  ==========================
 

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 from typing import Any
 
-from .states import CANCELLING, DEAD, FOLLOWING, SETTLED, SEVERAL, CorePromise
+from .states import CANCELLING, DEAD, FOLLOWING, OBSERVER, SETTLED, SEVERAL, CorePromise
 
 __all__ = [
     "Subscribers",
     "add_subscriber",
     "followers_of",
     "has_consumers",
+    "has_handlers",
     "remove_subscriber",
     "replace_subscriber",
 ]
@@ -113,6 +114,16 @@ def has_consumers(promise: CorePromise) -> bool:
     if there._state & SETTLED:
         promise._subscribers = None
     return not there._state & DEAD
+
+
+def has_handlers(promise: CorePromise) -> bool:
+    """Whether a rejection has a subscriber that counts as handling it."""
+    there = promise._subscribers
+    if there is None:
+        return False
+    if type(there) is Subscribers:
+        return any(other._state != OBSERVER for other in there.in_order())
+    return bool(there._state != OBSERVER)
 
 
 def remove_subscriber(promise: CorePromise, subscriber: Any) -> None:

@@ -1,0 +1,47 @@
+"""Calls that wait in the queue, among the promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .states import JOB, CorePromise
+
+if TYPE_CHECKING:
+    from .._scheduling.queue import JobQueue
+
+__all__ = ["Job", "call_at_home", "call_soon"]
+
+
+class Job:
+    """A call that waits in the queue; what it raises is logged by the drain."""
+
+    __slots__ = ("_arguments", "_function")
+
+    _state: ClassVar[int] = JOB
+
+    def __init__(self, function: Callable[..., object], *arguments: Any) -> None:
+        self._function = function
+        self._arguments = arguments
+
+    def run(self) -> None:
+        """Make the call."""
+        self._function(*self._arguments)
+        # The traceback of what was raised, and caught, in there leads to this frame.
+        del self
+
+
+def call_soon(cls: type[CorePromise], function: Callable[..., object], *arguments: Any) -> None:
+    """Queue a call, behind all that is queued; what it raises is logged."""
+    cls._queue.add(Job(function, *arguments))
+
+
+def call_at_home(queue: JobQueue, function: Callable[..., object], *arguments: Any) -> None:
+    """Queue a call, from another thread than the queue's own; what it raises is logged.
+
+    It waits with all the others, so that however much comes from threads, a drain takes no more
+    of it at a time than its time slice allows.
+    """
+    queue.append(Job(function, *arguments))
+    if not queue.awake:
+        queue.wake_from_thread()
