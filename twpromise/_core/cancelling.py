@@ -84,6 +84,8 @@ def can_be_stopped(promise: CorePromise) -> bool:
 
     If not, its value will come all the same; and if that is a resource, somebody has to wait.
     """
+    if promise._state & SETTLED:
+        return True
     source = promise._source
     met: object = promise
     steps, limit = 0, 1
