@@ -1,7 +1,7 @@
 """Draws the states of a promise from the table in `twpromise/_core/states.py`.
 
-    python docs/draw_states.py           # prints the picture
-    python docs/draw_states.py --write   # puts it into docs/architecture.md
+python docs/draw_states.py           # prints the picture
+python docs/draw_states.py --write   # puts it into docs/architecture.md
 """
 
 from __future__ import annotations

@@ -90,9 +90,7 @@ def cancelling():
     promise = Promise.defer().promise.finally_(lambda: gate.promise)
     promise.suppress_unhandled_rejections()
     promise.cancel()
-    return Situation(
-        promise, CLEANED_UP=gate.resolve, CLEAN_UP_FAILED=lambda: gate.reject(Boom())
-    )
+    return Situation(promise, CLEANED_UP=gate.resolve, CLEAN_UP_FAILED=lambda: gate.reject(Boom()))
 
 
 def cancelling_with_a_handler():

@@ -10,6 +10,7 @@ from .._core.reactions import reject_from_anywhere, resolve_from_anywhere
 from .._core.resolving import adopters
 from .._core.settling import fulfill_by_callback
 from .._core.states import CorePromise
+from .._core.subscribers import notify_from_queue
 from .._util.checks import type_name
 from .._util.errors import OperationalError
 from .._util.exceptions import is_exception
@@ -78,6 +79,7 @@ class NodeCallback:
             or adopters[type(value)] is not None
             or get_ident() != promise._queue.thread
         ):
+            notify_from_queue(promise)
             resolve_from_anywhere(promise, value)
         else:
             fulfill_by_callback(promise, value)

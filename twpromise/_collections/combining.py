@@ -307,12 +307,7 @@ class _All(_Several):
             # All that `_Several` does here, in one call.
             self._pending -= 1
             if not self._pending:
-                if self._state == AT_ONCE:
-                    # The others were counted ahead of the queue: the end comes from there.
-                    self._pending = 1
-                    call_soon(self._class, self._less_unless_ended)
-                else:
-                    self._complete()
+                self._complete()
         else:
             super()._notify(parent)
 

@@ -8,10 +8,21 @@ subscriber that is *cancelling* is no consumer, and is still notified.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, repeat
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
-from .states import CANCELLING, DEAD, FOLLOWING, OBSERVER, SETTLED, SEVERAL, CorePromise
+from .states import (
+    AT_ONCE,
+    CANCELLING,
+    DEAD,
+    FOLLOWING,
+    NODE,
+    OBSERVER,
+    SETTLED,
+    SEVERAL,
+    CorePromise,
+)
 
 __all__ = [
     "Subscribers",
@@ -19,20 +30,21 @@ __all__ = [
     "followers_of",
     "has_consumers",
     "has_handlers",
+    "notify_from_queue",
     "remove_subscriber",
     "replace_subscriber",
 ]
 
 
-class Subscribers(dict[Any, int]):
-    """More than one subscriber, in the order in which they came, and how often each did.
+class Subscribers(dict[Any, tuple[int, ...]]):
+    """More than one subscriber, and the numbers under which each has subscribed.
 
     Those that left are dropped when they are met at the end, and all of them each time the
     number has doubled: so they do not pile up on a promise that stays pending, and leaving costs
     the same however many there are.
     """
 
-    __slots__ = ("_state", "limit", "observers")
+    __slots__ = ("_next", "_sorted", "_state", "limit", "observers")
 
     #: `SEVERAL`, with `FOLLOWING` if there are, or were, followers among them.
     _state: int
@@ -40,11 +52,14 @@ class Subscribers(dict[Any, int]):
     __hash__ = object.__hash__  # type: ignore[assignment]
 
     def __init__(self, first: Any) -> None:
-        super().__init__({first: 1})
+        super().__init__({first: (0,)})
         self._state = SEVERAL | first._state & FOLLOWING
+        self._next = 1
+        # Each has subscribed once, and they stand in the order of their numbers.
+        self._sorted = True
         self.limit = 8
         #: Those that are cancelling, and were found at the end.
-        self.observers: dict[Any, int] = {}
+        self.observers: dict[Any, tuple[int, ...]] = {}
 
     def add(self, subscriber: Any) -> None:
         """Append a subscriber; one that is there already is notified once more."""
@@ -53,25 +68,35 @@ class Subscribers(dict[Any, int]):
                 del self[left]
             self.drop_observers()
             self.limit = 2 * (len(self) + len(self.observers)) + 8
-        self[subscriber] = self.get(subscriber, 0) + 1
+        if subscriber in self:
+            self._sorted = False
+        self[subscriber] = (*self.get(subscriber, ()), self._next)
+        self._next += 1
+
+    def replace(self, subscriber: Any, other: Any) -> None:
+        """Have another one subscribe in the place of one."""
+        self[other] = self.pop(subscriber, ()) or self.observers.pop(subscriber)
+        self._sorted = False
 
     def has_consumers(self) -> bool:
         """Whether any of them is alive."""
         while self:
             # Not a look at the last key, which would pass by all that were deleted behind it.
-            last, times = self.popitem()
+            last, numbers = self.popitem()
             if not last._state & DEAD:
-                self[last] = times
+                self[last] = numbers
                 return True
             if last._state & CANCELLING:
-                self.observers[last] = times
+                self.observers[last] = numbers
         self.drop_observers()
         return False
 
     def drop_observers(self) -> None:
         """Drop those that have ended: they need not be notified."""
         self.observers = {
-            other: times for other, times in self.observers.items() if not other._state & SETTLED
+            other: numbers
+            for other, numbers in self.observers.items()
+            if not other._state & SETTLED
         }
 
     def remove(self, subscriber: Any) -> None:
@@ -80,9 +105,15 @@ class Subscribers(dict[Any, int]):
         self.observers.pop(subscriber, None)
 
     def in_order(self) -> Iterator[Any]:
-        """Whom to notify, as often as each has subscribed; consumers first."""
-        entries = chain(self.items(), reversed(self.observers.items()))
-        return chain.from_iterable(repeat(subscriber, times) for subscriber, times in entries)
+        """Whom to notify, in the order in which they have subscribed, as often as each has."""
+        if self._sorted and not self.observers:
+            return iter(self)
+        entries = [
+            (number, subscriber)
+            for subscriber, numbers in chain(self.items(), self.observers.items())
+            for number in numbers
+        ]
+        return iter([subscriber for _, subscriber in sorted(entries, key=itemgetter(0))])
 
 
 def add_subscriber(promise: CorePromise, subscriber: Any) -> None:
@@ -92,9 +123,19 @@ def add_subscriber(promise: CorePromise, subscriber: Any) -> None:
         promise._subscribers = subscriber
         return
     if type(there) is not Subscribers:
+        notify_from_queue(promise)
         there = promise._subscribers = Subscribers(there)
     there.add(subscriber)
     there._state |= subscriber._state & FOLLOWING
+
+
+def notify_from_queue(promise: CorePromise) -> None:
+    """A node that counts values at once is notified from the queue from now on.
+
+    It has counted what had settled before; what comes from the queue keeps its order.
+    """
+    if promise._subscribers is not None and promise._subscribers._state == AT_ONCE:
+        promise._subscribers._state = NODE
 
 
 def has_consumers(promise: CorePromise) -> bool:
@@ -139,8 +180,10 @@ def remove_subscriber(promise: CorePromise, subscriber: Any) -> None:
 
 def replace_subscriber(promise: CorePromise, subscriber: Any, other: Any) -> None:
     """Have another follower subscribe in the place of one."""
-    remove_subscriber(promise, subscriber)
-    add_subscriber(promise, other)
+    if promise._subscribers is subscriber:
+        promise._subscribers = other
+    else:
+        promise._subscribers.replace(subscriber, other)
 
 
 def followers_of(promise: CorePromise) -> list[CorePromise]:
