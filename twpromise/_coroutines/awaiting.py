@@ -16,14 +16,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from .._bridge.outcomes import outcome, raised_by
+from .._bridge.outcomes import raised_by
 from .._core import contexts, hooks
 from .._core.cancelling import drop
 from .._core.following import outcome_of
 from .._core.reactions import Node
 from .._core.settling import mark_handled
 from .._core.states import (
-    CANCELLED,
     CLOSED,
     DEAD,
     FULFILLED,
@@ -70,10 +69,9 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
             raise RuntimeError("await resumed before the promise has settled")
     if promise._state & FULFILLED:
         return promise._value
-    if dead & CANCELLED:
+    if dead and not dead & REJECTED:
         raise CancellationError(LATE_OBSERVER)
-    # A promise that had settled before was marked as handled above, not its root.
-    error, traceback = raised_by(promise) if dead & REJECTED else outcome(promise)[1:]
+    error, traceback = raised_by(promise)
     set_traceback(error, traceback)
     try:
         raise error
@@ -83,6 +81,7 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
 
 
 def _decided_by(promise: CorePromise) -> CorePromise:
+    """The promise that holds the outcome; a rejection of either is handled."""
     decided = outcome_of(promise)
     if decided._state & REJECTED:
         mark_handled(promise)
