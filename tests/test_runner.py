@@ -22,7 +22,7 @@ from twpromise._coroutines.runner import Runner
 from twpromise.testing import ManualScheduler
 
 
-class Stop(BaseException):
+class Stop(GeneratorExit):
     """What this driver throws in to cancel."""
 
 
@@ -54,14 +54,11 @@ class Driver(Runner):
         self, value: Any, error: BaseException | None
     ) -> tuple[Any, BaseException | None]:
         if isinstance(error, CancellationError):
-            return None, self._cancellation()
+            return None, Stop()
         return value, error
 
     def _cancellation(self) -> BaseException:
         return Stop()
-
-    def _is_cancellation(self, error: BaseException) -> bool:
-        return isinstance(error, Stop)
 
 
 @pytest.fixture
@@ -353,37 +350,6 @@ class TestCancelling:
         scheduler.flush()
         assert ["value", "value"] == seen
         assert promise.is_cancelled()
-
-
-def test_abstract(scheduler: ManualScheduler) -> None:
-    """The runner itself knows neither what else to wait for nor how to cancel."""
-    runner = Runner(new_pending(Promise._new), iter(()))  # type: ignore[arg-type]
-    for call in (
-        lambda: runner._wait_for_other(None),
-        runner._cancellation,
-        lambda: runner._is_cancellation(Boom()),
-    ):
-        with pytest.raises(NotImplementedError):
-            call()
-
-
-def test_what_a_cancelled_coroutine_returns(scheduler):
-    """Nobody waits for it: it is cancelled too."""
-    told = []
-    deferred = Deferred(lambda _: told.append("cancelled"))
-
-    async def run():
-        try:
-            await Promise.defer().promise
-        except CancellationError:
-            return deferred
-
-    promise = Promise.resolve(run())
-    scheduler.flush()
-    promise.cancel()
-    scheduler.flush()
-    assert promise.is_cancelled()
-    assert ["cancelled"] == told
 
 
 class Counted(Generator[Any, Any, Any]):

@@ -124,7 +124,7 @@ class ThreadSource(DeferredSource):
 
 
 def lock_to_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
-    """Make a Deferred what is cancelled with a pending promise."""
+    """Have a Deferred cancelled when a pending promise is."""
     source = DeferredSource()
     source._promise = promise
     source._deferred = deferred

@@ -20,7 +20,7 @@ from .._util.checks import shown
 from .._util.errors import RejectionError
 from .._util.types import Class
 from .deferreds import ThreadSource, adopt_deferred
-from .futures import adopt_concurrent_future
+from .futures import adopt_future
 from .outcomes import exception_of
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Executors(CorePromise, Generic[T_co]):
         except BaseException as error:
             reject_raised(promise, error)
         else:
-            adopt_concurrent_future(promise, future)
+            adopt_future(promise, future)
         return cast("Promise[U]", promise)
 
     runIn = run_in

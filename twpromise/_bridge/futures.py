@@ -14,7 +14,7 @@ from .._core.settling import finish_cancel, lock, reject
 from .._core.states import DEAD, CorePromise
 from .._scheduling.queue import Job, call_at_home
 
-__all__ = ["FutureSource", "adopt_asyncio_future", "adopt_concurrent_future"]
+__all__ = ["FutureSource", "adopt_future"]
 
 _CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
@@ -104,27 +104,17 @@ class FutureSource(Node):
             self._queue.add(Job(function))
 
 
-def _adopt(promise: CorePromise, future: Any) -> None:
+def adopt_future(promise: CorePromise, future: Any) -> None:
+    """Have a pending promise settle as a future of asyncio, or of an executor, does."""
     source = FutureSource(promise, future)
     lock(promise, source)
     if future.done():
         source._take(future)
-    else:
-        future.add_done_callback(source)
-
-
-def adopt_concurrent_future(promise: CorePromise, future: concurrent.futures.Future[Any]) -> None:
-    """Have a pending promise settle as an executor's future does."""
-    _adopt(promise, future)
-
-
-def adopt_asyncio_future(promise: CorePromise, future: asyncio.Future[Any]) -> None:
-    """Have a pending promise settle as an asyncio future or task does."""
-    loop = future.get_loop()
-    if future.done() or loop is asyncio._get_running_loop():
-        _adopt(promise, future)
         return
-    # Its loop runs elsewhere (or not yet), and callbacks are added on the loop's own thread.
-    source = FutureSource(promise, future)
-    lock(promise, source)
-    loop.call_soon_threadsafe(future.add_done_callback, source)
+    if isinstance(future, asyncio.Future):
+        loop = future.get_loop()
+        if loop is not asyncio._get_running_loop():
+            # It runs in another thread, or not yet, and takes callbacks on its own thread only.
+            loop.call_soon_threadsafe(future.add_done_callback, source)
+            return
+    future.add_done_callback(source)

@@ -1,4 +1,4 @@
-"""What the core asks of Twisted and of this package's errors: answered here, in one place."""
+"""What the core needs to know of Twisted and of this package's errors."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def _decided_by(promise: CorePromise) -> CorePromise:
 
 
 class _Woken:
-    """What an asyncio task is woken with: it asks for the result, and gets none."""
+    """What an asyncio task is woken with: it reads the result, which is None."""
 
     __slots__ = ("_cancelled",)
 

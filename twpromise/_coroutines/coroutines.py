@@ -10,7 +10,7 @@ from typing import Any
 from .._core.resolving import is_followed, resolve
 from .._core.states import CorePromise, new_fulfilled, new_pending
 from .._util.checks import shown
-from .._util.errors import CANCELLATIONS, CancellationError
+from .._util.errors import CancellationError
 from .awaiting import await_promise
 from .runner import Runner
 
@@ -47,9 +47,6 @@ class CoroutineRunner(Runner):
 
     def _cancellation(self) -> BaseException:
         return CancellationError("the coroutine was cancelled")
-
-    def _is_cancellation(self, error: BaseException) -> bool:
-        return issubclass(type(error), CANCELLATIONS)
 
 
 def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -> None:

@@ -58,16 +58,12 @@ class _GeneratorRunner(Runner):
     def _answered(
         self, value: Any, error: BaseException | None
     ) -> tuple[Any, BaseException | None]:
-        # By its type: `isinstance` may ask an error for its `__class__`, which may raise.
         if error is None or issubclass(type(error), CANCELLATIONS):
             return None, self._cancellation()
         return None, error
 
     def _cancellation(self) -> BaseException:
         return GeneratorExit()
-
-    def _is_cancellation(self, error: BaseException) -> bool:
-        return issubclass(type(error), (GeneratorExit, *CANCELLATIONS))
 
 
 class _CoroutineFactory:

@@ -12,6 +12,7 @@ from .._core.resolving import adopters, resolve
 from .._core.settling import finish_cancel, fulfill, lock, reject_raised
 from .._core.states import CANCELLING, CLOSED, FULFILLED, CorePromise
 from .._scheduling.queue import call_soon
+from .._util.errors import CANCELLATIONS
 from .suspension import RUNNING, Suspension
 
 __all__ = ["Runner"]
@@ -168,7 +169,7 @@ class Runner(Suspension):
 
     def _fail(self, error: BaseException) -> None:
         promise = self.finish()
-        if promise._state & CANCELLING and self._is_cancellation(error):
+        if promise._state & CANCELLING and issubclass(type(error), CANCELLATIONS):
             finish_cancel(promise)
         else:
             # The first frame of the traceback is that of `_advance`.
@@ -177,7 +178,3 @@ class Runner(Suspension):
     def _release(self) -> None:
         self._generator = self._context = self._deferred = None
         self._waiting = self._special = None
-
-    def _is_cancellation(self, error: BaseException) -> bool:
-        """Whether what was raised is the cancellation that was thrown in."""
-        raise NotImplementedError(type(self))

@@ -74,7 +74,7 @@ class Suspension(Node):
         lock(promise, self)
 
     def _advance(self) -> None:
-        """Run the generator with what is ready, until it waits for something that is pending."""
+        """Run the generator, first with what is in `_ready`, until it waits for what is pending."""
         raise NotImplementedError(type(self))
 
     # --- waiting
@@ -257,5 +257,5 @@ class Suspension(Node):
         return value, error
 
     def _cancellation(self) -> BaseException:
-        """What is thrown in."""
+        """What a cancellation throws in."""
         raise NotImplementedError(type(self))
