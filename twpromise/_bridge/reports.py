@@ -52,9 +52,11 @@ def fatal(library: Any, reason: Any, aux: Any) -> None:
 
 def escaped(error: BaseException) -> None:
     """Report an exception that escaped a job; the drain goes on."""
-    # A Failure can be raised, too.
-    wraps = issubclass(type(error), Failure)
-    failure: Any = error if wraps else failure_of(error, get_traceback(error))
+    if isinstance(error, Failure):
+        # Twisted raises Failures themselves, too.
+        failure = failure_of(error.value, error)
+    else:
+        failure = failure_of(error, get_traceback(error))
     _log.failure("Unhandled error in a job of a Promise", failure)
 
 

@@ -50,6 +50,7 @@ class Suspension(Node):
 
     def __init__(self, promise: CorePromise, generator: Any) -> None:
         Node.__init__(self, promise)
+        # The class of most promises that are yielded.
         self._class = type(promise)
         self._generator: Any = generator
         # The generator's own context, once it has set anything in it.
@@ -124,7 +125,7 @@ class Suspension(Node):
         subscribe(promise, self)
 
     def _wait_for_other(self, yielded: Any) -> None:
-        """Wait for something that is no promise and no Deferred."""
+        """Wait for a value that is no promise and no Deferred, or raise `TypeError`."""
         raise NotImplementedError(type(self))
 
     def _consume_again(self) -> None:
