@@ -352,6 +352,25 @@ class TestCancelling:
         assert promise.is_cancelled()
 
 
+def test_what_a_cancelled_coroutine_returns(scheduler: ManualScheduler) -> None:
+    """It has no consumer, and is cancelled, too."""
+    cancelled: list[Any] = []
+    deferred: Deferred[Any] = Deferred(cancelled.append)
+
+    async def run() -> Any:
+        try:
+            await Promise.defer().promise
+        except CancellationError:
+            return deferred
+
+    promise = Promise.resolve(run())
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert [deferred] == cancelled
+
+
 class Counted(Generator[Any, Any, Any]):
     """A generator that is an object with attributes: what is generated from other languages, say.
 

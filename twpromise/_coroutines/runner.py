@@ -155,12 +155,10 @@ class Runner(Suspension):
     def _return(self, result: Any) -> None:
         context = self._context
         promise = self.finish()
-        followed = adopters[type(result)] is not None
         if promise._state & CANCELLING:
             finish_cancel(promise)
-            if followed:
-                self._in_context(context, discard, promise, result)
-        elif followed:
+            self._in_context(context, discard, promise, result)
+        elif adopters[type(result)] is not None:
             # This runner cannot stop it any more.
             lock(promise)
             self._in_context(context, resolve, promise, result)
