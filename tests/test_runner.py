@@ -1,4 +1,4 @@
-"""What drives generators, whatever they yield: `twpromise._runner`.
+"""What drives generators, whatever they yield: `twpromise._coroutines.runner`.
 
 Through a small driver of its own; what coroutines and `Promise.coroutine` make of it is tested
 with them.
@@ -18,43 +18,32 @@ from tests.support.promises import Boom
 from twpromise import CancellationError, Promise
 from twpromise._core.reactions import resolve_from_anywhere
 from twpromise._core.states import new_pending
-from twpromise._coroutines import runner as _runner
 from twpromise._coroutines.runner import Runner
 from twpromise.testing import ManualScheduler
 
 
-class Stop(BaseException):
+class Stop(GeneratorExit):
     """What this driver throws in to cancel."""
 
 
-class Signal:
-    """Something that may be waited for, and is no promise."""
+class Signal(Deferred[Any]):
+    """A Deferred that says how often it was cancelled, and fires when it likes."""
 
     def __init__(self, at_once: Any = None) -> None:
-        self.at_once = at_once
-        self.runner: Any = None
+        super().__init__()
         self.stopped = 0
         self.stop: Callable[[], object] = lambda: None
+        if at_once is not None:
+            self.callback(at_once)
 
-    def send(self, value: Any) -> None:
-        """Resume whoever waits."""
-        self.runner.resume(self, value)
-
-
-def _wait_for_signal(runner: Runner, signal: Signal) -> None:
-    def stop(stopped: Signal) -> None:
-        stopped.stopped += 1
-        stopped.stop()
-
-    runner._foreign = signal
-    runner._stop = stop
-    signal.runner = runner
-    if signal.at_once is not None:
-        signal.send(signal.at_once)
+    def cancel(self) -> None:
+        """Cancel without firing."""
+        self.stopped += 1
+        self.stop()
 
 
 class Driver(Runner):
-    """Drives generators; they may yield promises, Deferreds and signals."""
+    """Drives generators; they may yield promises and Deferreds."""
 
     __slots__ = ()
 
@@ -65,20 +54,11 @@ class Driver(Runner):
         self, value: Any, error: BaseException | None
     ) -> tuple[Any, BaseException | None]:
         if isinstance(error, CancellationError):
-            return None, self._cancellation()
+            return None, Stop()
         return value, error
 
     def _cancellation(self) -> BaseException:
         return Stop()
-
-    def _is_cancellation(self, error: BaseException) -> bool:
-        return isinstance(error, Stop)
-
-
-@pytest.fixture(autouse=True)
-def _signals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_runner, "_awaiter", Signal)
-    monkeypatch.setattr(_runner, "_wait_for_awaiter", _wait_for_signal)
 
 
 @pytest.fixture
@@ -121,7 +101,7 @@ class TestSteps:
         promise = run(generator())
         scheduler.flush()
         later.callback("later Deferred")
-        signal.send("signal")
+        signal.callback("signal")
         assert [
             *("promise", "later", "Deferred", "later Deferred", "at once", "signal")
         ] == promise.value()
@@ -181,21 +161,6 @@ class TestSteps:
         promise = run(generator())
         scheduler.flush()
         assert 15_000 == promise.value()
-
-    def test_stale_resume(self, run: Run, scheduler: ManualScheduler) -> None:
-        """Something that resumes twice, or too late, resumes nothing."""
-        first, second = Signal(), Signal()
-
-        def generator() -> Any:
-            return [(yield first), (yield second)]
-
-        promise = run(generator())
-        first.send(1)
-        first.send("again")
-        assert promise.is_pending()
-        second.send(2)
-        first.send("too late")
-        assert [1, 2] == promise.value()
 
 
 class TestCancelling:
@@ -271,10 +236,10 @@ class TestCancelling:
 
     @pytest.mark.parametrize("answers", [False, True], ids=["later", "at once"])
     def test_signal(self, run: Run, scheduler: ManualScheduler, answers: bool) -> None:
-        """What is no promise is stopped, and resumes the generator when it has."""
+        """A Deferred is cancelled, and resumes the generator when it fires."""
         signal = Signal()
         if answers:
-            signal.stop = lambda: signal.send("stopped")
+            signal.stop = lambda: signal.callback("stopped")
         seen: list[Any] = []
 
         def generator() -> Any:
@@ -287,7 +252,7 @@ class TestCancelling:
         assert 1 == signal.stopped
         if not answers:
             assert [] == seen
-            signal.send("stopped")
+            signal.callback("stopped")
         assert ["stopped"] == seen
         assert promise.is_cancelled()
 
@@ -295,13 +260,13 @@ class TestCancelling:
     def test_stop_that_fails(
         self, run: Run, scheduler: ManualScheduler, reports: list[LogEvent], answers: bool
     ) -> None:
-        """What stopping raises is logged; the generator is told without it, and only once."""
+        """What cancelling a Deferred raises is logged; the generator is interrupted once."""
         signal = Signal()
         seen: list[Any] = []
 
         def stop() -> None:
             if answers:
-                signal.send("answered")
+                signal.callback("answered")
             raise Boom
 
         def generator() -> Any:
@@ -315,7 +280,7 @@ class TestCancelling:
         promise = run(generator())
         promise.cancel()
         scheduler.flush()
-        signal.send("late")
+        signal.callback("late")
         assert ["answered" if answers else "thrown in"] == seen
         assert [Boom] == [event["log_failure"].type for event in reports]
         assert promise.is_cancelled()
@@ -336,7 +301,7 @@ class TestCancelling:
                 raise
 
         promise = run(generator())
-        signal.send(None)
+        signal.callback(None)
         scheduler.flush()
         assert ["at once", Stop] == seen
         assert source.is_cancelled()
@@ -360,7 +325,7 @@ class TestCancelling:
         scheduler.flush()
         promise.cancel()
         scheduler.flush()
-        other.send("signal")
+        other.callback("signal")
         assert "signal" == seen[1]
         assert promise.is_cancelled()
 
@@ -387,24 +352,12 @@ class TestCancelling:
         assert promise.is_cancelled()
 
 
-def test_abstract(scheduler: ManualScheduler) -> None:
-    """The runner itself knows neither what else to wait for nor how to cancel."""
-    runner = Runner(new_pending(Promise._new), iter(()))  # type: ignore[arg-type]
-    for call in (
-        lambda: runner._wait_for_other(None),
-        runner._cancellation,
-        lambda: runner._is_cancellation(Boom()),
-    ):
-        with pytest.raises(NotImplementedError):
-            call()
+def test_what_a_cancelled_coroutine_returns(scheduler: ManualScheduler) -> None:
+    """It has no consumer, and is cancelled, too."""
+    cancelled: list[Any] = []
+    deferred: Deferred[Any] = Deferred(cancelled.append)
 
-
-def test_what_a_cancelled_coroutine_returns(scheduler):
-    """Nobody waits for it: it is cancelled too."""
-    told = []
-    deferred = Deferred(lambda _: told.append("cancelled"))
-
-    async def run():
+    async def run() -> Any:
         try:
             await Promise.defer().promise
         except CancellationError:
@@ -415,7 +368,7 @@ def test_what_a_cancelled_coroutine_returns(scheduler):
     promise.cancel()
     scheduler.flush()
     assert promise.is_cancelled()
-    assert ["cancelled"] == told
+    assert [deferred] == cancelled
 
 
 class Counted(Generator[Any, Any, Any]):

@@ -271,6 +271,24 @@ class InThread(TestCase):
         # Until the pool has nothing to do any more.
         await Promise.in_thread(len, "")
 
+    async def test_running(self) -> None:
+        """The promise's source says whether the thread runs on, and calls when it has ended."""
+        go = threading.Event()
+        promise = Promise.in_thread(lambda: go.wait() and fail())
+        source = promise._source
+        promise.cancel()
+        ended = [Promise.defer(), Promise.defer()]
+        source.when_done(ended[0].resolve)
+        await Promise.delay(0)
+        assert source.running()
+        assert ended[0].promise.is_pending()
+        go.set()
+        await ended[0].promise
+        assert not source.running()
+        source.when_done(ended[1].resolve)
+        assert ended[1].promise.is_pending()
+        await ended[1].promise
+
     async def test_timeout(self) -> None:
         """A thread that hangs does not make its caller hang."""
         go = threading.Event()

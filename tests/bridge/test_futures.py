@@ -151,6 +151,83 @@ class TestConcurrent:
         assert promise.is_cancelled()
 
 
+class TestRunning:
+    """The source of a promise says whether the work goes on after the promise was cancelled."""
+
+    def test_work_that_runs(self, scheduler: ManualScheduler) -> None:
+        """It ends when the future is done, and what waits for that is called from the queue."""
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.set_running_or_notify_cancel()
+        promise = Promise.resolve(future)
+        source = promise._source
+        assert source.running()
+        promise.cancel()
+        ended: list[int] = []
+        source.when_done(lambda: ended.append(threading.get_ident()))
+        scheduler.flush()
+        assert source.running()
+        in_thread(lambda: future.set_result(None))
+        assert [] == ended
+        scheduler.flush()
+        assert not source.running()
+        assert [threading.get_ident()] == ended
+        source.when_done(lambda: ended.append(0))
+        assert 1 == len(ended)
+        scheduler.flush()
+        assert 0 == ended[-1]
+
+    def test_work_that_has_not_begun(self, scheduler: ManualScheduler) -> None:
+        """It has ended when its future is cancelled, which is no longer kept."""
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        promise = Promise.resolve(future)
+        source = promise._source
+        promise.cancel()
+        ended: list[str] = []
+        source.when_done(lambda: ended.append("ended"))
+        assert source.running()
+        scheduler.flush()
+        assert ["ended"] == ended
+        assert not source.running()
+
+    def test_a_task_that_cleans_up(self, on_asyncio: OnAsyncio) -> None:
+        """A task has ended when its own clean-up has."""
+
+        async def cleans_up(go: asyncio.Event) -> None:
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                await go.wait()
+
+        async def main() -> list[bool]:
+            go = asyncio.Event()
+            task = asyncio.create_task(cleans_up(go))
+            await asyncio.sleep(0)
+            promise = Promise.resolve(task)
+            source = promise._source
+            promise.cancel()
+            await asyncio.sleep(0.01)
+            seen = [promise.is_cancelled(), source.running()]
+            ended = asyncio.Event()
+            source.when_done(ended.set)
+            go.set()
+            await ended.wait()
+            return [*seen, source.running()]
+
+        assert [True, True, False] == on_asyncio(main)
+
+    def test_a_task_whose_loop_is_closed(self, scheduler: ManualScheduler) -> None:
+        """It will never be done: it counts as ended."""
+        loop = asyncio.new_event_loop()
+        promise = Promise.resolve(loop.create_future())
+        source = promise._source
+        loop.close()
+        promise.cancel()
+        ended: list[str] = []
+        source.when_done(lambda: ended.append("ended"))
+        scheduler.flush()
+        assert ["ended"] == ended
+
+
 class TestAsyncio:
     """Futures and tasks of asyncio."""
 

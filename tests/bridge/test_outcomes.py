@@ -240,6 +240,19 @@ def test_each_cancellation_is_its_own(scheduler: ManualScheduler) -> None:
     assert 3 == len({id(error) for error in errors})
 
 
+def test_an_error_whose_attributes_raise(scheduler: ManualScheduler) -> None:
+    """It goes out as it is, though its notes cannot be read."""
+
+    class Hostile(Exception):
+        def __getattr__(self, name: str) -> Any:
+            raise Boom
+
+    error = Hostile()
+    results = result_of(Promise.resolve().then(lambda _: Promise.reject(error)).to_deferred())
+    scheduler.flush()
+    assert error is results[0].value
+
+
 def test_cleaned_failure(scheduler: ManualScheduler) -> None:
     """A failure whose traceback is only text is raised without it, and goes out again."""
     imitation = raised()

@@ -1,1 +1,1 @@
-"""The bridge: the only room that knows Deferreds, Failures, coroutines and futures."""
+"""The bridge: Deferreds, Failures, futures and thenables, in both directions."""

@@ -45,13 +45,13 @@ def _stop() -> None:
     try:
         _get_reactor().stop()
     except ReactorNotRunning:
-        # Somebody else has stopped it meanwhile.
+        # It has been stopped meanwhile.
         pass
 
 
 def _exit() -> None:
-    # Whoever runs the reactor goes on when it has stopped, and says that all is well: the last
-    # word has to be ours.  What must not be lost is written out.
+    # The program goes on when the reactor has stopped, and would exit with status 0.  So this
+    # exits, after writing out what must not be lost.
     if not _crashed:
         return
     try:
@@ -60,7 +60,7 @@ def _exit() -> None:
             try:
                 stream.flush()
             except (AttributeError, OSError, ValueError):
-                # There is none, its reader has gone, or it is closed.
+                # It is None, its reader has gone, or it is closed.
                 pass
     finally:
         os._exit(EXIT_STATUS)

@@ -12,34 +12,26 @@ from twisted.python.failure import Failure
 from .._core import hooks
 from .._core.cancelling import drop
 from .._core.following import outcome_of
-from .._core.reactions import Node, subscribe
+from .._core.reactions import Node
 from .._core.resolving import adopters, resolve
 from .._core.settling import fulfill, lock, mark_handled, reject
-from .._core.states import (
-    CANCELLED,
-    CANCELLING,
-    FULFILLED,
-    LATE_OBSERVER,
-    NODE,
-    REJECTED,
-    CorePromise,
-)
+from .._core.states import DEAD, FULFILLED, LATE_OBSERVER, REJECTED, CorePromise
 from .._scheduling.queue import call_soon
 from .._util.errors import CancellationError
-from .outcomes import carried, failure_of
+from .outcomes import failure_of
 
 __all__ = ["ThreadSource", "adopt_deferred", "cancel_deferred", "lock_to_deferred", "make_deferred"]
 
 
 def cancel_deferred(deferred: Deferred[Any]) -> None:
-    """Cancel a Deferred that is ours alone; whoever fires it later does not get to feel it.
+    """Cancel a Deferred that this library owns; firing it later has no effect, and is no error.
 
-    Twisted itself fires a Deferred whose canceller does not, and swallows the late answer only
-    where there is no canceller at all.
+    Twisted itself fires a Deferred whose canceller does not, and ignores a later call of
+    ``callback`` only if there is no canceller at all.
     """
     last: Any = deferred
     while issubclass(type(getattr(last, "result", None)), Deferred):
-        # That is where the cancellation goes.
+        # The cancellation is passed on to the last one.
         last = last.result
     if not last.called:
         canceller = getattr(last, "_canceller", None)
@@ -53,8 +45,8 @@ def cancel_deferred(deferred: Deferred[Any]) -> None:
 
 def _cancel_quietly(canceller: Callable[[Any], object], deferred: Any) -> None:
     canceller(deferred)
-    # Not later: whoever is resumed by the cancellation may be the one who fires it.  Not before:
-    # a canceller that fires it twice is told so.
+    # Not later: code that is resumed by the cancellation may fire the Deferred.  Not before: a
+    # canceller that fires it twice gets Twisted's error.
     deferred._suppressAlreadyCalled = True
 
 
@@ -71,7 +63,7 @@ class DeferredSource:
     _promise: Any
 
     def __call__(self, result: Any) -> None:
-        """The Deferred's callback and errback; whoever looks at it later sees None."""
+        """The Deferred's callback and errback; later callbacks of the Deferred get None."""
         promise = self._promise
         if promise is not None:
             self._promise = self._deferred = None
@@ -83,11 +75,12 @@ class DeferredSource:
                 resolve(promise, result)
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        promise, self._promise = self._promise, None
-        # At once: what the Deferred was given between now and the next turn (a lock, say) would
-        # belong to nobody.
+        promise, deferred = self._promise, self._deferred
+        self._promise = self._deferred = None
+        # At once: what the Deferred would be fired with before the next job (a lock, say) would
+        # be lost.
         try:
-            cancel_deferred(self._deferred)
+            cancel_deferred(deferred)
         except BaseException as error:
             # What a canceller raises is logged; the promise is cancelled anyway.
             call_soon(type(promise), hooks.host.escaped, error)
@@ -98,16 +91,40 @@ class DeferredSource:
 
 
 class ThreadSource(DeferredSource):
-    """The same for a Deferred of a thread, which cannot be stopped."""
+    """The same for a Deferred of a thread, which cannot be stopped: it outlives its promise."""
 
-    __slots__ = ()
+    __slots__ = ("_class",)
+
+    #: Of the promise that was cancelled.
+    _class: type[CorePromise]
+
+    def __call__(self, result: Any) -> None:
+        super().__call__(result)
+        self._deferred = None
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        # The Deferred is not cancelled: Twisted would fire it at once, and ignore the thread's end.
+        self._class = type(self._promise)
+        self._promise = None
+        return False
 
     def _can_stop(self) -> bool:
         return False
 
+    def running(self) -> bool:
+        """Whether the thread has not ended yet."""
+        return self._deferred is not None
+
+    def when_done(self, function: Callable[[], object]) -> None:
+        """Call a function, from the queue, once the thread has ended; after a cancellation."""
+        if self.running():
+            self._deferred.addCallback(lambda _: call_soon(self._class, function))
+        else:
+            call_soon(self._class, function)
+
 
 def lock_to_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
-    """Make a Deferred what is cancelled with a pending promise."""
+    """Have a Deferred cancelled when a pending promise is."""
     source = DeferredSource()
     source._promise = promise
     source._deferred = deferred
@@ -119,7 +136,7 @@ def adopt_deferred(
     deferred: Deferred[Any],
     kind: type[DeferredSource] = DeferredSource,
 ) -> None:
-    """Have a pending promise take on the fate of a Deferred, which it owns from now on."""
+    """Have a pending promise settle as a Deferred does, which it owns from now on."""
     source = kind()
     source._promise = promise
     source._deferred = deferred
@@ -134,26 +151,27 @@ class DeferredSink(Node):
     __slots__ = ("_deferred",)
 
     def __init__(self, promise: CorePromise) -> None:
-        self._state = NODE
-        self._promise = promise
-        self._deferred: Deferred[Any] = Deferred(self._canceller)
+        super().__init__(promise)
+        self._deferred: Any = Deferred(self._canceller)
 
     def _canceller(self, deferred: Deferred[Any]) -> None:
-        self._state |= CANCELLED
-        promise, self._promise = self._promise, None
         # After this returns, Twisted errbacks with CancelledError.
-        drop(promise)
+        drop(self.finish())
 
     def _notify(self, parent: CorePromise) -> None:
-        self._state |= CANCELLED
-        self._promise = None
-        if not self._deferred.called:
+        deferred = self._deferred
+        self.finish()
+        if not deferred.called:
             if parent._state & FULFILLED:
-                self._deferred.callback(carried(parent._value))
+                deferred.callback(parent._value)
             elif parent._state & REJECTED:
-                self._deferred.errback(failure_of(parent._value, parent._aux))
+                deferred.errback(failure_of(parent._value, parent._aux))
             else:
-                self._deferred.errback(CancellationError("the promise was cancelled"))
+                deferred.errback(CancellationError("the promise was cancelled"))
+
+    def _release(self) -> None:
+        # A promise that stays pending may refer to this node for long.
+        self._deferred = None
 
 
 def make_deferred(promise: CorePromise) -> Deferred[Any]:
@@ -161,12 +179,13 @@ def make_deferred(promise: CorePromise) -> Deferred[Any]:
     outcome = outcome_of(promise)
     state = outcome._state
     if state & FULFILLED:
-        return succeed(carried(outcome._value))
+        return succeed(outcome._value)
     if state & REJECTED:
         mark_handled(promise)
         return fail(failure_of(outcome._value, outcome._aux))
-    if state & (CANCELLED | CANCELLING):
+    if state & DEAD:
         return fail(CancellationError(LATE_OBSERVER))
     sink = DeferredSink(promise)
-    subscribe(promise, sink)
-    return sink._deferred
+    sink.wait_for(promise)
+    deferred: Deferred[Any] = sink._deferred
+    return deferred

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 from twisted.internet.threads import deferToThread
 
 from .._core.cancelling import drop
-from .._core.reactions import Node, subscribe
+from .._core.reactions import Node
 from .._core.settling import reject_raised
-from .._core.states import CANCELLED, DEAD, FULFILLED, NODE, CorePromise, new_pending
+from .._core.states import CANCELLED, DEAD, FULFILLED, CorePromise, new_pending
 from .._scheduling.queue import call_at_home
 from .._util.checks import shown
 from .._util.errors import RejectionError
 from .._util.types import Class
 from .deferreds import ThreadSource, adopt_deferred
-from .futures import adopt_concurrent_future
+from .futures import adopt_future
 from .outcomes import exception_of
 
 if TYPE_CHECKING:
@@ -36,39 +36,31 @@ P = ParamSpec("P")
 class _FutureSink(Node):
     """Stands between a promise and an asyncio future that was made of it: one consumer."""
 
-    __slots__ = ("_future", "_loop")
+    __slots__ = ("_future",)
 
-    def __init__(self, promise: CorePromise, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, promise: CorePromise, future: asyncio.Future[Any]) -> None:
         super().__init__(promise)
-        self._loop = loop
-        self._future: asyncio.Future[Any] = loop.create_future()
-        self._future.add_done_callback(self._done)
-        subscribe(promise, self)
+        self._future: Any = future
+        future.add_done_callback(self._done)
+        self.wait_for(promise)
 
     def _notify(self, parent: CorePromise) -> None:
-        self._state = NODE | CANCELLED
-        self._promise = None
+        future = self._future
+        self.finish()
         if parent._state & CANCELLED:
-            self._on_loop(self._future.cancel)
+            _on_loop(future, future.cancel)
         elif parent._state & FULFILLED:
-            self._on_loop(self._set, self._future.set_result, parent._value)
+            _on_loop(future, _set, future, future.set_result, parent._value)
         else:
             error = exception_of(parent)
             if issubclass(type(error), StopIteration):
                 # asyncio does not take it: it would end the generator that waits for it.
                 error = RejectionError.wrap(error)
-            self._on_loop(self._set, self._future.set_exception, error)
+            _on_loop(future, _set, future, future.set_exception, error)
 
-    def _on_loop(self, function: Callable[..., object], *arguments: Any) -> None:
-        if asyncio._get_running_loop() is self._loop:
-            function(*arguments)
-        elif not self._loop.is_closed():
-            # On a closed one nobody waits any more.
-            self._loop.call_soon_threadsafe(function, *arguments)
-
-    def _set(self, setter: Callable[[Any], None], value: Any) -> None:
-        if not self._future.done():
-            setter(value)
+    def _release(self) -> None:
+        # A promise that stays pending may refer to this node for long.
+        self._future = None
 
     def _done(self, future: asyncio.Future[Any]) -> None:
         promise: CorePromise | None = self._promise
@@ -82,9 +74,21 @@ class _FutureSink(Node):
 
     def _leave(self) -> None:
         if not self._state & DEAD:
-            promise, self._promise = self._promise, None
-            self._state = NODE | CANCELLED
-            drop(promise)
+            drop(self.finish())
+
+
+def _on_loop(future: asyncio.Future[Any], function: Callable[..., object], *arguments: Any) -> None:
+    """Call a function on the loop of a future, now or soon; a closed loop calls nothing more."""
+    loop = future.get_loop()
+    if asyncio._get_running_loop() is loop:
+        function(*arguments)
+    elif not loop.is_closed():
+        loop.call_soon_threadsafe(function, *arguments)
+
+
+def _set(future: asyncio.Future[Any], setter: Callable[[Any], None], value: Any) -> None:
+    if not future.done():
+        setter(value)
 
 
 class Executors(CorePromise, Generic[T_co]):
@@ -130,7 +134,7 @@ class Executors(CorePromise, Generic[T_co]):
         except BaseException as error:
             reject_raised(promise, error)
         else:
-            adopt_concurrent_future(promise, future)
+            adopt_future(promise, future)
         return cast("Promise[U]", promise)
 
     runIn = run_in
@@ -178,6 +182,8 @@ class Executors(CorePromise, Generic[T_co]):
             loop = asyncio.get_running_loop()
         elif not isinstance(loop, asyncio.AbstractEventLoop):
             raise TypeError(f"loop must be an asyncio event loop, not {shown(loop)}")
-        return _FutureSink(self, loop)._future
+        future: asyncio.Future[T_co] = loop.create_future()
+        _FutureSink(self, future)
+        return future
 
     toFuture = to_future

@@ -5,45 +5,50 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from _thread import get_ident
+from collections.abc import Callable
 from typing import Any
 
 from .._core.reactions import Node
 from .._core.resolving import resolve
 from .._core.settling import finish_cancel, lock, reject
 from .._core.states import DEAD, CorePromise
-from .._scheduling.queue import call_at_home, call_soon
+from .._scheduling.queue import Job, call_at_home
 
-__all__ = ["adopt_asyncio_future", "adopt_concurrent_future"]
+__all__ = ["FutureSource", "adopt_future"]
 
 _CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
 
 class FutureSource(Node):
-    """Stands between a future, of either kind, and the promise that has adopted it."""
+    """Stands between a future, of either kind, and the promise that has adopted it.
 
-    __slots__ = ("_future",)
+    It keeps the future until that is done, even if the promise is cancelled before.
+    """
+
+    __slots__ = ("_future", "_queue", "_when_done")
 
     def __init__(self, promise: CorePromise, future: Any) -> None:
-        self._promise = promise
+        super().__init__(promise)
         self._future: Any = future
-        queue = promise._queue
-        if queue.thread is None:
+        self._queue = promise._queue
+        # Called from the queue when the future is done.
+        self._when_done: tuple[Callable[[], object], ...] = ()
+        if self._queue.thread is None:
             # Found out here: the future may call back in any thread.
-            queue.thread = queue.scheduler.home_thread()
+            self._queue.thread = self._queue.scheduler.home_thread()
 
     def __call__(self, future: Any) -> None:
-        """The future's callback, in whichever thread."""
-        promise = self._promise
-        if promise is None:
-            return
-        queue = promise._queue
-        if get_ident() == queue.thread:
+        """The future's callback, in any thread."""
+        if get_ident() == self._queue.thread:
             self._take(future)
         else:
-            call_at_home(queue, self._take, future)
+            call_at_home(self._queue, self._take, future)
 
     def _take(self, future: Any) -> None:
-        promise, self._promise, self._future = self._promise, None, None
+        functions = self._when_done
+        promise = self.finish()
+        for function in functions:
+            self._queue.add(Job(function))
         if promise is None or promise._state & DEAD:
             return
         try:
@@ -56,9 +61,13 @@ class FutureSource(Node):
         else:
             reject(promise, error)
 
+    def _release(self) -> None:
+        self._future = None
+        self._when_done = ()
+
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        promise, self._promise = self._promise, None
-        call_soon(type(promise), self._cancel)
+        self._promise = None
+        self._queue.add(Job(self._cancel))
         return False
 
     def _can_stop(self) -> bool:
@@ -66,42 +75,46 @@ class FutureSource(Node):
         return running is None or not running()
 
     def _cancel(self) -> None:
-        future, self._future = self._future, None
+        future = self._future
         if future is None:
             # It was done, and on its way here.
             return
         if isinstance(future, asyncio.Future):
             loop = future.get_loop()
             if loop.is_closed():
-                # Nothing will ever come of it.
+                # It will never be done.
+                self._take(future)
                 return
             if loop is not asyncio._get_running_loop():
                 loop.call_soon_threadsafe(future.cancel)
                 return
         future.cancel()
 
+    # --- after a cancellation
 
-def _adopt(promise: CorePromise, future: Any) -> None:
+    def running(self) -> bool:
+        """Whether the work goes on: it has not been cancelled yet, or cannot be stopped."""
+        return self._future is not None
+
+    def when_done(self, function: Callable[[], object]) -> None:
+        """Call a function, from the queue, once the work has ended."""
+        if self.running():
+            self._when_done += (function,)
+        else:
+            self._queue.add(Job(function))
+
+
+def adopt_future(promise: CorePromise, future: Any) -> None:
+    """Have a pending promise settle as a future of asyncio, or of an executor, does."""
     source = FutureSource(promise, future)
     lock(promise, source)
     if future.done():
         source._take(future)
-    else:
-        future.add_done_callback(source)
-
-
-def adopt_concurrent_future(promise: CorePromise, future: concurrent.futures.Future[Any]) -> None:
-    """Have a pending promise take on the fate of an executor's future."""
-    _adopt(promise, future)
-
-
-def adopt_asyncio_future(promise: CorePromise, future: asyncio.Future[Any]) -> None:
-    """Have a pending promise take on the fate of an asyncio future or task."""
-    loop = future.get_loop()
-    if future.done() or loop is asyncio._get_running_loop():
-        _adopt(promise, future)
         return
-    # Its loop runs elsewhere (or not yet), and callbacks are added on the loop's own thread.
-    source = FutureSource(promise, future)
-    lock(promise, source)
-    loop.call_soon_threadsafe(future.add_done_callback, source)
+    if isinstance(future, asyncio.Future):
+        loop = future.get_loop()
+        if loop is not asyncio._get_running_loop():
+            # It runs in another thread, or not yet, and takes callbacks on its own thread only.
+            loop.call_soon_threadsafe(future.add_done_callback, source)
+            return
+    future.add_done_callback(source)

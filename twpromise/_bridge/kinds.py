@@ -23,7 +23,7 @@ from .._coroutines.coroutines import adopt_coroutine
 from .._util.checks import shown
 from ..interfaces import IPromise
 from .deferreds import adopt_deferred
-from .futures import adopt_asyncio_future, adopt_concurrent_future
+from .futures import adopt_future
 from .outcomes import adopt_failure
 from .thenables import adopt_thenable
 
@@ -39,14 +39,14 @@ _FOLLOWED: tuple[tuple[type, Adopter], ...] = (
     (Held, adopt_held),
     (Deferred, adopt_deferred),
     (Failure, adopt_failure),
-    (asyncio.Future, adopt_asyncio_future),
-    (concurrent.futures.Future, adopt_concurrent_future),
+    (asyncio.Future, adopt_future),
+    (concurrent.futures.Future, adopt_future),
     (Coroutine, adopt_coroutine),
 )
 
 
 class _Adapters(AdapterRegistry):
-    """Twisted's adapters, as seen by one who has to know when they change."""
+    """Twisted's adapters, and a notice when they change."""
 
     lookup1: Callable[[object, type[IPromise]], Callable[[Any], object] | None]
 
@@ -64,10 +64,6 @@ def decide(kind: type) -> Adopter | None:
     if len(adopters) >= LIMIT:
         # The adapters remember types too.
         _adapters.changed(_adapters)
-    return _decide(kind)
-
-
-def _decide(kind: type) -> Adopter | None:
     for followed, adopter in _FOLLOWED:
         if issubclass(kind, followed):
             return adopter

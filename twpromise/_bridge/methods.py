@@ -47,10 +47,10 @@ class Bridge(CorePromise, Generic[T_co]):
 
     @classmethod
     def from_deferred(cls: Class, deferred: Deferred[U]) -> Promise[U]:
-        """A promise that takes on the fate of a Deferred, and owns it from now on.
+        """A promise that settles as a Deferred does, and owns it from now on.
 
         Args:
-            deferred: Whoever adds callbacks to it later sees None, never the failure.
+            deferred: Callbacks that are added to it later get None, never the failure.
 
         A Deferred that has fired gives a promise that has settled.  When the last consumer of
         the promise leaves, the Deferred is cancelled.
@@ -101,7 +101,7 @@ class Bridge(CorePromise, Generic[T_co]):
             timeout: Seconds after which the Deferred errbacks with a `TimeoutError`, and what
                 the function returned is cancelled; see `timeout`.
 
-        Twisted asks for the exact type: a promise that is returned where Twisted wants a
+        Twisted looks for the exact type: a promise that is returned where Twisted wants a
         Deferred (from a trial test, a klein route, an AMP responder, a `LoopingCall`) is taken
         for a plain value, silently.  This decorator is the cure.  What *function* raises
         becomes a failure of the Deferred.

@@ -1,20 +1,20 @@
-"""Outcomes across the bridge: reasons, tracebacks and Failures."""
+"""Outcomes on the other side of the bridge: reasons, tracebacks and Failures."""
 
 from __future__ import annotations
 
 from io import StringIO
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
 from twisted.python.failure import Failure
 from twisted.python.log import logerr
 
 from .._core.settling import mark_handled, reject
-from .._core.states import CANCELLED, FULFILLED, LATE_OBSERVER, REJECTED, CorePromise
-from .._util.errors import CancellationError, RejectionError, as_exception
+from .._core.states import REJECTED, CorePromise
+from .._util.errors import CancellationError, as_exception
 from .._util.exceptions import get_traceback, set_traceback
 
-__all__ = ["adopt_failure", "carried", "exception_of", "failure_of", "outcome", "traceback_of"]
+__all__ = ["adopt_failure", "exception_of", "failure_of", "raised_by", "traceback_of"]
 
 
 class NotedFailure(Failure):
@@ -40,29 +40,12 @@ class NotedFailure(Failure):
 def failure_of(reason: object, aux: Any) -> Failure:
     """A Failure for a reason, with the traceback that it was rejected with.
 
-    The Failure in which the reason came goes out again.
+    If the reason came in a Failure, that goes out again.
     """
-    try:
-        return _failure_of(reason, aux)
-    except BaseException:
-        # An exception that does not let itself be looked at.
-        return Failure(RejectionError.wrap(reason))
-
-
-def carried(value: object) -> object:
-    """*value*, if a Deferred can carry it; a Failure if Twisted cannot even ask what it is."""
-    try:
-        isinstance(value, Failure)
-    except BaseException as error:
-        return failure_of(error, get_traceback(error))
-    return value
-
-
-def _failure_of(reason: object, aux: Any) -> Failure:
-    noted = getattr(reason, "__notes__", None)
+    noted = _has_notes(reason)
     if isinstance(aux, Failure):
         if noted and type(aux) is Failure:
-            # The same Failure goes out, but tells more.
+            # The same Failure goes out, but prints more.
             aux.__class__ = NotedFailure
         return aux
     kind: Any = NotedFailure if noted else Failure
@@ -70,13 +53,21 @@ def _failure_of(reason: object, aux: Any) -> Failure:
     if isinstance(aux, TracebackType):
         raised: Failure = kind(error, type(error), aux)
         return raised
-    # It was never raised on its way to the promise.  What another consumer raised it with is
-    # not to be seen in this Failure.
+    # It was never raised on its way to the promise.  What another consumer raised it with must
+    # not show in this Failure.
     traceback = get_traceback(error)
     set_traceback(error, None)
     failure: Failure = kind(error)
     set_traceback(error, traceback)
     return failure
+
+
+def _has_notes(reason: object) -> bool:
+    try:
+        return bool(getattr(reason, "__notes__", None))
+    except Exception:
+        # Its `__getattr__` raises.
+        return False
 
 
 def traceback_of(aux: Any) -> TracebackType | None:
@@ -89,33 +80,23 @@ def traceback_of(aux: Any) -> TracebackType | None:
 
 
 def raised_by(promise: CorePromise) -> tuple[BaseException, TracebackType | None]:
-    """What to raise for a promise that is rejected, and the traceback to raise it with."""
-    return as_exception(promise._value), traceback_of(promise._aux)
-
-
-def outcome(promise: CorePromise) -> tuple[bool, Any, TracebackType | None]:
-    """What a consumer of a settled (or cancelling) promise gets.
+    """What to raise in a consumer of a promise that was rejected or cancelled.
 
     Returns:
-        True and the value; or False, the exception to raise, and the traceback to raise it
-        with: the one that it was rejected with, so that it does not grow with each consumer.
+        The exception, and the traceback to raise it with: the one that the promise was rejected
+        with, so that it does not grow with each consumer.
     """
-    state = promise._state
-    if state & FULFILLED:
-        return True, promise._value, None
-    if state & REJECTED:
+    if promise._state & REJECTED:
         mark_handled(promise)
-        return False, *raised_by(promise)
-    if state & CANCELLED:
-        return False, CancellationError("the promise was cancelled"), None
-    return False, CancellationError(LATE_OBSERVER), None
+        return as_exception(promise._value), traceback_of(promise._aux)
+    return CancellationError("the promise was cancelled"), None
 
 
 def exception_of(promise: CorePromise) -> BaseException:
-    """The exception to throw into whoever waits for a promise that was not fulfilled."""
-    _, error, traceback = outcome(promise)
+    """The exception to throw into a generator that waits for a promise that was not fulfilled."""
+    error, traceback = raised_by(promise)
     set_traceback(error, traceback)
-    return cast("BaseException", error)
+    return error
 
 
 def adopt_failure(promise: CorePromise, failure: Failure) -> None:

@@ -1,4 +1,4 @@
-"""What nobody handled, told to Twisted's log."""
+"""Reports of what was not handled: to hooks, listeners, and Twisted's log."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from contextvars import Context
 from typing import Any
 
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from .._core import hooks
 from .._core.extra import was_reported
 from .._core.states import CorePromise
 from .._diagnostics.events import emit
@@ -46,38 +46,33 @@ def fatal(library: Any, reason: Any, aux: Any) -> None:
         else:
             Context().run(library.on_fatal, reason)
     except BaseException as error:
-        # Whoever tells of a failure has more to do (to release other resources, say).
+        # Not raised: the caller has more to do (to release other resources, say).
         escaped(error)
 
 
 def escaped(error: BaseException) -> None:
     """Report an exception that escaped a job; the drain goes on."""
-    wraps = issubclass(type(error), hooks.host.failure)
-    failure = failure_of(*(hooks.host.unwrap if wraps else _with_traceback)(error))
+    if isinstance(error, Failure):
+        # Twisted raises Failures themselves, too.
+        failure = failure_of(error.value, error)
+    else:
+        failure = failure_of(error, get_traceback(error))
     _log.failure("Unhandled error in a job of a Promise", failure)
 
 
-def _with_traceback(error: BaseException) -> tuple[object, Any]:
-    return error, get_traceback(error)
-
-
 def _report(promise: Any) -> None:
-    """Tell the hook of the library copy and the listeners of all; else log it."""
-    library = promise._library
-    hook = library.on_unhandled
-    told = hook is not None
+    """Call the hook of the library copy and the listeners of all; without any, log it."""
+    hook = promise._library.on_unhandled
     if callable(hook):
         _guarded(hook, promise._value, promise)
-    if not emit("unhandled_rejection", promise._value, promise) and not told:
-        _log.failure(
-            "Unhandled rejection in Promise",
-            failure_of(promise._value, promise._aux),
-        )
+    if not emit("unhandled_rejection", promise._value, promise) and hook is None:
+        failure = failure_of(promise._value, promise._aux)
+        _log.failure("Unhandled rejection in Promise", failure)
 
 
 def _guarded(hook: Any, *arguments: Any) -> None:
     try:
-        # What it sets is not for whoever runs just now, nor the other way round.
+        # It neither sees nor changes the context of the code that runs now.
         Context().run(hook, *arguments)
     except BaseException as error:
         escaped(error)

@@ -43,17 +43,18 @@ class _ThenableSource:
             self._settle_at_home(settle, value)
 
     def _settle_at_home(self, settle: Any, value: Any) -> None:
-        promise = self._take()
+        promise = self.take()
         if promise is not None and not promise._state & DEAD:
             settle(promise, value)
 
-    def _take(self) -> CorePromise | None:
+    def take(self) -> CorePromise | None:
+        """The promise to settle; None from the second call on."""
         promise, self._promise = self._promise, None
         return promise
 
 
 def adopt_thenable(promise: CorePromise, thenable: Any) -> None:
-    """Have a pending promise take on the fate of a thenable; its `then` is called later."""
+    """Have a pending promise settle as a thenable does; its `then` is called later."""
     # What brought the thenable (a Deferred, a future) is done, and cannot be cancelled.
     lock(promise)
     call_soon(type(promise), _call_then, promise, thenable, context_here(promise))
@@ -67,11 +68,11 @@ def _call_then(promise: CorePromise, thenable: Any, context: Context) -> None:
         then = context.run(getattr, thenable, "then")
         if callable(then):
             context.run(then, source.resolve, source.reject)
-        elif source._take() is not None and not promise._state & DEAD:
+        elif source.take() is not None and not promise._state & DEAD:
             fulfill(promise, thenable)
     except BaseException as error:
-        if source._take() is None:
-            # It has called back before, and that counts; what it raised is nobody's.
+        if source.take() is None:
+            # It has called back before, and only that counts.
             pass
         elif promise._state & DEAD:
             hooks.host.escaped(error)

@@ -1,10 +1,10 @@
-"""``await promise``, whoever drives the coroutine.
+"""``await promise``, in every coroutine.
 
-A coroutine that awaits a promise may be driven by Twisted, which expects a Deferred; by an
-asyncio task, which expects a future; or by this library.  Who it is cannot be found out
-beforehand (a Twisted coroutine may be started from within an asyncio task), so that what is
-yielded speaks to each of them.  Within a drain, it is the promise itself, as long as it can be
-no task; whoever drives coroutines there in another way than these three is not waited for.
+A coroutine that awaits a promise may be driven by Twisted, which expects a Deferred; by an asyncio
+task, which expects a future; or by this library.  Which it is cannot be found out beforehand (a
+Twisted coroutine may be started from within an asyncio task), so that what is yielded, an
+`Awaiter`, is all of them.  Within a drain, outside of asyncio tasks, the promise itself is yielded
+first, which is cheaper: a driver other than these three must not run coroutines there.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from .._bridge.outcomes import outcome, raised_by
+from .._bridge.outcomes import raised_by
 from .._core import contexts, hooks
 from .._core.cancelling import drop
 from .._core.following import outcome_of
-from .._core.reactions import subscribe
+from .._core.reactions import Node
 from .._core.settling import mark_handled
 from .._core.states import (
-    CANCELLED,
     CLOSED,
     DEAD,
     FULFILLED,
@@ -51,8 +50,8 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     if not dead:
         ours = False
         if contexts.driving and asyncio._get_running_loop() is None:
-            # It is no asyncio task.  To our own driver the promise itself says enough; and
-            # Twisted's sends back at once what is no Deferred.
+            # It is no asyncio task.  `CoroutineRunner` waits for the promise itself; and Twisted's
+            # driver sends back at once what is no Deferred.
             try:
                 ours = (yield promise) is not promise
             except BaseException:
@@ -70,10 +69,9 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
             raise RuntimeError("await resumed before the promise has settled")
     if promise._state & FULFILLED:
         return promise._value
-    if dead & CANCELLED:
+    if dead and not dead & REJECTED:
         raise CancellationError(LATE_OBSERVER)
-    # What has told it may be another's concern.
-    error, traceback = raised_by(promise) if dead & REJECTED else outcome(promise)[1:]
+    error, traceback = raised_by(promise)
     set_traceback(error, traceback)
     try:
         raise error
@@ -83,6 +81,7 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
 
 
 def _decided_by(promise: CorePromise) -> CorePromise:
+    """The promise that holds the outcome; a rejection of either is handled."""
     decided = outcome_of(promise)
     if decided._state & REJECTED:
         mark_handled(promise)
@@ -90,7 +89,7 @@ def _decided_by(promise: CorePromise) -> CorePromise:
 
 
 class _Woken:
-    """What an asyncio task is woken with: it asks for the result, and gets none."""
+    """What an asyncio task is woken with: it reads the result, which is None."""
 
     __slots__ = ("_cancelled",)
 
@@ -102,20 +101,19 @@ class _Woken:
             raise asyncio.CancelledError(*self._cancelled)
 
 
-class Awaiter(Deferred[Any]):
+class Awaiter(Node, Deferred[Any]):
     """Yielded, once, by a coroutine that waits for a promise; one of its consumers.
 
     To Twisted it is a Deferred of which only ``addBoth`` and ``cancel`` are used, to asyncio
-    something that is waited for like a future.  To our own driver it only tells what is awaited,
-    so that it costs as little as it can until one of the others uses it.
+    something that is waited for like a future.  `CoroutineRunner` only reads the promise from it,
+    so that it costs as little as possible until one of the others uses it.
     """
 
-    __slots__ = ("_promise",)
+    __slots__ = ()
 
-    # Nothing that `Deferred.__init__` makes is used.
+    # Nothing that `Node.__init__` and `Deferred.__init__` make is used.
     __init__ = object.__init__  # pyright: ignore[reportAssignmentType]
 
-    _promise: Any
     _state = NODE
     _given_up = False
     #: Called with None, or with what asyncio's CancelledError is to be made with.
@@ -125,8 +123,7 @@ class Awaiter(Deferred[Any]):
     _asyncio_future_blocking = True
 
     def _notify(self, parent: CorePromise) -> None:
-        self._state = NODE | CANCELLED
-        self._promise = None
+        self.finish()
         # The traceback of its reason leads to this frame.
         del parent
         self._resume(None)
@@ -136,15 +133,6 @@ class Awaiter(Deferred[Any]):
         if wake is not None:
             wake(cancelled)
 
-    def _leave(self) -> bool:
-        """Stop waiting; False if there is nothing to wait for any more."""
-        if self._state & DEAD:
-            return False
-        self._state = NODE | CANCELLED
-        promise, self._promise = self._promise, None
-        drop(promise)
-        return True
-
     # --- as Twisted's coroutine driver sees it
 
     def addBoth(self, callback: Any, *args: Any, **kwargs: Any) -> Any:
@@ -152,14 +140,15 @@ class Awaiter(Deferred[Any]):
         # The result is read from the promise, in `await_promise`: so the exception is raised
         # there, with its own traceback, and not thrown in by the driver.
         self._wake = lambda cancelled: callback(None, *args, **kwargs)
-        subscribe(self._promise, self)
+        self.wait_for(self._promise)
         return self
 
     def cancel(self, msg: object = None) -> bool:  # type: ignore[override]
         """Stop waiting: the coroutine sees `CancellationError` (asyncio's, in a task)."""
-        if not self._leave():
+        if self._state & DEAD:
             return False
         self._given_up = True
+        drop(self.finish())
         self._resume(() if msg is None else (msg,))
         return True
 
@@ -175,4 +164,4 @@ class Awaiter(Deferred[Any]):
         """Remember how to wake the task, and start to wait."""
         loop = asyncio.get_running_loop()
         self._wake = lambda cancelled: loop.call_soon(callback, _Woken(cancelled), context=context)
-        subscribe(self._promise, self)
+        self.wait_for(self._promise)

@@ -47,7 +47,7 @@ class _GeneratorRunner(Runner):
             handlers = [self._yield_handler, *handlers]
         context = self._context or Context()
         for handler in handlers:
-            # It sees what the generator has set, and nobody sees what it sets.
+            # It sees what the generator has set; what it sets itself is seen nowhere.
             result = context.copy().run(handler, yielded)
             if is_followed(result):
                 return result
@@ -58,37 +58,12 @@ class _GeneratorRunner(Runner):
     def _answered(
         self, value: Any, error: BaseException | None
     ) -> tuple[Any, BaseException | None]:
-        # By its type: `isinstance` may ask an error for its `__class__`, which may raise.
         if error is None or issubclass(type(error), CANCELLATIONS):
             return None, self._cancellation()
         return None, error
 
     def _cancellation(self) -> BaseException:
         return GeneratorExit()
-
-    def _is_cancellation(self, error: BaseException) -> bool:
-        return issubclass(type(error), (GeneratorExit, *CANCELLATIONS))
-
-
-def _call(
-    promise: CorePromise,
-    function: Callable[..., Any],
-    yield_handler: Callable[[Any], Any] | None,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> None:
-    try:
-        result = function(*args, **kwargs)
-        # The first tells most, and much faster.
-        if type(result) is GeneratorType or issubclass(type(result), Generator):
-            runner = _GeneratorRunner(promise, result)
-            runner._yield_handler = yield_handler
-            runner.start()
-        else:
-            # An `async def` function, or one that was a generator function only at times.
-            resolve(promise, result)
-    except BaseException as error:
-        reject_raised(promise, error)
 
 
 class _CoroutineFactory:
@@ -126,8 +101,8 @@ class _CoroutineFactory:
         Args:
             generator_function: What it yields is waited for: promises, Deferreds and whatever
                 else is followed.  An ``async def`` function will do.
-            yield_handler: Makes something that is followed of other values that are yielded,
-                before the handlers given to `add_yield_handler`.
+            yield_handler: Turns other values that are yielded into something that is followed;
+                called before the handlers given to `add_yield_handler`.
 
         Cancelling the promise throws `GeneratorExit` into the generator; its ``finally``
         blocks may go on yielding, and are waited for.
@@ -149,8 +124,19 @@ class _CoroutineFactory:
         cls = self._cls
 
         def coroutine(*args: Any, **kwargs: Any) -> Any:
-            promise = new_pending(cls)
-            _call(promise, generator_function, yield_handler, args, kwargs)
+            promise: Any = new_pending(cls)
+            try:
+                result = generator_function(*args, **kwargs)
+                # The first test suffices for most, and is much faster.
+                if type(result) is GeneratorType or issubclass(type(result), Generator):
+                    runner = _GeneratorRunner(promise, result)
+                    runner._yield_handler = yield_handler
+                    runner.start()
+                else:
+                    # An ``async def`` function, or one that only sometimes is a generator function.
+                    resolve(promise, result)
+            except BaseException as error:
+                reject_raised(promise, error)
             return promise
 
         return update_wrapper(coroutine, generator_function)
