@@ -1,0 +1,146 @@
+"""Settled, and ended: what a cancelled promise has given up may still be under way."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from tests.support.promises import Boom
+from twpromise import Promise
+from twpromise._core.cancelling import drop
+from twpromise._core.ending import has_ended, when_ended
+
+
+class Executor:
+    """Gives back one future, which a test settles."""
+
+    def __init__(self):
+        self.future = Future()
+
+    def submit(self, function, *arguments):
+        return self.future
+
+    def start(self):
+        """From now on the future cannot be cancelled."""
+        self.future.set_running_or_notify_cancel()
+
+
+def cleaning_up():
+    """A cancelled promise behind a ``finally_`` handler, and what ends that."""
+    gate = Promise.defer()
+    promise = Promise.defer().promise.finally_(lambda: gate.promise)
+    promise.cancel()
+    return promise, gate
+
+
+def running():
+    """A cancelled promise behind a function that an executor still runs, and its future."""
+    executor = Executor()
+    promise = Promise.run_in(executor, print)
+    executor.start()
+    return promise, executor.future
+
+
+def test_what_has_settled_in_the_ordinary_way_has_ended(scheduler):
+    """A value, a rejection, a Deferred that was cancelled: nothing is left."""
+    rejected = Promise.reject(Boom())
+    rejected.suppress_unhandled_rejections()
+    cancelled = Promise.from_deferred(Deferred()).then()
+    cancelled.cancel()
+    scheduler.flush()
+    assert all(map(has_ended, (Promise.resolve(1), rejected, cancelled)))
+    assert not has_ended(Promise.defer().promise)
+
+
+def test_a_clean_up_is_waited_for(scheduler):
+    """A promise that is cancelled has ended when its ``finally_`` handler has."""
+    promise, gate = cleaning_up()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert not has_ended(promise)
+    called = []
+    when_ended(promise, lambda: called.append("ended"))
+    scheduler.flush()
+    assert [] == called
+    gate.resolve()
+    scheduler.flush()
+    assert ["ended"] == called
+    assert has_ended(promise)
+
+
+def test_a_clean_up_that_fails_is_reported_all_the_same(scheduler, reports):
+    """Waiting for the end of a promise does not count as handling its rejection."""
+    promise, gate = cleaning_up()
+    scheduler.flush()
+    called = []
+    when_ended(promise, lambda: called.append("ended"))
+    gate.reject(Boom())
+    scheduler.flush()
+    assert ["ended"] == called
+    assert [Boom] == [event["log_failure"].type for event in reports]
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [
+        lambda promise: promise,
+        lambda promise: promise.then(),
+        lambda promise: Promise(lambda resolve, _: resolve(promise)),
+        lambda promise: Promise.all([promise, 1]),
+        lambda promise: promise.delay(1),
+    ],
+    ids=["itself", "derived", "following", "all", "delay"],
+)
+def test_work_that_cannot_be_stopped_is_waited_for(scheduler, derive):
+    """A function in an executor runs on, though the promise for it is cancelled at once."""
+    source, future = running()
+    promise = derive(source)
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert not has_ended(promise)
+    called = []
+    when_ended(promise, lambda: called.append("ended"))
+    scheduler.flush()
+    assert [] == called
+    future.set_result("late")
+    scheduler.flush()
+    assert ["ended"] == called
+    assert has_ended(promise)
+
+
+def test_work_that_a_timeout_gave_up_is_waited_for(scheduler):
+    """The promise is rejected in time; the function behind it runs on."""
+    source, future = running()
+    promise = source.timeout(1)
+    promise.suppress_unhandled_rejections()
+    scheduler.advance(1)
+    assert promise.is_rejected()
+    assert not has_ended(promise)
+    future.set_result("late")
+    scheduler.flush()
+    assert has_ended(promise)
+
+
+def test_what_another_consumer_waits_for_is_not_given_up(scheduler):
+    """Who leaves a promise that others wait for has ended at once."""
+    source, _ = running()
+    source.then()
+    promise = source.then()
+    promise.cancel()
+    scheduler.flush()
+    assert has_ended(promise)
+
+
+def test_dropping_names_the_promise_that_has_settled_without_it(scheduler):
+    """`drop` remembers what was given up, if it was."""
+    source, future = running()
+    settled, other = Promise.resolve(1), Promise.resolve(2)
+    drop(source, settled)
+    drop(source, other)
+    assert [False, True] == [has_ended(settled), has_ended(other)]
+    future.set_result("late")
+    scheduler.flush()
+    assert has_ended(settled)
