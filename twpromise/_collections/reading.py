@@ -13,7 +13,7 @@ from typing import Any
 from .._core import hooks
 from .._core.resolving import new_resolved
 from .._core.states import CorePromise
-from .combining import expect_iterable
+from .rules import expect_iterable
 
 __all__ = ["END", "Reader"]
 

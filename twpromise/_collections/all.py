@@ -1,0 +1,436 @@
+"""All of several: `all`, `all_settled`, `props`, `join` and `spread`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
+
+from twisted.internet.defer import Deferred
+
+from .._bridge.deferreds import lock_to_deferred
+from .._core import hooks
+from .._core.following import follow
+from .._core.resolving import adopters, new_rejected, new_resolved
+from .._core.settling import fulfill
+from .._core.states import (
+    AT_ONCE,
+    BY_CALLBACK,
+    DEAD,
+    FULFILLED,
+    NODE,
+    CorePromise,
+    is_promise,
+    new_fulfilled,
+    new_pending,
+)
+from .._methods.reflection import PromiseInspection
+from .._scheduling.queue import call_soon
+from .._util.both import Both, Static
+from .._util.checks import type_name
+from .._util.types import AllPromises, AllValues, Either, Fired, Followed, Gives, Later, Listed, N
+from .rules import OneInput, not_a_function
+from .several import ListMethod, Several
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["Combining"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
+F = TypeVar("F")
+K = TypeVar("K")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
+
+
+class _All(Several):
+    """All values; or the first rejection, or cancellation.
+
+    `all` is what most requests end with, and it is fast in three ways.  It subscribes to a pending
+    promise without a call; it waits for a Deferred without a promise between; and where all that
+    is pending are such Deferreds, and promises that only a callback fulfils, it counts them within
+    the call that settles them (`AT_ONCE`), since no user code runs in that.  The result is
+    fulfilled from the queue, in its turn.
+    """
+
+    __slots__ = ("_pending",)
+
+    def _begin(self, length: int) -> None:
+        # One more, so that nothing is complete before every item has been looked at.
+        self._pending = length + 1
+
+    def _iterate(self, items: list[Any]) -> None:
+        queue = self._class._queue
+        queued = len(queue)
+        arrived = self._arrived
+        # Diagnostics are shown a promise for each item, and it consumed.
+        fast = hooks.observer is None and not self._state & DEAD
+        # Whether all that is pending can be counted at once.
+        counts = fast
+        there = 1
+        for index, item in enumerate(items):
+            kind = type(item)
+            adopter = adopters[kind]
+            if adopter is None:
+                there += 1
+            elif fast and adopter is follow and item._subscribers is None and not item._state:
+                # As `wait_for`, which costs a tenth of an item more.
+                item._subscribers = self
+                if item._aux is not BY_CALLBACK:
+                    counts = False
+            elif fast and kind is Deferred and not item.called:
+                item.addBoth(arrived, index)
+            else:
+                self._look_at(items, index)
+                counts = False
+                # An item that is started then may cancel all this.
+                fast = fast and not self._state & DEAD
+        self._less(there)
+        if counts and len(queue) == queued and not self._state & DEAD:
+            self._state = AT_ONCE
+
+    def _notify(self, parent: CorePromise) -> None:
+        if parent._state & FULFILLED and self._items is not None:
+            if self._state == AT_ONCE:
+                self._at_once()
+            else:
+                self._less()
+        else:
+            super()._notify(parent)
+
+    def _arrived(self, value: Any, index: int) -> None:
+        """A Deferred that is waited for without a promise has fired."""
+        if adopters[type(value)] is None:
+            if self._state == AT_ONCE:
+                self._items[index] = value
+                self._at_once()
+            elif not self._state & DEAD:
+                self._items[index] = value
+                # From the queue: others may have settled before, and are still to be notified.
+                call_soon(self._class, self._less)
+            return
+        # A failure, or something that is followed.
+        promise = new_resolved(self._class, value, self._promise)
+        if self._state & DEAD:
+            self._too_late(promise)
+        else:
+            # From the queue, as all others are: the first that failed is to be the reason.
+            self._state = NODE
+            self._items[index] = promise
+            self.wait_for(promise)
+
+    def _at_once(self) -> None:
+        """An item was fulfilled just now; the last is counted from the queue."""
+        if self._pending > 1:
+            self._pending -= 1
+        else:
+            call_soon(self._class, self._less)
+
+    def _less(self, there: int = 1) -> None:
+        """So many more items have a value."""
+        if not self._state & DEAD:
+            self._pending -= there
+            if not self._pending:
+                result = self._result()
+                fulfill(self.finish(), result)
+
+    def _fulfilled(self, value: Any) -> None:
+        self._less()
+
+    def _result(self) -> Any:
+        return [
+            item._value if adopters[type(item)] is follow else item for item in self._items or ()
+        ]
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        if self._items is not None:
+            self._items = [
+                self._promise_of(item) if type(item) is Deferred else item for item in self._items
+            ]
+        return super()._abandon(stack)
+
+    def _promise_of(self, deferred: Deferred[Any]) -> CorePromise:
+        """A promise to leave, which cancels a Deferred that is waited for without one."""
+        promise: CorePromise = new_pending(self._class)
+        lock_to_deferred(promise, deferred)
+        return promise
+
+
+class _Props(_All):
+    """All values of a mapping."""
+
+    __slots__ = ("_keys",)
+
+    def _list(self, collection: Any) -> list[Any]:
+        if not isinstance(collection, Mapping):
+            raise TypeError(
+                "cannot await properties of a non-object: the input must be a mapping, "
+                f"not {type_name(collection)}"
+            )
+        self._keys = list(collection)
+        return [collection[key] for key in self._keys]
+
+    def _result(self) -> Any:
+        return dict(zip(self._keys, super()._result(), strict=True))
+
+    def _release(self) -> None:
+        super()._release()
+        self._keys = []
+
+
+class _AllSettled(_All):
+    """An inspection of each, however it has settled."""
+
+    __slots__ = ()
+
+    def _failed(self, promise: CorePromise) -> None:
+        self._less()
+
+    def _result(self) -> Any:
+        return [
+            PromiseInspection._of(item) if is_promise(item) else PromiseInspection(FULFILLED, item)
+            for item in self._items or ()
+        ]
+
+
+class _Spread:
+    """Calls a handler with the items of a list as its arguments."""
+
+    # Python's name for what a wrapper is about: so a warning can name the handler.
+    __slots__ = ("__wrapped__",)
+
+    def __init__(self, handler: Callable[..., Any]) -> None:
+        self.__wrapped__ = handler
+
+    def __call__(self, *arguments: Any) -> Any:
+        # The bound value, if there is one, comes first.
+        *bound, values = arguments
+        return self.__wrapped__(*bound, *values)
+
+
+if TYPE_CHECKING:
+    Late: TypeAlias = Followed[T]
+    PromisesByKey: TypeAlias = Mapping[K, Followed[T]] | Followed[Mapping[K, Followed[T]]]
+    ValuesByKey: TypeAlias = Mapping[K, Either[T]] | Followed[Mapping[K, Either[T]]]
+
+    class _AllMethod(ListMethod):
+        @overload
+        def __call__(self, items: Fired[Iterable[Either[T]]], /) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: tuple[Followed[A], Followed[B]], /) -> Promise[tuple[A, B]]: ...  # type: ignore[overload-overlap]
+        @overload
+        def __call__(  # type: ignore[overload-overlap]
+            self, items: tuple[Followed[A], Followed[B], Followed[C]], /
+        ) -> Promise[tuple[A, B, C]]: ...
+        @overload
+        def __call__(  # type: ignore[overload-overlap]
+            self, items: tuple[Followed[A], Followed[B], Followed[C], Followed[D]], /
+        ) -> Promise[tuple[A, B, C, D]]: ...
+        @overload
+        def __call__(self, items: AllPromises[T], /) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: AllValues[T], /) -> Listed[T]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+    class _AllSettledMethod(OneInput):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(
+            self, instance: AllPromises[T], owner: type, /
+        ) -> Callable[[], Listed[PromiseInspection[T]]]: ...
+        @overload
+        def __get__(
+            self, instance: AllValues[T], owner: type, /
+        ) -> Callable[[], Listed[PromiseInspection[T]]]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(
+            self, items: Fired[Iterable[Either[T]]], /
+        ) -> Listed[PromiseInspection[T]]: ...
+        @overload
+        def __call__(self, items: AllPromises[T], /) -> Listed[PromiseInspection[T]]: ...
+        @overload
+        def __call__(self, items: AllValues[T], /) -> Listed[PromiseInspection[T]]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+    class _PropsMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(
+            self, instance: PromisesByKey[K, T], owner: type, /
+        ) -> Callable[[], Promise[dict[K, T]]]: ...
+        @overload
+        def __get__(
+            self, instance: ValuesByKey[K, T], owner: type, /
+        ) -> Callable[[], Promise[dict[K, T]]]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, mapping: PromisesByKey[K, T], /) -> Promise[dict[K, T]]: ...
+        @overload
+        def __call__(self, mapping: ValuesByKey[K, T], /) -> Promise[dict[K, T]]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+    class _JoinMethod(Static):
+        @overload
+        def __call__(self, *values: Late[T]) -> Listed[T]: ...
+        @overload
+        def __call__(self, a: Late[A], fn: Later[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Late[A], fn: Gives[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Either[A], fn: Later[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Either[A], fn: Gives[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Late[A], b: Late[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Late[A], b: Late[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Late[A], b: Either[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Late[A], b: Either[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Either[A], b: Late[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Either[A], b: Late[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Either[A], b: Either[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: Either[A], b: Either[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Late[A], b: Late[B], c: Late[C], fn: Later[[A, B, C], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Late[A], b: Late[B], c: Late[C], fn: Gives[[A, B, C], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Either[A], b: Either[B], c: Either[C], fn: Later[[A, B, C], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Either[A], b: Either[B], c: Either[C], fn: Gives[[A, B, C], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Late[A], b: Either[B], c: Late[C], fn: Gives[[A, B, C], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: Late[A], b: Late[B], c: Late[C], d: Late[D], fn: Gives[[A, B, C, D], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self,
+            a: Late[A],
+            b: Late[B],
+            c: Late[C],
+            d: Late[D],
+            e: Late[E],
+            fn: Gives[[A, B, C, D, E], U],
+            /,
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self,
+            a: Late[A],
+            b: Late[B],
+            c: Late[C],
+            d: Late[D],
+            e: Late[E],
+            f: Late[F],
+            fn: Gives[[A, B, C, D, E, F], U],
+            /,
+        ) -> Promise[U]: ...
+        def __call__(self, *values: Any) -> Any: ...
+
+else:
+    _AllMethod = _AllSettledMethod = OneInput
+    _PropsMethod = partial(OneInput, example='mapping: {}({{"a": p, "b": q}})')
+    _JoinMethod = Static
+
+
+class Combining(CorePromise, Generic[T_co]):
+    """The methods that wait for several promises; each is a static function too.
+
+    An input is an iterable, or a promise (a Deferred, ...) for one, of values, promises,
+    Deferreds and whatever else is followed.  It is never modified.  A rejection settles the
+    result at once, and later ones of the same input are not reported as unhandled.  Cancelling
+    the result cancels the inputs that nobody else waits for.
+    """
+
+    __slots__ = ()
+
+    @_AllMethod
+    def all(self) -> Any:
+        """A promise for the list of all values, in the order of the input.
+
+        Bluebird: ``Promise.all``; Twisted: ``gatherResults``.
+        """
+        return _All.derive(self)
+
+    @_AllSettledMethod
+    def all_settled(self) -> Any:
+        """A promise for a list of `PromiseInspection`, one for each item, once all settled.
+
+        Bluebird: ``Promise.allSettled``; Twisted: ``DeferredList``.
+        """
+        return _AllSettled.derive(self)
+
+    allSettled = all_settled
+
+    @_PropsMethod
+    def props(self) -> Any:
+        """A promise for a `dict` of all values of a mapping, its keys in the same order.
+
+        What is no `collections.abc.Mapping` rejects with a `TypeError`.
+
+        Bluebird: ``Promise.props``.
+        """
+        return _Props.derive(self)
+
+    @overload
+    def spread(self, handler: Callable[..., Followed[U]]) -> Promise[U]: ...
+    @overload
+    def spread(self, handler: Callable[..., Followed[U] | N]) -> Promise[U | N]: ...
+    @overload
+    def spread(self, handler: Callable[..., Either[U]]) -> Promise[U]: ...
+    def spread(self, handler: Callable[..., Any]) -> Any:
+        """`all`, then *handler* with the values as its arguments.
+
+        Args:
+            handler: Called with as many arguments as there are values; something that is not
+                callable rejects with a `TypeError`.
+
+        Bluebird: ``.spread``.
+        """
+        if not callable(handler):
+            return new_rejected(type(self), not_a_function("handler", handler))
+        return _All.derive(self).then(_Spread(handler))
+
+    @_JoinMethod
+    def join(cls: Any, *values: Any) -> Any:
+        """A promise for what a handler makes of several values.
+
+        Args:
+            *values: Values, promises, Deferreds, ...; the last argument is the handler, called
+                with the values as its arguments.  Without a handler it is the list of values.
+
+        Bluebird: ``Promise.join``.
+        """
+        handler = values[-1] if values else None
+        if callable(handler):
+            return _All.derive(new_fulfilled(cls, values[:-1])).then(_Spread(handler))
+        return _All.derive(new_fulfilled(cls, values))

@@ -1,0 +1,228 @@
+"""The node that calls a function for each item of a collection: `map`, `each` and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .._core.cancelling import drop, leave
+from .._core.contexts import keep_context, prepare, run_in_context
+from .._core.following import outcome_of
+from .._core.reactions import Node
+from .._core.resolving import adopters, new_resolved
+from .._core.settling import pass_on
+from .._core.states import DEAD, FULFILLED, CorePromise, is_promise
+from .._scheduling.queue import call_soon
+from .reading import END, Reader
+from .rules import extra_arguments
+
+__all__ = ["Iterating"]
+
+#: How many items are started, or read, before other jobs of the queue run.
+_BATCH = 32
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function; this is what is run in a context that others are to be called in."""
+    return function(*arguments)
+
+
+class _Wait(Node):
+    """One promise that an `Iterating` waits for, and what to do with its value."""
+
+    __slots__ = ("_index", "_step", "_whole")
+
+    def __init__(
+        self,
+        whole: Iterating,
+        promise: CorePromise,
+        step: Callable[[Any, int], object],
+        index: int,
+    ) -> None:
+        super().__init__()
+        self._whole = whole
+        self._step = step
+        self._index = index
+        whole._waits[self] = None
+        self.wait_for_source(promise)
+
+    def _notify(self, parent: CorePromise) -> None:
+        self.finish()
+        del self._whole._waits[self]
+        self._whole._settled(parent, self._step, self._index)
+
+
+class Iterating(Node):
+    """Reads a collection, calls a function for each item, and goes on with what that returns.
+
+    A kind of it defines which items are started when (`_has_work`, `_next`), and what becomes of
+    an item (`_take`) and of what the function returned for it (`_called`).
+    """
+
+    __slots__ = (
+        "_class",
+        "_context",
+        "_extra",
+        "_function",
+        "_reader",
+        "_reading",
+        "_results",
+        "_running",
+        "_waits",
+    )
+
+    #: How many arguments the function gets in any case.
+    _least = 1
+
+    def _start(self, source: CorePromise, /, function: Any = None, *_: Any) -> None:
+        self._class = type(source)
+        self._extra = extra_arguments(source, function, self._least)
+        self._function: Any = prepare(source, function)
+        # Calls a function in the context of now: an iterator is read in there, too.
+        self._context: Any = keep_context(self._class, _call)
+        self._reader: Any = None
+        # The wait for the next item of an async iterable.
+        self._reading: _Wait | None = None
+        self._results: list[Any] = []
+        # `_run` is running, or is queued.
+        self._running = False
+        # In the order in which they began.
+        self._waits: dict[_Wait, None] = {}
+        self._go_on(source, self._begin)
+
+    def _begin(self, collection: Any, _: int) -> None:
+        try:
+            reader = self._reader = Reader(collection)
+        except BaseException as error:
+            self.fail(error)
+        else:
+            self._open(reader)
+
+    def _open(self, reader: Reader) -> None:
+        """The collection can be read."""
+
+    # --- waiting
+
+    def _go_on(self, item: Any, step: Callable[[Any, int], object], index: int = 0) -> _Wait | None:
+        """Call *step* with the value of *item*, and *index*: now, or once that has settled."""
+        if adopters[type(item)] is not None:
+            item = item if is_promise(item) else new_resolved(self._class, item, self._promise)
+            if self._state & DEAD:
+                # The item was started just now, and has cancelled all this.
+                drop(item)
+                return None
+            outcome = outcome_of(item)
+            if not outcome._state & FULFILLED:
+                return _Wait(self, item, step, index)
+            item = outcome._value
+        if not self._state & DEAD:
+            step(item, index)
+        return None
+
+    def _settled(
+        self, promise: CorePromise, step: Callable[[Any, int], object], index: int
+    ) -> None:
+        """What was waited for has settled."""
+        if not promise._state & FULFILLED:
+            pass_on(self.finish(), promise)
+            return
+        step(promise._value, index)
+        if not self._running:
+            self._run()
+
+    # --- working
+
+    def _run_soon(self) -> None:
+        self._running = True
+        call_soon(self._class, self._run)
+
+    def _run(self) -> None:
+        """Read items and start them, as long as there is something to do."""
+        self._running = True
+        budget = _BATCH
+        while self._has_work():
+            if not budget:
+                self._run_soon()
+                return
+            budget -= 1
+            self._next()
+        self._running = False
+
+    def _has_work(self) -> bool:
+        """Whether there is something to do without waiting."""
+        raise NotImplementedError
+
+    def _next(self) -> None:
+        """Read an item, or start one."""
+        raise NotImplementedError
+
+    def _read(self) -> None:
+        """Read one more item."""
+        reader = self._reader
+        try:
+            # Reading a list runs no code of the user, and needs no context.
+            whole = reader.items is not None
+            item = reader.read() if whole else run_in_context(self._context, reader.read)
+        except BaseException as error:
+            self.fail(error)
+            return
+        if self._state & DEAD:
+            # The iterator has cancelled all this.
+            return
+        if reader.is_async:
+            self._reading = self._go_on(item, self._read_async)
+        else:
+            self._take(item)
+
+    def _read_async(self, read: Any, _: int) -> None:
+        self._reading = None
+        self._take(END if read is END else read[0])
+
+    def _take(self, item: Any) -> None:
+        """An item was read, or `END`."""
+        raise NotImplementedError
+
+    def _call(self, index: int, *arguments: Any) -> None:
+        """Call the function for an item, and go on with what it returns."""
+        if self._extra:
+            extra = (index, self._reader.length)
+            arguments = (*arguments, *extra[: self._extra])
+        try:
+            result = run_in_context(self._function, *arguments)
+        except BaseException as error:
+            self.fail(error)
+        else:
+            self._go_on(result, self._called, index)
+
+    def _called(self, result: Any, index: int) -> None:
+        """The function has returned this, or what it returned was fulfilled with this."""
+
+    # --- ending
+
+    def _release(self) -> None:
+        reader, context, reading = self._reader, self._context, self._reading
+        read = None if reading is None else reading._source
+        for wait in self._waits:
+            wait.finish()
+        self._waits = {}
+        self._reader = self._context = self._reading = self._function = None
+        self._results = []
+        if read is not None:
+            drop(read)
+        if reader is not None:
+            run_in_context(context, reader.close, self._class)
+
+    def _wanted(self) -> list[Any]:
+        """What is waited for now, or would be later."""
+        return [wait._source for wait in self._waits]
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        wanted = self._wanted()
+        # It is among those.
+        self._reading = None
+        self.finish()
+        # The first item is to be the first that is cancelled.
+        for item in reversed(wanted):
+            if is_promise(item):
+                leave(item, stack)
+        return False
