@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from .._bridge.deferreds import lock_to_deferred
 from .._core import hooks
 from .._core.following import follow
-from .._core.resolving import adopters, new_rejected, new_resolved
+from .._core.resolving import adopters, is_followed, new_rejected, new_resolved
 from .._core.settling import fulfill
 from .._core.states import (
     AT_ONCE,
@@ -59,9 +59,11 @@ class _All(Several):
     fulfilled from the queue, in its turn.
     """
 
-    __slots__ = ("_pending",)
+    __slots__ = ("_looking", "_pending")
 
     def _begin(self, length: int) -> None:
+        # Whether a Deferred that fires now had fired before.
+        self._looking = False
         # One more, so that nothing is complete before every item has been looked at.
         self._pending = length + 1
 
@@ -84,8 +86,10 @@ class _All(Several):
                 item._subscribers = self
                 if item._aux is not BY_CALLBACK:
                     counts = False
-            elif fast and kind is Deferred and not item.called:
+            elif fast and kind is Deferred and not (item.called and is_followed(item.result)):
+                self._looking = True
                 item.addBoth(arrived, index)
+                self._looking = False
             else:
                 self._look_at(items, index)
                 counts = False
@@ -110,6 +114,9 @@ class _All(Several):
             if self._state == AT_ONCE:
                 self._items[index] = value
                 self._at_once()
+            elif self._looking:
+                self._items[index] = value
+                self._pending -= 1
             elif not self._state & DEAD:
                 self._items[index] = value
                 # From the queue: others may have settled before, and are still to be notified.
@@ -236,7 +243,7 @@ if TYPE_CHECKING:
         def __call__(self, items: AllPromises[T], /) -> Listed[T]: ...
         @overload
         def __call__(self, items: AllValues[T], /) -> Listed[T]: ...
-        def __call__(self, *_: Any, **__: Any) -> Any: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...  # pyright: ignore[reportIncompatibleMethodOverride]
 
     class _AllSettledMethod(OneInput):
         @overload

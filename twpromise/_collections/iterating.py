@@ -30,32 +30,27 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
 class _Wait(Node):
     """One promise that an `Iterating` waits for, and what to do with its value."""
 
-    __slots__ = ("_index", "_step", "_whole")
+    __slots__ = ("index", "step", "whole")
 
-    def __init__(
-        self,
-        whole: Iterating,
-        promise: CorePromise,
-        step: Callable[[Any, int], object],
-        index: int,
-    ) -> None:
-        super().__init__()
-        self._whole = whole
-        self._step = step
-        self._index = index
-        whole._waits[self] = None
-        self.wait_for_source(promise)
+    whole: Iterating
+    step: Callable[[Any, int], object]
+    index: int
 
     def _notify(self, parent: CorePromise) -> None:
-        self.finish()
-        del self._whole._waits[self]
-        self._whole._settled(parent, self._step, self._index)
+        whole = self.whole
+        del whole._waits[self]
+        if not parent._state & FULFILLED:
+            pass_on(whole.finish(), parent)
+            return
+        self.step(parent._value, self.index)
+        if not whole._running:
+            whole._run()
 
 
 class Iterating(Node):
     """Reads a collection, calls a function for each item, and goes on with what that returns.
 
-    A kind of it defines which items are started when (`_has_work`, `_next`), and what becomes of
+    A kind of it defines which items are started when (`_next`), and what becomes of
     an item (`_take`) and of what the function returned for it (`_called`).
     """
 
@@ -113,22 +108,15 @@ class Iterating(Node):
                 return None
             outcome = outcome_of(item)
             if not outcome._state & FULFILLED:
-                return _Wait(self, item, step, index)
+                wait = _Wait()
+                wait.whole, wait.step, wait.index = self, step, index
+                self._waits[wait] = None
+                wait.wait_for_source(item)
+                return wait
             item = outcome._value
         if not self._state & DEAD:
             step(item, index)
         return None
-
-    def _settled(
-        self, promise: CorePromise, step: Callable[[Any, int], object], index: int
-    ) -> None:
-        """What was waited for has settled."""
-        if not promise._state & FULFILLED:
-            pass_on(self.finish(), promise)
-            return
-        step(promise._value, index)
-        if not self._running:
-            self._run()
 
     # --- working
 
@@ -139,21 +127,18 @@ class Iterating(Node):
     def _run(self) -> None:
         """Read items and start them, as long as there is something to do."""
         self._running = True
-        budget = _BATCH
-        while self._has_work():
-            if not budget:
-                self._run_soon()
+        for _ in range(_BATCH):
+            if not self._next():
+                self._running = False
                 return
-            budget -= 1
-            self._next()
-        self._running = False
+        self._run_soon()
 
-    def _has_work(self) -> bool:
-        """Whether there is something to do without waiting."""
-        raise NotImplementedError
+    def _next(self) -> bool:
+        """Read an item, or start one.
 
-    def _next(self) -> None:
-        """Read an item, or start one."""
+        Returns:
+            False if there is nothing to do without waiting.
+        """
         raise NotImplementedError
 
     def _read(self) -> None:

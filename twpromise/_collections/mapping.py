@@ -97,20 +97,18 @@ class _Map(Iterating):
         self._active -= self._lazy
         self._ready.append((value, index))
 
-    def _has_work(self) -> bool:
-        return (
-            not self._state & DEAD
-            and (self._limit is None or self._active < self._limit)
-            and (bool(self._ready) or not (self._exhausted or self._reading))
-        )
-
-    def _next(self) -> None:
+    def _next(self) -> bool:
+        if self._state & DEAD or (self._limit is not None and self._active >= self._limit):
+            return False
         if self._ready:
             value, index = self._ready.popleft()
             self._active += 1
             self._call(index, value)
+        elif self._exhausted or self._reading is not None:
+            return False
         else:
             self._read()
+        return True
 
     def _called(self, result: Any, index: int) -> None:
         self._active -= 1

@@ -45,7 +45,7 @@ class _Series(Iterating):
     def _start(self, source: CorePromise, /, function: Any = None, *_: Any) -> None:
         self._index = 0
         super()._start(source, function)
-        if self._has_work():
+        if not (self._waits or self._state & DEAD):
             self._run_soon()
 
     def _open(self, reader: Reader) -> None:
@@ -64,11 +64,11 @@ class _Series(Iterating):
         mark_handled(promise)
         return promise
 
-    def _has_work(self) -> bool:
-        return not (self._waits or self._state & DEAD)
-
-    def _next(self) -> None:
+    def _next(self) -> bool:
+        if self._waits or self._state & DEAD:
+            return False
         self._read()
+        return True
 
     def _take(self, item: Any) -> None:
         if item is END:
