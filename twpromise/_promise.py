@@ -14,6 +14,7 @@ from ._bridge.executors import Executors
 from ._bridge.methods import Bridge
 from ._callbacks.promisify import Promisification
 from ._collections.all import Combining
+from ._collections.joining import Joining
 from ._collections.mapping import Mapped
 from ._collections.series import InSeries
 from ._collections.some import Racing
@@ -57,6 +58,7 @@ class _Themes(
     Executors[T_co],
     InSeries[T_co],
     Inspection[T_co],
+    Joining[T_co],
     Mapped[T_co],
     Promisification[T_co],
     Racing[T_co],

@@ -1,4 +1,4 @@
-"""All of several: `all`, `all_settled`, `props`, `join` and `spread`."""
+"""All of several: `all`, `all_settled` and `props`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from .._bridge.deferreds import lock_to_deferred
 from .._core import hooks
 from .._core.following import follow
-from .._core.resolving import adopters, is_followed, new_rejected, new_resolved
+from .._core.resolving import adopters, is_followed, new_resolved
 from .._core.settling import fulfill
 from .._core.states import (
     AT_ONCE,
@@ -21,35 +21,31 @@ from .._core.states import (
     NODE,
     CorePromise,
     is_promise,
-    new_fulfilled,
     new_pending,
 )
 from .._methods.reflection import PromiseInspection
 from .._scheduling.queue import call_soon
-from .._util.both import Both, Static
+from .._util.both import Both
 from .._util.checks import type_name
-from .._util.types import AllPromises, AllValues, Either, Fired, Followed, Gives, Later, Listed, N
-from .rules import OneInput, not_a_function
+from .._util.types import AllPromises, AllValues, Either, Fired, Followed, Listed
+from .rules import OneInput
 from .several import ListMethod, Several
 
 if TYPE_CHECKING:
     from .._promise import Promise
 
-__all__ = ["Combining"]
+__all__ = ["All", "Combining"]
 
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
-E = TypeVar("E")
-F = TypeVar("F")
 K = TypeVar("K")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-U = TypeVar("U")
 
 
-class _All(Several):
+class All(Several):
     """All values; or the first rejection, or cancellation.
 
     `all` is what most requests end with, and it is fast in three ways.  It subscribes to a pending
@@ -169,7 +165,7 @@ class _All(Several):
         return promise
 
 
-class _Props(_All):
+class _Props(All):
     """All values of a mapping."""
 
     __slots__ = ("_keys",)
@@ -191,7 +187,7 @@ class _Props(_All):
         self._keys = []
 
 
-class _AllSettled(_All):
+class _AllSettled(All):
     """An inspection of each, however it has settled."""
 
     __slots__ = ()
@@ -206,38 +202,24 @@ class _AllSettled(_All):
         ]
 
 
-class _Spread:
-    """Calls a handler with the items of a list as its arguments."""
-
-    # Python's name for what a wrapper is about: so a warning can name the handler.
-    __slots__ = ("__wrapped__",)
-
-    def __init__(self, handler: Callable[..., Any]) -> None:
-        self.__wrapped__ = handler
-
-    def __call__(self, *arguments: Any) -> Any:
-        # The bound value, if there is one, comes first.
-        *bound, values = arguments
-        return self.__wrapped__(*bound, *values)
-
-
 if TYPE_CHECKING:
-    Late: TypeAlias = Followed[T]
-    PromisesByKey: TypeAlias = Mapping[K, Followed[T]] | Followed[Mapping[K, Followed[T]]]
-    ValuesByKey: TypeAlias = Mapping[K, Either[T]] | Followed[Mapping[K, Either[T]]]
+    # A short name, for many overloads.
+    L: TypeAlias = Followed[T]
+    Settled: TypeAlias = Listed[PromiseInspection[T]]
+    Keyed: TypeAlias = Promise[dict[K, T]]
+    LMap: TypeAlias = Mapping[K, Followed[T]] | Followed[Mapping[K, Followed[T]]]
+    VMap: TypeAlias = Mapping[K, Either[T]] | Followed[Mapping[K, Either[T]]]
 
     class _AllMethod(ListMethod):
         @overload
         def __call__(self, items: Fired[Iterable[Either[T]]], /) -> Listed[T]: ...
         @overload
-        def __call__(self, items: tuple[Followed[A], Followed[B]], /) -> Promise[tuple[A, B]]: ...  # type: ignore[overload-overlap]
+        def __call__(self, items: tuple[L[A], L[B]], /) -> Promise[tuple[A, B]]: ...  # type: ignore[overload-overlap]
+        @overload
+        def __call__(self, items: tuple[L[A], L[B], L[C]], /) -> Promise[tuple[A, B, C]]: ...  # type: ignore[overload-overlap]
         @overload
         def __call__(  # type: ignore[overload-overlap]
-            self, items: tuple[Followed[A], Followed[B], Followed[C]], /
-        ) -> Promise[tuple[A, B, C]]: ...
-        @overload
-        def __call__(  # type: ignore[overload-overlap]
-            self, items: tuple[Followed[A], Followed[B], Followed[C], Followed[D]], /
+            self, items: tuple[L[A], L[B], L[C], L[D]], /
         ) -> Promise[tuple[A, B, C, D]]: ...
         @overload
         def __call__(self, items: AllPromises[T], /) -> Listed[T]: ...
@@ -249,124 +231,37 @@ if TYPE_CHECKING:
         @overload
         def __get__(self, instance: None, owner: type, /) -> Self: ...
         @overload
-        def __get__(
-            self, instance: AllPromises[T], owner: type, /
-        ) -> Callable[[], Listed[PromiseInspection[T]]]: ...
+        def __get__(self, instance: AllPromises[T], owner: type, /) -> Callable[[], Settled[T]]: ...
         @overload
-        def __get__(
-            self, instance: AllValues[T], owner: type, /
-        ) -> Callable[[], Listed[PromiseInspection[T]]]: ...
+        def __get__(self, instance: AllValues[T], owner: type, /) -> Callable[[], Settled[T]]: ...
         def __get__(self, *_: Any) -> Any: ...
 
         @overload
-        def __call__(
-            self, items: Fired[Iterable[Either[T]]], /
-        ) -> Listed[PromiseInspection[T]]: ...
+        def __call__(self, items: Fired[Iterable[Either[T]]], /) -> Settled[T]: ...
         @overload
-        def __call__(self, items: AllPromises[T], /) -> Listed[PromiseInspection[T]]: ...
+        def __call__(self, items: AllPromises[T], /) -> Settled[T]: ...
         @overload
-        def __call__(self, items: AllValues[T], /) -> Listed[PromiseInspection[T]]: ...
+        def __call__(self, items: AllValues[T], /) -> Settled[T]: ...
         def __call__(self, *_: Any, **__: Any) -> Any: ...
 
     class _PropsMethod(Both):
         @overload
         def __get__(self, instance: None, owner: type, /) -> Self: ...
         @overload
-        def __get__(
-            self, instance: PromisesByKey[K, T], owner: type, /
-        ) -> Callable[[], Promise[dict[K, T]]]: ...
+        def __get__(self, instance: LMap[K, T], owner: type, /) -> Callable[[], Keyed[K, T]]: ...
         @overload
-        def __get__(
-            self, instance: ValuesByKey[K, T], owner: type, /
-        ) -> Callable[[], Promise[dict[K, T]]]: ...
+        def __get__(self, instance: VMap[K, T], owner: type, /) -> Callable[[], Keyed[K, T]]: ...
         def __get__(self, *_: Any) -> Any: ...
 
         @overload
-        def __call__(self, mapping: PromisesByKey[K, T], /) -> Promise[dict[K, T]]: ...
+        def __call__(self, mapping: LMap[K, T], /) -> Keyed[K, T]: ...
         @overload
-        def __call__(self, mapping: ValuesByKey[K, T], /) -> Promise[dict[K, T]]: ...
+        def __call__(self, mapping: VMap[K, T], /) -> Keyed[K, T]: ...
         def __call__(self, *_: Any, **__: Any) -> Any: ...
-
-    class _JoinMethod(Static):
-        @overload
-        def __call__(self, *values: Late[T]) -> Listed[T]: ...
-        @overload
-        def __call__(self, a: Late[A], fn: Later[[A], U], /) -> Promise[U]: ...
-        @overload
-        def __call__(self, a: Late[A], fn: Gives[[A], U], /) -> Promise[U]: ...
-        @overload
-        def __call__(self, a: Either[A], fn: Later[[A], U], /) -> Promise[U]: ...
-        @overload
-        def __call__(self, a: Either[A], fn: Gives[[A], U], /) -> Promise[U]: ...
-        @overload
-        def __call__(self, a: Late[A], b: Late[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
-        @overload
-        def __call__(self, a: Late[A], b: Late[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
-        @overload
-        def __call__(self, a: Late[A], b: Either[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
-        @overload
-        def __call__(self, a: Late[A], b: Either[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
-        @overload
-        def __call__(self, a: Either[A], b: Late[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
-        @overload
-        def __call__(self, a: Either[A], b: Late[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
-        @overload
-        def __call__(self, a: Either[A], b: Either[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
-        @overload
-        def __call__(self, a: Either[A], b: Either[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
-        @overload
-        def __call__(
-            self, a: Late[A], b: Late[B], c: Late[C], fn: Later[[A, B, C], U], /
-        ) -> Promise[U]: ...
-        @overload
-        def __call__(
-            self, a: Late[A], b: Late[B], c: Late[C], fn: Gives[[A, B, C], U], /
-        ) -> Promise[U]: ...
-        @overload
-        def __call__(
-            self, a: Either[A], b: Either[B], c: Either[C], fn: Later[[A, B, C], U], /
-        ) -> Promise[U]: ...
-        @overload
-        def __call__(
-            self, a: Either[A], b: Either[B], c: Either[C], fn: Gives[[A, B, C], U], /
-        ) -> Promise[U]: ...
-        @overload
-        def __call__(
-            self, a: Late[A], b: Either[B], c: Late[C], fn: Gives[[A, B, C], U], /
-        ) -> Promise[U]: ...
-        @overload
-        def __call__(
-            self, a: Late[A], b: Late[B], c: Late[C], d: Late[D], fn: Gives[[A, B, C, D], U], /
-        ) -> Promise[U]: ...
-        @overload
-        def __call__(
-            self,
-            a: Late[A],
-            b: Late[B],
-            c: Late[C],
-            d: Late[D],
-            e: Late[E],
-            fn: Gives[[A, B, C, D, E], U],
-            /,
-        ) -> Promise[U]: ...
-        @overload
-        def __call__(
-            self,
-            a: Late[A],
-            b: Late[B],
-            c: Late[C],
-            d: Late[D],
-            e: Late[E],
-            f: Late[F],
-            fn: Gives[[A, B, C, D, E, F], U],
-            /,
-        ) -> Promise[U]: ...
-        def __call__(self, *values: Any) -> Any: ...
 
 else:
     _AllMethod = _AllSettledMethod = OneInput
     _PropsMethod = partial(OneInput, example='mapping: {}({{"a": p, "b": q}})')
-    _JoinMethod = Static
 
 
 class Combining(CorePromise, Generic[T_co]):
@@ -375,7 +270,7 @@ class Combining(CorePromise, Generic[T_co]):
     An input is an iterable, or a promise (a Deferred, ...) for one, of values, promises,
     Deferreds and whatever else is followed.  It is never modified.  A rejection settles the
     result at once, and later ones of the same input are not reported as unhandled.  Cancelling
-    the result cancels the inputs that nobody else waits for.
+    the result cancels the inputs that have no other consumer.
     """
 
     __slots__ = ()
@@ -386,7 +281,7 @@ class Combining(CorePromise, Generic[T_co]):
 
         Bluebird: ``Promise.all``; Twisted: ``gatherResults``.
         """
-        return _All.derive(self)
+        return All.derive(self)
 
     @_AllSettledMethod
     def all_settled(self) -> Any:
@@ -402,42 +297,8 @@ class Combining(CorePromise, Generic[T_co]):
     def props(self) -> Any:
         """A promise for a `dict` of all values of a mapping, its keys in the same order.
 
-        What is no `collections.abc.Mapping` rejects with a `TypeError`.
+        Anything but a `collections.abc.Mapping` rejects with a `TypeError`.
 
         Bluebird: ``Promise.props``.
         """
         return _Props.derive(self)
-
-    @overload
-    def spread(self, handler: Callable[..., Followed[U]]) -> Promise[U]: ...
-    @overload
-    def spread(self, handler: Callable[..., Followed[U] | N]) -> Promise[U | N]: ...
-    @overload
-    def spread(self, handler: Callable[..., Either[U]]) -> Promise[U]: ...
-    def spread(self, handler: Callable[..., Any]) -> Any:
-        """`all`, then *handler* with the values as its arguments.
-
-        Args:
-            handler: Called with as many arguments as there are values; something that is not
-                callable rejects with a `TypeError`.
-
-        Bluebird: ``.spread``.
-        """
-        if not callable(handler):
-            return new_rejected(type(self), not_a_function("handler", handler))
-        return _All.derive(self).then(_Spread(handler))
-
-    @_JoinMethod
-    def join(cls: Any, *values: Any) -> Any:
-        """A promise for what a handler makes of several values.
-
-        Args:
-            *values: Values, promises, Deferreds, ...; the last argument is the handler, called
-                with the values as its arguments.  Without a handler it is the list of values.
-
-        Bluebird: ``Promise.join``.
-        """
-        handler = values[-1] if values else None
-        if callable(handler):
-            return _All.derive(new_fulfilled(cls, values[:-1])).then(_Spread(handler))
-        return _All.derive(new_fulfilled(cls, values))

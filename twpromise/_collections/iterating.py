@@ -23,7 +23,7 @@ _BATCH = 32
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function; this is what is run in a context that others are to be called in."""
+    """Call a function: run in a kept context, it calls others in there."""
     return function(*arguments)
 
 
@@ -50,8 +50,8 @@ class _Wait(Node):
 class Iterating(Node):
     """Reads a collection, calls a function for each item, and goes on with what that returns.
 
-    A kind of it defines which items are started when (`_next`), and what becomes of
-    an item (`_take`) and of what the function returned for it (`_called`).
+    A kind of it defines when an item is read or started (`_next`), what happens to one that was
+    read (`_take`), and to what the function returned for it (`_called`).
     """
 
     __slots__ = (
@@ -73,7 +73,7 @@ class Iterating(Node):
         self._class = type(source)
         self._extra = extra_arguments(source, function, self._least)
         self._function: Any = prepare(source, function)
-        # Calls a function in the context of now: an iterator is read in there, too.
+        # Calls a function in the context of the caller, in which the iterator is read, too.
         self._context: Any = keep_context(self._class, _call)
         self._reader: Any = None
         # The wait for the next item of an async iterable.
@@ -103,7 +103,7 @@ class Iterating(Node):
         if adopters[type(item)] is not None:
             item = item if is_promise(item) else new_resolved(self._class, item, self._promise)
             if self._state & DEAD:
-                # The item was started just now, and has cancelled all this.
+                # A coroutine that was started just now has cancelled the node's promise.
                 drop(item)
                 return None
             outcome = outcome_of(item)
@@ -152,7 +152,7 @@ class Iterating(Node):
             self.fail(error)
             return
         if self._state & DEAD:
-            # The iterator has cancelled all this.
+            # The iterator has cancelled the node's promise.
             return
         if reader.is_async:
             self._reading = self._go_on(item, self._read_async)
@@ -203,7 +203,7 @@ class Iterating(Node):
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
         wanted = self._wanted()
-        # It is among those.
+        # The wait for the next item is among those.
         self._reading = None
         self.finish()
         # The first item is to be the first that is cancelled.

@@ -66,7 +66,7 @@ class _Map(Iterating):
         self._remaining = 0
         # How many results are pending, and items of a lazy collection.
         self._active = 0
-        # Items are read as there is room for them, not all at once.
+        # Items are read one by one, as the limit allows, and not all at the start.
         self._lazy = True
         # There are no more items to read.
         self._exhausted = False
@@ -88,7 +88,7 @@ class _Map(Iterating):
         index = len(self._results)
         self._results.append(None)
         self._remaining += 1
-        # A pending item of a lazy collection takes a place: no more is read than there is room for.
+        # A pending item of a lazy collection counts: no more are read than the limit allows.
         self._active += self._lazy
         self._go_on(item, self._arrived, index)
 
@@ -292,7 +292,7 @@ class Mapped(CorePromise, Generic[T_co]):
 
     The items may be those of a list, of an iterator or generator, or of an async iterable.
     Those of a list are started, first in, first out, as they come; a generator is read no
-    further than there is room for, and closed when the result has failed or is cancelled.
+    further than the limit allows, and closed when the result has failed or is cancelled.
 
     The function is called with the item; with its index, and with the number of items (None, if
     that is not known), if it has positional parameters without a default for them.  It may be

@@ -1,4 +1,4 @@
-"""What the methods of collections ask of their arguments, and how they say what is wrong."""
+"""Rules that all methods of collections share: their arguments, and messages about wrong ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def expect_iterable(iterable: object) -> Any:
     """
     kind = type(iterable)
     if kind is list or kind is tuple:
-        # Most.
+        # The usual case.
         return iterable
     if isinstance(iterable, (str, bytes, Mapping)) or not isinstance(iterable, Iterable):
         raise TypeError(
@@ -42,7 +42,7 @@ def expect_iterable(iterable: object) -> Any:
 
 
 def not_an_int(name: str, value: object, allowed: str) -> TypeError:
-    """The error for a number of items that is no `int`, or not one of those that are *allowed*."""
+    """The error for a count that is no `int`, or outside of what is *allowed*."""
     return TypeError(
         f"expecting a positive integer: {name} must be an int, {allowed}, not {shown(value)}"
     )

@@ -54,13 +54,13 @@ class _Series(Iterating):
             if is_followed(item):
                 items[index] = self._later(item)
                 if self._state & DEAD:
-                    # One of them has cancelled all this when it was started.
+                    # A coroutine among them has cancelled the node's promise.
                     drop(items[index])
 
     def _later(self, item: Any) -> CorePromise:
-        """A promise for something that is followed, and waited for in its turn."""
+        """A promise for an item that is followed, but waited for only when it is reached."""
         promise = item if is_promise(item) else new_resolved(self._class, item, self._promise)
-        # A rejection counts in its turn; until then it is not reported.
+        # Its rejection counts when the item is reached, and is not reported before.
         mark_handled(promise)
         return promise
 
@@ -242,7 +242,7 @@ class InSeries(CorePromise, Generic[T_co]):
     """The methods that take one item at a time, in order; each is a static function too.
 
     An item that is pending is waited for before its turn, a rejected one ends the series when
-    its turn has come, and the next item is not read before the function's result is there.
+    it is reached, and the next item is not read before the function's result has settled.
     Collections are read, and the function is called, as by `Promise.map`.
     """
 
@@ -250,7 +250,7 @@ class InSeries(CorePromise, Generic[T_co]):
 
     @_ReduceMethod
     def reduce(self, reducer: Callable[..., Any], initial: Any = MISSING) -> Any:
-        """A promise for what is left when *reducer* has combined all items, two at a time.
+        """A promise for the value that *reducer* has combined all items to, two at a time.
 
         Args:
             reducer: Called with what it gave last and with an item.

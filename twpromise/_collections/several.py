@@ -36,8 +36,8 @@ class Several(Node):
 
     def _start(self, source: CorePromise, /, *_: Any) -> None:
         self._class = type(source)
-        # Values, and promises for those that are pending or have failed.  None before the
-        # collection is read, and when the node's promise has been cancelled.
+        # A value, or the promise of an item that is pending or has failed, for each.  None before
+        # the collection is read, and when the node's promise has been cancelled.
         self._items: Any = None
         outcome = outcome_of(source)
         if outcome._state & FULFILLED:

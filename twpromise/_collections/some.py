@@ -33,7 +33,7 @@ class _Some(Several):
         super()._start(source)
 
     def _begin(self, length: int) -> None:
-        # How many can still be fulfilled, those that are included.
+        # How many items are fulfilled, or can still be.
         self._can = length
         if not self._count:
             self._complete()
