@@ -348,6 +348,17 @@ def test_the_same_promise_may_be_there_several_times(scheduler):
     assert [2, 1, 2] == promise.value()
 
 
+def test_a_deferred_that_fires_after_the_end_changes_nothing(scheduler):
+    """Its value is dropped."""
+    first, second = Deferred(), Deferred()
+    promise = quiet(Promise.all([first, second]))
+    first.errback(ValueError("x"))
+    scheduler.flush()
+    second.callback(1)
+    scheduler.flush()
+    assert "x" == str(promise.reason())
+
+
 # --- all_settled
 
 

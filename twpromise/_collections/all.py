@@ -52,13 +52,13 @@ class All(Several):
     promise without a call; it waits for a Deferred without a promise between; and where all that
     is pending are such Deferreds, and promises that only a callback fulfils, it counts them within
     the call that settles them (`AT_ONCE`), since no user code runs in that.  The result is
-    fulfilled from the queue, in its turn.
+    fulfilled from the queue, as if they had been counted there.
     """
 
     __slots__ = ("_looking", "_pending")
 
     def _begin(self, length: int) -> None:
-        # Whether a Deferred that fires now had fired before.
+        # Whether a Deferred is being looked at: if it fires, it had fired before.
         self._looking = False
         # One more, so that nothing is complete before every item has been looked at.
         self._pending = length + 1
@@ -67,16 +67,16 @@ class All(Several):
         queue = self._class._queue
         queued = len(queue)
         arrived = self._arrived
-        # Diagnostics are shown a promise for each item, and it consumed.
+        # Diagnostics see a promise for each item, and that it is consumed.
         fast = hooks.observer is None and not self._state & DEAD
         # Whether all that is pending can be counted at once.
         counts = fast
-        there = 1
+        valued = 1
         for index, item in enumerate(items):
             kind = type(item)
             adopter = adopters[kind]
             if adopter is None:
-                there += 1
+                valued += 1
             elif fast and adopter is follow and item._subscribers is None and not item._state:
                 # As `wait_for`, which costs a tenth of an item more.
                 item._subscribers = self
@@ -89,9 +89,9 @@ class All(Several):
             else:
                 self._look_at(items, index)
                 counts = False
-                # An item that is started then may cancel all this.
+                # A coroutine that is started there may cancel the node's promise.
                 fast = fast and not self._state & DEAD
-        self._less(there)
+        self._less(valued)
         if counts and len(queue) == queued and not self._state & DEAD:
             self._state = AT_ONCE
 
@@ -135,10 +135,10 @@ class All(Several):
         else:
             call_soon(self._class, self._less)
 
-    def _less(self, there: int = 1) -> None:
-        """So many more items have a value."""
+    def _less(self, items: int = 1) -> None:
+        """Count items that have a value; the last one fulfils the promise."""
         if not self._state & DEAD:
-            self._pending -= there
+            self._pending -= items
             if not self._pending:
                 result = self._result()
                 fulfill(self.finish(), result)

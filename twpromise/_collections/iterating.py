@@ -134,12 +134,15 @@ class Iterating(Node):
         self._run_soon()
 
     def _next(self) -> bool:
-        """Read an item, or start one.
+        """Read an item, or start one; here, read one if nothing is waited for.
 
         Returns:
             False if there is nothing to do without waiting.
         """
-        raise NotImplementedError
+        if self._waits or self._state & DEAD:
+            return False
+        self._read()
+        return True
 
     def _read(self) -> None:
         """Read one more item."""
@@ -165,7 +168,6 @@ class Iterating(Node):
 
     def _take(self, item: Any) -> None:
         """An item was read, or `END`."""
-        raise NotImplementedError
 
     def _call(self, index: int, *arguments: Any) -> None:
         """Call the function for an item, and go on with what it returns."""

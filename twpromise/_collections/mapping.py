@@ -202,10 +202,6 @@ if TYPE_CHECKING:
         ) -> Listed[U]: ...
         @overload
         def __call__(
-            self, items: Fired[Items[T]], /, mapper: Gives[[T, int], U], *a: P.args, **k: P.kwargs
-        ) -> Listed[U]: ...
-        @overload
-        def __call__(
             self, items: Promises[T], /, mapper: Later[[T], U], *a: P.args, **k: P.kwargs
         ) -> Listed[U]: ...
         @overload
@@ -260,10 +256,6 @@ if TYPE_CHECKING:
         @overload
         def __call__(
             self, items: Fired[Items[T]], /, predicate: Sees[T], concurrency: Limit = None
-        ) -> Listed[T]: ...
-        @overload
-        def __call__(
-            self, items: Fired[Items[T]], /, predicate: SeesIndex[T], concurrency: Limit = None
         ) -> Listed[T]: ...
         @overload
         def __call__(

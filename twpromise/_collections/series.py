@@ -64,12 +64,6 @@ class _Series(Iterating):
         mark_handled(promise)
         return promise
 
-    def _next(self) -> bool:
-        if self._waits or self._state & DEAD:
-            return False
-        self._read()
-        return True
-
     def _take(self, item: Any) -> None:
         if item is END:
             result = self._result()
@@ -222,8 +216,6 @@ if TYPE_CHECKING:
 
         @overload
         def __call__(self, items: Fired[Items[T]], /, function: Sees[T]) -> Listed[T]: ...
-        @overload
-        def __call__(self, items: Fired[Items[T]], /, function: SeesIndex[T]) -> Listed[T]: ...
         @overload
         def __call__(self, items: Promises[T], /, function: Sees[T]) -> Listed[T]: ...
         @overload
