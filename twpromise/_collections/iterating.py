@@ -194,10 +194,10 @@ class Iterating(Node):
         self._waits = {}
         self._reader = self._context = self._reading = self._function = None
         self._results = []
-        if read is not None:
-            drop(read)
         if reader is not None:
             run_in_context(context, reader.close, self._class)
+        if read is not None:
+            drop(read)
 
     def _wanted(self) -> list[Any]:
         """What is waited for now, or would be later."""

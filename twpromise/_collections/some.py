@@ -15,13 +15,13 @@ from .._util.types import AllPromises, AllValues, Either, Fired, Listed
 from .rules import not_an_int
 from .several import FirstMethod, Several
 
-__all__ = ["Racing"]
+__all__ = ["Racing", "Some"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class _Some(Several):
+class Some(Several):
     """The first values, in the order in which they came."""
 
     __slots__ = ("_can", "_count", "_reasons", "_values")
@@ -70,7 +70,7 @@ class _Some(Several):
         self._values, self._reasons = [], []
 
 
-class _Any(_Some):
+class _Any(Some):
     """The first value."""
 
     __slots__ = ()
@@ -148,7 +148,7 @@ class Racing(CorePromise, Generic[T_co]):
         """
         if not is_int(count) or count < 0:
             return new_rejected(type(self), not_an_int("count", count, "0 or more"))
-        return _Some.derive(self, count)
+        return Some.derive(self, count)
 
     @FirstMethod
     def race(self) -> Any:
