@@ -266,6 +266,39 @@ def test_settled_inputs_give_a_settled_result(method):
     assert method([1, 2]).is_fulfilled()
 
 
+#: Wrong calls, by a function of the method and of two promises.
+WRONG_CALLS = {
+    "nothing": lambda method, p, q: method(),
+    "two promises": lambda method, p, q: method(p, q),
+    "a list and a name": lambda method, p, q: method([p, q], count=1),
+}
+
+
+@pytest.mark.parametrize("call", WRONG_CALLS.values(), ids=list(WRONG_CALLS))
+@pytest.mark.parametrize("name", ["all", "all_settled", "any", "race"])
+def test_a_wrong_call_shows_the_right_one(name, call):
+    """`Promise.all(p, q)` raises at the call, and names the public function."""
+    with pytest.raises(TypeError) as raised:
+        call(getattr(Promise, name), Source().promise, Source().promise)
+    expected = f"Promise.{name}() takes one iterable: Promise.{name}([p, q])"
+    assert expected == str(raised.value)
+
+
+@pytest.mark.parametrize("call", WRONG_CALLS.values(), ids=list(WRONG_CALLS))
+def test_a_wrong_call_of_props_shows_the_right_one(call):
+    """The same for a mapping."""
+    with pytest.raises(TypeError) as raised:
+        call(Promise.props, Source().promise, Source().promise)
+    expected = 'Promise.props() takes one mapping: Promise.props({"a": p, "b": q})'
+    assert expected == str(raised.value)
+
+
+def test_a_wrong_call_by_bluebirds_name_shows_the_right_one():
+    """`Promise.allSettled` is the same function, and the message names it as Python does."""
+    with pytest.raises(TypeError, match=r"^Promise\.all_settled\(\) takes one iterable: "):
+        Promise.allSettled(1, 2)
+
+
 # --- all
 
 
@@ -313,6 +346,17 @@ def test_the_same_promise_may_be_there_several_times(scheduler):
     source.resolve(2)
     scheduler.flush()
     assert [2, 1, 2] == promise.value()
+
+
+def test_a_deferred_that_fires_after_the_end_changes_nothing(scheduler):
+    """Its value is dropped."""
+    first, second = Deferred(), Deferred()
+    promise = quiet(Promise.all([first, second]))
+    first.errback(ValueError("x"))
+    scheduler.flush()
+    second.callback(1)
+    scheduler.flush()
+    assert "x" == str(promise.reason())
 
 
 # --- all_settled

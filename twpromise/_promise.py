@@ -13,9 +13,11 @@ from ._bridge.adapters import install as _install_adapters
 from ._bridge.executors import Executors
 from ._bridge.methods import Bridge
 from ._callbacks.promisify import Promisification
-from ._collections.combining import Combining
+from ._collections.all import Combining
+from ._collections.joining import Joining
 from ._collections.mapping import Mapped
 from ._collections.series import InSeries
+from ._collections.some import Racing
 from ._core.contexts import keep_context
 from ._core.draining import drain
 from ._core.resolving import new_rejected as _new_rejected
@@ -56,8 +58,10 @@ class _Themes(
     Executors[T_co],
     InSeries[T_co],
     Inspection[T_co],
+    Joining[T_co],
     Mapped[T_co],
     Promisification[T_co],
+    Racing[T_co],
     Reflection[T_co],
     Resources[T_co],
     Timers[T_co],

@@ -13,7 +13,7 @@ from typing import Any
 from .._core import hooks
 from .._core.resolving import new_resolved
 from .._core.states import CorePromise
-from .combining import expect_iterable
+from .rules import expect_iterable
 
 __all__ = ["END", "Reader"]
 
@@ -27,19 +27,19 @@ END = _End()
 
 
 class Reader:
-    """Reads a collection, no further than it is asked to.
+    """Reads a collection item by item, no further than the calls of `read`.
 
     Args:
-        collection: A collection that is there as a whole; or an iterator or another iterable;
-            or an async iterable.
+        collection: A `Collection`, which is read as a whole; or an iterator or another
+            iterable; or an async iterable.
 
     Raises:
         TypeError: It is none of these.
 
     Attributes:
-        items: All of them, if the collection is there as a whole.
+        items: All of them, if the collection is read as a whole.
         length: How many there are; None if that is not known.
-        is_async: What is read is a coroutine; it must have ended before the next is asked for.
+        is_async: `read` returns a coroutine, which must have ended before the next call.
     """
 
     __slots__ = ("_iterator", "_reading", "is_async", "items", "length")

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, overload
 
-from .._core import hooks
-from .._core.cancelling import drop, leave
-from .._core.contexts import keep_context, prepare, run_in_context
-from .._core.following import outcome_of
-from .._core.reactions import Node, subscribe
-from .._core.resolving import adopters, is_followed, new_rejected, new_resolved
-from .._core.settling import fulfill, mark_handled, pass_on, reject_raised
-from .._core.states import CANCELLED, DEAD, FULFILLED, NODE, CorePromise, is_promise
-from .._scheduling.queue import call_soon
+from .._core.cancelling import drop
+from .._core.resolving import is_followed, new_resolved
+from .._core.settling import fulfill, mark_handled
+from .._core.states import DEAD, CorePromise, is_promise
 from .._util.both import Both
 from .._util.types import Either, Fired, Gives, Items, Listed, Promises, Sees, SeesIndex, Values
-from .mapping import MapMethod, call, extra_arguments, not_a_function
+from .iterating import Iterating
+from .mapping import MapMethod
 from .reading import END, Reader
+from .rules import derive_calling
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -39,233 +36,75 @@ class _Missing:
 #: Stands for an `initial` that was left out.
 MISSING: Final = _Missing()
 
-#: How many items are passed before whatever else is queued has its turn.
-_BATCH = 32
 
-
-class _Series(Node):
+class _Series(Iterating):
     """Reads an item, calls a function, waits for its result, and so on."""
 
-    __slots__ = (
-        "_cls",
-        "_context",
-        "_extra",
-        "_function",
-        "_index",
-        "_reader",
-        "_step",
-        "_waiting",
-    )
+    __slots__ = ("_index",)
 
-    #: How many arguments the function gets in any case.
-    _least = 1
-
-    def _start(self, source: CorePromise, function: Callable[..., Any]) -> None:
-        self._extra = extra_arguments(source, function, self._least)
-        self._function: Callable[..., Any] | None = prepare(source, function)
-        self._cls = type(source)
-        # Calls a function in the context of now: an iterator is read in there, too.
-        self._context: Callable[..., Any] | None = keep_context(self._cls, call)
-        self._reader: Reader | None = None
+    def _start(self, source: CorePromise, /, function: Any = None, *_: Any) -> None:
         self._index = 0
-        # What is waited for, and what to do with its value.
-        self._waiting: CorePromise | None = None
-        self._step: Callable[[Any], bool] | None = None
-        if self._wait(source, self._begin):
+        super()._start(source, function)
+        if not (self._waits or self._state & DEAD):
             self._run_soon()
 
-    def _wait(self, item: Any, step: Callable[[Any], bool]) -> bool:
-        """Have *step* called with the value of *item*: now, or when it is there.
-
-        Returns:
-            Whether to go on; else there is nothing to do until `_notify`.
-        """
-        kind = adopters[type(item)]
-        if kind is None:
-            return step(item)
-        promise = item if is_promise(item) else new_resolved(self._cls, item, self._promise)
-        if self._state & DEAD:
-            # It was started just now, and has cancelled all this.
-            drop(promise)
-            return False
-        outcome = outcome_of(promise)
-        if outcome._state & FULFILLED:
-            return step(outcome._value)
-        self._waiting = promise
-        self._step = step
-        subscribe(promise, self)
-        return False
-
-    def _notify(self, parent: CorePromise) -> None:
-        self._waiting = None
-        step, self._step = self._step, None
-        assert step is not None
-        if not parent._state & FULFILLED:
-            pass_on(self._end(), parent)
-        elif step(parent._value):
-            self._run()
-
-    def _run_soon(self) -> None:
-        call_soon(self._cls, self._run)
-
-    def _run(self) -> None:
-        if self._state & DEAD:
-            return
-        for _ in range(_BATCH):
-            if not self._next():
-                return
-        self._run_soon()
-
-    def _next(self) -> bool:
-        reader = self._reader
-        context = self._context
-        assert reader is not None
-        assert context is not None
-        try:
-            # What reads a list is no code of others, and needs no context.
-            whole = reader.items is not None
-            item = reader.read() if whole else run_in_context(context, reader.read)
-        except BaseException as error:
-            self._fail(error)
-            return False
-        if self._state & DEAD:
-            # The iterator has cancelled all this.
-            return False
-        return self._wait(item, self._read_async) if reader.is_async else self._read(item)
-
-    # --- the steps; each returns whether to go on
-
-    def _begin(self, collection: Any) -> bool:
-        try:
-            reader = self._reader = Reader(collection)
-        except BaseException as error:
-            self._fail(error)
-            return False
+    def _open(self, reader: Reader) -> None:
         items = reader.items or []
         for index, item in enumerate(items):
             if is_followed(item):
                 items[index] = self._later(item)
                 if self._state & DEAD:
-                    # One of them has cancelled all this when it was started.
+                    # A coroutine among them has cancelled the node's promise.
                     drop(items[index])
-        return not self._state & DEAD
 
     def _later(self, item: Any) -> CorePromise:
-        """Something that is followed, whose turn is still to come."""
-        promise = item if is_promise(item) else new_resolved(self._cls, item, self._promise)
-        # A rejection counts when it is its turn; until then it is nobody's surprise.
+        """A promise for an item that is followed, but waited for only when it is reached."""
+        promise = item if is_promise(item) else new_resolved(self._class, item, self._promise)
+        # Its rejection counts when the item is reached, and is not reported before.
         mark_handled(promise)
         return promise
 
-    def _read_async(self, read: Any) -> bool:
-        return self._read(END if read is END else read[0])
-
-    def _read(self, item: Any) -> bool:
+    def _take(self, item: Any) -> None:
         if item is END:
             result = self._result()
-            fulfill(self._end(), result)
-            return False
-        return self._wait(item, self._item)
-
-    def _item(self, value: Any) -> bool:
-        return self._call(value)
-
-    def _call(self, *arguments: Any) -> bool:
-        """Call the function with an item."""
-        function = self._function
-        assert function is not None
-        index = self._index
-        self._index = index + 1
-        if self._extra:
-            arguments = (*arguments, index)
-            if self._extra == 2:
-                assert self._reader is not None
-                arguments = (*arguments, self._reader.length)
-        try:
-            result = run_in_context(function, *arguments)
-        except BaseException as error:
-            self._fail(error)
-            return False
-        # Its own function may have cancelled it.
-        return self._wait(result, self._called) and not self._state & DEAD
-
-    def _called(self, result: Any) -> bool:
-        """There is a result of the function."""
-        return True
-
-    def _result(self) -> Any:
-        """What the promise is fulfilled with in the end."""
-
-    # --- ending
-
-    def _fail(self, error: BaseException) -> None:
-        """Something that was called has raised this to the caller of this function."""
-        if self._state & DEAD:
-            # It has cancelled all this before.
-            hooks.host.escaped(error)
+            fulfill(self.finish(), result)
         else:
-            reject_raised(self._end(), error)
+            self._go_on(item, self._item)
 
-    def _end(self) -> CorePromise:
-        promise: CorePromise = self._promise
-        reader, self._reader = self._reader, None
-        context, self._context = self._context, None
-        self._state = NODE | CANCELLED
-        self._promise = self._waiting = self._step = self._function = None
-        if reader is not None and context is not None:
-            run_in_context(context, reader.close, self._cls)
-        return promise
+    def _item(self, value: Any, _: int) -> None:
+        """The next item has this value."""
+        self._call(self._count(), value)
 
-    def _still_wanted(self) -> list[Any]:
-        """What is waited for now, and what would have been waited for later."""
-        items = self._reader.items if self._reader is not None else None
-        return [self._waiting, *(items or ())]
-
-    def _abandon(self, stack: list[CorePromise]) -> bool:
-        wanted = self._still_wanted()
-        self._end()
-        # The first item is to be the first that is cancelled.
-        for item in reversed(wanted):
-            if is_promise(item):
-                leave(item, stack)
-        return False
-
-
-class _Listing(_Series):
-    """Keeps something of each item, until the end."""
-
-    __slots__ = ("_results",)
-
-    def _start(self, source: CorePromise, function: Callable[..., Any]) -> None:
-        self._results: list[Any] = []
-        super()._start(source, function)
+    def _count(self) -> int:
+        """The index of the next item."""
+        self._index += 1
+        return self._index - 1
 
     def _result(self) -> Any:
         return self._results
 
-    def _end(self) -> CorePromise:
-        self._results = []
-        return super()._end()
+    def _wanted(self) -> list[Any]:
+        items = self._reader.items if self._reader is not None else None
+        return [*super()._wanted(), *(items or ())]
 
 
-class _Each(_Listing):
+class _Each(_Series):
     """Keeps the items."""
 
     __slots__ = ()
 
-    def _call(self, *arguments: Any) -> bool:
-        self._results.append(arguments[0])
-        return super()._call(*arguments)
+    def _item(self, value: Any, _: int) -> None:
+        self._results.append(value)
+        super()._item(value, _)
 
 
-class _MapSeries(_Listing):
+class _MapSeries(_Series):
     """Keeps what the function gives."""
 
     __slots__ = ()
 
-    def _called(self, result: Any) -> bool:
+    def _called(self, result: Any, index: int) -> None:
         self._results.append(result)
-        return True
 
 
 class _Reduce(_Series):
@@ -275,39 +114,40 @@ class _Reduce(_Series):
 
     _least = 2
 
-    def _start(  # type: ignore[override]
-        self, source: CorePromise, function: Callable[..., Any], initial: Any
+    def _start(
+        self, source: CorePromise, /, function: Any = None, initial: Any = MISSING, *_: Any
     ) -> None:
-        self._cls = type(source)
+        self._class = type(source)
         self._initial: Any = self._later(initial) if is_followed(initial) else initial
-        self._accumulator: Any = MISSING
+        self._accumulator: Any = None
         super()._start(source, function)
 
-    def _begin(self, collection: Any) -> bool:
-        return super()._begin(collection) and self._wait(self._initial, self._called)
+    def _open(self, reader: Reader) -> None:
+        super()._open(reader)
+        self._go_on(self._initial, self._called)
 
-    def _called(self, result: Any) -> bool:
+    def _called(self, result: Any, index: int) -> None:
         self._initial = None
         self._accumulator = result
-        return True
 
-    def _still_wanted(self) -> list[Any]:
-        return [*super()._still_wanted(), self._initial]
-
-    def _call(self, *arguments: Any) -> bool:
+    def _item(self, value: Any, _: int) -> None:
+        index = self._count()
         if self._accumulator is MISSING:
             # Nothing to start with: the first item is.
-            self._index += 1
-            return self._called(arguments[0])
-        accumulator, self._accumulator = self._accumulator, None
-        return super()._call(accumulator, *arguments)
+            self._accumulator = value
+        else:
+            accumulator, self._accumulator = self._accumulator, None
+            self._call(index, accumulator, value)
 
     def _result(self) -> Any:
         return None if self._accumulator is MISSING else self._accumulator
 
-    def _end(self) -> CorePromise:
+    def _wanted(self) -> list[Any]:
+        return [*super()._wanted(), self._initial]
+
+    def _release(self) -> None:
+        super()._release()
         self._initial = self._accumulator = None
-        return super()._end()
 
 
 if TYPE_CHECKING:
@@ -377,8 +217,6 @@ if TYPE_CHECKING:
         @overload
         def __call__(self, items: Fired[Items[T]], /, function: Sees[T]) -> Listed[T]: ...
         @overload
-        def __call__(self, items: Fired[Items[T]], /, function: SeesIndex[T]) -> Listed[T]: ...
-        @overload
         def __call__(self, items: Promises[T], /, function: Sees[T]) -> Listed[T]: ...
         @overload
         def __call__(self, items: Promises[T], /, function: SeesIndex[T]) -> Listed[T]: ...
@@ -396,7 +234,7 @@ class InSeries(CorePromise, Generic[T_co]):
     """The methods that take one item at a time, in order; each is a static function too.
 
     An item that is pending is waited for before its turn, a rejected one ends the series when
-    its turn has come, and the next item is not read before the function's result is there.
+    it is reached, and the next item is not read before the function's result has settled.
     Collections are read, and the function is called, as by `Promise.map`.
     """
 
@@ -404,7 +242,7 @@ class InSeries(CorePromise, Generic[T_co]):
 
     @_ReduceMethod
     def reduce(self, reducer: Callable[..., Any], initial: Any = MISSING) -> Any:
-        """A promise for what is left when *reducer* has combined all items, two at a time.
+        """A promise for the value that *reducer* has combined all items to, two at a time.
 
         Args:
             reducer: Called with what it gave last and with an item.
@@ -413,9 +251,7 @@ class InSeries(CorePromise, Generic[T_co]):
 
         Bluebird: ``Promise.reduce``; Python: `functools.reduce`.
         """
-        if not callable(reducer):
-            return new_rejected(type(self), not_a_function("reducer", reducer))
-        return _Reduce.derive(self, reducer, initial)
+        return derive_calling(_Reduce, self, "reducer", reducer, initial)
 
     @_EachMethod
     def each(self, function: Callable[..., Any]) -> Any:
@@ -426,9 +262,7 @@ class InSeries(CorePromise, Generic[T_co]):
 
         Bluebird: ``Promise.each``.
         """
-        if not callable(function):
-            return new_rejected(type(self), not_a_function("function", function))
-        return _Each.derive(self, function)
+        return derive_calling(_Each, self, "function", function)
 
     @MapMethod
     def map_series(self, mapper: Callable[..., Any]) -> Any:
@@ -439,8 +273,6 @@ class InSeries(CorePromise, Generic[T_co]):
 
         Bluebird: ``Promise.mapSeries``.
         """
-        if not callable(mapper):
-            return new_rejected(type(self), not_a_function("mapper", mapper))
-        return _MapSeries.derive(self, mapper)
+        return derive_calling(_MapSeries, self, "mapper", mapper)
 
     mapSeries = map_series

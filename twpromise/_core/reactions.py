@@ -19,6 +19,7 @@ from .jobs import Job, call_at_home
 from .resolving import new_rejected, resolve
 from .settling import mark_handled, pass_on, reject, reject_raised
 from .states import (
+    AT_ONCE,
     BYPASSED,
     CANCELLED,
     CANCELLING,
@@ -232,8 +233,16 @@ class Node:
         self.finish()
         return False
 
+    def consume(self) -> None:
+        """Be a consumer of what this node waits for, notified from the queue: as at first."""
+        self._state = NODE
+
+    def consume_at_once(self) -> None:
+        """The same, and be notified by `_at_once` in the call of a callback that fulfils."""
+        self._state = AT_ONCE
+
     def stop_consuming(self) -> None:
-        """Count as a consumer of nothing any more, and be notified all the same."""
+        """Be a consumer of nothing any more, and be notified all the same."""
         self._state = NODE | CANCELLING
 
     def finish(self) -> Any:

@@ -130,7 +130,7 @@ class Suspension(Node):
 
     def _consume_again(self) -> None:
         """Undo `stop_consuming`."""
-        Node.__init__(self, self._promise)
+        self.consume()
 
     # --- being resumed
 

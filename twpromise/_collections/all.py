@@ -1,0 +1,300 @@
+"""All of several: `all`, `all_settled` and `props`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
+
+from twisted.internet.defer import Deferred
+
+from .._bridge.deferreds import lock_to_deferred
+from .._core import hooks
+from .._core.following import follow
+from .._core.resolving import adopters, is_followed, new_resolved
+from .._core.settling import fulfill
+from .._core.states import (
+    AT_ONCE,
+    BY_CALLBACK,
+    DEAD,
+    FULFILLED,
+    CorePromise,
+    is_promise,
+    new_pending,
+)
+from .._methods.reflection import PromiseInspection
+from .._scheduling.queue import call_soon
+from .._util.both import Both
+from .._util.checks import type_name
+from .._util.types import AllPromises, AllValues, Either, Fired, Followed, Listed
+from .rules import OneInput
+from .several import ListMethod, Several
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["All", "Combining"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+K = TypeVar("K")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class All(Several):
+    """All values; or the first rejection, or cancellation.
+
+    `all` is what most requests end with, and it is fast in three ways.  It subscribes to a pending
+    promise without a call; it waits for a Deferred without a promise between; and where all that
+    is pending are such Deferreds, and promises that only a callback fulfils, it counts them within
+    the call that settles them (`AT_ONCE`), since no user code runs in that.  The result is
+    fulfilled from the queue, as if they had been counted there.
+    """
+
+    __slots__ = ("_looking", "_pending")
+
+    def _begin(self, length: int) -> None:
+        # Whether a Deferred is being looked at: if it fires, it had fired before.
+        self._looking = False
+        # One more, so that nothing is complete before every item has been looked at.
+        self._pending = length + 1
+
+    def _iterate(self, items: list[Any]) -> None:
+        queue = self._class._queue
+        queued = len(queue)
+        arrived = self._arrived
+        # Diagnostics see a promise for each item, and that it is consumed.
+        fast = hooks.observer is None and not self._state & DEAD
+        # Whether all that is pending can be counted at once.
+        counts = fast
+        valued = 1
+        for index, item in enumerate(items):
+            kind = type(item)
+            adopter = adopters[kind]
+            if adopter is None:
+                valued += 1
+            elif fast and adopter is follow and item._subscribers is None and not item._state:
+                # As `wait_for`, which costs a tenth of an item more.
+                item._subscribers = self
+                if item._aux is not BY_CALLBACK:
+                    counts = False
+            elif fast and kind is Deferred and not (item.called and is_followed(item.result)):
+                self._looking = True
+                item.addBoth(arrived, index)
+                self._looking = False
+            else:
+                self._look_at(items, index)
+                counts = False
+                # A coroutine that is started there may cancel the node's promise.
+                fast = fast and not self._state & DEAD
+        self._less(valued)
+        if counts and len(queue) == queued and not self._state & DEAD:
+            self.consume_at_once()
+
+    def _notify(self, parent: CorePromise) -> None:
+        if parent._state & FULFILLED and self._items is not None:
+            self._less()
+        else:
+            super()._notify(parent)
+
+    def _arrived(self, value: Any, index: int) -> None:
+        """A Deferred that is waited for without a promise has fired."""
+        if adopters[type(value)] is None:
+            if self._state == AT_ONCE:
+                self._items[index] = value
+                self._at_once()
+            elif self._looking:
+                self._items[index] = value
+                self._pending -= 1
+            elif not self._state & DEAD:
+                self._items[index] = value
+                # From the queue: others may have settled before, and are still to be notified.
+                call_soon(self._class, self._less)
+            return
+        # A failure, or something that is followed.
+        promise = new_resolved(self._class, value, self._promise)
+        if self._state & DEAD:
+            self._too_late(promise)
+        else:
+            # From the queue, as all others are: the first that failed is to be the reason.
+            self.consume()
+            self._items[index] = promise
+            self.wait_for(promise)
+
+    def _at_once(self) -> None:
+        """An item was fulfilled just now; the last is counted from the queue."""
+        if self._pending > 1:
+            self._pending -= 1
+        else:
+            call_soon(self._class, self._less)
+
+    def _less(self, items: int = 1) -> None:
+        """Count items that have a value; the last one fulfils the promise."""
+        if not self._state & DEAD:
+            self._pending -= items
+            if not self._pending:
+                result = self._result()
+                fulfill(self.finish(), result)
+
+    def _fulfilled(self, value: Any) -> None:
+        self._less()
+
+    def _result(self) -> Any:
+        return [
+            item._value if adopters[type(item)] is follow else item for item in self._items or ()
+        ]
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        if self._items is not None:
+            self._items = [
+                self._promise_of(item) if type(item) is Deferred else item for item in self._items
+            ]
+        return super()._abandon(stack)
+
+    def _promise_of(self, deferred: Deferred[Any]) -> CorePromise:
+        """A promise to leave, which cancels a Deferred that is waited for without one."""
+        promise: CorePromise = new_pending(self._class)
+        lock_to_deferred(promise, deferred)
+        return promise
+
+
+class _Props(All):
+    """All values of a mapping."""
+
+    __slots__ = ("_keys",)
+
+    def _list(self, collection: Any) -> list[Any]:
+        if not isinstance(collection, Mapping):
+            raise TypeError(
+                "cannot await properties of a non-object: the input must be a mapping, "
+                f"not {type_name(collection)}"
+            )
+        self._keys = list(collection)
+        return [collection[key] for key in self._keys]
+
+    def _result(self) -> Any:
+        return dict(zip(self._keys, super()._result(), strict=True))
+
+    def _release(self) -> None:
+        super()._release()
+        self._keys = []
+
+
+class _AllSettled(All):
+    """An inspection of each, however it has settled."""
+
+    __slots__ = ()
+
+    def _failed(self, promise: CorePromise) -> None:
+        self._less()
+
+    def _result(self) -> Any:
+        return [
+            PromiseInspection._of(item) if is_promise(item) else PromiseInspection(FULFILLED, item)
+            for item in self._items or ()
+        ]
+
+
+if TYPE_CHECKING:
+    # A short name, for many overloads.
+    L: TypeAlias = Followed[T]
+    Settled: TypeAlias = Listed[PromiseInspection[T]]
+    Keyed: TypeAlias = Promise[dict[K, T]]
+    LMap: TypeAlias = Mapping[K, Followed[T]] | Followed[Mapping[K, Followed[T]]]
+    VMap: TypeAlias = Mapping[K, Either[T]] | Followed[Mapping[K, Either[T]]]
+
+    class _AllMethod(ListMethod):
+        @overload
+        def __call__(self, items: Fired[Iterable[Either[T]]], /) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: tuple[L[A], L[B]], /) -> Promise[tuple[A, B]]: ...  # type: ignore[overload-overlap]
+        @overload
+        def __call__(self, items: tuple[L[A], L[B], L[C]], /) -> Promise[tuple[A, B, C]]: ...  # type: ignore[overload-overlap]
+        @overload
+        def __call__(  # type: ignore[overload-overlap]
+            self, items: tuple[L[A], L[B], L[C], L[D]], /
+        ) -> Promise[tuple[A, B, C, D]]: ...
+        @overload
+        def __call__(self, items: AllPromises[T], /) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: AllValues[T], /) -> Listed[T]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    class _AllSettledMethod(OneInput):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: AllPromises[T], owner: type, /) -> Callable[[], Settled[T]]: ...
+        @overload
+        def __get__(self, instance: AllValues[T], owner: type, /) -> Callable[[], Settled[T]]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, items: Fired[Iterable[Either[T]]], /) -> Settled[T]: ...
+        @overload
+        def __call__(self, items: AllPromises[T], /) -> Settled[T]: ...
+        @overload
+        def __call__(self, items: AllValues[T], /) -> Settled[T]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+    class _PropsMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: LMap[K, T], owner: type, /) -> Callable[[], Keyed[K, T]]: ...
+        @overload
+        def __get__(self, instance: VMap[K, T], owner: type, /) -> Callable[[], Keyed[K, T]]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, mapping: LMap[K, T], /) -> Keyed[K, T]: ...
+        @overload
+        def __call__(self, mapping: VMap[K, T], /) -> Keyed[K, T]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+else:
+    _AllMethod = _AllSettledMethod = OneInput
+    _PropsMethod = partial(OneInput, example='mapping: {}({{"a": p, "b": q}})')
+
+
+class Combining(CorePromise, Generic[T_co]):
+    """The methods that wait for several promises; each is a static function too.
+
+    An input is an iterable, or a promise (a Deferred, ...) for one, of values, promises,
+    Deferreds and whatever else is followed.  It is never modified.  A rejection settles the
+    result at once, and later ones of the same input are not reported as unhandled.  Cancelling
+    the result cancels the inputs that have no other consumer.
+    """
+
+    __slots__ = ()
+
+    @_AllMethod
+    def all(self) -> Any:
+        """A promise for the list of all values, in the order of the input.
+
+        Bluebird: ``Promise.all``; Twisted: ``gatherResults``.
+        """
+        return All.derive(self)
+
+    @_AllSettledMethod
+    def all_settled(self) -> Any:
+        """A promise for a list of `PromiseInspection`, one for each item, once all settled.
+
+        Bluebird: ``Promise.allSettled``; Twisted: ``DeferredList``.
+        """
+        return _AllSettled.derive(self)
+
+    allSettled = all_settled
+
+    @_PropsMethod
+    def props(self) -> Any:
+        """A promise for a `dict` of all values of a mapping, its keys in the same order.
+
+        Anything but a `collections.abc.Mapping` rejects with a `TypeError`.
+
+        Bluebird: ``Promise.props``.
+        """
+        return _Props.derive(self)

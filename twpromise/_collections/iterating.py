@@ -1,0 +1,215 @@
+"""The node that calls a function for each item of a collection: `map`, `each` and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .._core.cancelling import drop, leave
+from .._core.contexts import keep_context, prepare, run_in_context
+from .._core.following import outcome_of
+from .._core.reactions import Node
+from .._core.resolving import adopters, new_resolved
+from .._core.settling import pass_on
+from .._core.states import DEAD, FULFILLED, CorePromise, is_promise
+from .._scheduling.queue import call_soon
+from .reading import END, Reader
+from .rules import extra_arguments
+
+__all__ = ["Iterating"]
+
+#: How many items are started, or read, before other jobs of the queue run.
+_BATCH = 32
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function: run in a kept context, it calls others in there."""
+    return function(*arguments)
+
+
+class _Wait(Node):
+    """One promise that an `Iterating` waits for, and what to do with its value."""
+
+    __slots__ = ("index", "step", "whole")
+
+    whole: Iterating
+    step: Callable[[Any, int], object]
+    index: int
+
+    def _notify(self, parent: CorePromise) -> None:
+        whole = self.whole
+        del whole._waits[self]
+        if not parent._state & FULFILLED:
+            pass_on(whole.finish(), parent)
+            return
+        self.step(parent._value, self.index)
+        if not whole._running:
+            whole._run()
+
+
+class Iterating(Node):
+    """Reads a collection, calls a function for each item, and goes on with what that returns.
+
+    A kind of it defines when an item is read or started (`_next`), what happens to one that was
+    read (`_take`), and to what the function returned for it (`_called`).
+    """
+
+    __slots__ = (
+        "_class",
+        "_context",
+        "_extra",
+        "_function",
+        "_reader",
+        "_reading",
+        "_results",
+        "_running",
+        "_waits",
+    )
+
+    #: How many arguments the function gets in any case.
+    _least = 1
+
+    def _start(self, source: CorePromise, /, function: Any = None, *_: Any) -> None:
+        self._class = type(source)
+        self._extra = extra_arguments(source, function, self._least)
+        self._function: Any = prepare(source, function)
+        # Calls a function in the context of the caller, in which the iterator is read, too.
+        self._context: Any = keep_context(self._class, _call)
+        self._reader: Any = None
+        # The wait for the next item of an async iterable.
+        self._reading: _Wait | None = None
+        self._results: list[Any] = []
+        # `_run` is running, or is queued.
+        self._running = False
+        # In the order in which they began.
+        self._waits: dict[_Wait, None] = {}
+        self._go_on(source, self._begin)
+
+    def _begin(self, collection: Any, _: int) -> None:
+        try:
+            reader = self._reader = Reader(collection)
+        except BaseException as error:
+            self.fail(error)
+        else:
+            self._open(reader)
+
+    def _open(self, reader: Reader) -> None:
+        """The collection can be read."""
+
+    # --- waiting
+
+    def _go_on(self, item: Any, step: Callable[[Any, int], object], index: int = 0) -> _Wait | None:
+        """Call *step* with the value of *item*, and *index*: now, or once that has settled."""
+        if adopters[type(item)] is not None:
+            item = item if is_promise(item) else new_resolved(self._class, item, self._promise)
+            if self._state & DEAD:
+                # A coroutine that was started just now has cancelled the node's promise.
+                drop(item)
+                return None
+            outcome = outcome_of(item)
+            if not outcome._state & FULFILLED:
+                wait = _Wait()
+                wait.whole, wait.step, wait.index = self, step, index
+                self._waits[wait] = None
+                wait.wait_for_source(item)
+                return wait
+            item = outcome._value
+        if not self._state & DEAD:
+            step(item, index)
+        return None
+
+    # --- working
+
+    def _run_soon(self) -> None:
+        self._running = True
+        call_soon(self._class, self._run)
+
+    def _run(self) -> None:
+        """Read items and start them, as long as there is something to do."""
+        self._running = True
+        for _ in range(_BATCH):
+            if not self._next():
+                self._running = False
+                return
+        self._run_soon()
+
+    def _next(self) -> bool:
+        """Read an item, or start one; here, read one if nothing is waited for.
+
+        Returns:
+            False if there is nothing to do without waiting.
+        """
+        if self._waits or self._state & DEAD:
+            return False
+        self._read()
+        return True
+
+    def _read(self) -> None:
+        """Read one more item."""
+        reader = self._reader
+        try:
+            # Reading a list runs no code of the user, and needs no context.
+            whole = reader.items is not None
+            item = reader.read() if whole else run_in_context(self._context, reader.read)
+        except BaseException as error:
+            self.fail(error)
+            return
+        if self._state & DEAD:
+            # The iterator has cancelled the node's promise.
+            return
+        if reader.is_async:
+            self._reading = self._go_on(item, self._read_async)
+        else:
+            self._take(item)
+
+    def _read_async(self, read: Any, _: int) -> None:
+        self._reading = None
+        self._take(END if read is END else read[0])
+
+    def _take(self, item: Any) -> None:
+        """An item was read, or `END`."""
+
+    def _call(self, index: int, *arguments: Any) -> None:
+        """Call the function for an item, and go on with what it returns."""
+        if self._extra:
+            extra = (index, self._reader.length)
+            arguments = (*arguments, *extra[: self._extra])
+        try:
+            result = run_in_context(self._function, *arguments)
+        except BaseException as error:
+            self.fail(error)
+        else:
+            self._go_on(result, self._called, index)
+
+    def _called(self, result: Any, index: int) -> None:
+        """The function has returned this, or what it returned was fulfilled with this."""
+
+    # --- ending
+
+    def _release(self) -> None:
+        reader, context, reading = self._reader, self._context, self._reading
+        read = None if reading is None else reading._source
+        for wait in self._waits:
+            wait.finish()
+        self._waits = {}
+        self._reader = self._context = self._reading = self._function = None
+        self._results = []
+        if reader is not None:
+            run_in_context(context, reader.close, self._class)
+        if read is not None:
+            drop(read)
+
+    def _wanted(self) -> list[Any]:
+        """What is waited for now, or would be later."""
+        return [wait._source for wait in self._waits]
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        wanted = self._wanted()
+        # The wait for the next item is among those.
+        self._reading = None
+        self.finish()
+        # The first item is to be the first that is cancelled.
+        for item in reversed(wanted):
+            if is_promise(item):
+                leave(item, stack)
+        return False

@@ -1,0 +1,151 @@
+"""The values of several as the arguments of a handler: `join` and `spread`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
+
+from .._core.resolving import new_rejected
+from .._core.states import CorePromise, new_fulfilled
+from .._util.both import Static
+from .._util.types import Either, Followed, Gives, Later, Listed, N
+from .all import All
+from .rules import not_a_function
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["Joining"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
+F = TypeVar("F")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
+
+
+class _Spread:
+    """Calls a handler with the items of a list as its arguments."""
+
+    # Python's name for what a wrapper is about: so a warning can name the handler.
+    __slots__ = ("__wrapped__",)
+
+    def __init__(self, handler: Callable[..., Any]) -> None:
+        self.__wrapped__ = handler
+
+    def __call__(self, *arguments: Any) -> Any:
+        # The bound value, if there is one, comes first.
+        *bound, values = arguments
+        return self.__wrapped__(*bound, *values)
+
+
+if TYPE_CHECKING:
+    # Short names, for many overloads: what is followed, and that or a value.
+    L: TypeAlias = Followed[T]
+    V: TypeAlias = Either[T]
+
+    class _JoinMethod(Static):
+        @overload
+        def __call__(self, *values: L[T]) -> Listed[T]: ...
+        @overload
+        def __call__(self, a: L[A], fn: Later[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: L[A], fn: Gives[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: V[A], fn: Later[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: V[A], fn: Gives[[A], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: L[A], b: L[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: L[A], b: L[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: L[A], b: V[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: L[A], b: V[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: V[A], b: L[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: V[A], b: L[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: V[A], b: V[B], fn: Later[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: V[A], b: V[B], fn: Gives[[A, B], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: L[A], b: L[B], c: L[C], fn: Later[[A, B, C], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: L[A], b: L[B], c: L[C], fn: Gives[[A, B, C], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: V[A], b: V[B], c: V[C], fn: Later[[A, B, C], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: V[A], b: V[B], c: V[C], fn: Gives[[A, B, C], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(self, a: L[A], b: V[B], c: L[C], fn: Gives[[A, B, C], U], /) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: L[A], b: L[B], c: L[C], d: L[D], fn: Gives[[A, B, C, D], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self, a: L[A], b: L[B], c: L[C], d: L[D], e: L[E], fn: Gives[[A, B, C, D, E], U], /
+        ) -> Promise[U]: ...
+        @overload
+        def __call__(
+            self,
+            a: L[A],
+            b: L[B],
+            c: L[C],
+            d: L[D],
+            e: L[E],
+            f: L[F],
+            fn: Gives[[A, B, C, D, E, F], U],
+            /,
+        ) -> Promise[U]: ...
+        def __call__(self, *values: Any) -> Any: ...
+
+else:
+    _JoinMethod = Static
+
+
+class Joining(CorePromise, Generic[T_co]):
+    """The methods that call one handler with the values of several promises."""
+
+    __slots__ = ()
+
+    @overload
+    def spread(self, handler: Callable[..., Followed[U]]) -> Promise[U]: ...
+    @overload
+    def spread(self, handler: Callable[..., Followed[U] | N]) -> Promise[U | N]: ...
+    @overload
+    def spread(self, handler: Callable[..., Either[U]]) -> Promise[U]: ...
+    def spread(self, handler: Callable[..., Any]) -> Any:
+        """`all`, then *handler* with the values as its arguments.
+
+        Args:
+            handler: Called with as many arguments as there are values; something that is not
+                callable rejects with a `TypeError`.
+
+        Bluebird: ``.spread``.
+        """
+        if not callable(handler):
+            return new_rejected(type(self), not_a_function("handler", handler))
+        return All.derive(self).then(_Spread(handler))
+
+    @_JoinMethod
+    def join(cls: Any, *values: Any) -> Any:
+        """A promise for what a handler makes of several values.
+
+        Args:
+            *values: Values, promises, Deferreds, ...; the last argument is the handler, called
+                with the values as its arguments.  Without a handler it is the list of values.
+
+        Bluebird: ``Promise.join``.
+        """
+        handler = values[-1] if values else None
+        if callable(handler):
+            return All.derive(new_fulfilled(cls, values[:-1])).then(_Spread(handler))
+        return All.derive(new_fulfilled(cls, values))

@@ -1,0 +1,95 @@
+"""Rules that all methods of collections share: their arguments, and messages about wrong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .._core.extra import binding_of
+from .._core.resolving import new_rejected, new_resolved
+from .._core.states import CorePromise
+from .._util.arity import required_positionals
+from .._util.both import Both
+from .._util.checks import shown, type_name
+
+__all__ = [
+    "OneInput",
+    "derive_calling",
+    "expect_iterable",
+    "extra_arguments",
+    "not_a_function",
+    "not_an_int",
+]
+
+
+def expect_iterable(iterable: object) -> Any:
+    """*iterable*, if it is a collection of items.
+
+    Raises:
+        TypeError: It is not iterable; or it is a mapping, a `str` or `bytes`, whose items are no
+            promises.
+    """
+    kind = type(iterable)
+    if kind is list or kind is tuple:
+        # The usual case.
+        return iterable
+    if isinstance(iterable, (str, bytes, Mapping)) or not isinstance(iterable, Iterable):
+        raise TypeError(
+            "expecting an array, a promise or a thenable: the input must be an iterable, "
+            f"not {type_name(iterable)}"
+        )
+    return iterable
+
+
+def not_an_int(name: str, value: object, allowed: str) -> TypeError:
+    """The error for a count that is no `int`, or outside of what is *allowed*."""
+    return TypeError(
+        f"expecting a positive integer: {name} must be an int, {allowed}, not {shown(value)}"
+    )
+
+
+def not_a_function(name: str, function: object) -> TypeError:
+    """The error for a function that is not callable."""
+    return TypeError(f"fn must be a function: {name} must be callable, not {shown(function)}")
+
+
+def derive_calling(
+    kind: Any, source: CorePromise, name: str, function: object, *arguments: Any
+) -> Any:
+    """A promise that a node settles which calls a function that the user has given.
+
+    Args:
+        kind: The kind of node, with a method `derive`.
+        source: What the promise is derived from.
+        name: What the method calls the function; for the message if that is not callable.
+        function: What is called.
+        *arguments: More arguments of the node.
+    """
+    if not callable(function):
+        return new_rejected(type(source), not_a_function(name, function))
+    return kind.derive(source, function, *arguments)
+
+
+def extra_arguments(promise: CorePromise, function: Callable[..., Any], least: int) -> int:
+    """How many extra arguments, of two, a callback declares besides the *least* it gets."""
+    declared = required_positionals(function) or least
+    bound = binding_of(promise) is not None
+    return max(0, min(declared - bound - least, 2))
+
+
+if TYPE_CHECKING:
+    OneInput = Both
+else:
+
+    class OneInput(Both):
+        """A method without arguments: the static function takes the collection, and no more."""
+
+        def __init__(self, function: Callable[..., Any], example: str = "iterable: {}([p, q])"):
+            name = f"Promise.{function.__name__}"
+
+            def static(cls: type[CorePromise], *inputs: Any, **others: Any) -> Any:
+                if len(inputs) != 1 or others:
+                    raise TypeError(f"{name}() takes one {example.format(name)}")
+                return function(new_resolved(cls, inputs[0]))
+
+            super().__init__(function, static)

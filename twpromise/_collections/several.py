@@ -1,0 +1,179 @@
+"""The node that waits for several promises, and the types of the methods that use it.
+
+`all` and `some` are kinds of it: they say what it means that an item is fulfilled, that one has
+failed, and that there are no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+
+from .._core.cancelling import drop, leave
+from .._core.following import outcome_of
+from .._core.reactions import Node, late_observer
+from .._core.resolving import adopters, new_resolved
+from .._core.settling import mark_handled, pass_on
+from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise, is_promise
+from .._util.types import AllPromises, AllValues, Either, Fired, Listed
+from .rules import OneInput, expect_iterable
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["FirstMethod", "ListMethod", "Several"]
+
+T = TypeVar("T")
+
+
+class Several(Node):
+    """Waits for a promise of a collection, then for the items, and settles one promise.
+
+    It subscribes to every item itself: there is no object for each of them.
+    """
+
+    __slots__ = ("_class", "_items")
+
+    def _start(self, source: CorePromise, /, *_: Any) -> None:
+        self._class = type(source)
+        # A value, or the promise of an item that is pending or has failed, for each.  None before
+        # the collection is read, and when the node's promise has been cancelled.
+        self._items: Any = None
+        outcome = outcome_of(source)
+        if outcome._state & FULFILLED:
+            self._read(outcome._value)
+        else:
+            self.wait_for_source(source)
+
+    def _notify(self, parent: CorePromise) -> None:
+        if self._items is not None:
+            if parent._state & FULFILLED:
+                self._fulfilled(parent._value)
+            else:
+                self._failed(parent)
+        elif parent._state & FULFILLED:
+            self._source = None
+            self._read(parent._value)
+        else:
+            super()._notify(parent)
+
+    def _read(self, collection: Any) -> None:
+        try:
+            items = self._list(collection)
+        except BaseException as error:
+            self.fail(error)
+            return
+        if not self._state & DEAD:
+            self._items = items
+            self._begin(len(items))
+        self._iterate(items)
+
+    def _iterate(self, items: list[Any]) -> None:
+        """Look at each item; also at those behind the one that has settled the promise."""
+        for index, item in enumerate(items):
+            if adopters[type(item)] is None:
+                if not self._state & DEAD:
+                    self._fulfilled(item)
+            else:
+                self._look_at(items, index)
+
+    def _look_at(self, items: list[Any], index: int) -> None:
+        """An item is followed: go on with its value, or wait for it."""
+        item = items[index]
+        promise = item if is_promise(item) else new_resolved(self._class, item, self._promise)
+        outcome = outcome_of(promise)
+        if outcome._state & FULFILLED:
+            items[index] = outcome._value
+            if not self._state & DEAD:
+                self._fulfilled(outcome._value)
+        elif self._state & DEAD:
+            self._too_late(promise)
+        elif outcome._state & DEAD:
+            items[index] = outcome
+            mark_handled(promise)
+            self._failed(outcome if outcome._state & REJECTED else late_observer(promise))
+        else:
+            items[index] = promise
+            self.wait_for(promise)
+
+    def _too_late(self, promise: CorePromise) -> None:
+        """An item is pending or has failed, and the node has ended."""
+        # A rejection counts as handled.
+        mark_handled(promise)
+        if self._items is None:
+            drop(promise)
+
+    # --- what each kind defines
+
+    def _list(self, collection: Any) -> list[Any]:
+        """The items; what this raises rejects."""
+        return list(expect_iterable(collection))
+
+    def _begin(self, length: int) -> None:
+        """There are so many items, and none has been looked at yet."""
+
+    def _fulfilled(self, value: Any) -> None:
+        """An item has this value."""
+
+    def _failed(self, promise: CorePromise) -> None:
+        """An item was rejected or cancelled."""
+        pass_on(self.finish(), promise)
+
+    # --- ending
+
+    def _release(self) -> None:
+        self._items = []
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        items = [self._source] if self._items is None else self._items
+        self.finish()
+        self._items = None
+        # The first item is to be the first that is cancelled.
+        for item in reversed(items):
+            if is_promise(item):
+                leave(item, stack)
+        return False
+
+
+if TYPE_CHECKING:
+
+    class ListMethod(OneInput):
+        """The type of a method that gives a promise for a list of values of the items."""
+
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: AllPromises[T], owner: type, /) -> Callable[[], Listed[T]]: ...
+        @overload
+        def __get__(self, instance: AllValues[T], owner: type, /) -> Callable[[], Listed[T]]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, items: Fired[Iterable[Either[T]]], /) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: AllPromises[T], /) -> Listed[T]: ...
+        @overload
+        def __call__(self, items: AllValues[T], /) -> Listed[T]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+    class FirstMethod(OneInput):
+        """The type of a method that gives a promise for the value of one of the items."""
+
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: AllPromises[T], owner: type, /) -> Callable[[], Promise[T]]: ...
+        @overload
+        def __get__(self, instance: AllValues[T], owner: type, /) -> Callable[[], Promise[T]]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, items: Fired[Iterable[Either[T]]], /) -> Promise[T]: ...
+        @overload
+        def __call__(self, items: AllPromises[T], /) -> Promise[T]: ...
+        @overload
+        def __call__(self, items: AllValues[T], /) -> Promise[T]: ...
+        def __call__(self, *_: Any, **__: Any) -> Any: ...
+
+else:
+    FirstMethod = ListMethod = OneInput
