@@ -26,10 +26,11 @@ from ._diagnostics import events as _events
 from ._diagnostics import watching as _diagnostics
 from ._diagnostics.library import Library, check_settings
 from ._diagnostics.policies import POLICIES
-from ._methods.cancellation import Cancellation, execute
+from ._methods.cancellation import Cancellation
 from ._methods.construction import Construction
 from ._methods.inspection import Inspection
 from ._methods.reflection import PromiseInspection, Reflection
+from ._methods.resolvers import execute
 from ._methods.resources import Disposer, Resources, set_default_class
 from ._methods.timers import Timers
 from ._methods.values import Values

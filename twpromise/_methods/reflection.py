@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from .._core.cancelling import leave
 from .._core.extra import bind_promise, binding_of
 from .._core.following import outcome_of
-from .._core.reactions import Node, subscribe
+from .._core.reactions import Node
 from .._core.settling import fulfill, mark_handled, pass_on
 from .._core.states import (
     CANCELLED,
     CANCELLING,
     DEAD,
     FULFILLED,
-    NODE,
     REJECTED,
     SETTLED,
     CorePromise,
@@ -31,20 +29,22 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class PromiseInspection(Generic[T_co]):
-    """How a promise has settled; lives on when the promise is gone.
+    """How a promise has settled; it does not keep the promise alive.
 
     Given by `Promise.reflect` and `Promise.all_settled`.  Bluebird: ``PromiseInspection``.
     """
 
-    __slots__ = ("__weakref__", "_state", "_value")
+    __slots__ = ("__weakref__", "_how", "_what")
 
-    def __init__(self, state: int, value: Any) -> None:
-        self._state = state
-        self._value = value
+    def __init__(self, how: int, what: Any) -> None:
+        #: `FULFILLED`, `REJECTED` or `CANCELLED`.
+        self._how = how
+        #: The value or the reason.
+        self._what = what
 
     @classmethod
     def _of(cls, promise: CorePromise) -> PromiseInspection[Any]:
-        """An inspection of a promise that is settled, or cancelled in all but name."""
+        """An inspection of a promise that is settled or cancelling."""
         state = promise._state
         if state & CANCELLING:
             return cls(CANCELLED, None)
@@ -56,15 +56,15 @@ class PromiseInspection(Generic[T_co]):
 
     def is_fulfilled(self) -> bool:
         """Whether there is a value. Bluebird: ``.isFulfilled``."""
-        return bool(self._state & FULFILLED)
+        return bool(self._how & FULFILLED)
 
     def is_rejected(self) -> bool:
         """Whether there is a reason. Bluebird: ``.isRejected``."""
-        return bool(self._state & REJECTED)
+        return bool(self._how & REJECTED)
 
     def is_cancelled(self) -> bool:
         """Whether it was cancelled. Bluebird: ``.isCancelled``."""
-        return bool(self._state & CANCELLED)
+        return bool(self._how & CANCELLED)
 
     def value(self) -> T_co:
         """The value.
@@ -74,9 +74,9 @@ class PromiseInspection(Generic[T_co]):
 
         Bluebird: ``.value``.
         """
-        if not self._state & FULFILLED:
-            raise TypeError(NOT_FULFILLED.format(state_name(self._state)))
-        return cast("T_co", self._value)
+        if not self._how & FULFILLED:
+            raise TypeError(NOT_FULFILLED.format(state_name(self._how)))
+        return cast("T_co", self._what)
 
     def reason(self) -> Any:
         """The reason.
@@ -86,9 +86,9 @@ class PromiseInspection(Generic[T_co]):
 
         Bluebird: ``.reason``.
         """
-        if not self._state & REJECTED:
-            raise TypeError(NOT_REJECTED.format(state_name(self._state)))
-        return self._value
+        if not self._how & REJECTED:
+            raise TypeError(NOT_REJECTED.format(state_name(self._how)))
+        return self._what
 
     error = reason
 
@@ -99,40 +99,25 @@ class PromiseInspection(Generic[T_co]):
 
     def __repr__(self) -> str:
         """The state, and the start of the value's or the reason's own repr."""
-        return describe("PromiseInspection", self._state, self._value)
+        return describe("PromiseInspection", self._how, self._what)
 
 
 class _Reflector(Node):
     """Fulfils a promise with an inspection of another."""
 
-    __slots__ = ("_source",)
-
-    def _start(self, source: CorePromise) -> None:
-        self._source: CorePromise | None = source
-        subscribe(source, self)
+    __slots__ = ()
 
     def _notify(self, parent: CorePromise) -> None:
-        promise: CorePromise = self._promise
-        self._state = NODE | CANCELLED
-        self._promise = self._source = None
+        promise = self.finish()
         if promise._state & CANCELLING:
-            # Cancelled too; or it failed in that, of which nobody else would hear.
+            # The cancellation may have ended in a rejection, which has no other consumer.
             pass_on(promise, parent)
         else:
             fulfill(promise, PromiseInspection._of(parent))
 
-    def _abandon(self, stack: list[CorePromise]) -> bool:
-        self._state = NODE | CANCELLING
-        if leave(cast("CorePromise", self._source), stack):
-            # The source will be cancelled, and what it still has to finish comes first.
-            return True
-        self._state = NODE | CANCELLED
-        self._promise = self._source = None
-        return False
-
 
 class Reflection(CorePromise, Generic[T_co]):
-    """Outcomes as values, and rejections that are nobody's concern."""
+    """Outcomes as values, and rejections that are not reported."""
 
     __slots__ = ()
 
@@ -152,7 +137,7 @@ class Reflection(CorePromise, Generic[T_co]):
         return cast("Promise[PromiseInspection[T_co]]", promise)
 
     def suppress_unhandled_rejections(self) -> None:
-        """Do not report it if this promise is rejected and nobody handles that.
+        """Do not report a rejection of this promise as unhandled.
 
         For handlers that are attached later.  It adds no branch, as attaching a handler does.
         Bluebird: ``.suppressUnhandledRejections``.

@@ -1,4 +1,4 @@
-"""Shorthands for handlers that one would write without thinking: `get`, `call`, `return_` ..."""
+"""Shorthands for common handlers (`get`, `call`, `return_` ...), and `bind`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVa
 from .._core.cancelling import cancel_all, leave
 from .._core.extra import Binding, bind_promise
 from .._core.following import follow
-from .._core.reactions import Node, observed, subscribe
+from .._core.reactions import Node, observed
 from .._core.resolving import is_followed, new_rejected, new_resolved
 from .._core.settling import mark_handled, pass_on
 from .._core.states import (
     CANCELLED,
     CANCELLING,
     FULFILLED,
-    NODE,
     REJECTED,
     CorePromise,
     is_promise,
@@ -48,26 +47,25 @@ def _item(value: Any, key: Any) -> Any:
 
 def _constant(value: Any) -> Callable[..., Any]:
     if is_promise(value):
-        # A rejection counts when it is its turn; until then it is nobody's surprise.
+        # A rejection is passed on when the handler returns it; it is not reported before.
         mark_handled(value)
     return lambda *_: value
 
 
 class _Bind(Node):
-    """Passes an outcome on, once the value that is to be bound is there too."""
+    """Passes an outcome on, once the value that is to be bound has settled too."""
 
-    __slots__ = ("_binding", "_outcome", "_source", "_this")
+    __slots__ = ("_binding", "_outcome", "_this")
 
     def _start(self, source: CorePromise, this: CorePromise) -> None:
         self._binding = Binding(None)
         bind_promise(self._promise, self._binding)
-        source = observed(source)
-        # What is still waited for, and what will be passed on.
-        self._source: CorePromise | None = source
+        # `_source` and `_this` are None once they have settled.
         self._this: CorePromise | None = this
+        # The outcome that will be passed on.
         self._outcome: CorePromise | None = None
-        subscribe(source, self)
-        subscribe(this, self)
+        self.wait_for_source(observed(source))
+        self.wait_for(this)
 
     def _notify(self, parent: CorePromise) -> None:
         if parent is self._source:
@@ -85,9 +83,9 @@ class _Bind(Node):
         outcome, waiting = self._outcome, (self._source, self._this)
         if self._promise._state & CANCELLING:
             if waiting == (None, None):
-                pass_on(self._end(), cast("CorePromise", outcome))
+                pass_on(self.finish(), cast("CorePromise", outcome))
         elif outcome is not None and (self._this is None or outcome._state & CANCELLED):
-            promise = self._end()
+            promise = self.finish()
             if outcome._state & CANCELLED:
                 stack: list[CorePromise] = []
                 for other in waiting:
@@ -101,21 +99,18 @@ class _Bind(Node):
         if self._outcome is None or parent._state & REJECTED or self._outcome._state & FULFILLED:
             self._outcome = parent
 
-    def _end(self) -> CorePromise:
-        promise: CorePromise = self._promise
-        self._state = NODE | CANCELLED
-        self._promise = self._source = self._this = self._outcome = None
-        return promise
+    def _release(self) -> None:
+        self._this = self._outcome = None
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        self._state = NODE | CANCELLING
+        self.stop_consuming()
         self._outcome = None
         if self._source is not None and not leave(self._source, stack):
             self._source = None
         if self._this is not None and not leave(self._this, stack):
             self._this = None
         if self._source is None and self._this is None:
-            self._end()
+            self.finish()
             return False
         return True
 
@@ -189,7 +184,7 @@ class Values(Handlers[T_co], Generic[T_co]):
         Args:
             name_or_index: The key of a mapping, the index of a sequence (a negative one counts
                 from the end, and is 0 if that is before the start), or the name of an
-                attribute.  What is not there rejects with Python's own error.
+                attribute.  A part that does not exist rejects with Python's own error.
 
         Bluebird: ``.get``.
         """
