@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, overload
 
 from .._core.cancelling import drop
@@ -36,9 +37,8 @@ class _Timed(Node):
         super().__init__()
         self._timer: Any = None
 
-    def _start_timer(self, seconds: float, function: Callable[..., None], *arguments: Any) -> None:
-        scheduler = self._promise._queue.scheduler
-        self._timer = scheduler.call_later(seconds, function, *arguments)
+    def _start_timer(self, seconds: float, function: Callable[[], None]) -> None:
+        self._timer = self._promise._queue.scheduler.call_later(seconds, function)
 
     def _release(self) -> None:
         timer, self._timer = self._timer, None
@@ -84,17 +84,22 @@ class _Delay(_Timed):
 class _Timeout(_Timed):
     """Passes an outcome on, unless it takes too long."""
 
-    __slots__ = ("_error",)
+    __slots__ = ("_context", "_error")
 
     def _start(self, source: CorePromise, seconds: float, error: Callable[[], Any]) -> None:
         self._error: Callable[[], Any] | None = error
+        self._context: Context | None = None
         source = observed(source)
         settled = outcome_of(source)._state & DEAD
         self.wait_for_source(source)
         if not settled:
             # For the cancellers that are called when time is up.
-            context = context_here(self._promise)
-            self._start_timer(seconds, context.run, self._reject)
+            self._context = context_here(self._promise)
+            self._start_timer(seconds, self._fire)
+
+    def _fire(self) -> None:
+        assert self._context is not None
+        self._context.run(self._reject)
 
     def _reject(self) -> None:
         source, error = self._source, self._error
@@ -104,8 +109,9 @@ class _Timeout(_Timed):
         drop(source)
 
     def _release(self) -> None:
-        # The node may stay among the subscribers of the source, and the error may hold a request.
-        self._error = None
+        # The node may stay among the subscribers of the source, which must not keep the context
+        # and the error alive: both may be a request's.
+        self._context = self._error = None
         super()._release()
 
 

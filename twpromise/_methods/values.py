@@ -22,7 +22,8 @@ from .._core.states import (
 )
 from .._util.both import Both
 from .._util.types import Either, Followed
-from .handlers import Filter, Handlers
+from .filters import Filter
+from .handlers import Handlers
 
 if TYPE_CHECKING:
     from .._promise import Promise
