@@ -28,11 +28,12 @@ from ._diagnostics.library import Library, check_settings
 from ._diagnostics.policies import POLICIES
 from ._methods.cancellation import Cancellation
 from ._methods.construction import Construction
+from ._methods.disposer import Disposer
 from ._methods.inspection import Inspection
 from ._methods.reflection import PromiseInspection, Reflection
 from ._methods.resolvers import execute
-from ._methods.resources import Disposer, Resources, set_default_class
 from ._methods.timers import Timers
+from ._methods.using import Resources
 from ._methods.values import Values
 from ._scheduling.queue import JobQueue
 from ._scheduling.schedulers import FunctionScheduler, ReactorScheduler
@@ -445,5 +446,5 @@ class Promise(_Themes[T_co], library_copy=True):
 
 
 _make_copy(Promise, _reactor_scheduler)
-set_default_class(Promise)
+Disposer._default_class = Promise
 _install_adapters(Promise)

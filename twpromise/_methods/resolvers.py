@@ -15,7 +15,7 @@ from .._core.contexts import prepare, run_in_context
 from .._core.following import end_of
 from .._core.reactions import Node
 from .._core.resolving import is_followed, resolve
-from .._core.settling import fulfill, lock, reject, reject_raised
+from .._core.settling import lock, reject, reject_raised
 from .._core.states import CIRCULAR, DECIDED, CorePromise, is_promise, new_pending
 from .._scheduling.queue import call_at_home, call_soon
 from .._util.arity import required_positionals
@@ -78,7 +78,7 @@ class _Hooks(Node):
         """Resolve the promise; what it follows is watched, so that the hooks stay in force."""
         promise = self._promise
         if not is_followed(value):
-            fulfill(promise, value)
+            resolve(promise, value)
         elif is_promise(value) and end_of(value) is promise:
             reject(promise, TypeError(CIRCULAR))
         else:
