@@ -51,19 +51,17 @@ class _Bind(Node):
         else:
             # It was left, in a cancellation.
             return
-        outcome, waiting = self._outcome, (self._source, self._this)
+        outcome, waiting = self._outcome, self._source or self._this
         if self._promise._state & CANCELLING:
-            if waiting == (None, None):
+            if waiting is None:
                 pass_on(self.finish(), cast("CorePromise", outcome))
-        elif outcome is not None and (
-            self._this is None or not outcome._state & (FULFILLED | REJECTED)
-        ):
-            promise = self.finish()
-            if not outcome._state & (FULFILLED | REJECTED):
-                for other in waiting:
-                    if other is not None:
-                        drop(other)
-            pass_on(promise, outcome)
+        elif outcome is not None:
+            cancelled = not outcome._state & (FULFILLED | REJECTED)
+            if self._this is None or cancelled:
+                promise = self.finish()
+                if cancelled and waiting is not None:
+                    drop(waiting)
+                pass_on(promise, outcome)
 
     def _decide(self, parent: CorePromise) -> None:
         # A failure is passed on before anything else.

@@ -48,7 +48,7 @@ class Resolver(Generic[T]):
 
 
 class Construction(CorePromise, Generic[T_co]):
-    """The functions that make promises of other things than values."""
+    """The functions that start chains."""
 
     __slots__ = ()
 

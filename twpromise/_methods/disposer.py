@@ -81,20 +81,20 @@ class Disposer(Generic[T_co]):
         methods = manager_methods(manager)
         if methods is None:
             raise TypeError(f"manager must be a context manager, not {shown(manager)}")
-        enter, leave_ = methods
+        enter_, exit_ = methods
 
         def release(_: Any, outcome: PromiseInspection[Any]) -> Any:
             if outcome.is_fulfilled():
-                return leave_(manager, None, None, None)
+                return exit_(manager, None, None, None)
             # Also when it was cancelled: a transaction that is half done must not be committed.
             if outcome.is_rejected():
                 error = as_exception(outcome.reason())
             else:
                 error = CancellationError("the use of the resource was cancelled")
-            return leave_(manager, type(error), error, get_traceback(error))
+            return exit_(manager, type(error), error, get_traceback(error))
 
         cls = Disposer._default_class
-        return Disposer(cls, keep_context(cls, release), acquire=lambda: enter(manager))
+        return Disposer(cls, keep_context(cls, release), acquire=lambda: enter_(manager))
 
     @staticmethod
     def _of_promise(promise: CorePromise, release: Callable[..., Any]) -> Disposer[Any]:
@@ -103,14 +103,9 @@ class Disposer(Generic[T_co]):
         if not callable(release):
             raise TypeError(f"release must be callable, not {shown(release)}")
         declared = required_positionals(release)
+        passed = 1 if declared is None else min(declared, 2)
         kept = keep_context(cls, release)
-        if declared == 0:
-            call: Callable[..., Any] = lambda resource, outcome: kept()  # noqa: E731
-        elif declared is None or declared == 1:
-            call = lambda resource, outcome: kept(resource)  # noqa: E731
-        else:
-            call = kept
-        return Disposer(cls, call, promise=promise)
+        return Disposer(cls, lambda *given: kept(*given[:passed]), promise=promise)
 
     def _take(self) -> CorePromise:
         """Use it: a promise for the resource.
@@ -125,7 +120,7 @@ class Disposer(Generic[T_co]):
         if promise is None:
             promise = new_pending(self._cls)
             acquire, self._acquire = self._acquire, None
-            call_into(promise, acquire, (), {})  # type: ignore[arg-type]
+            call_into(promise, acquire)  # type: ignore[arg-type]
         return promise
 
     def _dispose(
@@ -187,8 +182,6 @@ class Disposer(Generic[T_co]):
         traceback: TracebackType | None,
     ) -> None:
         """Release the resource, and wait for that; a failure goes to the fatal hook."""
-        # By its type: `isinstance` may ask an error for its `__class__`, which may raise.
-        closed = issubclass(type(error), GeneratorExit)
         assert self._promise is not None
         if error is None:
             outcome = PromiseInspection[Any](FULFILLED, None)
@@ -199,10 +192,8 @@ class Disposer(Generic[T_co]):
         # Not in the context of the block, which must not see what the release sets.
         released: Any = Context().run(self._dispose, self._promise, outcome)
         # A coroutine that is being closed cannot wait.
-        if not closed:
+        if not isinstance(error, GeneratorExit):
             await _to_the_end(released)
-        # Frames of what the release raises refer to this one.
-        del released
 
 
 class _Watch(Node):

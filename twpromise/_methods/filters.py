@@ -1,4 +1,4 @@
-"""Filters: what `catch`, and what is like it, takes before its handler."""
+"""Filters: the arguments of `catch` and its relatives before the handler."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _is_exception_class(one: Any) -> bool:
 
 
 def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
-    """Whether any of *filters* lets a reason pass; all do, if there are none.
+    """Whether any of *filters* matches a reason, or there are no filters.
 
     Args:
         filters: What `check_filters` finds nothing wrong with.

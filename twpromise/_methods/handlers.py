@@ -273,10 +273,10 @@ class Handlers(CorePromise, Generic[T_co]):
     lastly = finally_
 
     def tap(self, handler: Callable[[T_co], object]) -> Promise[T_co]:
-        """A promise for the same outcome, once *handler* has seen the value.
+        """A promise for the same outcome, once *handler* has run with the value.
 
         Args:
-            handler: Called with the value, if there is one; like that of `finally_` otherwise.
+            handler: Called with the value if the promise is fulfilled; else like `finally_`'s.
 
         Bluebird: ``.tap``.
         """
@@ -300,11 +300,11 @@ class Handlers(CorePromise, Generic[T_co]):
         self, filter: Filter, other: Filter, handler: Any, /, *more: Any
     ) -> Promise[T_co]: ...
     def tap_catch(self, *filters_and_handler: Any) -> Any:
-        """A promise for the same outcome, once a handler has seen the reason.
+        """A promise for the same outcome, once a handler has run with the reason.
 
         Args:
-            *filters_and_handler: As for `catch`; the handler is like that of `finally_`
-                otherwise.
+            *filters_and_handler: As for `catch`; in other respects the handler is like
+                `finally_`'s.
 
         Bluebird: ``.tapCatch``.
         """
@@ -332,7 +332,7 @@ class Handlers(CorePromise, Generic[T_co]):
     tapCatch = tap_catch
 
     def done(self, on_fulfilled: Any = None, on_rejected: Any = None) -> None:
-        """Like `then`, at the end of a chain: what is not handled here is fatal.
+        """Like `then`, at the end of a chain: a rejection that is not handled here is fatal.
 
         It goes to the fatal hook, which by default logs it, stops the reactor, and makes the
         process exit with status 2.

@@ -1,4 +1,4 @@
-"""Synchronous inspection: what is known of a promise right now."""
+"""Synchronous inspection: the state of a promise right now."""
 
 from __future__ import annotations
 
@@ -51,28 +51,28 @@ def describe(name: str, state: int, value: object) -> str:
 
 
 class Inspection(CorePromise, Generic[T_co]):
-    """The methods that look at a promise and change nothing."""
+    """The methods that read the state of a promise."""
 
     __slots__ = ()
 
     def _outcome(self) -> CorePromise:
-        # A follower is as settled as what it follows, though it has not been told yet.
+        # A follower has settled as soon as its root has, though it is notified later.
         return root_of(self) if self._state & FOLLOWING else self
 
     def is_pending(self) -> bool:
-        """Whether there is no outcome yet. Bluebird: ``.isPending``."""
+        """Whether it has not settled yet. Bluebird: ``.isPending``."""
         return not (self._outcome()._state | self._state) & (SETTLED | CANCELLING)
 
     isPending = is_pending
 
     def is_fulfilled(self) -> bool:
-        """Whether there is a value. Bluebird: ``.isFulfilled``."""
+        """Whether it is fulfilled. Bluebird: ``.isFulfilled``."""
         return bool(self._outcome()._state & FULFILLED)
 
     isFulfilled = is_fulfilled
 
     def is_rejected(self) -> bool:
-        """Whether there is a reason. Bluebird: ``.isRejected``."""
+        """Whether it is rejected. Bluebird: ``.isRejected``."""
         return bool(self._outcome()._state & REJECTED)
 
     isRejected = is_rejected
@@ -110,7 +110,7 @@ class Inspection(CorePromise, Generic[T_co]):
         promise = self._outcome()
         if not promise._state & REJECTED:
             raise TypeError(NOT_REJECTED.format(state_name(promise._state | self._state)))
-        # Not what it follows, nor what follows it: others may have to see to those.
+        # Not its followee, nor its followers: those may have consumers of their own.
         mark_handled(self)
         return promise._value
 

@@ -55,11 +55,11 @@ class PromiseInspection(Generic[T_co]):
         return False
 
     def is_fulfilled(self) -> bool:
-        """Whether there is a value. Bluebird: ``.isFulfilled``."""
+        """Whether it was fulfilled. Bluebird: ``.isFulfilled``."""
         return bool(self._how & FULFILLED)
 
     def is_rejected(self) -> bool:
-        """Whether there is a reason. Bluebird: ``.isRejected``."""
+        """Whether it was rejected. Bluebird: ``.isRejected``."""
         return bool(self._how & REJECTED)
 
     def is_cancelled(self) -> bool:

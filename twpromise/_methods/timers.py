@@ -180,10 +180,10 @@ class Timers(CorePromise, Generic[T_co]):
     def timeout(
         self, seconds: float, message_or_error: str | BaseException | None = None
     ) -> Promise[T_co]:
-        """A promise for the same outcome, or a rejection if there is none in time.
+        """A promise for the same outcome, or a rejection if it does not settle in time.
 
         Args:
-            seconds: How long, 0 or more; what is no such number rejects as with `delay`.
+            seconds: How long, 0 or more; anything else rejects as with `delay`.
             message_or_error: The message of the `TimeoutError`, by default "operation timed
                 out"; or the exception to reject with.  Anything else rejects with
                 a `TypeError`.
@@ -194,21 +194,13 @@ class Timers(CorePromise, Generic[T_co]):
 
         Bluebird: ``.timeout``; Twisted: ``Deferred.addTimeout``.
         """
-        invalid, seconds = _checked(type(self), seconds)
-        if invalid is not None:
-            return cast("Promise[T_co]", invalid)
-        if isinstance(message_or_error, BaseException):
-            error = message_or_error
-            make = lambda: error  # noqa: E731
-        elif message_or_error is None or isinstance(message_or_error, str):
-            message = "operation timed out" if message_or_error is None else message_or_error
-            make = lambda: TimeoutError(message)  # noqa: E731
-        else:
-            invalid = new_rejected(
-                type(self),
-                TypeError(
-                    f"message_or_error must be a str or an exception, not {shown(message_or_error)}"
-                ),
-            )
-            return cast("Promise[T_co]", invalid)
-        return cast("Promise[T_co]", _Timeout.derive(self, seconds, make))
+        promise, seconds = _checked(type(self), seconds)
+        error = "operation timed out" if message_or_error is None else message_or_error
+        if promise is None and isinstance(error, BaseException):
+            promise = _Timeout.derive(self, seconds, lambda: error)
+        elif promise is None and isinstance(error, str):
+            promise = _Timeout.derive(self, seconds, lambda: TimeoutError(error))
+        elif promise is None:
+            wrong = f"message_or_error must be a str or an exception, not {shown(error)}"
+            promise = new_rejected(type(self), TypeError(wrong))
+        return cast("Promise[T_co]", promise)

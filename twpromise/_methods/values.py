@@ -41,7 +41,7 @@ def _constant(value: Any) -> Callable[..., Any]:
 
 
 class Values(Handlers[T_co], Generic[T_co]):
-    """Handlers that need not be written, and values bound to a chain."""
+    """Shorthands for common handlers, and `bind`."""
 
     __slots__ = ()
 
@@ -76,7 +76,7 @@ class Values(Handlers[T_co], Generic[T_co]):
     @overload
     def return_(self, value: Either[U]) -> Promise[U]: ...
     def return_(self, value: Any = None) -> Any:
-        """A promise for *value*, once there is a value.
+        """A promise for *value*, once this promise is fulfilled.
 
         Args:
             value: Bound now, not when the promise is fulfilled.
@@ -89,7 +89,7 @@ class Values(Handlers[T_co], Generic[T_co]):
     thenReturn = then_return
 
     def throw(self, reason: Any = None) -> Promise[NoReturn]:
-        """A promise that is rejected with *reason*, once there is a value.
+        """A promise that is rejected with *reason*, once this promise is fulfilled.
 
         Args:
             reason: Bound now, not when the promise is fulfilled.
@@ -113,7 +113,7 @@ class Values(Handlers[T_co], Generic[T_co]):
     @overload
     def catch_return(self, filter: Filter, value: Either[U], /) -> Promise[T_co | U]: ...
     def catch_return(self, *filter_and_value: Any) -> Any:
-        """A promise for the value, or for another if there is none.
+        """A promise for the value, or for another one if this promise is rejected.
 
         Args:
             *filter_and_value: The value; before it, if one likes, a filter as for `catch`.
@@ -133,7 +133,7 @@ class Values(Handlers[T_co], Generic[T_co]):
     @overload
     def catch_throw(self, filter: Filter, reason: Any, /) -> Promise[T_co]: ...
     def catch_throw(self, *filter_and_reason: Any) -> Any:
-        """A promise for the value, or for another rejection if there is none.
+        """A promise for the value, or for another rejection if this promise is rejected.
 
         Args:
             *filter_and_reason: The reason; before it, if one likes, a filter as for `catch`.
