@@ -33,38 +33,60 @@ D = TypeVar("D", bound=BaseException)
 
 
 class _Beside(Node):
-    """Waits for an outcome, and has a handler run beside it."""
+    """Runs a handler beside an outcome: it is waited for, and changes that only by failing."""
 
-    __slots__ = ("_call",)
+    __slots__ = ("_call", "_outcome")
 
     def _start(self, source: CorePromise, call: Callable[[int, Any], Any]) -> None:
+        # Called with a state, and a value or reason: calls the handler if it is meant for those.
         self._call: Any = call
+        # What will be passed on, once that is known: the outcome of the source; or the node's own
+        # promise, if that was cancelled.
+        self._outcome: Any = None
         self.wait_for_source(observed(source))
 
     def _notify(self, parent: CorePromise) -> None:
-        call = self._call
-        _Running(self.finish(), parent).run(call)
+        if self._outcome is None:
+            self._outcome = parent
+            self._run()
+
+    def _run(self) -> None:
+        # The traceback of what the handler raises leads here: no promise in a local variable.
+        try:
+            result = self._call(self._outcome._state, self._outcome._value)
+            if is_followed(result):
+                self._wait_for_handler(result)
+            else:
+                self._pass_outcome()
+        except BaseException as error:
+            reject_raised(self.finish(), error)
+
+    def _wait_for_handler(self, result: Any) -> None:
+        outcome = self._outcome
+        promise = self.finish()
+        _HandlerEnd(promise, outcome).wait_for(new_resolved(type(promise), result, promise))
+
+    def _pass_outcome(self) -> None:
+        outcome = self._outcome
+        pass_on(self.finish(), outcome)
 
     def _release(self) -> None:
-        self._call = None
+        self._call = self._outcome = None
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        self.stop_consuming()
-        if not leave(self._source, stack):
-            # The source is not cancelled with it: another consumer waits, or it has settled.
-            call = self._call
-            promise = self.finish()
-            call_soon(type(promise), _Running(promise, promise).run, call)
+        if self._outcome is None:
+            self.stop_consuming()
+            if leave(self._source, stack):
+                return True
+            # The source is not cancelled with it: it has another consumer, or has settled.
+            call_soon(type(self._promise), self._run)
+        # A handler that is running is finished all the same: it may release something.
+        self._outcome = self._promise
         return True
 
 
-class _Running(Node):
-    """Runs a handler beside an outcome: it is waited for, and changes that only by failing.
-
-    Args:
-        promise: Will settle as *outcome* has.
-        outcome: A settled promise; or *promise* itself, if that is cancelled.
-    """
+class _HandlerEnd(Node):
+    """Waits for what the handler of a `_Beside` returned."""
 
     __slots__ = ("_outcome",)
 
@@ -73,33 +95,15 @@ class _Running(Node):
         promise._source = self
         self._outcome: Any = outcome
 
-    def run(self, call: Callable[[int, Any], Any]) -> None:
-        """Run the handler: *call*, called with the state and the value or reason of the outcome."""
-        # The traceback of what the handler raises leads here: no promise in a local variable.
-        try:
-            result = call(self._outcome._state, self._outcome._value)
-            if is_followed(result):
-                self.wait_for(new_resolved(type(self._promise), result, self._promise))
-            else:
-                self._pass_outcome()
-        except BaseException as error:
-            reject_raised(self.finish(), error)
-
     def _notify(self, parent: CorePromise) -> None:
-        if not parent._state & FULFILLED:
-            # What the handler returned has failed, or was cancelled.
-            self._outcome = parent
-        self._pass_outcome()
-
-    def _pass_outcome(self) -> None:
-        outcome = self._outcome
+        outcome = self._outcome if parent._state & FULFILLED else parent
         pass_on(self.finish(), outcome)
 
     def _release(self) -> None:
         self._outcome = None
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        # The handler is finished all the same: it may be giving something back.
+        # As while the handler is running.
         self._outcome = self._promise
         return True
 
