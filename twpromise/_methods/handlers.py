@@ -20,7 +20,7 @@ from .filters import Filter, Filtered, Kind, Test, check_filters, is_operational
 if TYPE_CHECKING:
     from .._promise import Promise
 
-__all__ = ["Handlers"]
+__all__ = ["Finishing", "Handlers"]
 
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
@@ -32,17 +32,46 @@ C = TypeVar("C", bound=BaseException)
 D = TypeVar("D", bound=BaseException)
 
 
-class _Beside(Node):
+class Finishing(Node):
+    """Passes an outcome on when some work has ended, which a cancellation does not stop.
+
+    The work may release something.
+
+    Args:
+        promise: Will settle as *outcome* has.
+        outcome: A settled promise; or *promise* itself, if that is cancelled.
+    """
+
+    __slots__ = ("_outcome",)
+
+    _outcome: Any
+
+    def __init__(self, promise: CorePromise | None = None, outcome: Any = None) -> None:
+        super().__init__(promise)
+        self._outcome = outcome
+        if promise is not None:
+            promise._source = self
+
+    def _pass_outcome(self) -> None:
+        outcome = self._outcome
+        pass_on(self.finish(), outcome)
+
+    def _release(self) -> None:
+        self._outcome = None
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        self._outcome = self._promise
+        return True
+
+
+class _Beside(Finishing):
     """Runs a handler beside an outcome: it is waited for, and changes that only by failing."""
 
-    __slots__ = ("_call", "_outcome")
+    __slots__ = ("_call",)
 
     def _start(self, source: CorePromise, call: Callable[[int, Any], Any]) -> None:
         # Called with a state, and a value or reason: calls the handler if it is meant for those.
         self._call: Any = call
-        # What will be passed on, once that is known: the outcome of the source; or the node's own
-        # promise, if that was cancelled.
-        self._outcome: Any = None
         self.wait_for_source(observed(source))
 
     def _notify(self, parent: CorePromise) -> None:
@@ -66,10 +95,6 @@ class _Beside(Node):
         promise = self.finish()
         _HandlerEnd(promise, outcome).wait_for(new_resolved(type(promise), result, promise))
 
-    def _pass_outcome(self) -> None:
-        outcome = self._outcome
-        pass_on(self.finish(), outcome)
-
     def _release(self) -> None:
         self._call = self._outcome = None
 
@@ -80,32 +105,18 @@ class _Beside(Node):
                 return True
             # The source is not cancelled with it: it has another consumer, or has settled.
             call_soon(type(self._promise), self._run)
-        # A handler that is running is finished all the same: it may release something.
-        self._outcome = self._promise
-        return True
+        return super()._abandon(stack)
 
 
-class _HandlerEnd(Node):
+class _HandlerEnd(Finishing):
     """Waits for what the handler of a `_Beside` returned."""
 
-    __slots__ = ("_outcome",)
-
-    def __init__(self, promise: CorePromise, outcome: CorePromise) -> None:
-        super().__init__(promise)
-        promise._source = self
-        self._outcome: Any = outcome
+    __slots__ = ()
 
     def _notify(self, parent: CorePromise) -> None:
-        outcome = self._outcome if parent._state & FULFILLED else parent
-        pass_on(self.finish(), outcome)
-
-    def _release(self) -> None:
-        self._outcome = None
-
-    def _abandon(self, stack: list[CorePromise]) -> bool:
-        # As while the handler is running.
-        self._outcome = self._promise
-        return True
+        if not parent._state & FULFILLED:
+            self._outcome = parent
+        self._pass_outcome()
 
 
 class _Done(Node):

@@ -8,11 +8,12 @@ from .._core.cancelling import leave
 from .._core.following import outcome_of
 from .._core.reactions import Node, observed
 from .._core.resolving import is_followed, new_rejected, new_resolved
-from .._core.settling import mark_handled, pass_on
+from .._core.settling import mark_handled
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise, is_promise
 from .._util.checks import type_name
 from .acquiring import can_be_stopped
 from .disposer import CANCELLED_USE, Disposer, manager_methods
+from .handlers import Finishing
 from .reflection import PromiseInspection
 
 __all__ = ["Lease", "Releasing", "promise_for", "wait"]
@@ -112,21 +113,19 @@ class Lease:
         return None if outcome_of(released)._state & DEAD else released
 
 
-class Releasing(Node):
+class Releasing(Finishing):
     """Releases resources, one after the other, and passes an outcome on.
 
     Args:
-        promise: Will settle as *outcome* has.
-        outcome: A settled promise; or *promise* itself, if that is cancelled.
+        promise: As for `Finishing`.
+        outcome: As for `Finishing`.
         leases: The resources.
     """
 
-    __slots__ = ("_inspection", "_leases", "_outcome")
+    __slots__ = ("_inspection", "_leases")
 
     def __init__(self, promise: CorePromise, outcome: CorePromise, leases: list[Lease]) -> None:
-        super().__init__(promise)
-        promise._source = self
-        self._outcome: Any = outcome
+        super().__init__(promise, outcome)
         used = outcome._state & (FULFILLED | REJECTED)
         self._inspection: Any = PromiseInspection._of(outcome) if used else CANCELLED_USE
         self._leases: Any = iter(leases)
@@ -138,16 +137,10 @@ class Releasing(Node):
             if released is not None:
                 self.wait_for(released)
                 return
-        outcome = self._outcome
-        pass_on(self.finish(), outcome)
+        self._pass_outcome()
 
     def _notify(self, parent: CorePromise) -> None:
         self._release_next()
 
     def _release(self) -> None:
         self._inspection = self._leases = self._outcome = None
-
-    def _abandon(self, stack: list[CorePromise]) -> bool:
-        # The releases are finished all the same.
-        self._outcome = self._promise
-        return True
