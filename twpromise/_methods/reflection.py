@@ -12,13 +12,11 @@ from .._core.states import (
     CANCELLED,
     CANCELLING,
     DEAD,
-    FULFILLED,
-    REJECTED,
     SETTLED,
     CorePromise,
     new_pending,
 )
-from .inspection import NOT_FULFILLED, NOT_REJECTED, describe, state_name
+from .inspection import Inspected
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -28,19 +26,16 @@ __all__ = ["PromiseInspection", "Reflection"]
 T_co = TypeVar("T_co", covariant=True)
 
 
-class PromiseInspection(Generic[T_co]):
+class PromiseInspection(Inspected[T_co]):
     """How a promise has settled; it does not keep the promise alive.
 
     Given by `Promise.reflect` and `Promise.all_settled`.  Bluebird: ``PromiseInspection``.
     """
 
-    __slots__ = ("__weakref__", "_how", "_what")
+    __slots__ = ("__weakref__", "_inspected")
 
-    def __init__(self, how: int, what: Any) -> None:
-        #: `FULFILLED`, `REJECTED` or `CANCELLED`.
-        self._how = how
-        #: The value or the reason.
-        self._what = what
+    def __init__(self, state: int, value: Any) -> None:
+        self._inspected = (state, value)
 
     @classmethod
     def _of(cls, promise: CorePromise) -> PromiseInspection[Any]:
@@ -50,56 +45,10 @@ class PromiseInspection(Generic[T_co]):
             return cls(CANCELLED, None)
         return cls(state & SETTLED, promise._value)
 
-    def is_pending(self) -> bool:
-        """False: it has settled. Bluebird: ``.isPending``."""
-        return False
+    def _inspect(self) -> tuple[int, Any]:
+        return self._inspected
 
-    def is_fulfilled(self) -> bool:
-        """Whether it was fulfilled. Bluebird: ``.isFulfilled``."""
-        return bool(self._how & FULFILLED)
-
-    def is_rejected(self) -> bool:
-        """Whether it was rejected. Bluebird: ``.isRejected``."""
-        return bool(self._how & REJECTED)
-
-    def is_cancelled(self) -> bool:
-        """Whether it was cancelled. Bluebird: ``.isCancelled``."""
-        return bool(self._how & CANCELLED)
-
-    def value(self) -> T_co:
-        """The value.
-
-        Raises:
-            TypeError: The promise was not fulfilled.
-
-        Bluebird: ``.value``.
-        """
-        if not self._how & FULFILLED:
-            raise TypeError(NOT_FULFILLED.format(state_name(self._how)))
-        return cast("T_co", self._what)
-
-    def reason(self) -> Any:
-        """The reason.
-
-        Raises:
-            TypeError: The promise was not rejected.
-
-        Bluebird: ``.reason``.
-        """
-        if not self._how & REJECTED:
-            raise TypeError(NOT_REJECTED.format(state_name(self._how)))
-        return self._what
-
-    error = reason
-
-    isCancelled = is_cancelled
-    isFulfilled = is_fulfilled
-    isPending = is_pending
-    isRejected = is_rejected
-
-    def __repr__(self) -> str:
-        """The state, and the start of the value's or the reason's own repr."""
-        return describe("PromiseInspection", self._how, self._what)
+    error = Inspected.reason
 
 
 class _Reflector(Node):
