@@ -26,7 +26,6 @@ from twpromise import (
     PromiseError,
     TimeoutError,
 )
-from twpromise._methods.handlers import _Aside
 
 pytestmark = pytest.mark.usefixtures("scheduler", "careless")
 
@@ -992,9 +991,3 @@ def test_one_argument_is_the_value(scheduler):
     promise = Promise.reject(Boom()).catch_return(KeyError)
     scheduler.flush()
     assert KeyError is promise.value()
-
-
-def test_a_handler_beside_says_when_it_is_called():
-    """Each kind has its own outcomes."""
-    with pytest.raises(NotImplementedError):
-        _Aside()._call()

@@ -16,9 +16,9 @@ from twisted.logger import LogEvent
 
 from tests.support.promises import Boom
 from twpromise import CancellationError, Promise
-from twpromise._core.reactions import resolve_from_anywhere
 from twpromise._core.states import new_pending
 from twpromise._coroutines.runner import Runner
+from twpromise._methods.resolvers import resolve_from_anywhere
 from twpromise.testing import ManualScheduler
 
 

@@ -19,7 +19,6 @@ from tests.support.followed import KINDS, later
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, pending
 from twpromise import CancellationError, Promise, ReactorScheduler, TimeoutError
-from twpromise._methods.timers import _Timed
 
 pytestmark = pytest.mark.usefixtures("scheduler", "careless")
 
@@ -571,12 +570,6 @@ def test_a_bound_promise_is_timed_bound(scheduler):
         )
     scheduler.advance(1)
     assert ["this"] * 3 == seen
-
-
-def test_a_node_with_a_timer_says_what_happens():
-    """When time is up; nothing is done for it."""
-    with pytest.raises(NotImplementedError):
-        _Timed()._fire()
 
 
 @pytest.mark.parametrize("how", ["struck", "cancelled", "in time"])

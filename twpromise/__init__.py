@@ -1,8 +1,8 @@
 """Bluebird's promises, at home on Twisted's reactor."""
 
 from ._diagnostics.watching import background
+from ._methods.disposer import Disposer
 from ._methods.reflection import PromiseInspection
-from ._methods.resources import Disposer
 from ._promise import Promise
 from ._scheduling.schedulers import ReactorScheduler
 from ._util.errors import (

@@ -28,12 +28,14 @@ from ._diagnostics import events as _events
 from ._diagnostics import watching as _diagnostics
 from ._diagnostics.library import Library, check_settings
 from ._diagnostics.policies import POLICIES
-from ._methods.cancellation import Cancellation, execute
+from ._methods.cancellation import Cancellation
 from ._methods.construction import Construction
+from ._methods.disposer import Disposer
 from ._methods.inspection import Inspection
 from ._methods.reflection import PromiseInspection, Reflection
-from ._methods.resources import Disposer, Resources, set_default_class
+from ._methods.resolvers import execute
 from ._methods.timers import Timers
+from ._methods.using import Resources
 from ._methods.values import Values
 from ._scheduling.queue import JobQueue
 from ._scheduling.schedulers import FunctionScheduler, ReactorScheduler
@@ -448,5 +450,5 @@ class Promise(_Themes[T_co], library_copy=True):
 
 
 _make_copy(Promise, _reactor_scheduler)
-set_default_class(Promise)
+Disposer._default_class = Promise
 _install_adapters(Promise)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from twpromise import Promise
-from twpromise._core.reactions import reject_from_anywhere, resolve_from_anywhere
+from twpromise._methods.resolvers import reject_from_anywhere, resolve_from_anywhere
 
 ERROR = ValueError("reason")
 

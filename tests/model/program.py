@@ -808,7 +808,7 @@ class Real(Side):
             return ("fulfilled", describe(promise.value()))
         # Not `reason()`, which counts as handling it.
         assert promise.is_rejected()
-        return ("rejected", describe(promise._outcome()._value))
+        return ("rejected", describe(promise._inspect()[1]))
 
 
 class Model(Side):

@@ -1,1 +1,1 @@
-"""The methods of one promise, a theme a file."""
+"""The methods of one promise, and what they share: a file for each group."""

@@ -8,11 +8,11 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from .._callbacks.node_callback import node_callback
-from .._core.reactions import reject_from_anywhere, resolve_from_anywhere
 from .._core.resolving import call_into, new_rejected
 from .._core.states import CorePromise, is_promise, new_pending
 from .._util.checks import shown
 from .._util.types import Class, Gives, Later, Mixed, N, Resolve
+from .resolvers import reject_from_anywhere, resolve_from_anywhere
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -48,7 +48,7 @@ class Resolver(Generic[T]):
 
 
 class Construction(CorePromise, Generic[T_co]):
-    """The functions that make promises of other things than values."""
+    """The functions that start chains."""
 
     __slots__ = ()
 

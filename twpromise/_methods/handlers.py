@@ -1,29 +1,26 @@
-"""Handling outcomes: `then`, `catch` and `finally_`, and what is made of them."""
+"""Attaching handlers: `then`, `catch`, `error`, `finally_`, `tap`, `tap_catch` and `done`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from .._core import hooks
 from .._core.cancelling import leave
 from .._core.contexts import prepare, run_in_context
-from .._core.reactions import Node, observed, subscribe
+from .._core.reactions import Node, observed
 from .._core.reactions import then as _then
-from .._core.resolving import DECLINED, is_followed, new_rejected, new_resolved
-from .._core.settling import finish_cancel, pass_on, reject_raised
-from .._core.states import CANCELLED, CANCELLING, FULFILLED, NODE, REJECTED, CorePromise
-from .._core.subscribers import remove_subscriber
+from .._core.resolving import is_followed, new_rejected, new_resolved
+from .._core.settling import pass_on, reject_raised
+from .._core.states import FULFILLED, REJECTED, CorePromise
 from .._scheduling.queue import call_soon
-from .._util.checks import shown
-from .._util.exceptions import is_exception
 from .._util.types import Gives, Later, Mixed, N
+from .filters import Filter, Filtered, Kind, Test, check_filters, is_operational, passes
 
 if TYPE_CHECKING:
     from .._promise import Promise
 
-__all__ = ["Filter", "Handlers", "check_filters", "passes"]
+__all__ = ["Finishing", "Handlers"]
 
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
@@ -34,271 +31,98 @@ B = TypeVar("B", bound=BaseException)
 C = TypeVar("C", bound=BaseException)
 D = TypeVar("D", bound=BaseException)
 
-#: What `catch` takes before its handler.  That a predicate returns a `bool` is asked for so that
-#: checkers do not take an exception class for one.
-Kind: TypeAlias = type[A] | tuple[type[A], ...]
-Test: TypeAlias = Callable[[Any], bool] | Mapping[str, Any]
-Filter: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Test
 
+class Finishing(Node):
+    """Passes an outcome on when some work has ended, which a cancellation does not stop.
 
-# --- filters ------------------------------------------------------------------------------
-
-
-def check_filters(filters: tuple[Any, ...]) -> TypeError | None:
-    """The error for something that is no filter, or None.
-
-    A filter is an exception class or a tuple of them, a predicate, or a mapping of attribute
-    names to values.
-    """
-    for one in filters:
-        if isinstance(one, type):
-            if _is_exception_class(one):
-                continue
-        elif isinstance(one, tuple):
-            if all(map(_is_exception_class, one)):
-                continue
-        elif isinstance(one, Mapping):
-            if all(isinstance(name, str) for name in one):
-                continue
-        elif callable(one):
-            continue
-        return TypeError(
-            "Catch filter must inherit from Error or be a simple predicate function: a filter "
-            "must be an exception class, a tuple of them, a function of the reason, or "
-            f"a mapping of attribute names to values, not {shown(one)}"
-        )
-    return None
-
-
-def _is_exception_class(one: Any) -> bool:
-    return isinstance(one, type) and issubclass(one, BaseException)
-
-
-def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
-    """Whether any of *filters* lets a reason pass; all do, if there are none.
+    The work may release something.
 
     Args:
-        filters: What `check_filters` finds nothing wrong with.
-        arguments: What a predicate is called with: the reason, behind the bound value if there
-            is one.
+        promise: Will settle as *outcome* has.
+        outcome: A settled promise; or *promise* itself, if that is cancelled.
     """
-    if not filters:
+
+    __slots__ = ("_outcome",)
+
+    _outcome: Any
+
+    def __init__(self, promise: CorePromise | None = None, outcome: Any = None) -> None:
+        super().__init__(promise)
+        self._outcome = outcome
+        if promise is not None:
+            promise._source = self
+
+    def _pass_outcome(self) -> None:
+        outcome = self._outcome
+        pass_on(self.finish(), outcome)
+
+    def _release(self) -> None:
+        self._outcome = None
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        self._outcome = self._promise
         return True
-    try:
-        return _any_passes(filters, arguments)
-    except BaseException as error:
-        _set_context(error, arguments[-1])
-        raise
 
 
-def _any_passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
-    reason = arguments[-1]
-    for one in filters:
-        if isinstance(one, (type, tuple)):
-            if isinstance(reason, one):
-                return True
-        elif isinstance(one, Mapping):
-            if all(
-                hasattr(reason, name) and getattr(reason, name) == value
-                for name, value in one.items()
-            ):
-                return True
-        elif one is _is_operational:
-            if one(*arguments):
-                return True
-        # What a predicate sets is neither for the handler nor for the next predicate.
-        elif _answer(copy_context().run(one, *arguments)):
-            return True
-    return False
+class _Beside(Finishing):
+    """Runs a handler beside an outcome: it is waited for, and changes that only by failing."""
 
+    __slots__ = ("_call",)
 
-#: As the attribute, for exceptions that have overridden how attributes are read or set.
-_context_of = BaseException.__dict__["__context__"]
-
-
-def _set_context(error: BaseException, reason: object) -> None:
-    """Have *error* tell that it was raised while *reason* was handled, as Python would."""
-    if not is_exception(reason) or _context_of.__get__(error) is not None:
-        return
-    link = reason
-    # Where *error* is behind *reason* already, it must not lead back to itself; and where others
-    # have made a circle, one must not walk in it for ever.
-    for _ in range(100):
-        if link is error:
-            return
-        behind = _context_of.__get__(link)
-        if behind is None:
-            _context_of.__set__(error, reason)
-            return
-        link = behind
-
-
-def _answer(result: Any) -> bool:
-    """What a predicate says.
-
-    Raises:
-        TypeError: It is not known yet: an unstarted coroutine, or a pending promise, is true.
-    """
-    if not is_followed(result):
-        return bool(result)
-    close = getattr(result, "close", None)
-    if close is not None:
-        # A coroutine that nobody is going to wait for.
-        close()
-    raise TypeError(
-        "Catch filter must inherit from Error or be a simple predicate function: a predicate "
-        "must say at once whether it is true, and not by a coroutine, a promise or the like"
-    )
-
-
-class _Catch:
-    """A handler that is only for some reasons."""
-
-    # Python's name for what a wrapper is about: so a warning can name the handler.
-    __slots__ = ("__wrapped__", "_filters")
-
-    def __init__(self, filters: tuple[Any, ...], handler: Callable[..., Any]) -> None:
-        self._filters = filters
-        self.__wrapped__ = handler
-
-    def __call__(self, *arguments: Any) -> Any:
-        if passes(self._filters, arguments):
-            return self.__wrapped__(*arguments)
-        return DECLINED
-
-
-def _is_operational(*arguments: Any) -> bool:
-    return getattr(arguments[-1], "is_operational", False) is True
-
-
-# --- handlers beside the outcome ------------------------------------------------------------
-
-
-class _Aside(Node):
-    """Runs a handler beside an outcome: it is waited for, and changes nothing save by failing.
-
-    Args:
-        parent: Whose outcome is passed on.
-        handler: Called once at most; `_call` says when, and with what.
-    """
-
-    __slots__ = ("_handler", "_left", "_outcome", "_parent")
-
-    def _start(self, parent: CorePromise, handler: Callable[..., Any]) -> None:
-        parent = observed(parent)
-        self._handler: Callable[..., Any] = handler
-        self._parent: CorePromise | None = parent
-        # What will be passed on: the parent, or the promise itself if that was cancelled.
-        self._outcome: Any = None
-        # The parent that was left in a cancellation, though it may still tell its outcome.
-        self._left: CorePromise | None = None
-        subscribe(parent, self)
-
-    def _call(self) -> Any:
-        """Call the handler, if it is meant for this outcome."""
-        raise NotImplementedError(type(self))
+    def _start(self, source: CorePromise, call: Callable[[int, Any], Any]) -> None:
+        # Called with a state, and a value or reason: calls the handler if it is meant for those.
+        self._call: Any = call
+        self.wait_for_source(observed(source))
 
     def _notify(self, parent: CorePromise) -> None:
         if self._outcome is None:
             self._outcome = parent
             self._run()
-            return
-        if not parent._state & FULFILLED:
-            # What the handler returned has failed.
-            self._outcome = parent
-        self._finish()
 
     def _run(self) -> None:
-        if self._left is not None:
-            # It is going to wait again, for what the handler returns.
-            remove_subscriber(self._left, self)
-        self._state = NODE
+        # The traceback of what the handler raises leads here: no promise in a local variable.
         try:
-            result = self._call()
+            result = self._call(self._outcome._state, self._outcome._value)
             if is_followed(result):
-                subscribe(new_resolved(type(self._promise), result, self._promise), self)
+                self._wait_for_handler(result)
             else:
-                self._finish()
+                self._pass_outcome()
         except BaseException as error:
-            reject_raised(self._end(), error)
+            reject_raised(self.finish(), error)
 
-    def _finish(self) -> None:
+    def _wait_for_handler(self, result: Any) -> None:
         outcome = self._outcome
-        promise = self._end()
-        if outcome is None or outcome is promise:
-            finish_cancel(promise)
-        else:
-            pass_on(promise, outcome)
+        promise = self.finish()
+        _HandlerEnd(promise, outcome).wait_for(new_resolved(type(promise), result, promise))
 
-    def _end(self) -> CorePromise:
-        promise: CorePromise = self._promise
-        self._state = NODE | CANCELLED
-        self._promise = self._parent = self._left = self._outcome = None
-        return promise
+    def _release(self) -> None:
+        self._call = self._outcome = None
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
         if self._outcome is None:
-            # To the others who look at the parent's waiters, this one is dead.
-            self._state = NODE | CANCELLING
-            parent = self._parent
-            assert parent is not None
-            if leave(parent, stack):
-                # The parent will be cancelled, and say so.
+            self.stop_consuming()
+            if leave(self._source, stack):
                 return True
-            # Somebody else waits for it, or it has settled and has yet to say so.
-            self._state = NODE | CANCELLED
-            self._left = parent
+            # The source is not cancelled with it: it has another consumer, or has settled.
             call_soon(type(self._promise), self._run)
-        # A handler that runs already is seen through: it may be giving something back.
-        self._outcome = self._promise
-        return True
+        return super()._abandon(stack)
 
 
-class _Finally(_Aside):
-    """Whatever the outcome is, cancellation included."""
+class _HandlerEnd(Finishing):
+    """Waits for what the handler of a `_Beside` returned."""
 
     __slots__ = ()
 
-    def _call(self) -> Any:
-        return run_in_context(self._handler)
-
-
-class _Tap(_Aside):
-    """If there is a value."""
-
-    __slots__ = ()
-
-    def _call(self) -> Any:
-        if self._outcome._state & FULFILLED:
-            return run_in_context(self._handler, self._outcome._value)
-        return None
-
-
-class _TapCatch(_Aside):
-    """If there is a reason that the filters let pass."""
-
-    __slots__ = ("_filters",)
-
-    def _start(  # type: ignore[override]
-        self, parent: CorePromise, handler: Callable[..., Any], filters: tuple[Any, ...]
-    ) -> None:
-        self._filters = filters
-        super()._start(parent, handler)
-
-    def _call(self) -> Any:
-        if self._outcome._state & REJECTED and passes(self._filters, (self._outcome._value,)):
-            return run_in_context(self._handler, self._outcome._value)
-        return None
+    def _notify(self, parent: CorePromise) -> None:
+        if not parent._state & FULFILLED:
+            self._outcome = parent
+        self._pass_outcome()
 
 
 class _Done(Node):
     """The end of a chain, where a rejection is fatal."""
 
     __slots__ = ()
-
-    def __init__(self, parent: CorePromise) -> None:
-        super().__init__(None)
-        subscribe(parent, self)
 
     def _notify(self, parent: CorePromise) -> None:
         if parent._state & REJECTED:
@@ -428,7 +252,7 @@ class Handlers(CorePromise, Generic[T_co]):
         error = check_filters(filters)
         if error is not None:
             return new_rejected(type(self), error)
-        return self.then(None, _Catch(filters, handler))
+        return self.then(None, Filtered(filters, handler))
 
     @overload
     def error(self, handler: Mixed[[Any], V, N]) -> Promise[T_co | V | N]: ...
@@ -443,7 +267,7 @@ class Handlers(CorePromise, Generic[T_co]):
 
         Bluebird: ``.error``.
         """
-        return self._catch((_is_operational,), handler)
+        return self._catch((is_operational,), handler)
 
     def finally_(self, handler: Callable[[], object]) -> Promise[T_co]:
         """A promise for the same outcome, once *handler* has run.
@@ -457,21 +281,28 @@ class Handlers(CorePromise, Generic[T_co]):
         """
         if not callable(handler):
             return cast("Promise[T_co]", self.then(handler))
-        return cast("Promise[T_co]", _Finally.derive(self, prepare(self, handler)))
+        prepared = prepare(self, handler)
+        call = lambda state, value: run_in_context(prepared)  # noqa: E731
+        return cast("Promise[T_co]", _Beside.derive(self, call))
 
     lastly = finally_
 
     def tap(self, handler: Callable[[T_co], object]) -> Promise[T_co]:
-        """A promise for the same outcome, once *handler* has seen the value.
+        """A promise for the same outcome, once *handler* has run with the value.
 
         Args:
-            handler: Called with the value, if there is one; like that of `finally_` otherwise.
+            handler: Called with the value if the promise is fulfilled; else like `finally_`'s.
 
         Bluebird: ``.tap``.
         """
         if not callable(handler):
             return cast("Promise[T_co]", self.then(handler))
-        return cast("Promise[T_co]", _Tap.derive(self, prepare(self, handler)))
+        prepared = prepare(self, handler)
+
+        def call(state: int, value: Any) -> Any:
+            return run_in_context(prepared, value) if state & FULFILLED else None
+
+        return cast("Promise[T_co]", _Beside.derive(self, call))
 
     @overload
     def tap_catch(self, handler: Callable[[Any], object], /) -> Promise[T_co]: ...
@@ -484,11 +315,11 @@ class Handlers(CorePromise, Generic[T_co]):
         self, filter: Filter, other: Filter, handler: Any, /, *more: Any
     ) -> Promise[T_co]: ...
     def tap_catch(self, *filters_and_handler: Any) -> Any:
-        """A promise for the same outcome, once a handler has seen the reason.
+        """A promise for the same outcome, once a handler has run with the reason.
 
         Args:
-            *filters_and_handler: As for `catch`; the handler is like that of `finally_`
-                otherwise.
+            *filters_and_handler: As for `catch`; in other respects the handler is like
+                `finally_`'s.
 
         Bluebird: ``.tapCatch``.
         """
@@ -500,20 +331,27 @@ class Handlers(CorePromise, Generic[T_co]):
         error = check_filters(tuple(filters))
         if error is not None:
             return new_rejected(type(self), error)
-        prepared = tuple(
+        prepared = prepare(self, handler)
+        prepared_filters = tuple(
             one if isinstance(one, (type, tuple, Mapping)) else prepare(self, one, awaited=False)
             for one in filters
         )
-        return _TapCatch.derive(self, prepare(self, handler), prepared)
+
+        def call(state: int, value: Any) -> Any:
+            if state & REJECTED and passes(prepared_filters, (value,)):
+                return run_in_context(prepared, value)
+            return None
+
+        return _Beside.derive(self, call)
 
     tapCatch = tap_catch
 
     def done(self, on_fulfilled: Any = None, on_rejected: Any = None) -> None:
-        """Like `then`, at the end of a chain: what is not handled here is fatal.
+        """Like `then`, at the end of a chain: a rejection that is not handled here is fatal.
 
         It goes to the fatal hook, which by default logs it, stops the reactor, and makes the
         process exit with status 2.
 
         Bluebird: ``.done``.
         """
-        _Done(self.then(on_fulfilled, on_rejected))
+        _Done().wait_for(self.then(on_fulfilled, on_rejected))

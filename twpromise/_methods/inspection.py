@@ -1,36 +1,25 @@
-"""Synchronous inspection: what is known of a promise right now."""
+"""Synchronous inspection: the state of a promise right now."""
 
 from __future__ import annotations
 
 from reprlib import Repr
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from .._core import hooks
 from .._core.following import root_of
 from .._core.settling import mark_handled
-from .._core.states import (
-    CANCELLED,
-    CANCELLING,
-    FOLLOWING,
-    FULFILLED,
-    REJECTED,
-    SETTLED,
-    CorePromise,
-)
+from .._core.states import CANCELLED, CANCELLING, DEAD, FOLLOWING, FULFILLED, REJECTED, CorePromise
 from .._util.checks import shown
 
-__all__ = ["NOT_FULFILLED", "NOT_REJECTED", "Inspection", "describe", "state_name"]
+__all__ = ["Inspected", "Inspection"]
 
 T_co = TypeVar("T_co", covariant=True)
-
-NOT_FULFILLED = "cannot get fulfillment value of a non-fulfilled promise: it is {}"
-NOT_REJECTED = "cannot get rejection reason of a non-rejected promise: it is {}"
 
 _short = Repr()
 _short.maxother = _short.maxstring = 60
 
 
-def state_name(state: int) -> str:
+def _state_name(state: int) -> str:
     if state & FULFILLED:
         return "fulfilled"
     if state & REJECTED:
@@ -40,46 +29,46 @@ def state_name(state: int) -> str:
     return "pending"
 
 
-def describe(name: str, state: int, value: object) -> str:
+def _describe(name: str, state: int, value: object) -> str:
     """A repr that never fails and never grows large."""
     if not state & (FULFILLED | REJECTED):
-        return f"<{name} {state_name(state)}>"
+        return f"<{name} {_state_name(state)}>"
     text = shown(value, _short.repr)
     if len(text) > 80:
         text = text[:77] + "..."
-    return f"<{name} {state_name(state)}: {text}>"
+    return f"<{name} {_state_name(state)}: {text}>"
 
 
-class Inspection(CorePromise, Generic[T_co]):
-    """The methods that look at a promise and change nothing."""
+class Inspected(Generic[T_co]):
+    """The methods of a promise and of a `PromiseInspection`."""
 
     __slots__ = ()
 
-    def _outcome(self) -> CorePromise:
-        # A follower is as settled as what it follows, though it has not been told yet.
-        return root_of(self) if self._state & FOLLOWING else self
+    def _inspect(self) -> tuple[int, Any]:
+        """The state, and the value or reason."""
+        raise NotImplementedError(type(self))
 
     def is_pending(self) -> bool:
-        """Whether there is no outcome yet. Bluebird: ``.isPending``."""
-        return not (self._outcome()._state | self._state) & (SETTLED | CANCELLING)
+        """Whether it has not settled yet. Bluebird: ``.isPending``."""
+        return not self._inspect()[0] & DEAD
 
     isPending = is_pending
 
     def is_fulfilled(self) -> bool:
-        """Whether there is a value. Bluebird: ``.isFulfilled``."""
-        return bool(self._outcome()._state & FULFILLED)
+        """Whether it is fulfilled. Bluebird: ``.isFulfilled``."""
+        return bool(self._inspect()[0] & FULFILLED)
 
     isFulfilled = is_fulfilled
 
     def is_rejected(self) -> bool:
-        """Whether there is a reason. Bluebird: ``.isRejected``."""
-        return bool(self._outcome()._state & REJECTED)
+        """Whether it is rejected. Bluebird: ``.isRejected``."""
+        return bool(self._inspect()[0] & REJECTED)
 
     isRejected = is_rejected
 
     def is_cancelled(self) -> bool:
-        """Whether it was cancelled. Bluebird: ``.isCancelled``."""
-        return bool((self._outcome()._state | self._state) & (CANCELLED | CANCELLING))
+        """Whether it is cancelled. Bluebird: ``.isCancelled``."""
+        return bool(self._inspect()[0] & (CANCELLED | CANCELLING))
 
     isCancelled = is_cancelled
 
@@ -91,30 +80,52 @@ class Inspection(CorePromise, Generic[T_co]):
 
         Bluebird: ``.value``.
         """
-        promise = self._outcome()
-        if hooks.observer is not None:
-            hooks.observer.consumed(self)
-        if not promise._state & FULFILLED:
-            raise TypeError(NOT_FULFILLED.format(state_name(promise._state | self._state)))
-        value: T_co = promise._value
-        return value
+        state, value = self._inspect()
+        if not state & FULFILLED:
+            raise TypeError(
+                "cannot get fulfillment value of a non-fulfilled promise: "
+                f"it is {_state_name(state)}"
+            )
+        return cast("T_co", value)
 
     def reason(self) -> Any:
-        """The reason; the rejection counts as handled from now on.
+        """The reason; from a promise, its rejection counts as handled from now on.
 
         Raises:
             TypeError: The promise is not rejected.
 
         Bluebird: ``.reason``.
         """
-        promise = self._outcome()
-        if not promise._state & REJECTED:
-            raise TypeError(NOT_REJECTED.format(state_name(promise._state | self._state)))
-        # Not what it follows, nor what follows it: others may have to see to those.
-        mark_handled(self)
-        return promise._value
+        state, reason = self._inspect()
+        if not state & REJECTED:
+            raise TypeError(
+                f"cannot get rejection reason of a non-rejected promise: it is {_state_name(state)}"
+            )
+        return reason
 
     def __repr__(self) -> str:
         """The state, and the start of the value's or the reason's own repr."""
-        promise = self._outcome()
-        return describe("Promise", promise._state | self._state, promise._value)
+        state, value = self._inspect()
+        return _describe(type(self).__name__, state, value)
+
+
+class Inspection(CorePromise, Inspected[T_co]):
+    """The methods that read the state of a promise."""
+
+    __slots__ = ()
+
+    def _inspect(self) -> tuple[int, Any]:
+        # A follower has settled as soon as its root has, though it is notified later.
+        root = root_of(self) if self._state & FOLLOWING else self
+        return root._state | self._state, root._value
+
+    def value(self) -> T_co:
+        if hooks.observer is not None:
+            hooks.observer.consumed(self)
+        return super().value()
+
+    def reason(self) -> Any:
+        reason = super().reason()
+        # Not its followee, nor its followers: those may have consumers of their own.
+        mark_handled(self)
+        return reason

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, overload
 
-from .._core.cancelling import drop, leave
+from .._core.cancelling import drop
 from .._core.contexts import context_here
 from .._core.following import outcome_of
-from .._core.reactions import Node, observed, subscribe
+from .._core.reactions import Node, observed
 from .._core.resolving import new_rejected, new_resolved
-from .._core.settling import fulfill, pass_on, reject
-from .._core.states import CANCELLED, CANCELLING, DEAD, FULFILLED, NODE, CorePromise
+from .._core.settling import fulfill, reject
+from .._core.states import DEAD, FULFILLED, CorePromise
 from .._util.both import Both
 from .._util.checks import check_seconds, shown
 from .._util.errors import TimeoutError
@@ -31,71 +31,54 @@ U = TypeVar("U")
 class _Timed(Node):
     """A node with a timer, on the clock of its promise's scheduler."""
 
-    __slots__ = ("_call", "_source")
+    __slots__ = ("_timer",)
 
-    def _start(self, source: CorePromise, /, *arguments: Any, **_: Any) -> None:
-        self._call: Any = None
-        self._source: CorePromise | None = source
+    def __init__(self) -> None:
+        super().__init__()
+        self._timer: Any = None
 
-    def _start_timer(self, seconds: float) -> None:
-        self._call = self._promise._queue.scheduler.call_later(seconds, self._fire)
+    def _start_timer(self, seconds: float, function: Callable[[], None]) -> None:
+        self._timer = self._promise._queue.scheduler.call_later(seconds, function)
 
-    def _fire(self) -> None:
-        """Time is up."""
-        raise NotImplementedError(type(self))
-
-    def _end(self) -> CorePromise:
-        promise: CorePromise = self._promise
-        call = self._call
-        self._state = NODE | CANCELLED
-        self._promise = self._source = self._call = None
-        if call is not None and call.active():
-            call.cancel()
-        return promise
+    def _release(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        source = self._source
-        promise = self._end()
-        if source is None:
-            return False
-        self._state = NODE | CANCELLING
-        if leave(source, stack):
-            # The source will be cancelled, and what it still has to finish comes first.
-            self._promise = promise
-            return True
-        self._state = NODE | CANCELLED
-        return False
+        # The timer stops now, also if the source has a cancellation to finish first.
+        self._release()
+        return super()._abandon(stack)
 
 
 class _Delay(_Timed):
-    """Passes a value on after a while; anything else at once."""
+    """Passes a value on after some time, and any other outcome at once."""
 
-    __slots__ = ("_seconds", "_value")
+    __slots__ = ("_result", "_seconds")
 
     def _start(self, source: CorePromise, seconds: float) -> None:
-        source = observed(source)
-        super()._start(source)
         self._seconds = seconds
+        source = observed(source)
         outcome = outcome_of(source)
         if outcome._state & FULFILLED:
             self._delay(outcome._value)
         else:
-            subscribe(source, self)
+            self.wait_for_source(source)
 
     def _delay(self, value: Any) -> None:
-        self._value = value
+        self._result = value
         self._source = None
-        self._start_timer(self._seconds)
+        self._start_timer(self._seconds, self._fulfill)
 
     def _notify(self, parent: CorePromise) -> None:
         if parent._state & FULFILLED:
             self._delay(parent._value)
         else:
-            pass_on(self._end(), parent)
+            super()._notify(parent)
 
-    def _fire(self) -> None:
-        value, self._value = self._value, None
-        fulfill(self._end(), value)
+    def _fulfill(self) -> None:
+        value, self._result = self._result, None
+        fulfill(self.finish(), value)
 
 
 class _Timeout(_Timed):
@@ -104,19 +87,15 @@ class _Timeout(_Timed):
     __slots__ = ("_context", "_error")
 
     def _start(self, source: CorePromise, seconds: float, error: Callable[[], Any]) -> None:
-        source = observed(source)
-        super()._start(source)
         self._error: Callable[[], Any] | None = error
         self._context: Context | None = None
+        source = observed(source)
         settled = outcome_of(source)._state & DEAD
-        subscribe(source, self)
+        self.wait_for_source(source)
         if not settled:
             # For the cancellers that are called when time is up.
             self._context = context_here(self._promise)
-            self._start_timer(seconds)
-
-    def _notify(self, parent: CorePromise) -> None:
-        pass_on(self._end(), parent)
+            self._start_timer(seconds, self._fire)
 
     def _fire(self) -> None:
         assert self._context is not None
@@ -124,20 +103,20 @@ class _Timeout(_Timed):
 
     def _reject(self) -> None:
         source, error = self._source, self._error
-        assert source is not None
         assert error is not None
-        # First the rejection: it waits for nothing that the source's cancellation does.
-        reject(self._end(), error())
+        # First the rejection: it does not wait for the cancellation of the source.
+        reject(self.finish(), error())
         drop(source)
 
-    def _end(self) -> CorePromise:
-        # It may stay among the source's waiters; the context may be a request's, and so the error.
+    def _release(self) -> None:
+        # The node may stay among the subscribers of the source, which must not keep the context
+        # and the error alive: both may be a request's.
         self._context = self._error = None
-        return super()._end()
+        super()._release()
 
 
 def _checked(cls: type[CorePromise], seconds: object) -> tuple[Any, float]:
-    """None and *seconds*; or a rejected promise, if that is no time to wait."""
+    """None and *seconds*; or a rejected promise, if *seconds* is not a valid time."""
     try:
         return None, check_seconds("seconds", seconds)
     except (TypeError, ValueError) as error:
@@ -145,7 +124,7 @@ def _checked(cls: type[CorePromise], seconds: object) -> tuple[Any, float]:
 
 
 def _delay(self: CorePromise, seconds: float) -> Any:  # noqa: D417 - a method
-    """A promise for the same value, some time after it is there; anything else passes at once.
+    """A promise for the same value, some time later; any other outcome is passed on at once.
 
     Args:
         seconds: How long, 0 or more.  A number that is negative or NaN rejects with
@@ -192,7 +171,7 @@ else:
 
 
 class Timers(CorePromise, Generic[T_co]):
-    """The methods that take time, in seconds; timers are on the scheduler's clock."""
+    """The methods that wait, in seconds on the scheduler's clock."""
 
     __slots__ = ()
 
@@ -201,35 +180,27 @@ class Timers(CorePromise, Generic[T_co]):
     def timeout(
         self, seconds: float, message_or_error: str | BaseException | None = None
     ) -> Promise[T_co]:
-        """A promise for the same outcome, or a rejection if there is none in time.
+        """A promise for the same outcome, or a rejection if it does not settle in time.
 
         Args:
-            seconds: How long, 0 or more; what is no such number rejects as with `delay`.
+            seconds: How long, 0 or more; anything else rejects as with `delay`.
             message_or_error: The message of the `TimeoutError`, by default "operation timed
                 out"; or the exception to reject with.  Anything else rejects with
                 a `TypeError`.
 
-        When time is up this promise has one consumer less: if nobody else waits for it, it is
-        cancelled, and so is the Deferred behind it.  The rejection waits for nothing that this
-        cancellation does.
+        When time is up this promise has one consumer less: if it has no other consumer, it is
+        cancelled, and so is the Deferred behind it.  The rejection does not wait for this
+        cancellation.
 
         Bluebird: ``.timeout``; Twisted: ``Deferred.addTimeout``.
         """
-        invalid, seconds = _checked(type(self), seconds)
-        if invalid is not None:
-            return cast("Promise[T_co]", invalid)
-        if isinstance(message_or_error, BaseException):
-            error = message_or_error
-            make = lambda: error  # noqa: E731
-        elif message_or_error is None or isinstance(message_or_error, str):
-            message = "operation timed out" if message_or_error is None else message_or_error
-            make = lambda: TimeoutError(message)  # noqa: E731
-        else:
-            invalid = new_rejected(
-                type(self),
-                TypeError(
-                    f"message_or_error must be a str or an exception, not {shown(message_or_error)}"
-                ),
-            )
-            return cast("Promise[T_co]", invalid)
-        return cast("Promise[T_co]", _Timeout.derive(self, seconds, make))
+        promise, seconds = _checked(type(self), seconds)
+        error = "operation timed out" if message_or_error is None else message_or_error
+        if promise is None and isinstance(error, BaseException):
+            promise = _Timeout.derive(self, seconds, lambda: error)
+        elif promise is None and isinstance(error, str):
+            promise = _Timeout.derive(self, seconds, lambda: TimeoutError(error))
+        elif promise is None:
+            wrong = f"message_or_error must be a str or an exception, not {shown(error)}"
+            promise = new_rejected(type(self), TypeError(wrong))
+        return cast("Promise[T_co]", promise)

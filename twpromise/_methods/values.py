@@ -1,36 +1,23 @@
-"""Shorthands for handlers that one would write without thinking: `get`, `call`, `return_` ..."""
+"""Shorthands for common handlers (`get`, `call`, `return_` ...), and `bind`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast, overload
 
-from .._core.cancelling import cancel_all, leave
-from .._core.extra import Binding, bind_promise
-from .._core.following import follow
-from .._core.reactions import Node, observed, subscribe
-from .._core.resolving import is_followed, new_rejected, new_resolved
-from .._core.settling import mark_handled, pass_on
-from .._core.states import (
-    CANCELLED,
-    CANCELLING,
-    FULFILLED,
-    NODE,
-    REJECTED,
-    CorePromise,
-    is_promise,
-    new_pending,
-)
-from .._util.both import Both
+from .._core.resolving import new_rejected
+from .._core.settling import mark_handled
+from .._core.states import is_promise
 from .._util.types import Either, Followed
-from .handlers import Filter, Handlers
+from .binding import bind as _bind
+from .filters import Filter
+from .handlers import Handlers
 
 if TYPE_CHECKING:
     from .._promise import Promise
 
 __all__ = ["Values"]
 
-T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
@@ -48,138 +35,13 @@ def _item(value: Any, key: Any) -> Any:
 
 def _constant(value: Any) -> Callable[..., Any]:
     if is_promise(value):
-        # A rejection counts when it is its turn; until then it is nobody's surprise.
+        # A rejection is passed on when the handler returns it; it is not reported before.
         mark_handled(value)
     return lambda *_: value
 
 
-class _Bind(Node):
-    """Passes an outcome on, once the value that is to be bound is there too."""
-
-    __slots__ = ("_binding", "_outcome", "_source", "_this")
-
-    def _start(self, source: CorePromise, this: CorePromise) -> None:
-        self._binding = Binding(None)
-        bind_promise(self._promise, self._binding)
-        source = observed(source)
-        # What is still waited for, and what will be passed on.
-        self._source: CorePromise | None = source
-        self._this: CorePromise | None = this
-        self._outcome: CorePromise | None = None
-        subscribe(source, self)
-        subscribe(this, self)
-
-    def _notify(self, parent: CorePromise) -> None:
-        if parent is self._source:
-            self._source = None
-            self._decide(parent)
-        elif parent is self._this:
-            self._this = None
-            if parent._state & FULFILLED:
-                self._binding.value = parent._value
-            else:
-                self._decide(parent)
-        else:
-            # It was left, in a cancellation.
-            return
-        outcome, waiting = self._outcome, (self._source, self._this)
-        if self._promise._state & CANCELLING:
-            if waiting == (None, None):
-                pass_on(self._end(), cast("CorePromise", outcome))
-        elif outcome is not None and (self._this is None or outcome._state & CANCELLED):
-            promise = self._end()
-            if outcome._state & CANCELLED:
-                stack: list[CorePromise] = []
-                for other in waiting:
-                    if other is not None:
-                        leave(other, stack)
-                cancel_all(stack)
-            pass_on(promise, outcome)
-
-    def _decide(self, parent: CorePromise) -> None:
-        # A failure is passed on before anything else.
-        if self._outcome is None or parent._state & REJECTED or self._outcome._state & FULFILLED:
-            self._outcome = parent
-
-    def _end(self) -> CorePromise:
-        promise: CorePromise = self._promise
-        self._state = NODE | CANCELLED
-        self._promise = self._source = self._this = self._outcome = None
-        return promise
-
-    def _abandon(self, stack: list[CorePromise]) -> bool:
-        self._state = NODE | CANCELLING
-        self._outcome = None
-        if self._source is not None and not leave(self._source, stack):
-            self._source = None
-        if self._this is not None and not leave(self._this, stack):
-            self._this = None
-        if self._source is None and self._this is None:
-            self._end()
-            return False
-        return True
-
-
-def _bind(self: CorePromise, this: Any = None) -> Any:  # noqa: D417 - a method
-    """A promise for the same outcome, with a value bound to it and to its descendants.
-
-    Args:
-        this: The first argument of every handler down the chain.  If it is followed, it is
-            waited for, and its rejection rejects.  None unbinds.
-
-    The static function takes the value second: ``Promise.bind(this, value=None)``.
-
-    Bluebird: ``.bind``; Python: what ``self`` is.
-    """
-    cls = type(self)
-    if not is_followed(this):
-        promise = new_pending(cls, parent=self)
-        bind_promise(promise, None if this is None else Binding(this))
-        follow(promise, self)
-        return promise
-    return _Bind.derive(self, new_resolved(cls, this))
-
-
-_bind.__name__ = "bind"
-
-
-def _static_bind(cls: type[CorePromise], this: Any = None, value: Any = None) -> Any:
-    return _bind(new_resolved(cls, value), this)
-
-
-if TYPE_CHECKING:
-    # From where a value is bound on, every handler has one parameter more: that is more than
-    # checkers can be given, and they get Any.
-
-    class _BindOf(Protocol[T_co]):
-        @overload
-        def __call__(self, this: None = None) -> Promise[T_co]: ...
-        @overload
-        def __call__(self, this: object) -> Any: ...
-
-    class _BindMethod(Both):
-        @overload
-        def __get__(self, instance: None, owner: type, /) -> Self: ...
-        @overload
-        def __get__(self, instance: Promise[T], owner: type, /) -> _BindOf[T]: ...
-        def __get__(self, *_: Any) -> Any: ...
-
-        @overload
-        def __call__(self, this: None = None) -> Promise[None]: ...
-        @overload
-        def __call__(self, this: None, value: Followed[T]) -> Promise[T]: ...
-        @overload
-        def __call__(self, this: None, value: Either[T]) -> Promise[T]: ...
-        @overload
-        def __call__(self, this: object, value: object = None) -> Any: ...
-        def __call__(self, this: Any = None, value: Any = None) -> Any: ...
-
-else:
-    _BindMethod = Both
-
-
 class Values(Handlers[T_co], Generic[T_co]):
-    """Handlers that need not be written, and values bound to a chain."""
+    """Shorthands for common handlers, and `bind`."""
 
     __slots__ = ()
 
@@ -189,7 +51,7 @@ class Values(Handlers[T_co], Generic[T_co]):
         Args:
             name_or_index: The key of a mapping, the index of a sequence (a negative one counts
                 from the end, and is 0 if that is before the start), or the name of an
-                attribute.  What is not there rejects with Python's own error.
+                attribute.  A part that does not exist rejects with Python's own error.
 
         Bluebird: ``.get``.
         """
@@ -214,7 +76,7 @@ class Values(Handlers[T_co], Generic[T_co]):
     @overload
     def return_(self, value: Either[U]) -> Promise[U]: ...
     def return_(self, value: Any = None) -> Any:
-        """A promise for *value*, once there is a value.
+        """A promise for *value*, once this promise is fulfilled.
 
         Args:
             value: Bound now, not when the promise is fulfilled.
@@ -227,7 +89,7 @@ class Values(Handlers[T_co], Generic[T_co]):
     thenReturn = then_return
 
     def throw(self, reason: Any = None) -> Promise[NoReturn]:
-        """A promise that is rejected with *reason*, once there is a value.
+        """A promise that is rejected with *reason*, once this promise is fulfilled.
 
         Args:
             reason: Bound now, not when the promise is fulfilled.
@@ -251,7 +113,7 @@ class Values(Handlers[T_co], Generic[T_co]):
     @overload
     def catch_return(self, filter: Filter, value: Either[U], /) -> Promise[T_co | U]: ...
     def catch_return(self, *filter_and_value: Any) -> Any:
-        """A promise for the value, or for another if there is none.
+        """A promise for the value, or for another one if this promise is rejected.
 
         Args:
             *filter_and_value: The value; before it, if one likes, a filter as for `catch`.
@@ -271,7 +133,7 @@ class Values(Handlers[T_co], Generic[T_co]):
     @overload
     def catch_throw(self, filter: Filter, reason: Any, /) -> Promise[T_co]: ...
     def catch_throw(self, *filter_and_reason: Any) -> Any:
-        """A promise for the value, or for another rejection if there is none.
+        """A promise for the value, or for another rejection if this promise is rejected.
 
         Args:
             *filter_and_reason: The reason; before it, if one likes, a filter as for `catch`.
@@ -287,7 +149,7 @@ class Values(Handlers[T_co], Generic[T_co]):
 
     catchThrow = catch_throw
 
-    bind = _BindMethod(_bind, _static_bind)
+    bind = _bind
 
 
 def _one_or_two(name: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:

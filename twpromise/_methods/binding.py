@@ -1,0 +1,144 @@
+"""`bind`: a value that every handler down the chain gets as its first argument."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast, overload
+
+from .._core.cancelling import drop, leave
+from .._core.extra import Binding, bind_promise
+from .._core.following import follow
+from .._core.reactions import Node, observed
+from .._core.resolving import is_followed, new_resolved
+from .._core.settling import pass_on
+from .._core.states import CANCELLING, FULFILLED, REJECTED, CorePromise, new_pending
+from .._util.both import Both
+from .._util.types import Either, Followed
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["bind"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _Bind(Node):
+    """Passes an outcome on, once the value that is to be bound has settled too."""
+
+    __slots__ = ("_binding", "_outcome", "_this")
+
+    def _start(self, source: CorePromise, this: CorePromise) -> None:
+        self._binding = Binding(None)
+        bind_promise(self._promise, self._binding)
+        # `_source` and `_this` are None once they have settled.
+        self._this: CorePromise | None = this
+        # The outcome that will be passed on.
+        self._outcome: CorePromise | None = None
+        self.wait_for_source(observed(source))
+        self.wait_for(this)
+
+    def _notify(self, parent: CorePromise) -> None:
+        if parent is self._source:
+            self._source = None
+            self._decide(parent)
+        elif parent is self._this:
+            self._this = None
+            if parent._state & FULFILLED:
+                self._binding.value = parent._value
+            else:
+                self._decide(parent)
+        else:
+            # It was left, in a cancellation.
+            return
+        outcome, waiting = self._outcome, self._source or self._this
+        if self._promise._state & CANCELLING:
+            if waiting is None:
+                pass_on(self.finish(), cast("CorePromise", outcome))
+        elif outcome is not None:
+            cancelled = not outcome._state & (FULFILLED | REJECTED)
+            if self._this is None or cancelled:
+                promise = self.finish()
+                if cancelled and waiting is not None:
+                    drop(waiting)
+                pass_on(promise, outcome)
+
+    def _decide(self, parent: CorePromise) -> None:
+        # A failure is passed on before anything else.
+        if self._outcome is None or parent._state & REJECTED or self._outcome._state & FULFILLED:
+            self._outcome = parent
+
+    def _release(self) -> None:
+        self._this = self._outcome = None
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        self.stop_consuming()
+        self._outcome = None
+        if self._source is not None and not leave(self._source, stack):
+            self._source = None
+        if self._this is not None and not leave(self._this, stack):
+            self._this = None
+        if self._source is None and self._this is None:
+            self.finish()
+            return False
+        return True
+
+
+def _bind(self: CorePromise, this: Any = None) -> Any:  # noqa: D417 - a method
+    """A promise for the same outcome, with a value bound to it and to its descendants.
+
+    Args:
+        this: The first argument of every handler down the chain.  If it is followed, it is
+            waited for, and its rejection rejects.  None unbinds.
+
+    The static function takes the value second: ``Promise.bind(this, value=None)``.
+
+    Bluebird: ``.bind``; Python: what ``self`` is.
+    """
+    cls = type(self)
+    if not is_followed(this):
+        promise = new_pending(cls, parent=self)
+        bind_promise(promise, None if this is None else Binding(this))
+        follow(promise, self)
+        return promise
+    return _Bind.derive(self, new_resolved(cls, this))
+
+
+_bind.__name__ = "bind"
+
+
+def _static_bind(cls: type[CorePromise], this: Any = None, value: Any = None) -> Any:
+    return _bind(new_resolved(cls, value), this)
+
+
+if TYPE_CHECKING:
+    # From where a value is bound on, every handler has one parameter more: that is more than
+    # checkers can be given, and they get Any.
+
+    class _BindOf(Protocol[T_co]):
+        @overload
+        def __call__(self, this: None = None) -> Promise[T_co]: ...
+        @overload
+        def __call__(self, this: object) -> Any: ...
+
+    class _BindMethod(Both):
+        @overload
+        def __get__(self, instance: None, owner: type, /) -> Self: ...
+        @overload
+        def __get__(self, instance: Promise[T], owner: type, /) -> _BindOf[T]: ...
+        def __get__(self, *_: Any) -> Any: ...
+
+        @overload
+        def __call__(self, this: None = None) -> Promise[None]: ...
+        @overload
+        def __call__(self, this: None, value: Followed[T]) -> Promise[T]: ...
+        @overload
+        def __call__(self, this: None, value: Either[T]) -> Promise[T]: ...
+        @overload
+        def __call__(self, this: object, value: object = None) -> Any: ...
+        def __call__(self, this: Any = None, value: Any = None) -> Any: ...
+
+else:
+    _BindMethod = Both
+
+bind = _BindMethod(_bind, _static_bind)

@@ -1,0 +1,230 @@
+"""`Disposer`: a resource together with how it is released."""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextvars import Context
+from functools import partial
+from types import TracebackType
+from typing import Any, ClassVar, Final, Generic, TypeVar
+
+from .._core import hooks
+from .._core.contexts import keep_context, run_in_context
+from .._core.following import outcome_of
+from .._core.reactions import Node
+from .._core.resolving import call_into
+from .._core.settling import mark_handled
+from .._core.states import CANCELLED, DEAD, FULFILLED, REJECTED, CorePromise, new_pending
+from .._util.arity import required_positionals
+from .._util.checks import shown
+from .._util.errors import CANCELLATIONS, CancellationError, as_exception
+from .._util.exceptions import get_traceback
+from .acquiring import enter, give_back
+from .reflection import PromiseInspection
+
+__all__ = ["CANCELLED_USE", "Disposer", "manager_methods"]
+
+T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
+
+CANCELLED_USE: Final[PromiseInspection[Any]] = PromiseInspection(CANCELLED, None)
+
+
+class Disposer(Generic[T_co]):
+    """A resource together with how it is released; for `Promise.using`, or ``async with``.
+
+    Made by `Promise.disposer`, or of a context manager by `Disposer.of`.  It is used once.  If it
+    is garbage-collected unused, its resource is released.
+
+    Bluebird: ``Disposer``.
+    """
+
+    __slots__ = ("__weakref__", "_acquire", "_cls", "_promise", "_release", "_used")
+
+    #: The class whose promises `of` makes: `Promise` sets itself here.
+    _default_class: ClassVar[type[CorePromise]]
+
+    def __init__(
+        self,
+        cls: type[CorePromise],
+        release: Callable[[Any, PromiseInspection[Any]], Any],
+        *,
+        promise: CorePromise | None = None,
+        acquire: Callable[[], Any] | None = None,
+    ) -> None:
+        self._cls = cls
+        self._release = release
+        # The promise for the resource, if it is being acquired already; else how to begin.  Both
+        # are handed over when the disposer is used: frames of an acquisition that fails refer
+        # to the disposer.
+        self._promise = promise
+        self._acquire = acquire
+        self._used = False
+
+    @staticmethod
+    def of(
+        manager: AbstractContextManager[U] | AbstractAsyncContextManager[U],
+    ) -> Disposer[U]:
+        """A disposer for what a context manager gives.
+
+        Args:
+            manager: Entered when the disposer is used, left when the resource is released, with
+                the exception if the use of it failed, and with a `CancellationError` if it was
+                cancelled; it cannot suppress that.  One that can be entered both ways is entered
+                asynchronously.
+
+        Raises:
+            TypeError: *manager* is no context manager, neither sync nor async.
+        """
+        methods = manager_methods(manager)
+        if methods is None:
+            raise TypeError(f"manager must be a context manager, not {shown(manager)}")
+        enter_, exit_ = methods
+
+        def release(_: Any, outcome: PromiseInspection[Any]) -> Any:
+            if outcome.is_fulfilled():
+                return exit_(manager, None, None, None)
+            # Also when it was cancelled: a transaction that is half done must not be committed.
+            if outcome.is_rejected():
+                error = as_exception(outcome.reason())
+            else:
+                error = CancellationError("the use of the resource was cancelled")
+            return exit_(manager, type(error), error, get_traceback(error))
+
+        cls = Disposer._default_class
+        return Disposer(cls, keep_context(cls, release), acquire=lambda: enter_(manager))
+
+    @staticmethod
+    def _of_promise(promise: CorePromise, release: Callable[..., Any]) -> Disposer[Any]:
+        """See `Promise.disposer`."""
+        cls = type(promise)
+        if not callable(release):
+            raise TypeError(f"release must be callable, not {shown(release)}")
+        declared = required_positionals(release)
+        passed = 1 if declared is None else min(declared, 2)
+        kept = keep_context(cls, release)
+        return Disposer(cls, lambda *given: kept(*given[:passed]), promise=promise)
+
+    def _take(self) -> CorePromise:
+        """Use it: a promise for the resource.
+
+        Raises:
+            RuntimeError: It has been used.
+        """
+        if self._used:
+            raise RuntimeError("the disposer has been used already: one resource, one use")
+        self._used = True
+        promise, self._promise = self._promise, None
+        if promise is None:
+            promise = new_pending(self._cls)
+            acquire, self._acquire = self._acquire, None
+            call_into(promise, acquire)  # type: ignore[arg-type]
+        return promise
+
+    def _dispose(
+        self, promise: CorePromise, outcome: PromiseInspection[Any] = CANCELLED_USE
+    ) -> CorePromise:
+        """Release the resource that *promise* brought; a failure goes to the fatal hook.
+
+        Returns:
+            A promise for the end of that; its rejection counts as handled.
+        """
+        released: CorePromise = new_pending(self._cls, owner=promise)
+        mark_handled(released)
+        call_into(released, run_in_context, (self._release, promise._value, outcome))
+        ended = outcome_of(released)
+        if ended._state & DEAD:
+            self._ended(ended)
+        else:
+            _Watch(self).wait_for(released)
+        return released
+
+    def _ended(self, released: CorePromise) -> None:
+        """A release has ended; if it failed, the resource is lost."""
+        if released._state & REJECTED:
+            hooks.host.fatal(self._cls._library, released._value, released._aux)
+
+    def __del__(self) -> None:
+        """Release the resource: it cannot be used any more."""
+        promise = self._promise
+        if self._used or promise is None:
+            return
+        disposer: Disposer[Any] = Disposer(self._cls, self._release)
+        queue = promise._queue
+        if queue.thread in (None, get_ident()):
+            give_back(disposer, promise)
+        else:
+            # Garbage is collected in any thread.
+            queue.scheduler.call_from_thread(partial(give_back, disposer, promise))
+
+    async def __aenter__(self) -> T_co:
+        """Wait for the resource."""
+        promise: Any = self._take()
+        settled = outcome_of(promise)._state & DEAD
+        try:
+            resource = await (promise if settled else enter(promise))
+        except BaseException:
+            if not outcome_of(promise)._state & REJECTED:
+                # The coroutine was cancelled; the resource may come all the same.
+                give_back(self, promise)
+            # The traceback of its reason refers to this frame.
+            del promise
+            raise
+        self._promise = outcome_of(promise)
+        return resource  # type: ignore[no-any-return]
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Release the resource, and wait for that; a failure goes to the fatal hook."""
+        assert self._promise is not None
+        if error is None:
+            outcome = PromiseInspection[Any](FULFILLED, None)
+        elif issubclass(type(error), CANCELLATIONS):
+            outcome = CANCELLED_USE
+        else:
+            outcome = PromiseInspection[Any](REJECTED, error)
+        # Not in the context of the block, which must not see what the release sets.
+        released: Any = Context().run(self._dispose, self._promise, outcome)
+        # A coroutine that is being closed cannot wait.
+        if not isinstance(error, GeneratorExit):
+            await _to_the_end(released)
+
+
+class _Watch(Node):
+    """Waits for a release, in case it fails."""
+
+    __slots__ = ("_disposer",)
+
+    def __init__(self, disposer: Disposer[Any]) -> None:
+        super().__init__()
+        self._disposer = disposer
+
+    def _notify(self, parent: CorePromise) -> None:
+        self._disposer._ended(parent)
+
+
+async def _to_the_end(released: Any) -> None:
+    """Wait for a release even when that is cancelled: what follows relies on its end."""
+    try:
+        await released.reflect()
+    except GeneratorExit:
+        raise
+    except CANCELLATIONS:
+        await _to_the_end(released)
+        raise
+
+
+def manager_methods(manager: Any) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
+    """The methods that enter and leave a context manager; None for another object."""
+    kind: Any = type(manager)
+    for names in (("__aenter__", "__aexit__"), ("__enter__", "__exit__")):
+        enter, exit_ = (getattr(kind, name, None) for name in names)
+        if enter is not None and exit_ is not None:
+            return enter, exit_
+    return None

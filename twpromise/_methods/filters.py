@@ -1,0 +1,149 @@
+"""Filters: the arguments of `catch` and its relatives before the handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from typing import Any, TypeAlias, TypeVar
+
+from .._core.resolving import DECLINED, is_followed
+from .._util.checks import shown
+from .._util.exceptions import is_exception
+
+__all__ = ["Filter", "Filtered", "Kind", "Test", "check_filters", "is_operational", "passes"]
+
+A = TypeVar("A", bound=BaseException)
+
+#: A filter.  A predicate is declared to return a `bool`, so that checkers do not take an exception
+#: class for one.
+Kind: TypeAlias = type[A] | tuple[type[A], ...]
+Test: TypeAlias = Callable[[Any], bool] | Mapping[str, Any]
+Filter: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Test
+
+
+def check_filters(filters: tuple[Any, ...]) -> TypeError | None:
+    """The error for something that is no filter, or None.
+
+    A filter is an exception class or a tuple of them, a predicate, or a mapping of attribute
+    names to values.
+    """
+    for one in filters:
+        if isinstance(one, type):
+            if _is_exception_class(one):
+                continue
+        elif isinstance(one, tuple):
+            if all(map(_is_exception_class, one)):
+                continue
+        elif isinstance(one, Mapping):
+            if all(isinstance(name, str) for name in one):
+                continue
+        elif callable(one):
+            continue
+        return TypeError(
+            "Catch filter must inherit from Error or be a simple predicate function: a filter "
+            "must be an exception class, a tuple of them, a function of the reason, or "
+            f"a mapping of attribute names to values, not {shown(one)}"
+        )
+    return None
+
+
+def _is_exception_class(one: Any) -> bool:
+    return isinstance(one, type) and issubclass(one, BaseException)
+
+
+def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
+    """Whether any of *filters* matches a reason, or there are no filters.
+
+    Args:
+        filters: What `check_filters` finds nothing wrong with.
+        arguments: What a predicate is called with: the reason, behind the bound value if there
+            is one.
+    """
+    if not filters:
+        return True
+    try:
+        return _any_passes(filters, arguments)
+    except BaseException as error:
+        _set_context(error, arguments[-1])
+        raise
+
+
+def _any_passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
+    reason = arguments[-1]
+    for one in filters:
+        if isinstance(one, (type, tuple)):
+            if isinstance(reason, one):
+                return True
+        elif isinstance(one, Mapping):
+            if all(
+                hasattr(reason, name) and getattr(reason, name) == value
+                for name, value in one.items()
+            ):
+                return True
+        elif one is is_operational:
+            if one(*arguments):
+                return True
+        # Neither the handler nor the next predicate sees what a predicate sets.
+        elif _answer(copy_context().run(one, *arguments)):
+            return True
+    return False
+
+
+#: As the attribute, for exceptions that have overridden how attributes are read or set.
+_context_of = BaseException.__dict__["__context__"]
+
+
+def _set_context(error: BaseException, reason: object) -> None:
+    """Record in *error* that it was raised while *reason* was handled, as Python would."""
+    if not is_exception(reason) or _context_of.__get__(error) is not None:
+        return
+    link = reason
+    # If *error* is behind *reason* already, it must not lead back to itself; and the walk must end
+    # in a circle that others have made.
+    for _ in range(100):
+        if link is error:
+            return
+        behind = _context_of.__get__(link)
+        if behind is None:
+            _context_of.__set__(error, reason)
+            return
+        link = behind
+
+
+def _answer(result: Any) -> bool:
+    """Whether a predicate's result is true.
+
+    Raises:
+        TypeError: That is not known yet: an unstarted coroutine, or a pending promise, is true.
+    """
+    if not is_followed(result):
+        return bool(result)
+    close = getattr(result, "close", None)
+    if close is not None:
+        # A coroutine that will not be run.
+        close()
+    raise TypeError(
+        "Catch filter must inherit from Error or be a simple predicate function: a predicate "
+        "must say at once whether it is true, and not by a coroutine, a promise or the like"
+    )
+
+
+class Filtered:
+    """A handler that is called with some reasons only."""
+
+    # Python's name for what a wrapper wraps: so a warning can name the handler.
+    __slots__ = ("__wrapped__", "_filters")
+
+    def __init__(self, filters: tuple[Any, ...], handler: Callable[..., Any]) -> None:
+        self._filters = filters
+        self.__wrapped__ = handler
+
+    def __call__(self, *arguments: Any) -> Any:
+        if passes(self._filters, arguments):
+            return self.__wrapped__(*arguments)
+        return DECLINED
+
+
+def is_operational(*arguments: Any) -> bool:
+    """The filter of `error`: whether a reason is marked as operational."""
+    return getattr(arguments[-1], "is_operational", False) is True
