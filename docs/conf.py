@@ -45,10 +45,17 @@ nitpick_ignore_regex = [
 ]
 
 
+def _names(name):
+    """All names of a function of promises: its own and its aliases."""
+    found = getattr_static(Promise, name, None)
+    return [each for each in dir(Promise) if found and getattr_static(Promise, each) is found]
+
+
 def _skip(app, what, name, obj, skip, options):
     """An alias stands with what it is an alias of, and the errors are no nested classes."""
-    alias = getattr(obj, "__name__", name) != name and hasattr(Promise, name)
-    if (alias and name[0] != "_") or (what == "class" and isinstance(obj, type)):
+    original = getattr(obj, "__name__", name)
+    alias = name != original and original in _names(name)
+    if alias or (what == "class" and isinstance(obj, type)):
         return True
     return None
 
@@ -58,12 +65,10 @@ def _say_more(app, what, name, obj, options, lines):
     owner, _, attribute = name.rpartition(".")
     if name.endswith("Promise.coroutine"):
         lines[:] = cleandoc(type(obj).__call__.__doc__).splitlines()
-    elif owner.endswith("Promise"):
-        found = getattr_static(Promise, attribute)
-        if isinstance(found, Both):
+    elif owner == "twpromise.Promise":
+        if isinstance(getattr_static(Promise, attribute), Both):
             lines += ["", f"A static function, too: ``Promise.{attribute}(...)``."]
-        names = [each for each in dir(Promise) if getattr_static(Promise, each) is found]
-        aliases = ", ".join(f"``{each}``" for each in names if each != attribute)
+        aliases = ", ".join(f"``{each}``" for each in _names(attribute) if each != attribute)
         lines += ["", f"Other names: {aliases}."] if aliases else []
 
 

@@ -47,12 +47,11 @@ def test_the_name_of_what_is_missing():
             wrong()
 
 
-@each_name
-def test_functions_of_the_class_can_be_pickled(name):
-    """By their public name."""
-    if name != "coroutine":
-        function = getattr(Promise, name)
-        assert function == pickle.loads(pickle.dumps(function))
+@pytest.mark.parametrize("name", ["then", "catch", "cancel", "timeout", "is_"])
+def test_functions_can_be_pickled(name):
+    """By their public name, as those of other classes."""
+    function = getattr(Promise, name)
+    assert function is pickle.loads(pickle.dumps(function))
 
 
 @pytest.mark.parametrize("name", ["then", "map", "delay", "resolve", "cancel"])
