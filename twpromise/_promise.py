@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from zope.interface import implementer
 
-from ._bridge import host as _host  # noqa: F401 - what the core asks of Twisted
+from ._bridge import host as _host  # noqa: F401 - installs itself in the core
 from ._bridge.adapters import install as _install_adapters
 from ._bridge.executors import Executors
 from ._bridge.methods import Bridge
@@ -151,7 +151,7 @@ def _make_library(promise_class: type[_Promise[Any]], scheduler: Any) -> None:
 
 
 class Promise(_Promise[T_co], library_copy=True):
-    """A value that will be there later, or the reason why it will not.
+    """A value that will be available later, or the reason why it will not.
 
     Args:
         executor: Called at once with two functions, ``resolve(value)`` and

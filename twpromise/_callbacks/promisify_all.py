@@ -33,7 +33,7 @@ class PromisifyAll(CorePromise):
         filter: Callable[..., Any] | None = None,
         promisifier: Callable[..., Any] | None = None,
     ) -> Any:
-        """Add a promise-returning version of each function of *target*; give *target* back.
+        """Add a promise-returning version of each function of *target*, and return *target*.
 
         Args:
             target: An object, a class, a module (with its classes), or a list of classes.
@@ -47,7 +47,7 @@ class PromisifyAll(CorePromise):
                 many arguments as it declares.
             promisifier: As for `promisify`.
 
-        What has been promisified already is passed over.
+        Functions that have been promisified already are left out.
 
         Raises:
             TypeError: *target* is none of those, or takes no new attributes; a name with the
@@ -75,10 +75,11 @@ def add_all(
     suffix: str,
     choose: Callable[..., Any] | None,
 ) -> None:
-    """Add to *target* what *make* makes of its functions.
+    """Add to *target* a new version of each of its functions, made by *make*.
 
     Raises:
-        TypeError: The target or the filter is none; a name is taken; nothing is changed then.
+        TypeError: The target or the filter is not of a kind that can be used; a name is taken.
+            Nothing is changed then.
         ValueError: *suffix* cannot end a name.
     """
     if not isinstance(suffix, str):
@@ -94,7 +95,7 @@ def add_all(
             try:
                 setattr(made, MARK, gives)
             except AttributeError:
-                # A callable that takes no attributes: its name is taken the next time.
+                # A callable that takes no attributes: the next call finds the name taken.
                 pass
         return made
 
@@ -106,9 +107,9 @@ class _Adder:
 
     Args:
         make: Makes one function of another.
-        gives: What the functions give that are made.
+        gives: What the new functions return: `PROMISES` or `DEFERREDS`.
         suffix: What is appended to the names.
-        choose: Called as ``filter`` of `Promise.promisify_all`, or None.
+        choose: The ``filter`` of `Promise.promisify_all`, or None.
     """
 
     def __init__(
@@ -122,11 +123,11 @@ class _Adder:
         self._gives = gives
         self._suffix = suffix
         self._choose = choose
-        # What to set on what: nothing is set before all is known to be well.
+        # Owner, name and value of what will be set, once the whole target has been checked.
         self._additions: list[tuple[Any, str, Any]] = []
 
     def add(self, target: Any) -> None:
-        """Look at a target, and then add all that there is to add.
+        """Look at a target, and then add all functions to it.
 
         Raises:
             TypeError: A name is taken, or the target takes no new attributes.
@@ -187,7 +188,7 @@ class _Adder:
             self._additions.append((target, name, made))
         own = target.__name__
         for value in names.values():
-            # One that is written in C takes no new attributes; the module's functions do.
+            # A class that is written in C takes no new attributes.
             if _is(value, type) and _is_of(own, value) and not _is_immutable(value):
                 self._look_at_class(value)
 
@@ -226,7 +227,7 @@ class _Adder:
     ) -> list[tuple[str, Callable[..., Any]]]:
         """The functions to add to a target, with their names."""
         chosen: list[tuple[str, Callable[..., Any]]] = []
-        # Those whose new name is that of a version of the function that a subclass overrides.
+        # Functions that a subclass overrides: their promisified version is replaced, too.
         outdated: set[str] = set()
         for name, function in functions.items():
             if _given_by(function) in (self._gives, DEFERREDS):
@@ -257,8 +258,8 @@ class _Adder:
 
 
 def _is(value: object, *kinds: type) -> bool:
-    """Whether something that stands in a class or a module is of one of these kinds."""
-    # Not `isinstance`: a proxy that stands there may raise when it is asked for its class.
+    """Whether an attribute of a class or a module is of one of these types."""
+    # Not `isinstance`: it reads `__class__`, which may raise for a proxy.
     return issubclass(type(value), kinds)
 
 
@@ -267,7 +268,7 @@ def _as_is(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _names_of(kind: type) -> dict[str, tuple[Any, int]]:
-    """What a class and its bases hold under each name, and how far down that stands."""
+    """The attributes of a class and its bases, and the depth of the base that has each."""
     return {
         name: (value, depth)
         for depth, base in enumerate(reversed(kind.__mro__[:-1]))
@@ -276,7 +277,7 @@ def _names_of(kind: type) -> dict[str, tuple[Any, int]]:
 
 
 def _given_by(value: Any) -> str | None:
-    """What a function gives that was made here; None for any other."""
+    """What a function returns that was made here: `PROMISES` or `DEFERREDS`; else None."""
     if _is(value, staticmethod, classmethod):
         value = value.__func__
     if _is(value, *_FUNCTIONS, MethodType):

@@ -29,7 +29,7 @@ _SPELLINGS = {name: name for name in EVENTS} | {
     for first, *rest in [name.split("_")]
 }
 
-# By event, pairs: the listener as it was given, and what is called, which runs it in the context
+# For each event: the listener as it was given, and the callback, which runs it in the context
 # of that moment.
 _listeners: dict[str, tuple[tuple[Callable[..., object], Callable[..., object]], ...]] = (
     dict.fromkeys(EVENTS, ())

@@ -31,7 +31,7 @@ _SPELLINGS = {name: name for name in SETTINGS} | {
 
 
 def check_settings(settings: Mapping[str, Any]) -> dict[str, bool]:
-    """*settings*, if they are settings, by their names here.
+    """*settings*, checked, by the names in `SETTINGS`.
 
     Raises:
         TypeError: There is no such setting, or its value is of the wrong type.
@@ -145,7 +145,7 @@ class Library:
         self.scheduler: Any = None
         #: What `Promise.coroutine.add_yield_handler` was given.
         self.yield_handlers: list[Callable[[Any], Any]] = []
-        #: Called with the reason of what is fatal, instead of ending the process.
+        #: Called with the reason of a fatal error, instead of ending the process.
         self.on_fatal: Callable[[Any], object] | None = None
         #: Called with the reason and the promise instead of the default report; False: there is
         #: no report.

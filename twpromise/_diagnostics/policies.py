@@ -104,7 +104,7 @@ class _Guard:
 
 
 class _LiveList:
-    """Reports nothing, and keeps a list of what is unhandled at the moment."""
+    """Reports nothing, and keeps a list of the rejections that are unhandled at the moment."""
 
     def __init__(self) -> None:
         self.promises: list[CorePromise] = []

@@ -136,7 +136,7 @@ class _Watch:
     def watched(
         self, promise: CorePromise, function: Callable[..., Any], awaited: bool
     ) -> Callable[..., Any]:
-        """A callback of a node, watched like a handler; nothing is forgotten if none waits."""
+        """A handler or another callback, watched while it runs; see `hooks.Observer`."""
         # Not the promise: the traceback of an error refers to all arguments of `_run_watched`.
         return partial(self._run_watched, _made(promise), function, awaited)
 

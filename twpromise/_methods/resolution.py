@@ -17,7 +17,7 @@ U = TypeVar("U")
 
 
 class Resolution(CorePromise):
-    """Promises for what is known already."""
+    """`resolve` and `reject`."""
 
     __slots__ = ()
 

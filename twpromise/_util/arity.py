@@ -1,4 +1,4 @@
-"""The arity rule: extra callback arguments go to those who declare them.
+"""The arity rule: a callback gets extra arguments if it declares them.
 
 JavaScript drops arguments that a function does not declare, and Python raises.  So a function
 is given as many arguments as it has positional parameters **without a default**; parameters
@@ -20,7 +20,7 @@ STRING: Final = 4
 
 
 def signature_of(function: Any, annotations: int) -> inspect.Signature | None:
-    """The signature of *function*; None if it does not tell.
+    """The signature of *function*; None if it has none that can be read.
 
     Args:
         function: Whatever can be called.
@@ -34,12 +34,12 @@ def signature_of(function: Any, annotations: int) -> inspect.Signature | None:
     try:
         return inspect.signature(function, **options)
     except Exception:
-        # Some builtins do not tell; and what is evaluated may raise anything.
+        # Some builtins have none; and evaluating annotations may raise anything.
         return None
 
 
 def required_positionals(function: Any) -> int | None:
-    """How many positional arguments *function* must be given; None if it does not tell."""
+    """How many positional arguments *function* must be given; None if that is unknown."""
     kind = type(function)
     if kind is FunctionType:
         code = function.__code__

@@ -1,4 +1,4 @@
-"""What is a method and a static function at once, and the public names of functions."""
+"""Methods that are static functions too, and the public names of functions."""
 
 from __future__ import annotations
 

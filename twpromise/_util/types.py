@@ -1,4 +1,4 @@
-"""What several mixins say to type checkers."""
+"""Types for checkers that several mixins use."""
 
 from __future__ import annotations
 
