@@ -112,7 +112,7 @@ def reject_unless_called(
     promise: CorePromise, callback: NodeCallback, error: BaseException
 ) -> None:
     """Reject a promise with what a function raised that was given its callback."""
-    # The traceback refers to the frame of a function that has the callback.
+    # The traceback leads to a frame that refers to the callback.
     callback._promise = None
     if promise._state:
         # The callback was called before, and that counts; but the error must not be lost.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .._core.states import CorePromise, new_by_callback
@@ -35,64 +35,53 @@ def _promisified(
 ) -> Callable[..., Any]:
     """A function that calls *function* with a callback, and returns a promise for its outcome."""
     new_callback = MultiCallback if multi_args else NodeCallback
-    if context is _NO_CONTEXT:
-        # Up to three arguments are passed on one by one: building tuples of them costs a quarter
-        # of a call.
-        def promisified(
-            first: Any = _MISSING,
-            second: Any = _MISSING,
-            third: Any = _MISSING,
-            /,
-            *more: Any,
-            **kwargs: Any,
-        ) -> Any:
-            promise: CorePromise = new_by_callback(cls)
-            callback = new_callback()
-            callback._promise = promise
-            try:
-                if kwargs or more:
-                    function(*_given(first, second, third), *more, callback, **kwargs)
-                elif second is _MISSING:
-                    if first is _MISSING:
-                        function(callback)
-                    else:
-                        function(first, callback)
-                elif third is _MISSING:
-                    function(first, second, callback)
-                else:
-                    function(first, second, third, callback)
-            except BaseException as error:
-                reject_unless_called(promise, callback, error)
-            return promise
+    call = function if context is _NO_CONTEXT else partial(function, context)
 
-        return _named_after(promisified, function, 0)
-
-    def with_context(*args: Any, **kwargs: Any) -> Any:
-        promise = new_by_callback(cls)
+    # Up to three arguments are passed on one by one: building tuples of them costs a quarter of a
+    # call.
+    def promisified(
+        first: Any = _MISSING,
+        second: Any = _MISSING,
+        third: Any = _MISSING,
+        /,
+        *more: Any,
+        **kwargs: Any,
+    ) -> Any:
+        promise: CorePromise = new_by_callback(cls)
         callback = new_callback()
         callback._promise = promise
         try:
-            function(context, *args, callback, **kwargs)
+            if kwargs or more:
+                call(*_given(first, second, third), *more, callback, **kwargs)
+            elif second is _MISSING:
+                if first is _MISSING:
+                    call(callback)
+                else:
+                    call(first, callback)
+            elif third is _MISSING:
+                call(first, second, callback)
+            else:
+                call(first, second, third, callback)
         except BaseException as error:
             reject_unless_called(promise, callback, error)
         return promise
 
-    return _named_after(with_context, function, 1)
+    return _dressed(promisified, function, call is not function)
 
 
 def _given(*arguments: Any) -> list[Any]:
     return [argument for argument in arguments if argument is not _MISSING]
 
 
-def _named_after(
-    promisified: Callable[..., Any], function: Callable[..., Any], leading: int
+def _dressed(
+    promisified: Callable[..., Any], function: Callable[..., Any], bound: bool
 ) -> Callable[..., Any]:
     """Give a promisified function the name, docstring and signature of the original.
 
     Args:
         promisified: What was made.
         function: What it was made of.
-        leading: How many of its first parameters are filled already.
+        bound: Whether its first parameter is filled already.
     """
     update_wrapper(promisified, function)
     setattr(promisified, MARK, PROMISES)
@@ -100,8 +89,8 @@ def _named_after(
     if signature is None:
         return promisified
     parameters = list(signature.parameters.values())
-    if parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
-        del parameters[:leading]
+    if bound and parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
+        del parameters[0]
     for index in range(len(parameters) - 1, -1, -1):
         kind = parameters[index].kind
         if kind in (kind.POSITIONAL_ONLY, kind.POSITIONAL_OR_KEYWORD):

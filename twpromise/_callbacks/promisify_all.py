@@ -173,19 +173,14 @@ class _Adder:
                 value = value.__func__
             if _is(value, *_FUNCTIONS):
                 functions[name] = value
-        for name, made in self._made(target, functions, names):
-            self._additions.append(
-                (target, name, kinds.get(name[: -len(self._suffix)], _as_is)(made))
-            )
+        self._plan(target, functions, names, kinds)
 
     def _look_at_module(self, target: ModuleType) -> None:
         names = dict(vars(target))
         functions: dict[str, Callable[..., Any]] = {
             name: value for name, value in names.items() if _is(value, *_FUNCTIONS)
         }
-        taken = {name: (value, 0) for name, value in names.items()}
-        for name, made in self._made(target, functions, taken):
-            self._additions.append((target, name, made))
+        self._plan(target, functions, {name: (value, 0) for name, value in names.items()}, {})
         own = target.__name__
         for value in names.values():
             # A class that is written in C takes no new attributes.
@@ -216,55 +211,54 @@ class _Adder:
             if _is(value, *_FUNCTIONS, MethodType):
                 functions[name] = value
             names[name] = value, len(kind.__mro__)
-        for name, made in self._made(target, functions, names):
-            self._additions.append((target, name, made))
+        self._plan(target, functions, names, {})
 
-    def _made(
+    def _plan(
         self,
         target: Any,
         functions: dict[str, Callable[..., Any]],
         names: dict[str, tuple[Any, int]],
-    ) -> list[tuple[str, Callable[..., Any]]]:
-        """The functions to add to a target, with their names."""
-        chosen: list[tuple[str, Callable[..., Any]]] = []
-        # Functions that a subclass overrides: their promisified version is replaced, too.
-        outdated: set[str] = set()
+        kinds: dict[str, Any],
+    ) -> None:
+        """Plan the additions to a target.
+
+        Args:
+            target: The object, class or module.
+            functions: Its functions, by name.
+            names: All its attributes, and the depth of the base that has each.
+            kinds: `staticmethod` or `classmethod` for the names of those.
+        """
         for name, function in functions.items():
             if _given_by(function) in (self._gives, DEFERREDS):
                 continue
-            new, depth = names.get(name + self._suffix, (None, 0))
-            if _given_by(new) == self._gives:
-                if depth >= names[name][1]:
-                    continue
-                outdated.add(name)
-            default = (
+            added = name + self._suffix
+            present, depth = names.get(added, (None, 0))
+            # A subclass may override a function: then the new version of that is replaced, too.
+            outdated = _given_by(present) == self._gives
+            if outdated and depth >= names[name][1]:
+                continue
+            chosen = (
                 not name.startswith("_")
                 and name.isidentifier()
                 and (not isinstance(target, ModuleType) or _is_of(target.__name__, function))
             )
             if self._choose is not None:
-                wanted = arranged(self._choose, name, function, target, default)
-            else:
-                wanted = default
-            if wanted:
-                chosen.append((name, function))
-        for name, _ in chosen:
-            if name + self._suffix in names and name not in outdated:
+                chosen = arranged(self._choose, name, function, target, chosen)
+            if not chosen:
+                continue
+            if added in names and not outdated:
                 raise TypeError(
                     "Cannot promisify an API that has normal methods with "
-                    f"'{self._suffix}'-suffix: there is a {name + self._suffix} already"
+                    f"'{self._suffix}'-suffix: there is a {added} already"
                 )
-        return [(name + self._suffix, self._make(function)) for name, function in chosen]
+            made: Any = self._make(function)
+            self._additions.append((target, added, kinds[name](made) if name in kinds else made))
 
 
 def _is(value: object, *kinds: type) -> bool:
     """Whether an attribute of a class or a module is of one of these types."""
     # Not `isinstance`: it reads `__class__`, which may raise for a proxy.
     return issubclass(type(value), kinds)
-
-
-def _as_is(function: Callable[..., Any]) -> Callable[..., Any]:
-    return function
 
 
 def _names_of(kind: type) -> dict[str, tuple[Any, int]]:
