@@ -116,8 +116,8 @@ class _Promise(
     def get_new_library_copy(cls: Class) -> type[Promise[Any]]:
         """A copy of the library, with settings, hooks, yield handlers and scheduler of its own.
 
-        Everything is as at the start, but for the scheduler, which is the one that this copy
-        has now.  Promises of all copies follow and cancel one another.
+        All of them have their defaults, except for the scheduler: the copy starts with the one
+        that this library copy has.  Promises of all copies follow and cancel one another.
 
         Bluebird: ``Promise.getNewLibraryCopy``.
         """
