@@ -64,8 +64,8 @@ class Configuration(CorePromise):
         """
         library = cls._library
         queue = cls._queue
-        created = library.counts.created if library.monitoring else None
-        settled = library.counts.settled if library.monitoring else None
+        created = library.created if library.monitoring else None
+        settled = library.settled if library.monitoring else None
         return {
             "created": created,
             "settled": settled,

@@ -89,16 +89,6 @@ def from_environment(environ: Mapping[str, str], development: bool) -> dict[str,
     }
 
 
-class Counts:
-    """How many promises were made and settled while ``monitoring`` was on."""
-
-    __slots__ = ("created", "settled")
-
-    def __init__(self) -> None:
-        self.created = 0
-        self.settled = 0
-
-
 class Library:
     """The settings, hooks and counts of one library copy.
 
@@ -112,7 +102,7 @@ class Library:
         "__weakref__",
         "async_hooks",
         "cancellation",
-        "counts",
+        "created",
         "long_stack_traces",
         "monitoring",
         "on_fatal",
@@ -121,6 +111,7 @@ class Library:
         "policy",
         "promise_class",
         "scheduler",
+        "settled",
         "unhandled",
         "w_forgotten_return",
         "warnings",
@@ -136,7 +127,8 @@ class Library:
         self.warnings = environment["warnings"]
         self.w_forgotten_return = environment["w_forgotten_return"]
         self.long_stack_traces = environment["long_stack_traces"]
-        self.counts = Counts()
+        #: How many promises were made, and settled, while `monitoring` was on.
+        self.created = self.settled = 0
         #: How many rejections stayed unhandled to the end of a drain, and are so now.
         self.unhandled = 0
         #: When unhandled rejections are reported.
@@ -160,7 +152,7 @@ class Library:
         """Change settings, which have been checked."""
         if settings.get("monitoring") and not self.monitoring:
             # While it was off nothing was counted.
-            self.counts = Counts()
+            self.created = self.settled = 0
         for name, value in settings.items():
             setattr(self, name, value)
 

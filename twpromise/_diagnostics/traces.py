@@ -29,7 +29,7 @@ Place = tuple[str, int, str]
 
 
 class Trace:
-    """Where a promise was made, and the handlers that led there were attached.
+    """Where a promise was made, and where the handlers were attached that led to that.
 
     Traces share their sections, there are no more than a fixed number of them, and none is in a
     trace twice: a loop without end takes no more memory than one round of it.

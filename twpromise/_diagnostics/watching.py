@@ -82,7 +82,7 @@ class _Watch:
         library: Any = promise._library
         self._remember(library, promise, owner)
         if library.monitoring:
-            library.counts.created += 1
+            library.created += 1
             self._emit("promise_created", promise)
 
     def chained(self, parent: CorePromise, child: CorePromise) -> None:
@@ -91,7 +91,7 @@ class _Watch:
         library: Any = child._library
         self._remember(library, child)
         if library.monitoring:
-            library.counts.created += 1
+            library.created += 1
             self._emit("promise_chained", parent, child)
 
     def settled(self, promise: CorePromise) -> None:
@@ -106,7 +106,7 @@ class _Watch:
             if promise in self._counted:
                 self._counted.discard(promise)
             else:
-                library.counts.settled += 1
+                library.settled += 1
             if state & FULFILLED:
                 self._emit("promise_fulfilled", promise)
             elif state & REJECTED:
@@ -124,7 +124,7 @@ class _Watch:
         """A follower was bypassed: it may never be settled."""
         library: Any = promise._library
         if library.monitoring and promise not in self._counted:
-            library.counts.settled += 1
+            library.settled += 1
             self._counted.add(promise)
 
     def consumed(self, promise: CorePromise) -> None:

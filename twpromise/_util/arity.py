@@ -2,7 +2,7 @@
 
 JavaScript drops arguments that a function does not declare, and Python raises.  So a function
 is given as many arguments as it has positional parameters **without a default**; parameters
-with a default, and ``*args``, are not ours to fill.
+with a default, and ``*args``, stay as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 __all__ = ["FORWARDREF", "STRING", "required_positionals", "signature_of"]
 
-# Of `annotationlib.Format`, which there is from Python 3.14 on.
+# Values of `annotationlib.Format`, which Python has from 3.14 on.
 FORWARDREF: Final = 3
 STRING: Final = 4
 
@@ -25,7 +25,7 @@ def signature_of(function: Any, annotations: int) -> inspect.Signature | None:
     Args:
         function: Whatever can be called.
         annotations: How to give them from Python 3.14 on, where they are evaluated when they are
-            looked at, and what they name is often there for checkers only: those that cannot be
+            read, and often name things that are imported for checkers only: those that cannot be
             evaluated as `FORWARDREF`, or all of them as `STRING`.
     """
     options: dict[str, Any] = (
