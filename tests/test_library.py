@@ -9,7 +9,8 @@ import pytest
 
 import twpromise
 from twpromise import Promise, PromiseWarning
-from twpromise._diagnostics.library import SETTINGS, Library, check_settings, warn
+from twpromise._diagnostics.library import SETTINGS, Library, check_settings
+from twpromise._diagnostics.warning import warn
 
 DEFAULTS = {"warnings": False, "cancellation": True, "async_hooks": True}
 

@@ -1,4 +1,4 @@
-"""Promisification: `twpromise._promisify` and `twpromise._callbacks`."""
+"""Promisification: `twpromise._callbacks`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Bluebird's promises, at home on Twisted's reactor."""
 
-from ._diagnostics.watching import background
+from ._diagnostics.background import background
 from ._methods.disposer import Disposer
 from ._methods.reflection import PromiseInspection
 from ._promise import Promise

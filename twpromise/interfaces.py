@@ -1,10 +1,9 @@
-"""The interfaces between promises and what is around them.
+"""The interfaces of promises, Deferreds and schedulers.
 
-Who may call what, and from where: unless an interface says otherwise, everything is called
-on the reactor's thread.
+Unless an interface says otherwise, everything is called on the reactor's thread.
 """
 
-# The methods of an interface have no `self`, and no body but what tells what they are for.
+# The methods of an interface have no `self`, and no body but a docstring.
 # pyright: reportSelfClsParameterName=false, reportGeneralTypeIssues=false
 # pyright: reportReturnType=false
 
@@ -22,14 +21,14 @@ class IDelayedCall(Interface):
     """A call that will be made later (`twisted.internet.interfaces.IDelayedCall` is one)."""
 
     def cancel() -> None:
-        """Do not make the call after all."""
+        """Cancel the call."""
 
     def active() -> bool:
         """Whether the call is still to be made."""
 
 
 class IScheduler(Interface):
-    """Where promises get their turns, their time and their thread from.
+    """Runs the handlers of promises, and has a clock and a thread for them.
 
     See `Promise.set_scheduler`.  `twpromise.ReactorScheduler` is the one that is used unless
     another is set, `twpromise.testing.ManualScheduler` the one for tests.
@@ -55,36 +54,36 @@ class IScheduler(Interface):
         """
 
     def home_thread() -> int:
-        """The identifier of the reactor's thread; of the calling one, if there is none yet.
+        """The identifier of the reactor's thread; of the calling thread until the reactor runs.
 
         May be called from any thread.
         """
 
     def timer() -> float:
-        """Seconds, from any moment on: what the time slice is measured with."""
+        """Seconds since any moment: the clock that the time slice is measured with."""
 
 
 class IPromise(Interface):
-    """A value that will be there later, or the reason why it will not.
+    """A value that will be available later, or the reason why it will not.
 
-    ``IPromise(x)`` adapts whatever promises follow; an adapter to `IPromise` that is
-    registered for a type teaches promises to follow it.
+    ``IPromise(x)`` adapts everything that promises follow; if you register an adapter to
+    `IPromise` for a type, promises follow its instances.
     """
 
     def then(on_fulfilled: Any = None, on_rejected: Any = None) -> IPromise:
-        """A promise for what a handler makes of the outcome."""
+        """A promise for the result of a handler, which is called with the outcome."""
 
     def cancel() -> None:
-        """Do not care for the outcome any more."""
+        """Cancel the promise: the outcome is not needed any more."""
 
     def is_pending() -> bool:
-        """Whether there is no outcome yet."""
+        """Whether it has not settled yet."""
 
     def is_fulfilled() -> bool:
-        """Whether there is a value."""
+        """Whether it was fulfilled."""
 
     def is_rejected() -> bool:
-        """Whether there is a reason."""
+        """Whether it was rejected."""
 
     def is_cancelled() -> bool:
         """Whether it was cancelled."""
@@ -100,9 +99,9 @@ class IPromise(Interface):
 
 
 class IDeferred(Interface):
-    """A `twisted.internet.defer.Deferred`, as far as its users are concerned.
+    """The methods of a `twisted.internet.defer.Deferred` that its users call.
 
-    ``IDeferred(x)`` adapts promises, and whatever promises follow.
+    ``IDeferred(x)`` adapts promises, and everything that promises follow.
     """
 
     def addCallbacks(callback: Any, errback: Any = None) -> IDeferred:
@@ -118,4 +117,4 @@ class IDeferred(Interface):
         """Add a callback for either."""
 
     def cancel() -> None:
-        """Do not care for the result any more."""
+        """Cancel the Deferred: the result is not needed any more."""

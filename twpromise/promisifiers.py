@@ -1,7 +1,7 @@
-"""Ready-made promisifiers: how functions of other kinds than callbacks' become promises'.
+"""Ready-made promisifiers, for functions that take no callback of Node's kind.
 
-Each is to be given to `Promise.promisify` or `Promise.promisify_all` as ``promisifier``, or can be
-called as it is, with a function.
+Pass one to `Promise.promisify` or `Promise.promisify_all` as ``promisifier``, or call it with a
+function.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def callback_pair(function: Callable[..., object]) -> Callable[..., Promise[Any]
 
     Args:
         function: Called with two functions after the other positional arguments: the first
-            takes the result, the second the error; what else either is called with is dropped.
+            takes the result, the second the error; further arguments of either are dropped.
 
     Bluebird: the ``DOMPromisifier`` of ``Promise.promisifyAll``'s page.
     """
@@ -53,7 +53,7 @@ def returning(function: Any) -> Any:
     Args:
         function: What it raises rejects.
 
-    The same as `Promise.method`, to be used where a promisifier is asked for.
+    The same as `Promise.method`, as a promisifier.
     """
     return Promise.method(function)
 

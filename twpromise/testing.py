@@ -1,4 +1,4 @@
-"""For tests of code that uses promises: a scheduler whose turns and time the test owns."""
+"""For tests of code that uses promises: a scheduler that runs when the test says so."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ManualScheduler"]
 
 @implementer(IScheduler)
 class ManualScheduler:
-    """Runs promises when it is told to, and on a clock that stands still until then.
+    """Runs handlers when `flush` is called, on a clock that only `advance` moves.
 
     Args:
         clock: The `twisted.internet.task.Clock` that timers are on; a new one by default.

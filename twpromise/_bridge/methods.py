@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ca
 
 from twisted.internet.defer import Deferred
 
-from .._callbacks.promisify import DEFERREDS, add_all
+from .._callbacks.promisify import DEFERREDS
+from .._callbacks.promisify_all import add_all
 from .._core.resolving import call_into
 from .._core.settling import mark_handled
 from .._core.states import DEAD, CorePromise, new_pending

@@ -8,21 +8,29 @@ from typing import Any, cast
 from .._core import hooks
 from .._core.reactions import reject_from_anywhere, resolve_from_anywhere
 from .._core.resolving import adopters
-from .._core.settling import fulfill_by_callback
+from .._core.settling import fulfill_by_callback, reject_raised
 from .._core.states import CorePromise
 from .._core.subscribers import notify_from_queue
+from .._scheduling.queue import call_soon
 from .._util.checks import type_name
 from .._util.errors import OperationalError
 from .._util.exceptions import is_exception
 
-__all__ = ["MultiCallback", "NodeCallback", "is_error", "node_callback", "operational"]
+__all__ = [
+    "MultiCallback",
+    "NodeCallback",
+    "is_error",
+    "node_callback",
+    "operational",
+    "reject_unless_called",
+]
 
 
 def operational(error: object) -> BaseException:
-    """The reason for an error that a callback was given: it was expected, so to say.
+    """The reason to reject with for an error that a callback was given: an operational error.
 
     An exception with a class of its own stays itself, and is marked as operational; anything
-    else arrives inside an `OperationalError`.  A Failure is taken for what is in it.
+    else arrives inside an `OperationalError`.  A Failure stands for the exception in it.
     """
     if issubclass(type(error), hooks.host.failure):
         inside, _ = hooks.host.unwrap(error)
@@ -33,7 +41,7 @@ def operational(error: object) -> BaseException:
         try:
             error.is_operational = True  # type: ignore[attr-defined]
         except Exception:
-            # It cannot be marked: then it is handled by `catch` only.
+            # It takes no attributes: then `Promise.error` does not catch it.
             pass
         return error
     try:
@@ -44,20 +52,20 @@ def operational(error: object) -> BaseException:
 
 
 def is_error(error: object) -> bool:
-    """Whether that is an error, as the first argument of a callback."""
+    """Whether the first argument of a callback is an error: it is true, in a condition."""
     if error is None or is_exception(error):
         return error is not None
     try:
         return bool(error)
     except Exception:
-        # What cannot say that it is none is one.
+        # Its truth value cannot be found out.
         return True
 
 
 class NodeCallback:
     """A callback that settles a promise; callable from any thread, the first call counts.
 
-    It lets go of the promise then: whoever keeps the callback does not keep the promise.  Like
+    It drops the promise then: a callback that is kept does not keep the promise.  Like
     a promise, it is made without ``__init__``: see `node_callback`.
     """
 
@@ -96,7 +104,20 @@ class MultiCallback(NodeCallback):
 
 
 def node_callback(promise: CorePromise, multi_args: bool = False) -> NodeCallback:
-    """A callback that settles a promise that is pending, and nobody else's."""
+    """A callback that settles a pending promise, which only this callback settles."""
     callback = MultiCallback() if multi_args else NodeCallback()
     callback._promise = promise
     return callback
+
+
+def reject_unless_called(
+    promise: CorePromise, callback: NodeCallback, error: BaseException
+) -> None:
+    """Reject a promise with what a function raised that was given its callback."""
+    # The traceback leads to a frame that refers to the callback.
+    callback._promise = None
+    if promise._state:
+        # The callback was called before, and that counts; but the error must not be lost.
+        call_soon(type(promise), hooks.host.escaped, error)
+    else:
+        reject_raised(promise, error)

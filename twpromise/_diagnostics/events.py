@@ -1,4 +1,4 @@
-"""Global events: what happens to the promises of all library copies, for who wants to know."""
+"""Events: listeners are called for what happens to the promises of all library copies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ _SPELLINGS = {name: name for name in EVENTS} | {
     for first, *rest in [name.split("_")]
 }
 
-# By event, each as it was given, and as it is called: in the context that it was given in.
+# For each event: the listener as it was given, and the callback, which runs it in the context
+# of that moment.
 _listeners: dict[str, tuple[tuple[Callable[..., object], Callable[..., object]], ...]] = (
     dict.fromkeys(EVENTS, ())
 )
@@ -50,15 +51,15 @@ def event_name(name: object) -> str:
 
 
 def on(name: str, listener: Callable[..., object], called: Callable[..., object]) -> None:
-    """Have *listener* told of an event from now on, by calling *called*."""
+    """Have *listener* notified of an event from now on, by calling *called*."""
     _listeners[name] = (*_listeners[name], (listener, called))
 
 
 def off(name: str, listener: Callable[..., object]) -> bool:
-    """Do not tell *listener* any more; whether it had been told."""
+    """Remove a listener; whether there was one."""
     before = _listeners[name]
     for index, (other, _) in enumerate(before):
-        # Each look at a method gives another object, which is equal.
+        # Not by identity: each access to a method gives a new, equal object.
         if other == listener:
             _listeners[name] = before[:index] + before[index + 1 :]
             return True
@@ -66,15 +67,15 @@ def off(name: str, listener: Callable[..., object]) -> bool:
 
 
 def emit(name: str, *arguments: Any) -> bool:
-    """Tell of an event; what a listener raises is logged, and the others are told all the same.
+    """Notify all listeners of an event; what one raises is logged.
 
     Returns:
-        Whether anybody was told.
+        Whether there is a listener.
     """
     listeners = _listeners[name]
     for _, called in listeners:
         try:
-            # What it sets is not for whoever runs just now, nor the other way round.
+            # Context variables that it sets, and those of the code that runs just now, stay apart.
             Context().run(called, *arguments)
         except BaseException as error:
             hooks.host.escaped(error)

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-import twisted.internet
-from twisted.logger import Logger
-
 from .._util.checks import shown, type_name
-from .._util.errors import PromiseWarning
+from .policies import POLICIES, Policy
+from .warning import warn
 
-__all__ = ["SETTINGS", "Library", "check_settings", "from_environment", "show", "warn"]
-
-_log = Logger(namespace="twpromise")
-
-# With the separator: a package whose name only starts like this one is the user's.
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
-
-# What runs everything, and is nobody's own code.
-_TWISTED = str(Path(twisted.internet.__file__).parent) + os.sep
-
-# What was warned about already, for Python's filters: the places are not those of a frame.
-_registry: dict[Any, Any] = {}
+__all__ = ["SETTINGS", "Library", "check_settings", "from_environment"]
 
 #: The settings of a library copy, each True or False.
 SETTINGS = (
@@ -46,7 +31,7 @@ _SPELLINGS = {name: name for name in SETTINGS} | {
 
 
 def check_settings(settings: Mapping[str, Any]) -> dict[str, bool]:
-    """*settings*, if they are settings, by their names here.
+    """*settings*, checked, by the names in `SETTINGS`.
 
     Raises:
         TypeError: There is no such setting, or its value is of the wrong type.
@@ -80,13 +65,13 @@ def _check(name: str, value: object) -> bool:
 
 
 def from_environment(environ: Mapping[str, str], development: bool) -> dict[str, bool]:
-    """What a process is told by its environment.
+    """The settings that the environment of the process asks for.
 
     Args:
         environ: The environment variables.  ``TWPROMISE_DEBUG`` switches warnings and long
             stack traces on, ``TWPROMISE_WARNINGS``, ``TWPROMISE_LONG_STACK_TRACES`` and
-            ``TWPROMISE_W_FORGOTTEN_RETURN`` one of them each; ``0`` switches off, whatever
-            else would switch on.  An empty variable is none.
+            ``TWPROMISE_W_FORGOTTEN_RETURN`` one of them each; ``0`` switches off, and
+            takes precedence.  An empty variable counts as not set.
         development: Whether Python's development mode is on, which counts like
             ``TWPROMISE_DEBUG``, unless that is ``0``.
     """
@@ -104,81 +89,11 @@ def from_environment(environ: Mapping[str, str], development: bool) -> dict[str,
     }
 
 
-class Counts:
-    """What was counted while ``monitoring`` was on."""
-
-    __slots__ = ("created", "settled")
-
-    def __init__(self) -> None:
-        self.created = 0
-        self.settled = 0
-
-
-def show(
-    message: str,
-    filename: str,
-    line: int,
-    module: str = "",
-    registry: dict[Any, Any] | None = None,
-) -> None:
-    """Warn about a line.
-
-    Args:
-        message: What is to be said.
-        filename: The file of that line.
-        line: Its number.
-        module: Whose line it is; by default as the file's name says.
-        registry: For Python's filters: what was warned about already.
-
-    Raises:
-        PromiseWarning: Python's filters make it an error.
-    """
-    try:
-        warnings.warn_explicit(
-            message,
-            PromiseWarning,
-            filename,
-            line,
-            # Code without a module would make the warning vanish.
-            module=module or filename.removesuffix(".py") or "<string>",
-            registry=_registry if registry is None else registry,
-        )
-    except PromiseWarning:
-        raise
-    except Exception:
-        # Standard error may be closed, say; that changes no outcome.
-        _log.failure("A warning could not be shown: {message}", message=message)
-
-
-def warn(message: str, promise: Any = None) -> None:
-    """Warn about the line of the user's code that is running: the first outside this package.
-
-    Args:
-        message: What is to be said.
-        promise: What it is about: told is the line that made it, if that is known, where only
-            the reactor is running.
-    """
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    filename, line = frame.f_code.co_filename, frame.f_lineno
-    if promise is not None and filename.startswith(_TWISTED):
-        trace = getattr(promise._extra, "trace", None)
-        if trace is not None and trace.sections:
-            filename, line, _ = trace.place
-            show(message, filename, line)
-            return
-    show(
-        message,
-        filename,
-        line,
-        frame.f_globals.get("__name__") or "",
-        frame.f_globals.setdefault("__warningregistry__", {}),
-    )
-
-
 class Library:
-    """What one copy of the library has for itself.
+    """The settings, hooks and counts of one library copy.
+
+    Args:
+        promise_class: The public class of this copy.
 
     The defaults of the switches are those of `Promise.config`.
     """
@@ -187,8 +102,7 @@ class Library:
         "__weakref__",
         "async_hooks",
         "cancellation",
-        "counts",
-        "derived_class",
+        "created",
         "long_stack_traces",
         "monitoring",
         "on_fatal",
@@ -197,13 +111,15 @@ class Library:
         "policy",
         "promise_class",
         "scheduler",
+        "settled",
         "unhandled",
         "w_forgotten_return",
         "warnings",
         "yield_handlers",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, promise_class: Any = None) -> None:
+        self.promise_class = promise_class
         self.async_hooks = True
         self.cancellation = True
         self.monitoring = False
@@ -211,23 +127,20 @@ class Library:
         self.warnings = environment["warnings"]
         self.w_forgotten_return = environment["w_forgotten_return"]
         self.long_stack_traces = environment["long_stack_traces"]
-        #: What is counted while monitoring is on.
-        self.counts = Counts()
-        #: How many rejections were left unhandled, and have not been handled since.
+        #: How many promises were made, and settled, while `monitoring` was on.
+        self.created = self.settled = 0
+        #: How many rejections stayed unhandled to the end of a drain, and are so now.
         self.unhandled = 0
-        #: When rejections are reported; see `twpromise._policies`.
-        self.policy: Any = None
-        #: The public class of this copy, and what its methods make.
-        self.promise_class: Any = None
-        self.derived_class: Any = None
+        #: When unhandled rejections are reported.
+        self.policy: Policy = POLICIES["report"]()
         #: What `Promise.set_scheduler` was given last.
         self.scheduler: Any = None
         #: What `Promise.coroutine.add_yield_handler` was given.
         self.yield_handlers: list[Callable[[Any], Any]] = []
-        #: Called with the reason of what is fatal, instead of ending the process.
+        #: Called with the reason of a fatal error, instead of ending the process.
         self.on_fatal: Callable[[Any], object] | None = None
-        #: Called with the reason and the promise instead of the default report; False if there
-        #: is to be no report.
+        #: Called with the reason and the promise instead of the default report; False: there is
+        #: no report.
         self.on_unhandled: Callable[[Any, Any], object] | bool | None = None
         self.on_unhandled_handled: Callable[[Any], object] | None = None
 
@@ -238,12 +151,12 @@ class Library:
     def change(self, settings: Mapping[str, bool]) -> None:
         """Change settings, which have been checked."""
         if settings.get("monitoring") and not self.monitoring:
-            # What happened in between was not counted.
-            self.counts = Counts()
+            # While it was off nothing was counted.
+            self.created = self.settled = 0
         for name, value in settings.items():
             setattr(self, name, value)
 
-    # What the core tells; see `LibrarySettings` there.
+    # The core calls these, if warnings are on or off.
 
     def ignored_handler(self, handler: object) -> None:
         """Something that is not callable was given as a handler, and is ignored."""

@@ -1,4 +1,4 @@
-"""What to do about unhandled rejections: policies, by name."""
+"""Policies: whether and when unhandled rejections are reported."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from _thread import get_ident
 from typing import Any, Protocol
 from weakref import ref
 
-from .._core.extra import Extra, keep_for
+from .._core.extra import Extra
 from .._core.states import CorePromise, new_settled
 from .._scheduling.queue import call_at_home, call_soon
 
-__all__ = ["POLICIES", "Policy"]
+__all__ = ["POLICIES", "Keeper", "Policy", "was_reported"]
 
 
 class Policy(Protocol):
@@ -26,6 +26,33 @@ class Policy(Protocol):
         """
 
 
+class Keeper(Protocol):
+    """Knows whether a rejection that no consumer had was reported; outlives the policy."""
+
+    def handled(self, promise: CorePromise) -> bool:
+        """The rejection has been handled after all; whether it had been reported."""
+        ...
+
+
+def _keep_for(promise: CorePromise, keeper: Keeper) -> None:
+    """An unhandled rejection is not reported (yet): *keeper* knows."""
+    # In the promise itself: a table beside it would keep a promise alive for as long as the
+    # traceback of its reason leads to it.
+    extra = promise._extra
+    if type(extra) is not Extra:
+        extra = promise._extra = Extra(None)
+    extra.keeper = keeper
+
+
+def was_reported(promise: CorePromise) -> bool:
+    """Whether a rejection that has now been handled had been reported."""
+    extra = promise._extra
+    if type(extra) is not Extra or extra.keeper is None:
+        return True
+    keeper, extra.keeper = extra.keeper, None
+    return keeper.handled(promise)
+
+
 class _AtOnce:
     """Reports a rejection at the end of the drain in which it stayed unhandled."""
 
@@ -34,14 +61,14 @@ class _AtOnce:
 
 
 class _WhenCollected:
-    """Reports a rejection when the promise is collected, and nobody can handle it any more."""
+    """Reports a rejection when the promise is collected, and can no longer be handled."""
 
     def unhandled(self, promise: CorePromise, report: Any) -> None:
-        keep_for(promise, _Guard(promise, report))
+        _keep_for(promise, _Guard(promise, report))
 
 
 class _Guard:
-    """Goes with a promise, and reports its rejection then."""
+    """Is collected with a promise, and reports its rejection then."""
 
     def __init__(self, promise: CorePromise, report: Any) -> None:
         extra = promise._extra
@@ -56,28 +83,28 @@ class _Guard:
         return self._reported
 
     def __del__(self) -> None:
-        # At the end of the process everything goes, and nothing is left to report with.
+        # While the interpreter shuts down, there may be no log to report to.
         if self._handled or sys.is_finalizing():
             return
-        # A stand-in carries the reason on, since the promise itself is gone.
+        # The promise itself is gone: its hooks get another one with the same outcome.
         stand_in = new_settled(self._class, *self._rejection)
         binding, trace = self._extra
         stand_in._extra = Extra(binding, None, trace)
         stand_in._extra.keeper = self
-        # In a turn of its own: it may have been collected in the midst of anything, by any thread.
+        # From the queue: the collector may run in the midst of anything, and in any thread.
         queue = stand_in._queue
         if queue.thread == get_ident():
-            call_soon(self._class, self._tell, stand_in)
+            call_soon(self._class, self._report_now, stand_in)
         else:
-            call_at_home(queue, self._tell, stand_in)
+            call_at_home(queue, self._report_now, stand_in)
 
-    def _tell(self, stand_in: CorePromise) -> None:
+    def _report_now(self, stand_in: CorePromise) -> None:
         self._reported = True
         self._report(stand_in)
 
 
 class _LiveList:
-    """Reports nothing, and keeps a list of what is unhandled at the moment."""
+    """Reports nothing, and keeps a list of the rejections that are unhandled at the moment."""
 
     def __init__(self) -> None:
         self.promises: list[CorePromise] = []
@@ -85,11 +112,11 @@ class _LiveList:
 
     def unhandled(self, promise: CorePromise, report: Any) -> None:
         self.promises.append(promise)
-        keep_for(promise, self._keeper)
+        _keep_for(promise, self._keeper)
 
 
 class _Listed:
-    """What the promises of a list know of it: those that are let go of hold no others."""
+    """What the promises of a live list refer to: weakly, so that one does not keep the others."""
 
     def __init__(self, policy: _LiveList) -> None:
         self._policy = ref(policy)
@@ -102,10 +129,10 @@ class _Listed:
 
 
 class _DoneOnly:
-    """Reports nothing: what matters is ended with `done`."""
+    """Reports nothing: failures that matter are those of chains that end with `done`."""
 
     def unhandled(self, promise: CorePromise, report: Any) -> None:
-        keep_for(promise, self)
+        _keep_for(promise, self)
 
     def handled(self, promise: CorePromise) -> bool:
         return False

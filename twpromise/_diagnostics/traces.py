@@ -20,8 +20,8 @@ SECTIONS = 16
 # With the separator: a package whose name only starts like this one is the user's.
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
-#: What runs handlers and coroutines, by the `id` of its code, which is cheaper than its hash: what
-#: led to those is in the trace of their promise.
+#: Where a stack ends: the functions that run handlers and coroutines, since the frames above those
+#: are in the trace of their promise.  By the `id` of the code, which is cheaper than its hash.
 STOPS: set[int] = set()
 
 #: One place: file, line, function.
@@ -29,7 +29,7 @@ Place = tuple[str, int, str]
 
 
 class Trace:
-    """Where a promise was made, and before that where the chain of handlers was made that did.
+    """Where a promise was made, and where the handlers were attached that led to that.
 
     Traces share their sections, there are no more than a fixed number of them, and none is in a
     trace twice: a loop without end takes no more memory than one round of it.
@@ -82,7 +82,7 @@ def capture(parent: Trace | None) -> Trace:
 
 
 def annotate(reason: Any, trace: Trace) -> None:
-    """Add a trace to what Python prints of an exception: once, whoever asks."""
+    """Add a trace to what Python prints of an exception: once."""
     if not trace.sections or not issubclass(type(reason), BaseException):
         return
     try:

@@ -1,15 +1,16 @@
-"""Diagnostics: what can be switched on, and costs nothing while it is off."""
+"""The observer: watches promises for warnings, long stack traces and monitoring.
+
+It is installed while any library copy has one of those switched on, and costs nothing else.
+"""
 
 from __future__ import annotations
 
 import gc
-import inspect
 from _thread import get_ident
 from collections.abc import Callable
-from contextvars import Context
 from functools import partial
-from types import FrameType, FunctionType, MethodType, TracebackType
-from typing import Any, Generic, ParamSpec, TypeVar
+from types import FrameType, MethodType, TracebackType
+from typing import Any
 from weakref import WeakSet
 
 from .._callbacks.node_callback import NodeCallback
@@ -17,67 +18,29 @@ from .._core import hooks
 from .._core.draining import _run_jobs
 from .._core.extra import Extra
 from .._core.following import Cell
-from .._core.hooks import observe
 from .._core.reactions import Node
 from .._core.resolving import DECLINED
 from .._core.states import CANCELLED, CANCELLING, FULFILLED, HANDLED, REJECTED, SETTLED, CorePromise
 from .._core.subscribers import Subscribers
 from .._coroutines.runner import Runner
-from .._util.checks import shown
+from .background import code_of, unwrapped
 from .events import emit
-from .library import Library, show, warn
+from .library import Library
 from .traces import STOPS, Trace, annotate, capture
+from .warning import show, warn
 
-__all__ = ["add", "background", "switch"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
+__all__ = ["switch", "watch"]
 
 _libraries: WeakSet[Library] = WeakSet()
 
 
-class Background(Generic[P, T]):
-    """A handler whose promises are left to themselves on purpose; see `background`."""
-
-    # Python's name for what a wrapper is about: so it declares the handler's parameters.
-    __slots__ = ("__wrapped__",)
-
-    def __init__(self, handler: Callable[P, T]) -> None:
-        self.__wrapped__ = handler
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call the handler."""
-        return self.__wrapped__(*args, **kwargs)
-
-    def __get__(self, instance: object, owner: Any = None) -> Background[..., T]:
-        """The handler as a method, if it is one."""
-        bind = getattr(type(self.__wrapped__), "__get__", None)
-        return self if bind is None else Background(bind(self.__wrapped__, instance, owner))
-
-
-def background(handler: Callable[P, T]) -> Background[P, T]:
-    """A handler about which the forgotten-return warning is silent.
-
-    Args:
-        handler: Starts something that it does not wait for, on purpose.
-
-    Raises:
-        TypeError: *handler* is not callable.
-
-    Bluebird: ``return null`` from the handler.
-    """
-    if not callable(handler):
-        raise TypeError(f"handler must be callable, not {shown(handler)}")
-    return Background(handler)
-
-
 class _Made(Trace):
-    """What is known of one promise: where it was made, and whether anybody wants it."""
+    """Where a promise was made, and whether it has had a consumer."""
 
     __slots__ = ("consumed", "token")
 
     consumed: bool
-    #: Of the `_Watch` that would know of it.
+    #: The `token` of the `_Watch` that watched for consumers.
     token: object
 
 
@@ -89,20 +52,13 @@ def _made(promise: CorePromise) -> _Made | None:
 class _Running:
     """A handler that is running."""
 
-    __slots__ = ("context", "handler", "outer", "promises", "trace")
+    __slots__ = ("handler", "outer", "promises", "trace")
 
-    def __init__(
-        self,
-        handler: Any,
-        trace: Trace | None,
-        outer: _Running | None,
-        context: Context | None = None,
-    ) -> None:
+    def __init__(self, handler: Any, trace: Trace | None, outer: _Running | None) -> None:
         self.handler = handler
         self.trace = trace
         self.outer = outer
-        #: The handler runs in it; None: in the one that its caller is in.
-        self.context = context
+        #: The promises that it has made.
         self.promises: list[CorePromise] = []
 
 
@@ -112,22 +68,22 @@ class _Watch:
     def __init__(self) -> None:
         # The innermost handler that is running.
         self._running: _Running | None = None
-        #: What is remembered of who watched: not this, which knows handlers and promises.
+        #: Stands for this object in traces, without references to handlers and promises.
         self.token = object()
-        #: A listener is being told of an event: what it does itself is not told.
+        #: A listener is being called: no events are sent of what it does itself.
         self.telling = False
-        # Those that count as settled already, and may be settled in fact.
-        self._handed_on: WeakSet[CorePromise] = WeakSet()
+        # Bypassed promises: they were counted as settled, and may settle all the same.
+        self._counted: WeakSet[CorePromise] = WeakSet()
 
-    # --- what the core tells
+    # --- notifications from the core
 
     def created(self, promise: CorePromise, owner: CorePromise | None = None) -> None:
         """A promise was made."""
         library: Any = promise._library
         self._remember(library, promise, owner)
         if library.monitoring:
-            library.counts.created += 1
-            self._tell("promise_created", promise)
+            library.created += 1
+            self._emit("promise_created", promise)
 
     def chained(self, parent: CorePromise, child: CorePromise) -> None:
         """A promise was derived from another."""
@@ -135,8 +91,8 @@ class _Watch:
         library: Any = child._library
         self._remember(library, child)
         if library.monitoring:
-            library.counts.created += 1
-            self._tell("promise_chained", parent, child)
+            library.created += 1
+            self._emit("promise_chained", parent, child)
 
     def settled(self, promise: CorePromise) -> None:
         """A promise was fulfilled, rejected or cancelled."""
@@ -147,72 +103,41 @@ class _Watch:
             if trace is not None:
                 annotate(promise._value, trace)
         if library.monitoring:
-            if promise in self._handed_on:
-                self._handed_on.discard(promise)
+            if promise in self._counted:
+                self._counted.discard(promise)
             else:
-                library.counts.settled += 1
+                library.settled += 1
             if state & FULFILLED:
-                self._tell("promise_fulfilled", promise)
+                self._emit("promise_fulfilled", promise)
             elif state & REJECTED:
-                self._tell("promise_rejected", promise)
+                self._emit("promise_rejected", promise)
             else:
-                self._tell("promise_cancelled", promise)
+                self._emit("promise_cancelled", promise)
 
     def resolved(self, promise: CorePromise) -> None:
-        """A promise took on another's fate."""
+        """A promise has begun to follow another."""
         library: Any = promise._library
         if library.monitoring:
-            self._tell("promise_resolved", promise)
+            self._emit("promise_resolved", promise)
 
     def bypassed(self, promise: CorePromise) -> None:
-        """Whoever followed a promise follows another now: it may never be settled."""
+        """A follower was bypassed: it may never be settled."""
         library: Any = promise._library
-        if library.monitoring and promise not in self._handed_on:
-            library.counts.settled += 1
-            self._handed_on.add(promise)
+        if library.monitoring and promise not in self._counted:
+            library.settled += 1
+            self._counted.add(promise)
 
     def consumed(self, promise: CorePromise) -> None:
-        """Somebody has asked for the outcome of a promise."""
+        """A promise has got a consumer."""
         trace = _made(promise)
         if trace is not None:
             trace.consumed = True
 
-    def before(self, child: CorePromise, handler: Any) -> _Running:
-        """A handler is about to run."""
-        extra = child._extra
-        context = extra.context if type(extra) is Extra else extra
-        return self._begun(_made(child), handler, context)
-
-    def _begun(self, trace: Trace | None, handler: Any, context: Context | None = None) -> _Running:
-        running = _Running(handler, trace, self._running, context)
-        self._running = running
-        return running
-
-    def after(self, token: Any, result: Any) -> None:
-        """The handler has returned."""
-        # Where handlers switch diagnostics on and off, the token may be none, or an older one.
-        running = self._running
-        if running is not None and token is running:
-            self._running = running.outer
-            if result is None and running.promises:
-                try:
-                    if running.context is None:
-                        self._check_return(running)
-                    else:
-                        # It may hold filters of warnings (`-X context_aware_warnings`).
-                        running.context.run(self._check_return, running)
-                except Exception as error:
-                    # Warnings are errors, say; but the handler itself has made none.
-                    hooks.host.escaped(error)
-        if token is not None:
-            # Frames of what the handler called refer to the caller's, and that to the token.
-            token.promises.clear()
-
     def watched(
         self, promise: CorePromise, function: Callable[..., Any], awaited: bool
     ) -> Callable[..., Any]:
-        """A callback of a node, watched like a handler; nothing is forgotten if none waits."""
-        # Not the promise: what the function raises refers to all that is passed on here.
+        """A handler or another callback, watched while it runs; see `hooks.Observer`."""
+        # Not the promise: the traceback of an error refers to all arguments of `_run_watched`.
         return partial(self._run_watched, _made(promise), function, awaited)
 
     def trimmed(self, traceback: TracebackType) -> TracebackType | None:
@@ -228,19 +153,27 @@ class _Watch:
         /,
         *arguments: Any,
     ) -> Any:
-        token = self._begun(trace, function)
+        running = self._running = _Running(function, trace, self._running)
         result: Any = DECLINED
         try:
             result = function(*arguments)
             return result
         finally:
-            self.after(token, result if awaited else DECLINED)
+            self._running = running.outer
+            if awaited and result is None and running.promises:
+                try:
+                    _check_return(running)
+                except Exception as error:
+                    # Warnings are errors, say; but the handler itself has not failed.
+                    hooks.host.escaped(error)
+            # Frames of functions that the handler called refer to this one, and that to `running`.
+            running.promises.clear()
             # The traceback of an error that is thrown into a generator leads to this frame.
             del function, arguments
 
-    # --- what is made of it
+    # --- traces, events and warnings
 
-    def _tell(self, name: str, *promises: CorePromise) -> None:
+    def _emit(self, name: str, *promises: CorePromise) -> None:
         if not self.telling:
             self.telling = True
             try:
@@ -251,7 +184,7 @@ class _Watch:
     def _remember(
         self, library: Library, promise: CorePromise, owner: CorePromise | None = None
     ) -> None:
-        """Remember where a promise was made."""
+        """Remember where a promise was made, and which handler has made it."""
         if library.warnings:
             home = promise._queue.thread
             if home is not None and home != get_ident():
@@ -275,34 +208,33 @@ class _Watch:
         if running is not None and library.warnings and library.w_forgotten_return:
             running.promises.append(promise)
 
-    def _check_return(self, running: _Running) -> None:
-        """Warn if a handler has left a promise behind that nobody waits for."""
-        promises, running.promises = running.promises, []
-        handler, on_purpose = _unwrapped(running.handler)
-        if on_purpose:
-            return
-        while promises:
-            promise = promises.pop()
-            trace = _made(promise)
-            if trace is None or trace.consumed or promise._state & (FULFILLED | CANCELLED):
-                continue
-            if promise._state & (HANDLED | CANCELLING) or _is_kept(promise, promises):
-                continue
-            code = _code_of(handler)
-            filename, line, name = (
-                trace.place
-                if code is None
-                else (code.co_filename, code.co_firstlineno, code.co_qualname)
-            )
-            made_in, made_on, _ = trace.place
-            where = f"on line {made_on}" if made_in == filename else f"at {made_in}:{made_on}"
-            show(
-                f"a promise was created in handler {name} at {filename}:{line}, {where}, but was "
-                "not returned from it",
-                filename,
-                line,
-            )
-            return
+
+def _check_return(running: _Running) -> None:
+    """Warn if a handler that returned None has made a promise that has no consumer."""
+    promises, running.promises = running.promises, []
+    handler, on_purpose = unwrapped(running.handler)
+    while promises and not on_purpose:
+        promise = promises.pop()
+        trace = _made(promise)
+        if trace is None or trace.consumed or promise._state & (FULFILLED | CANCELLED):
+            continue
+        if promise._state & (HANDLED | CANCELLING) or _is_kept(promise, promises):
+            continue
+        code = code_of(handler)
+        filename, line, name = (
+            trace.place
+            if code is None
+            else (code.co_filename, code.co_firstlineno, code.co_qualname)
+        )
+        made_in, made_on, _ = trace.place
+        where = f"on line {made_on}" if made_in == filename else f"at {made_in}:{made_on}"
+        show(
+            f"a promise was created in handler {name} at {filename}:{line}, {where}, but was "
+            "not returned from it",
+            filename,
+            line,
+        )
+        return
 
 
 STOPS.update(
@@ -310,46 +242,10 @@ STOPS.update(
 )
 
 
-def _unwrapped(handler: Any) -> tuple[Any, bool]:
-    """The user's own handler behind what wraps it, and whether `background` is among that."""
-    on_purpose = False
-    # A wrapper that wraps itself, by way of others, is nothing to get lost in.
-    for _ in range(100):
-        on_purpose = on_purpose or isinstance(handler, Background)
-        if isinstance(handler, partial):
-            handler = handler.func
-        elif isinstance(handler, MethodType):
-            handler = handler.__func__
-        else:
-            wrapped = _wrapped_by(handler)
-            if wrapped is None:
-                break
-            handler = wrapped
-    return handler, on_purpose
-
-
-def _wrapped_by(handler: Any) -> Any:
-    # Not `getattr` alone: a `Mock` has every attribute.
-    if inspect.getattr_static(handler, "__wrapped__", None) is None:
-        return None
-    try:
-        return handler.__wrapped__
-    except Exception:
-        # A property that raises.
-        return None
-
-
-def _code_of(handler: Any) -> Any:
-    if not isinstance(handler, FunctionType):
-        # An object that can be called: what is called then.
-        handler = inspect.getattr_static(type(handler), "__call__", None)
-    return handler.__code__ if isinstance(handler, FunctionType) else None
-
-
 def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:
-    """Whether something that is not ours refers to a promise: then it is waited for elsewhere.
+    """Whether an object of the user's refers to a promise, and may use it later.
 
-    This takes its time, and is asked only about a promise that one is about to warn of.
+    This is slow, and called only before a warning.
     """
     for other in gc.get_referrers(promise):
         if other is made or other is promise._queue or other is promise._queue.rejections:
@@ -363,45 +259,44 @@ def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:
 
 
 def _never_consumed(promise: Any) -> None:
-    """What warns, once a promise is collected, that nobody ever wanted it."""
+    """The finalizer of promises while warnings are on: warns if one never had a consumer."""
     try:
         trace = _made(promise)
         state = promise._state
         value = promise._value
     except AttributeError:
-        # It was never made to its end.
+        # An exception was raised while it was made.
         return
     if trace is None or trace.consumed or state & (REJECTED | CANCELLED | CANCELLING):
         return
     if trace.token is not getattr(hooks.observer, "token", None):
-        # Nobody has watched meanwhile.
+        # Diagnostics were switched off meanwhile, and consumers went unnoticed.
         return
     if state & SETTLED and value is None:
-        # It was called for what it does.
+        # The result of a function that returns nothing.
         return
     filename, line, _ = trace.place
     show(f"a promise was never consumed: it was made at {filename}:{line}", filename, line)
 
 
-def add(library: Library) -> None:
-    """There is one more library copy."""
+def watch(library: Library) -> None:
+    """Watch the promises of one more library copy, if its settings ask for it."""
     _libraries.add(library)
     switch()
 
 
 def switch() -> None:
-    """Watch promises, or do not, after the settings have changed."""
+    """Switch diagnostics on or off, after settings have changed."""
     wanted = False
     for library in _libraries:
-        watched = library.warnings or library.long_stack_traces or library.monitoring
-        wanted = wanted or watched
-        # A finalizer would cost each promise something, so it is there only when it is needed.
+        wanted = wanted or library.warnings or library.long_stack_traces or library.monitoring
+        # The finalizer costs each promise something, so the class has it while warnings are on.
         has = "__del__" in vars(library.promise_class)
         if library.warnings and not has:
             library.promise_class.__del__ = _never_consumed
         elif has and not library.warnings:
             del library.promise_class.__del__
     if not wanted:
-        observe(None)
+        hooks.observe(None)
     elif not isinstance(hooks.observer, _Watch):
-        observe(_Watch())
+        hooks.observe(_Watch())

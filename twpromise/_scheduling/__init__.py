@@ -1,1 +1,1 @@
-"""Where the queue meets the reactor."""
+"""The queue of jobs, and the schedulers that have it drained by a reactor."""

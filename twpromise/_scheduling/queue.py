@@ -1,6 +1,6 @@
-"""The job queue: what the core fills and a scheduler empties.
+"""The job queue: the core fills it, and the scheduler has it drained.
 
-A queue knows how to ask its scheduler for a drain, and nothing else of reactors or clocks.
+All that a queue does beyond a `deque` is to ask its scheduler for a drain.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from .._core.states import JOB, CorePromise
 
 __all__ = ["DEFAULT_TIME_SLICE", "Job", "JobQueue", "Waker", "call_at_home", "call_soon"]
 
-#: Seconds that one drain may take before it lets the reactor have its turn.
+#: Seconds that one drain may take before the rest waits for the next turn of the reactor.
 DEFAULT_TIME_SLICE = 0.010
 
 
 class Waker(Protocol):
-    """What a queue needs of a scheduler (see `twpromise.interfaces.IScheduler`)."""
+    """The part of `twpromise.interfaces.IScheduler` that a queue uses."""
 
     def call_soon(self, function: Callable[[], None], /) -> object:
         """Have *function* called soon, but not from within this call."""
@@ -46,19 +46,18 @@ class Job:
     def run(self) -> None:
         """Make the call."""
         self._function(*self._arguments)
-        # The traceback of what was raised, and caught, in there leads to this frame.
+        # The traceback of an error that was raised and caught in the call leads to this frame.
         del self
 
 
 class JobQueue(deque[Any]):
-    """First in, first out; asks its scheduler for a drain when the first job comes in.
+    """First in, first out; asks its scheduler for a drain when the first item is added.
 
-    Items are settled promises whose subscribers are to be notified, derived promises whose parent
-    has settled already, and `Job` objects.
+    The items are of any kind that the drain runs.
 
     Args:
-        scheduler: How to be woken.
-        drain: What empties this queue; called by the scheduler.
+        scheduler: Calls the drain.
+        drain: Runs the items of this queue.
         time_slice: Seconds a drain may take.
         timer: Where the drain reads the time.
     """
@@ -85,20 +84,20 @@ class JobQueue(deque[Any]):
         super().__init__()
         self.scheduler = scheduler
         self._drain = drain
-        # Another thread has asked for a drain.
+        # Another thread has asked the scheduler for a drain that has not begun.
         self._asked = False
         #: A drain is running, or the scheduler has been asked for one.
         self.awake = False
-        #: Rejected promises that had no subscriber when they were rejected.
+        #: Items to be looked at when the queue is empty: rejections that may be unhandled.
         self.rejections: list[Any] = []
-        #: The thread that promises of this queue belong to; unknown until it is first used.
+        #: The thread that drains this queue; unknown until it is first used.
         self.thread: int | None = None
         self.time_slice = time_slice
         self.timer = timer
         #: Seconds that the longest drain took.
         self.longest = 0.0
 
-    # Two queues with the same jobs are still two queues; and queues are keys of weak tables.
+    # By identity: two queues with the same items are two queues, and are referred to weakly.
     __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
     __ne__ = object.__ne__
@@ -115,12 +114,12 @@ class JobQueue(deque[Any]):
         try:
             self.scheduler.call_soon(self._run)
         except BaseException:
-            # Whatever is queued stays queued, and the next job asks again.
+            # The items stay queued, and the next one asks again.
             self.awake = False
             raise
 
     def wake_from_thread(self) -> None:
-        """Ask the scheduler for a drain of what another thread has queued; once will do."""
+        """Ask the scheduler for a drain, from another thread; once for all that is queued."""
         if not self._asked:
             self._asked = True
             try:
@@ -130,7 +129,7 @@ class JobQueue(deque[Any]):
                 raise
 
     def _rouse(self) -> None:
-        # First this: a thread that queues from now on asks again; what was queued before is here.
+        # First of all: a thread that queues from now on asks again.
         self._asked = False
         if self and not self.awake:
             self.wake()
@@ -139,7 +138,7 @@ class JobQueue(deque[Any]):
         try:
             self._drain(self)
         except BaseException:
-            # Something was raised between two jobs (Ctrl-C, say); the others are still to be run.
+            # An exception was raised between two items (Ctrl-C, say); the others have to be run.
             self.awake = False
             if self or self.rejections:
                 self.wake()
@@ -154,8 +153,8 @@ def call_soon(cls: type[CorePromise], function: Callable[..., object], *argument
 def call_at_home(queue: JobQueue, function: Callable[..., object], *arguments: Any) -> None:
     """Queue a call, from another thread than the queue's own; what it raises is logged.
 
-    It waits with all the others, so that however much comes from threads, a drain takes no more
-    of it at a time than its time slice allows.
+    It is queued like any other, so that a drain stays within its time slice however many calls
+    threads queue.
     """
     queue.append(Job(function, *arguments))
     if not queue.awake:

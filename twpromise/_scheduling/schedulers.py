@@ -1,4 +1,4 @@
-"""The schedulers: where the queue meets the reactor."""
+"""The schedulers: who calls the drain of a queue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ReactorScheduler:
             `twisted.internet.task.Clock`.  None is the global reactor, which is looked up
             when it is first needed, so that importing this library installs none.
         time_slice: Seconds that one batch may take before the rest of it waits for the next
-            turn of the reactor, so that sockets and timers get theirs.
+            turn of the reactor, so that sockets and timers are served.
         timer: What the time slice is measured with.
 
     Raises:
@@ -47,7 +47,7 @@ class ReactorScheduler:
         if not callable(timer):
             raise TypeError(f"timer must be a callable that returns seconds, not {shown(timer)}")
         self._reactor = reactor
-        # Until the reactor runs and says so, the thread that has made this is its own.
+        # Until the reactor runs, its thread is taken to be the one that has made this.
         self._home = get_ident()
         self.time_slice: float = check_seconds("time_slice", time_slice)
         self.timer = timer
@@ -81,7 +81,7 @@ class ReactorScheduler:
         if IReactorFromThreads.providedBy(reactor):
             reactor.callFromThread(function)
         else:
-            # A Clock: it has no thread of its own to wake.
+            # A Clock runs in no thread that could be woken.
             reactor.callLater(0, function)
 
     def home_thread(self) -> int:

@@ -1,1 +1,1 @@
-"""What is no part of promises: arity, checks of arguments, errors, types."""
+"""What every folder uses: the arity rule, checks of arguments, errors, types."""

@@ -1,8 +1,8 @@
-"""The arity rule: extra callback arguments go to those who declare them.
+"""The arity rule: a callback gets extra arguments if it declares them.
 
 JavaScript drops arguments that a function does not declare, and Python raises.  So a function
 is given as many arguments as it has positional parameters **without a default**; parameters
-with a default, and ``*args``, are not ours to fill.
+with a default, and ``*args``, stay as they are.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any, Final
 
 __all__ = ["FORWARDREF", "STRING", "required_positionals", "signature_of"]
 
-# Of `annotationlib.Format`, which there is from Python 3.14 on.
+# Values of `annotationlib.Format`, which Python has from 3.14 on.
 FORWARDREF: Final = 3
 STRING: Final = 4
 
 
 def signature_of(function: Any, annotations: int) -> inspect.Signature | None:
-    """The signature of *function*; None if it does not tell.
+    """The signature of *function*; None if it has none that can be read.
 
     Args:
         function: Whatever can be called.
         annotations: How to give them from Python 3.14 on, where they are evaluated when they are
-            looked at, and what they name is often there for checkers only: those that cannot be
+            read, and often name things that are imported for checkers only: those that cannot be
             evaluated as `FORWARDREF`, or all of them as `STRING`.
     """
     options: dict[str, Any] = (
@@ -34,12 +34,12 @@ def signature_of(function: Any, annotations: int) -> inspect.Signature | None:
     try:
         return inspect.signature(function, **options)
     except Exception:
-        # Some builtins do not tell; and what is evaluated may raise anything.
+        # Some builtins have none; and evaluating annotations may raise anything.
         return None
 
 
 def required_positionals(function: Any) -> int | None:
-    """How many positional arguments *function* must be given; None if it does not tell."""
+    """How many positional arguments *function* must be given; None if that is unknown."""
     kind = type(function)
     if kind is FunctionType:
         code = function.__code__

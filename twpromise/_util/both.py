@@ -1,15 +1,19 @@
-"""One definition, two spellings: what is a method and a static function at once."""
+"""Methods that are static functions too, and the public names of functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial, update_wrapper
-from types import MethodType
+import inspect
+from collections.abc import Callable, Iterator
+from functools import update_wrapper
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, cast
 
 from .._core.resolving import new_resolved
 
-__all__ = ["Both", "Static"]
+__all__ = ["Both", "Static", "name_publicly"]
+
+#: Stands for an argument that was not given.
+_MISSING: Any = object()
 
 
 class Both:
@@ -27,22 +31,66 @@ class Both:
         self, function: Callable[..., Any], static: Callable[..., Any] | None = None
     ) -> None:
         update_wrapper(cast("Callable[..., Any]", self), function)
-        self._function = function
-        self._static = partial(_of_anything, function) if static is None else static
+        static = _of_anything(function) if static is None else static
+        static.__name__, static.__doc__ = function.__name__, function.__doc__
+        self.method = function
+        self.static = static
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         if instance is not None:
-            return MethodType(self._function, instance)
+            return MethodType(self.method, instance)
         if not hasattr(owner, "_new"):
             # A mixin, not a library copy: documentation tools look it up there.
             return self
-        return update_wrapper(partial(self._static, owner), self._function)
+        return MethodType(self.static, owner)
 
 
-def _of_anything(
-    function: Callable[..., Any], owner: Any, subject: Any, /, *args: Any, **kwargs: Any
-) -> Any:
-    return function(new_resolved(owner, subject), *args, **kwargs)
+def _of_anything(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The static function for a method: its first argument may be any value."""
+
+    def static(owner: Any, subject: Any = _MISSING, /, *args: Any, **kwargs: Any) -> Any:
+        if subject is _MISSING:
+            # Python says what is missing.
+            return function(*args, **kwargs)
+        return function(new_resolved(owner, subject), *args, **kwargs)
+
+    signature = inspect.signature(function)
+    owner = inspect.Parameter("owner", inspect.Parameter.POSITIONAL_ONLY)
+    static.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[owner, *signature.parameters.values()]
+    )
+    return static
+
+
+def name_publicly(cls: type, public: str, module: str) -> None:
+    """Name the functions of a class, and of its mixins, as users find them.
+
+    Python's errors, `help` and `pickle` go by these names.
+
+    Args:
+        cls: The class.
+        public: What users call the class.
+        module: Where they find it.
+    """
+    for mixin in cls.__mro__:
+        for name, value in vars(mixin).items():
+            for function in _functions_of(value):
+                if name == "__call__":
+                    function.__qualname__ = public
+                elif name == function.__name__ and (name == "__init__" or name[0] != "_"):
+                    # Neither an alias nor private.
+                    function.__qualname__ = f"{public}.{name}"
+                    function.__module__ = module
+
+
+def _functions_of(value: object) -> Iterator[FunctionType]:
+    if isinstance(value, FunctionType):
+        yield value
+    elif isinstance(value, (staticmethod, classmethod)):
+        yield from _functions_of(value.__func__)
+    elif isinstance(value, Both):
+        yield from _functions_of(value.method)
+        yield from _functions_of(value.static)
 
 
 if TYPE_CHECKING:

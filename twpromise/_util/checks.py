@@ -1,4 +1,4 @@
-"""What users give: checked, and named in messages."""
+"""Checks of arguments, and how messages show them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def type_name(value: object) -> str:
 
 
 def shown(value: object, write: Callable[[object], str] = repr) -> str:
-    """The repr of *value*, for a message, or what *write* makes of it; if that fails, its type."""
+    """*value* in a message: its repr, or the result of *write*; if that fails, its type."""
     try:
         return write(value)
     except Exception:
@@ -27,7 +27,7 @@ def is_int(value: object) -> TypeGuard[int]:
 
 
 def check_seconds(name: str, seconds: object) -> float:
-    """*seconds*, if it is a number of seconds that one can wait.
+    """*seconds*, checked to be a number of seconds, 0 or more.
 
     Raises:
         TypeError: It is no number.

@@ -34,8 +34,8 @@ class PromiseError(Exception):
 
 
 class _AlsoTwisteds(type):
-    # What `Deferred.addTimeout` raises is no instance of our class, and must be caught by
-    # `catch(TimeoutError)` all the same.
+    # The error of `Deferred.addTimeout` is no instance of our class, and `catch(TimeoutError)`
+    # catches it all the same.
     def __instancecheck__(cls, instance: object) -> bool:
         return super().__instancecheck__(instance) or (
             cls is TimeoutError and isinstance(instance, defer.TimeoutError)
@@ -48,7 +48,7 @@ class TimeoutError(
     """An operation took longer than it was given.
 
     It is also the builtin `TimeoutError` and `twisted.internet.defer.TimeoutError`; and
-    ``isinstance`` and ``catch`` take what `Deferred.addTimeout` raises for one.
+    ``isinstance`` and ``catch`` accept the error of `Deferred.addTimeout`.
 
     Bluebird: ``Promise.TimeoutError``.
     """
@@ -62,7 +62,7 @@ class CancellationError(PromiseError, defer.CancelledError):
 
 
 class _CausedError(PromiseError):
-    """An error that carries what it stands for.
+    """An error that stands for another object.
 
     Args:
         message: What is printed; by default the text of the cause.
@@ -88,7 +88,7 @@ class OperationalError(_CausedError):
     Bluebird: ``Promise.OperationalError``.
     """
 
-    #: What `Promise.error` asks for.
+    #: `Promise.error` looks for this attribute.
     is_operational = True
 
 
@@ -105,18 +105,18 @@ class RejectionError(_CausedError):
         try:
             from_reason.args = (f"rejected with {reason!r}"[:200],)
         except Exception:
-            # Its repr fails: then without it.
+            # Its repr fails: the message stays without it.
             pass
         return from_reason
 
 
-#: What a coroutine sees when it is cancelled, whoever drives it.
+#: What is raised in a coroutine that is cancelled: by Twisted, by asyncio, in a generator.
 CANCELLATIONS = (defer.CancelledError, asyncio.CancelledError, GeneratorExit)
 
 
 def as_exception(reason: object) -> BaseException:
     """*reason* where Python needs an exception: itself, or inside a `RejectionError`."""
-    # Not `isinstance`, which asks the reason for its ``__class__``.
+    # Not `isinstance`, which reads the ``__class__`` of the reason.
     if issubclass(type(reason), BaseException):
         return cast("BaseException", reason)
     return RejectionError.wrap(reason)
@@ -142,7 +142,7 @@ class AggregateError(PromiseError, ExceptionGroup[Exception], Sequence[Any]):
     _reasons: tuple[Any, ...]
 
     def __new__(cls, message: str, errors: Sequence[Any]) -> Self:
-        """Build the group; what is no `Exception` goes into it inside a `RejectionError`."""
+        """Build the group, with a `RejectionError` for each reason that is no `Exception`."""
         reasons = tuple(errors)
         group = super().__new__(
             cls,
@@ -164,10 +164,10 @@ class AggregateError(PromiseError, ExceptionGroup[Exception], Sequence[Any]):
         return self._reasons
 
     def derive(self, excs: Sequence[Any], /) -> AggregateError:  # type: ignore[override]
-        """A group of the same kind with other reasons (what ``except*`` asks for)."""
+        """A group of the same kind with other reasons (``except*`` needs it)."""
         group = AggregateError(self.message, excs)
-        # Its exceptions stay what they are (Python goes by their identity); what they were
-        # wrapped for is found again.
+        # Python compares the exceptions by identity, so they are not wrapped again; the reasons
+        # are looked up.
         reasons = dict(zip(map(id, self.exceptions), self._reasons, strict=True))
         group._reasons = tuple(reasons.get(id(error), error) for error in excs)
         return group

@@ -1,4 +1,4 @@
-"""What several mixins say to type checkers."""
+"""Types for checkers that several mixins use."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
 
-#: A plain value.  By its bound mypy tells it from what is followed.
+#: A plain value.  By its bound mypy distinguishes it from what is followed.
 N = TypeVar("N", bound=int | float | str | bytes | None)
 
-#: What is followed, as far as a checker can tell: promises, Deferreds, coroutines and asyncio's
-#: futures can be awaited; what comes from an executor cannot.
+#: What promises follow, as checkers see it: promises, Deferreds, coroutines and asyncio's futures
+#: are awaitable; the futures of executors are not.
 Followed: TypeAlias = Awaitable[T] | concurrent.futures.Future[T]
 Either: TypeAlias = T | Followed[T]
 
 #: A function whose result is followed; one that does so on one path, and returns a plain value on
-#: another; and one that returns either.  mypy makes too little of the last alone, and nothing of
-#: a `lambda` that returns a promise; hence an overload for each.
+#: another; and one that returns either.  mypy infers too little from the last alone, and nothing
+#: for a `lambda` that returns a promise; hence an overload for each.
 Later: TypeAlias = Callable[P, Followed[T]]
 Mixed: TypeAlias = Callable[P, Followed[T] | N]
 Gives: TypeAlias = Callable[P, T | Followed[T]]
 
-#: What a method takes that reads a collection as a whole: items that are followed, or any items;
-#: or what is followed to those.  mypy needs both, as of a handler's results.
+#: The input of a method that reads a collection as a whole: items that are followed, or any items;
+#: or a promise for those.  mypy needs both, as for the results of handlers.
 AllPromises: TypeAlias = Iterable[Followed[T]] | Followed[Iterable[Followed[T]]]
 AllValues: TypeAlias = Iterable[Either[T]] | Followed[Iterable[Either[T]]]
-#: The same, if it reads them one by one.
+#: The same for a method that reads the items one by one.
 Items: TypeAlias = Iterable[T] | AsyncIterable[T]
 Promises: TypeAlias = Items[Followed[T]] | Followed[Items[Followed[T]]]
 Values: TypeAlias = Items[Either[T]] | Followed[Items[Either[T]]]
@@ -43,7 +43,7 @@ Values: TypeAlias = Items[Either[T]] | Followed[Items[Either[T]]]
 Sees: TypeAlias = Callable[[T], object]
 SeesIndex: TypeAlias = Callable[[T, int], object] | Callable[[T, int, Any], object]
 
-#: What most of them give.
+#: The result of most of them.
 Listed: TypeAlias = "Promise[list[T]]"
 
 #: The class of a class method that has an alias: mypy takes no alias of a method whose first

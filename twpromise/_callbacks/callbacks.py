@@ -1,0 +1,117 @@
+"""`from_callback` and `as_callback`: one promise from a callback, or for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from .._core import hooks
+from .._core.contexts import prepare, run_in_context
+from .._core.reactions import Node
+from .._core.resolving import new_rejected
+from .._core.states import CANCELLED, FULFILLED, CorePromise, new_pending
+from .._scheduling.queue import call_soon
+from .._util.checks import shown
+from .._util.errors import RejectionError
+from .._util.types import Class
+from .node_callback import is_error, node_callback, reject_unless_called
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["Callbacks"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _CallbackSink(Node):
+    """Calls a callback with the outcome of a promise."""
+
+    __slots__ = ("_callback", "_spread")
+
+    def __init__(self, callback: Callable[..., Any], spread: bool) -> None:
+        super().__init__()
+        self._callback = callback
+        self._spread = spread
+
+    def _notify(self, parent: CorePromise) -> None:
+        state = parent._state
+        if state & CANCELLED:
+            return
+        if not state & FULFILLED:
+            reason = parent._value
+            if not is_error(reason):
+                reason = RejectionError.wrap(reason)
+            arguments = (reason,) if self._spread else (reason, None)
+        elif self._spread and issubclass(type(parent._value), list | tuple):
+            arguments = (None, *parent._value)
+        else:
+            arguments = (None, parent._value)
+        try:
+            run_in_context(self._callback, *arguments)
+        except BaseException as error:
+            call_soon(type(parent), hooks.host.escaped, error)
+
+
+class Callbacks(CorePromise, Generic[T_co]):
+    """`from_callback` and `as_callback`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_callback(
+        cls: Class, resolver: Callable[[Callable[..., None]], object], *, multi_args: bool = False
+    ) -> Promise[Any]:
+        """A promise for what a function gives to a callback.
+
+        Args:
+            resolver: Called at once with a callback: ``callback(error, *results)``.  Something
+                that is not callable rejects with a `TypeError`.
+            multi_args: As for `promisify`.
+
+        Bluebird: ``Promise.fromCallback``.
+        """
+        if not callable(resolver):
+            return new_rejected(
+                cls,
+                TypeError(
+                    f"expecting a function: resolver must be callable, not {shown(resolver)}"
+                ),
+            )
+        promise = new_pending(cls)
+        callback = node_callback(promise, multi_args)
+        try:
+            resolver(callback)
+        except BaseException as error:
+            reject_unless_called(promise, callback, error)
+        return cast("Promise[Any]", promise)
+
+    fromCallback = from_callback
+
+    from_node = from_callback
+    fromNode = from_node
+
+    def as_callback(
+        self, callback: Callable[..., object] | None = None, *, spread: bool = False
+    ) -> Promise[T_co]:
+        """Call a callback with the outcome, and return this promise.
+
+        Args:
+            callback: Called with ``(None, value)`` or ``(error, None)``; what it raises is
+                logged as an uncaught error.  Something that is not callable is ignored.  It is
+                never called if the promise is cancelled.
+            spread: Whether to call it with the items of a list or tuple, ``(None, *value)``,
+                and with ``(error)`` only.
+
+        A reason that is false (None, for example) comes as a `RejectionError`, with the reason
+        in its ``cause``.
+
+        Bluebird: ``.asCallback``.
+        """
+        if callable(callback):
+            _CallbackSink(prepare(self, callback, awaited=False), spread).wait_for(self)
+        return cast("Promise[T_co]", self)
+
+    asCallback = as_callback
+
+    nodeify = as_callback

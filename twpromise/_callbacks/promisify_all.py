@@ -1,0 +1,294 @@
+"""`promisify_all`: promise-returning versions of all functions of an object, class or module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType
+from typing import Any
+
+from .._core.states import CorePromise
+from .._util.checks import shown
+from .._util.types import Class
+from .promisify import DEFERREDS, MARK, PROMISES, arranged
+
+__all__ = ["PromisifyAll", "add_all"]
+
+#: The types of functions that are taken from an object, class or module.
+_FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodDescriptorType)
+
+
+class PromisifyAll(CorePromise):
+    """`promisify_all`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def promisify_all(
+        cls: Class,
+        target: Any,
+        *,
+        suffix: str = "Async",
+        multi_args: bool = False,
+        filter: Callable[..., Any] | None = None,
+        promisifier: Callable[..., Any] | None = None,
+    ) -> Any:
+        """Add a promise-returning version of each function of *target*, and return *target*.
+
+        Args:
+            target: An object, a class, a module (with its classes), or a list of classes.
+                Methods, static methods and class methods stay what they are; properties are
+                not read.
+            suffix: What is appended to the name of a function to name its new version.
+            multi_args: As for `promisify`.
+            filter: Called with the name, the function, the target, and whether the function
+                would be taken without a filter (one whose name starts with an underscore, or
+                that a module has imported, would not); says whether to take it.  It gets as
+                many arguments as it declares.
+            promisifier: As for `promisify`.
+
+        Functions that have been promisified already are left out.
+
+        Raises:
+            TypeError: *target* is none of those, or takes no new attributes; a name with the
+                suffix is taken; a callback is not callable.  Nothing is changed then.
+            ValueError: *suffix* cannot end an identifier.
+
+        Bluebird: ``Promise.promisifyAll``.
+        """
+        if promisifier is not None and not callable(promisifier):
+            raise TypeError(f"promisifier must be callable, not {shown(promisifier)}")
+
+        def make(function: Callable[..., Any]) -> Any:
+            return cls.promisify(function, multi_args=multi_args, promisifier=promisifier)
+
+        add_all(target, make, PROMISES, suffix, filter)
+        return target
+
+    promisifyAll = promisify_all
+
+
+def add_all(
+    target: Any,
+    make: Callable[[Callable[..., Any]], Callable[..., Any]],
+    gives: str,
+    suffix: str,
+    choose: Callable[..., Any] | None,
+) -> None:
+    """Add to *target* a new version of each of its functions, made by *make*.
+
+    Raises:
+        TypeError: The target or the filter is not of a kind that can be used; a name is taken.
+            Nothing is changed then.
+        ValueError: *suffix* cannot end a name.
+    """
+    if not isinstance(suffix, str):
+        raise TypeError(f"suffix must be a str, not {shown(suffix)}")
+    if not suffix or not ("a" + suffix).isidentifier():
+        raise ValueError(f"suffix must be a valid part of an identifier, not {shown(suffix)}")
+    if choose is not None and not callable(choose):
+        raise TypeError(f"filter must be callable, not {shown(choose)}")
+
+    def marked(function: Callable[..., Any]) -> Callable[..., Any]:
+        made = make(function)
+        if made is not function:
+            try:
+                setattr(made, MARK, gives)
+            except AttributeError:
+                # A callable that takes no attributes: the next call finds the name taken.
+                pass
+        return made
+
+    _Adder(marked, gives, suffix, choose).add(target)
+
+
+class _Adder:
+    """Adds functions that are made of others to objects, classes and modules.
+
+    Args:
+        make: Makes one function of another.
+        gives: What the new functions return: `PROMISES` or `DEFERREDS`.
+        suffix: What is appended to the names.
+        choose: The ``filter`` of `Promise.promisify_all`, or None.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Callable[..., Any]], Callable[..., Any]],
+        gives: str,
+        suffix: str,
+        choose: Callable[..., Any] | None,
+    ) -> None:
+        self._make = make
+        self._gives = gives
+        self._suffix = suffix
+        self._choose = choose
+        # Owner, name and value of what will be set, once the whole target has been checked.
+        self._additions: list[tuple[Any, str, Any]] = []
+
+    def add(self, target: Any) -> None:
+        """Look at a target, and then add all functions to it.
+
+        Raises:
+            TypeError: A name is taken, or the target takes no new attributes.
+        """
+        self._look(target)
+        done: list[tuple[Any, str]] = []
+        for owner, name, value in self._additions:
+            try:
+                setattr(owner, name, value)
+            except Exception as error:
+                for changed, added in done:
+                    with suppress(Exception):
+                        delattr(changed, added)
+                raise TypeError(
+                    f"target must take new attributes, and {shown(owner)} does not; "
+                    "a class can be promisified where its instances cannot"
+                ) from error
+            done.append((owner, name))
+
+    def _look(self, target: Any) -> None:
+        if isinstance(target, (list, tuple)):
+            for each in target:
+                if not isinstance(each, type):
+                    raise TypeError(
+                        "the target of promisifyAll must be an object or a function: a list "
+                        f"may hold classes, not {shown(each)}"
+                    )
+                self._look_at_class(each)
+        elif isinstance(target, type):
+            self._look_at_class(target)
+        elif isinstance(target, ModuleType):
+            self._look_at_module(target)
+        else:
+            self._look_at_object(target)
+
+    def _look_at_class(self, target: type) -> None:
+        names = _names_of(target)
+        functions: dict[str, Callable[..., Any]] = {}
+        kinds: dict[str, Any] = {}
+        for name, (value, _) in names.items():
+            if _is(value, staticmethod, classmethod):
+                kinds[name] = type(value)
+                value = value.__func__
+            if _is(value, *_FUNCTIONS):
+                functions[name] = value
+        self._plan(target, functions, names, kinds)
+
+    def _look_at_module(self, target: ModuleType) -> None:
+        names = dict(vars(target))
+        functions: dict[str, Callable[..., Any]] = {
+            name: value for name, value in names.items() if _is(value, *_FUNCTIONS)
+        }
+        self._plan(target, functions, {name: (value, 0) for name, value in names.items()}, {})
+        own = target.__name__
+        for value in names.values():
+            # A class that is written in C takes no new attributes.
+            if _is(value, type) and _is_of(own, value) and not _is_immutable(value):
+                self._look_at_class(value)
+
+    def _look_at_object(self, target: Any) -> None:
+        if target is None or isinstance(target, (str, bytes, int, float, complex)):
+            raise TypeError(
+                "the target of promisifyAll must be an object or a function: "
+                "target must be an object, a class, a module or a list of classes, "
+                f"not {shown(target)}"
+            )
+        kind = type(target)
+        names = _names_of(kind)
+        functions: dict[str, Callable[..., Any]] = {}
+        for name, (value, _) in names.items():
+            if _is(value, *_FUNCTIONS):
+                functions[name] = MethodType(value, target)
+            elif _is(value, staticmethod, classmethod):
+                function = value.__func__
+                if _is(function, *_FUNCTIONS):
+                    static = _is(value, staticmethod)
+                    functions[name] = function if static else MethodType(function, kind)
+        own = vars(target) if "__dict__" in names else {}
+        for name, value in own.items():
+            functions.pop(name, None)
+            if _is(value, *_FUNCTIONS, MethodType):
+                functions[name] = value
+            names[name] = value, len(kind.__mro__)
+        self._plan(target, functions, names, {})
+
+    def _plan(
+        self,
+        target: Any,
+        functions: dict[str, Callable[..., Any]],
+        names: dict[str, tuple[Any, int]],
+        kinds: dict[str, Any],
+    ) -> None:
+        """Plan the additions to a target.
+
+        Args:
+            target: The object, class or module.
+            functions: Its functions, by name.
+            names: All its attributes, and the depth of the base that has each.
+            kinds: `staticmethod` or `classmethod` for the names of those.
+        """
+        for name, function in functions.items():
+            if _given_by(function) in (self._gives, DEFERREDS):
+                continue
+            added = name + self._suffix
+            present, depth = names.get(added, (None, 0))
+            # A subclass may override a function: then the new version of that is replaced, too.
+            outdated = _given_by(present) == self._gives
+            if outdated and depth >= names[name][1]:
+                continue
+            chosen = (
+                not name.startswith("_")
+                and name.isidentifier()
+                and (not isinstance(target, ModuleType) or _is_of(target.__name__, function))
+            )
+            if self._choose is not None:
+                chosen = arranged(self._choose, name, function, target, chosen)
+            if not chosen:
+                continue
+            if added in names and not outdated:
+                raise TypeError(
+                    "Cannot promisify an API that has normal methods with "
+                    f"'{self._suffix}'-suffix: there is a {added} already"
+                )
+            made: Any = self._make(function)
+            self._additions.append((target, added, kinds[name](made) if name in kinds else made))
+
+
+def _is(value: object, *kinds: type) -> bool:
+    """Whether an attribute of a class or a module is of one of these types."""
+    # Not `isinstance`: it reads `__class__`, which may raise for a proxy.
+    return issubclass(type(value), kinds)
+
+
+def _names_of(kind: type) -> dict[str, tuple[Any, int]]:
+    """The attributes of a class and its bases, and the depth of the base that has each."""
+    return {
+        name: (value, depth)
+        for depth, base in enumerate(reversed(kind.__mro__[:-1]))
+        for name, value in vars(base).items()
+    }
+
+
+def _given_by(value: Any) -> str | None:
+    """What a function returns that was made here: `PROMISES` or `DEFERREDS`; else None."""
+    if _is(value, staticmethod, classmethod):
+        value = value.__func__
+    if _is(value, *_FUNCTIONS, MethodType):
+        mark: str | None = getattr(value, MARK, None)
+        return mark
+    return None
+
+
+def _is_immutable(kind: type) -> bool:
+    # Py_TPFLAGS_IMMUTABLETYPE
+    return bool(kind.__flags__ & 1 << 8)
+
+
+def _is_of(module: str, value: Any) -> bool:
+    """Whether a function or class was defined in a module (or below, if it is a package)."""
+    home = getattr(value, "__module__", None)
+    if not isinstance(home, str):
+        return True
+    # The C half of a module of the standard library is named like `_sqlite3`.
+    return home.lstrip("_") == module.lstrip("_") or home.startswith(module + ".")

@@ -1,0 +1,150 @@
+"""Who is notified of unhandled rejections, fatal errors and events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .._core.contexts import keep_context
+from .._core.states import CorePromise
+from .._util.checks import shown
+from .._util.types import Class
+from . import events
+from .policies import POLICIES
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["Reporting"]
+
+
+class Reporting(CorePromise):
+    """The hooks and the rejection policy of a library copy, and the events of all."""
+
+    __slots__ = ()
+
+    @classmethod
+    def on_possibly_unhandled_rejection(
+        cls: Class, handler: Callable[[Any, Promise[Any]], object] | None = None
+    ) -> None:
+        """Set the hook for rejections that stay unhandled to the end of a drain.
+
+        Args:
+            handler: Called with the reason and the promise, instead of the report in the log.
+                Without one, or with something that is not callable, nothing is reported.
+
+        Only for this library copy; see `on` for all.
+
+        Bluebird: ``Promise.onPossiblyUnhandledRejection``.
+        """
+        cls._library.on_unhandled = keep_context(cls, handler) if callable(handler) else False
+
+    onPossiblyUnhandledRejection = on_possibly_unhandled_rejection
+
+    @classmethod
+    def on_unhandled_rejection_handled(
+        cls: Class, handler: Callable[[Promise[Any]], object] | None = None
+    ) -> None:
+        """Set the hook for rejections that are handled after they were reported.
+
+        Args:
+            handler: Called with the promise.  Without one, or with something that is not
+                callable, the hook is removed.
+
+        Only for this library copy; see `on` for all.
+
+        Bluebird: ``Promise.onUnhandledRejectionHandled``.
+        """
+        kept = keep_context(cls, handler) if callable(handler) else None
+        cls._library.on_unhandled_handled = kept
+
+    onUnhandledRejectionHandled = on_unhandled_rejection_handled
+
+    @classmethod
+    def set_rejection_policy(cls: Class, name: str = "report") -> Any:
+        """Choose when unhandled rejections of this library copy are reported; remove the hook.
+
+        Args:
+            name: ``"report"``: at the end of the drain in which they stayed unhandled;
+                ``"report_when_collected"``: when the promise is collected, and can no longer
+                be handled; ``"live_list"``: never, but the policy that is returned has
+                ``promises``, the list of those that are unhandled at the moment;
+                ``"done_only"``: never, only failures of chains that end with `done`.
+
+        Returns:
+            The policy.
+
+        Raises:
+            TypeError: *name* is no `str`.
+            ValueError: There is no such policy.
+
+        Bluebird: the page on error management configuration.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"name must be the name of a policy, not {shown(name)}")
+        if name not in POLICIES:
+            raise ValueError(f"name must be one of {', '.join(POLICIES)}, not {name!r}")
+        cls._library.on_unhandled = None
+        cls._library.policy = POLICIES[name]()
+        return cls._library.policy
+
+    setRejectionPolicy = set_rejection_policy
+
+    @classmethod
+    def on_fatal(cls: Class, handler: Callable[[Any], object] | None = None) -> None:
+        """Set the hook for failures that have no caller: in `done`, or in a disposer.
+
+        Args:
+            handler: Called with the reason.  None restores the default: log it at critical
+                level, stop the reactor in order, and make the process exit with status 2.
+
+        Raises:
+            TypeError: *handler* is neither callable nor None.
+        """
+        if handler is not None and not callable(handler):
+            raise TypeError(f"handler must be callable or None, not {shown(handler)}")
+        cls._library.on_fatal = None if handler is None else keep_context(cls, handler)
+
+    onFatal = on_fatal
+
+    @classmethod
+    def on(cls, name: str, handler: Callable[..., object]) -> None:
+        """Call *handler* for each event of a kind, in any library copy.
+
+        Args:
+            name: ``unhandled_rejection`` (the handler gets the reason and the promise; the
+                report in the log is left out) or ``rejection_handled`` (the promise); for
+                copies with ``monitoring`` on, ``promise_created``, ``promise_fulfilled``,
+                ``promise_rejected``, ``promise_resolved`` and ``promise_cancelled`` (the
+                promise), and ``promise_chained`` (the promise, and the one derived from it).
+            handler: What it raises is logged.  Of what it does itself, no life-cycle events
+                are sent.
+
+        Raises:
+            TypeError: *name* is no `str`, or *handler* is not callable.
+            ValueError: There is no such event.
+
+        Bluebird: ``process.on``.
+        """
+        if not callable(handler):
+            raise TypeError(f"handler must be callable, not {shown(handler)}")
+        events.on(events.event_name(name), handler, keep_context(cls, handler))
+
+    @staticmethod
+    def off(name: str, handler: Callable[..., object]) -> bool:
+        """Do not call *handler* for an event any more.
+
+        Args:
+            name: As for `on`.
+            handler: As given to `on`; one `off` for each `on`.
+
+        Returns:
+            Whether it was listening.
+
+        Raises:
+            TypeError: *name* is no `str`.
+            ValueError: There is no such event.
+
+        Bluebird: ``process.removeListener``.
+        """
+        return events.off(events.event_name(name), handler)
