@@ -1,7 +1,7 @@
 """Starting chains: the constructor's words, `resolve`, `reject`, `try_`, `method`, `defer`, `is_`.
 
 Bluebird's pages: new Promise, Promise.resolve, Promise.reject, Promise.try, Promise.method,
-Deferred migration.  (How executors are called is tested in `test_core`.)
+Deferred migration.  (`core/test_executors.py` tests how executors are called.)
 """
 
 from __future__ import annotations

@@ -284,3 +284,20 @@ def test_a_finally_is_cancelled_after_its_parent_has_settled(scheduler):
     scheduler.flush()
     assert ["finally"] == called
     assert branch.is_cancelled()
+
+
+def test_a_cancelled_finally_finishes_although_its_parent_is_fulfilled_meanwhile(scheduler):
+    """Handlers behind it wait for its handler, and not for the parent that it has left."""
+    log = []
+    shared = Promise.defer()
+    other = shared.promise.then()
+    cleaning = shared.promise.finally_(lambda: log.append("begun") or Promise.delay(1))
+    behind = cleaning.finally_(lambda: log.append("behind"))
+    behind.cancel()
+    scheduler.flush()
+    shared.resolve(1)
+    scheduler.flush()
+    assert ["begun"] == log
+    scheduler.advance(1)
+    assert ["begun", "behind"] == log
+    assert 1 == other.value()

@@ -1467,3 +1467,18 @@ def test_an_executor_that_cannot_be_stopped(scheduler, how, running):
         future.set_result("connection")
         scheduler.flush()
     assert (["connection"] if running else []) == released
+
+
+def test_a_resource_with_many_other_consumers_is_released(scheduler):
+    """The resource that a cancelled `using` waited for, however many consumers it has."""
+    log = []
+    shared = Promise.defer()
+    others = [shared.promise.then()]
+    used = Promise.using(shared.promise.disposer(lambda _: log.append("released")), print)
+    used.finally_(lambda: log.append("behind"))
+    used.cancel()
+    others += [shared.promise.then() for _ in range(20)]
+    shared.resolve("connection")
+    scheduler.flush()
+    assert ["released", "behind"] == log
+    assert used.is_cancelled()
