@@ -58,7 +58,7 @@ def test_a_listener_must_be_callable():
         Promise.on("unhandled_rejection", None)
 
 
-def test_subscribed_twice_told_twice(scheduler, listen):
+def test_a_listener_subscribed_twice_is_notified_twice(scheduler, listen):
     """Each subscription counts, and is ended by one `off`."""
     told = []
     listen("unhandled_rejection", listener := lambda reason, promise: told.append(reason))
@@ -94,7 +94,7 @@ def test_unhandled_then_handled(scheduler, listen, reports):
 
 
 def test_handled_in_time_is_no_event(scheduler, listen):
-    """What is handled before the end of the drain is told to nobody."""
+    """A rejection that is handled before the end of the drain notifies no listener."""
     told = []
     listen("unhandled_rejection", lambda *arguments: told.append(arguments))
     listen("rejection_handled", lambda *arguments: told.append(arguments))
@@ -123,7 +123,7 @@ def test_the_hook_of_the_copy_comes_before_the_event(scheduler, listen, reports)
 
 
 def test_a_hook_is_for_its_own_copy(scheduler, reports):
-    """The hooks of one library copy are not told of the promises of another."""
+    """The hooks of one library copy are not called for promises of another."""
     told = []
     copy = Promise.get_new_library_copy()
     copy.on_possibly_unhandled_rejection(lambda *arguments: told.append(arguments))
@@ -146,7 +146,7 @@ def test_no_hook_no_report(scheduler, reports, nothing):
 
 
 def test_a_hook_that_raises_is_logged(scheduler, reports, listen):
-    """What a hook or listener raises is logged; the others are told all the same."""
+    """The error of a hook or listener is logged; the others are notified all the same."""
     told = []
 
     def bad(*_):
@@ -276,7 +276,7 @@ def test_cancelling(scheduler, monitored):
     assert [("promise_cancelled", promise), ("promise_cancelled", child)] == told
 
 
-def test_switched_off_nobody_is_told(scheduler, listen):
+def test_without_monitoring_there_are_no_life_cycle_events(scheduler, listen):
     """Without ``monitoring`` there are no life-cycle events."""
     told = []
     for name in MONITORING:
@@ -288,7 +288,7 @@ def test_switched_off_nobody_is_told(scheduler, listen):
 
 
 def test_only_the_copies_that_are_monitored(scheduler, monitored):
-    """Monitoring one copy tells nothing of the others."""
+    """Monitoring one copy sends no events for the others."""
     _, told = monitored
     Promise.resolve(1).then(str)
     scheduler.flush()
@@ -332,8 +332,10 @@ MEDDLING = {
 
 @pytest.mark.parametrize("meddling", MEDDLING)
 @pytest.mark.parametrize("made", MADE)
-def test_a_listener_may_meddle(scheduler, monitored, listen, reports, meddling, made):
-    """Though it may be told of a promise that is still being made: it settles all the same."""
+def test_a_listener_may_settle_a_promise_in_the_making(
+    scheduler, monitored, listen, reports, meddling, made
+):
+    """It is notified while the promise is still being made."""
     copy, told = monitored
     resolver = copy.defer()
     kept = resolver.promise.reflect()
@@ -357,7 +359,7 @@ def test_a_listener_may_meddle(scheduler, monitored, listen, reports, meddling, 
 
 
 def test_a_listener_that_cancels(scheduler, monitored, listen):
-    """What it cancels is cancelled in the next turn, and everybody else is told."""
+    """The promise is cancelled in the next turn, and all other listeners are notified."""
     copy, told = monitored
     listen("promise_created", lambda promise: promise.cancel())
     promise = copy.defer().promise
@@ -400,8 +402,10 @@ async def _waits(promise):
     ],
     ids=["executor", "coroutine", "delay", "map", "then"],
 )
-def test_a_listener_that_leaves(scheduler, monitored, listen, reports, name, make, leave):
-    """Whatever it stops to wait for is cancelled in the next turn, too: it may be in the making."""
+def test_a_listener_that_drops_the_last_consumer(
+    scheduler, monitored, listen, reports, name, make, leave
+):
+    """The promise is cancelled in the next turn: it may still be in the making."""
     copy, told = monitored
     left = []
 
@@ -425,10 +429,10 @@ def test_a_listener_that_leaves(scheduler, monitored, listen, reports, name, mak
 
 @pytest.mark.parametrize("make", ["resolve", "reject"])
 @pytest.mark.parametrize("leave", ["to_deferred", "reflect"])
-def test_a_listener_that_leaves_what_settles_at_once(
+def test_a_listener_that_drops_the_last_consumer_of_a_settling_promise(
     scheduler, monitored, listen, reports, make, leave
 ):
-    """What is settled by then is not cancelled, and is told to be settled once."""
+    """It settles, and there is one event for that."""
     copy, told = monitored
 
     def listener(promise):
@@ -446,7 +450,7 @@ def test_a_listener_that_leaves_what_settles_at_once(
 
 
 def test_a_listener_that_raises_disturbs_nothing(scheduler, monitored, listen, reports):
-    """What a listener raises is logged, and the promise goes its way."""
+    """The error is logged, and the promise settles."""
     copy, told = monitored
 
     def bad(*_):
@@ -508,7 +512,7 @@ def test_statistics_of_an_endless_loop_of_functions(scheduler, monitored):
 
 
 def test_statistics_of_an_endless_loop(scheduler, monitored):
-    """What has handed its only follower on is as good as settled: pending does not grow."""
+    """A bypassed promise does not count as pending, so the number does not grow."""
     copy, _ = monitored
     rounds = 0
     middle = []
@@ -600,7 +604,7 @@ def test_the_longest_drain_is_measured():
     assert 0.25 == copy.statistics()["longest_drain"]
 
 
-def test_on_and_off_below_the_front_door():
+def test_off_returns_whether_there_was_a_subscription():
     """`off` tells whether there was anything to end."""
     on("promise_created", print, print)
     assert off("promise_created", print)

@@ -61,7 +61,7 @@ def test_catch_passes_values_on(scheduler):
     assert "value" == promise.value()
 
 
-def test_catch_may_fail_in_its_turn(scheduler):
+def test_an_error_of_a_catch_handler_has_the_first_one_as_context(scheduler):
     """With another error; the first one is its context, as Python has it."""
     promise = Promise.reject(ValueError("first")).catch(fail)
     other = promise.catch(lambda error: error)
@@ -70,7 +70,7 @@ def test_catch_may_fail_in_its_turn(scheduler):
 
 
 @pytest.mark.parametrize("handler", [None, 5, "text"])
-def test_catch_of_what_is_not_callable_passes_on(scheduler, handler):
+def test_a_catch_handler_that_is_not_callable_is_ignored(scheduler, handler):
     """It is ignored, as by `then`."""
     error = Boom()
     promise = Promise.reject(error).catch(handler)
@@ -125,8 +125,8 @@ def test_finally_runs_and_passes_the_outcome_on(scheduler, how):
 
 
 @pytest.mark.parametrize("how", ["fulfilled", "rejected"])
-def test_what_finally_returns_is_waited_for(scheduler, how):
-    """The outcome is passed on when that has settled."""
+def test_a_promise_returned_by_a_finally_handler_is_waited_for(scheduler, how):
+    """Then the outcome is passed on."""
     other, settle, _ = pending()
     before = Promise.resolve("outcome") if how == "fulfilled" else Promise.reject("outcome")
     promise = before.finally_(lambda: other)
@@ -156,7 +156,7 @@ def test_finally_changes_the_outcome_by_failing(scheduler, how, late):
 
 
 @pytest.mark.parametrize("handler", [None, 5, "text"])
-def test_finally_of_what_is_not_callable_passes_on(scheduler, handler):
+def test_a_finally_handler_that_is_not_callable_is_ignored(scheduler, handler):
     """It is ignored, as by `then`."""
     promise = Promise.resolve("value").finally_(handler)
     scheduler.flush()
@@ -177,8 +177,8 @@ def test_finally_runs_in_order_with_other_handlers(scheduler):
 
 
 @pytest.mark.parametrize("method", ["finally_", "tap", "then"])
-def test_the_first_value_of_a_type_takes_no_other_turn(scheduler, method):
-    """When those behind a handler are told does not depend on what was seen before."""
+def test_the_first_value_of_a_type_settles_as_early_as_later_ones(scheduler, method):
+    """The order of handlers does not depend on which types were seen before."""
     kind = type("NotSeenBefore", (), {})
     orders = []
     for _ in range(2):
@@ -191,7 +191,7 @@ def test_the_first_value_of_a_type_takes_no_other_turn(scheduler, method):
     assert [[1, 2]] * 2 == orders
 
 
-def test_finally_is_not_called_from_within(scheduler):
+def test_a_finally_handler_is_called_from_the_scheduler(scheduler):
     """Never from within the call that attaches it."""
     called = []
     Promise.resolve().finally_(lambda: called.append("finally"))
@@ -204,7 +204,7 @@ def test_finally_is_not_called_from_within(scheduler):
 
 
 def test_finally_runs_on_cancellation(scheduler):
-    """In a turn of its own, once; then the promise is cancelled and nothing else is called."""
+    """From the scheduler, once; then the promise is cancelled and no other handler is called."""
     called = []
     promise, _, _ = pending()
     last = promise.finally_(lambda: called.append("finally")).then(called.append, called.append)
@@ -235,7 +235,7 @@ def test_several_finallys_of_a_cancelled_chain_run_in_order(scheduler):
 
 
 def test_a_finally_that_fails_on_cancellation_is_reported(scheduler, reports):
-    """The error is not lost, though nobody waits any more."""
+    """The error is not lost, though the promise has no consumer any more."""
     promise, _, _ = pending()
     last = promise.finally_(fail)
     last.cancel()
@@ -243,8 +243,8 @@ def test_a_finally_that_fails_on_cancellation_is_reported(scheduler, reports):
     assert [Boom] == [type(event["log_failure"].value) for event in reports]
 
 
-def test_a_finally_that_runs_already_is_seen_through(scheduler):
-    """Cancelled while what it returned is waited for: it may be giving something back."""
+def test_a_running_finally_is_not_cancelled(scheduler):
+    """Its promise may be releasing a resource."""
     other, settle, _ = pending()
     called = []
     promise = Promise.resolve("value").finally_(lambda: other)
@@ -260,7 +260,7 @@ def test_a_finally_that_runs_already_is_seen_through(scheduler):
 
 
 def test_a_finally_beside_others_runs_when_its_branch_is_cancelled(scheduler):
-    """The parent goes on, since somebody else waits for it; the handler runs once."""
+    """The parent has another consumer, and stays pending; the handler runs once."""
     called = []
     promise, resolve, _ = pending()
     kept = promise.then(str)

@@ -33,7 +33,7 @@ def test_report(scheduler, copy, reports):
 
 
 def test_report_when_collected(scheduler, copy, reports):
-    """Not before the promise is gone, and with it the last chance to handle it."""
+    """Not before the promise is freed, and can no longer be handled."""
     copy.set_rejection_policy("report_when_collected")
     error = Boom()
     promise = copy.reject(error)
@@ -48,7 +48,7 @@ def test_report_when_collected(scheduler, copy, reports):
 
 
 def test_report_when_collected_and_handled_late(scheduler, copy, reports):
-    """What is handled before the promise is gone is reported to nobody."""
+    """A rejection handled before the promise is freed is not reported."""
     copy.set_rejection_policy("report_when_collected")
     told = []
     copy.on_unhandled_rejection_handled(told.append)
@@ -63,7 +63,7 @@ def test_report_when_collected_and_handled_late(scheduler, copy, reports):
 
 
 def test_report_when_collected_by_another_thread(scheduler, copy):
-    """Whoever collects the promise, the hook is told by the reactor's thread."""
+    """The hook is called in the reactor's thread, whichever thread collects the promise."""
     copy.set_rejection_policy("report_when_collected")
     told = []
     copy.on_possibly_unhandled_rejection(lambda reason, _: told.append((reason, get_ident())))
@@ -80,7 +80,7 @@ def test_report_when_collected_by_another_thread(scheduler, copy):
 
 @pytest.mark.parametrize("policy", ["report_when_collected", "live_list"])
 def test_handled_under_another_policy(scheduler, copy, reports, policy):
-    """What was reported before the policy was set is told to have been handled, once."""
+    """The event for a late handler is sent, once, although the policy was set after the report."""
     told = []
     copy.on_unhandled_rejection_handled(told.append)
     promise = copy.reject(Boom())
@@ -94,7 +94,7 @@ def test_handled_under_another_policy(scheduler, copy, reports, policy):
 
 @pytest.mark.parametrize("policy", ["report_when_collected", "live_list", "done_only"])
 def test_handled_before_it_was_reported(scheduler, copy, reports, policy):
-    """Nor is it told to have been handled if it was not reported, whatever the policy is now."""
+    """There is no event for that, whatever the policy is now."""
     told = []
     copy.on_unhandled_rejection_handled(told.append)
     left = copy.set_rejection_policy(policy)
@@ -112,7 +112,7 @@ def test_handled_before_it_was_reported(scheduler, copy, reports, policy):
 
 
 def test_reported_before_the_policy_changed(scheduler, copy):
-    """What was reported is told to have been handled, where all else is let go, too."""
+    """The event for a late handler is sent also under a policy that reports nothing."""
     told = []
     copy.on_possibly_unhandled_rejection(lambda *_: None)
     copy.on_unhandled_rejection_handled(told.append)
@@ -124,7 +124,7 @@ def test_reported_before_the_policy_changed(scheduler, copy):
 
 
 def test_collected_after_the_policy_changed(scheduler, copy, reports):
-    """What waits to be collected is reported then, whatever the policy is meanwhile."""
+    """A rejection that waits to be collected is reported, whatever the policy is by then."""
     copy.set_rejection_policy("report_when_collected")
     error = Boom()
     promise = copy.reject(error)
@@ -139,7 +139,7 @@ def test_collected_after_the_policy_changed(scheduler, copy, reports):
 
 
 def test_collected_though_its_traceback_leads_to_it(scheduler, copy, reports):
-    """A promise that only the reason's own traceback refers to is collected, and reported."""
+    """Only the reason's own traceback refers to the promise."""
     copy.set_rejection_policy("report_when_collected")
 
     class Service:
@@ -191,7 +191,7 @@ def test_revived(scheduler, copy):
     assert 0 == copy.statistics()["unhandled"]
 
 
-def test_a_list_that_is_let_go_of(scheduler, copy):
+def test_a_dropped_list_of_unhandled_rejections_keeps_nothing(scheduler, copy):
     """What was listed holds nothing else that was."""
     left = copy.set_rejection_policy("live_list")
     promises = [copy.reject(Boom()) for _ in range(3)]
@@ -225,7 +225,7 @@ def test_bound_and_collected(scheduler, copy):
 
 
 def test_at_the_end_of_the_process():
-    """What is collected when the interpreter ends is left alone: nothing can report it."""
+    """Promises collected when the interpreter ends are not reported."""
     program = (
         "from twpromise import Promise\n"
         "from twpromise.testing import ManualScheduler\n"
@@ -241,7 +241,7 @@ def test_at_the_end_of_the_process():
 
 
 def test_handled_when_it_was_reported(scheduler, copy):
-    """What is handed to the hook in the promise's place may be handled after all."""
+    """The promise that the hook is called with may be handled."""
     copy.set_rejection_policy("report_when_collected")
     reported, handled = [], []
     copy.on_possibly_unhandled_rejection(lambda _, promise: reported.append(promise))
@@ -282,7 +282,7 @@ def test_done_only(scheduler, copy, reports):
 
 
 def test_a_policy_replaces_the_hook(scheduler, copy, reports):
-    """A policy that is set means what it says, whatever hook there was."""
+    """A policy that is set counts, whatever hook there was."""
     told = []
     copy.on_possibly_unhandled_rejection(lambda *arguments: told.append(arguments))
     copy.set_rejection_policy("report")

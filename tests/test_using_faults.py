@@ -158,7 +158,7 @@ def given_back(numbers):
     )
 
 
-def test_nothing_fails(yard, count):
+def test_without_faults_every_resource_is_acquired_used_and_released(yard, count):
     """All come, all are handled, all are released, and the handler's value comes out."""
     promise = Promise.using(*map(yard.resource, range(count)), yard.handle)
     watched = yard.watch(promise)
@@ -177,8 +177,8 @@ def test_released_before_it_settles(yard, count):
     assert promise.is_fulfilled()
 
 
-def test_an_argument_raises(yard, count):
-    """What was begun before an argument raised is given back, though `using` is never called."""
+def test_an_argument_that_raises_leaks_no_resource(yard, count):
+    """Disposers made for earlier arguments release theirs, though `using` is never called."""
 
     def broken():
         raise Boom("before it began")
@@ -192,8 +192,8 @@ def test_an_argument_raises(yard, count):
     assert [] == yard.clock.getDelayedCalls()
 
 
-def test_an_argument_raises_when_the_others_are_there(yard, count):
-    """What is there already, or is coming to somebody else, is released."""
+def test_an_argument_that_raises_leaks_no_acquired_resource(yard, count):
+    """Resources that are acquired, or shared with another consumer, are released."""
     shared = []
 
     def broken():
@@ -208,7 +208,7 @@ def test_an_argument_raises_when_the_others_are_there(yard, count):
 
 
 @pytest.mark.parametrize(("count", "refused"), [(1, 0), (3, 0), (3, 1), (3, 2)])
-def test_one_is_not_to_be_had(yard, count, refused):
+def test_a_failed_acquisition_releases_the_others(yard, count, refused):
     """Whichever it is: the others are released, and it rejects with the reason."""
     resources = [yard.resource(number, refused=number == refused) for number in range(count)]
     watched = yard.watch(Promise.using(*resources, yard.handle))
@@ -218,7 +218,7 @@ def test_one_is_not_to_be_had(yard, count, refused):
     assert [number for number in range(count) if number != refused] == yard.acquired()
 
 
-def test_none_is_to_be_had(yard, count):
+def test_failed_acquisitions_reject_with_the_first_reason(yard, count):
     """It rejects with the reason of the first, and there is nothing to release."""
     resources = [yard.resource(number, refused=True) for number in range(count)]
     watched = yard.watch(Promise.using(*resources, yard.handle))
@@ -306,8 +306,8 @@ def test_cancelled(yard, count, moment, shared):
 
 @TWO_KINDS
 @MOMENTS
-def test_cancelled_twice(yard, count, moment):
-    """A second cancellation, in whatever phase, changes nothing."""
+def test_a_second_cancellation_changes_nothing(yard, count, moment):
+    """In whatever phase."""
     promise = Promise.using(*map(yard.resource, range(count)), yard.handle)
     watched = yard.watch(promise)
     yard.advance(moment)
@@ -323,7 +323,7 @@ def test_cancelled_twice(yard, count, moment):
     ("count", "moment"),
     [(1, 0.25), (1, 1.25), (1, 3.25), (3, 0.25), (3, 2.25), (3, 4.25), (3, 7.25), (3, 8.25)],
 )
-def test_timeout(yard, count, moment, shared):
+def test_a_timeout_rejects_on_time_and_releases(yard, count, moment, shared):
     """It rejects on time, and the releases go on to their end."""
     others = [] if shared else None
     resources = [yard.resource(number, shared=others) for number in range(count)]
@@ -402,8 +402,8 @@ def test_release_with_a_timeout(yard, count):
 @pytest.mark.parametrize("cancelled", [False, True], ids=["to its end", "cancelled"])
 @pytest.mark.parametrize("count", [3])
 @TWO_KINDS
-def test_release_fails(yard, count, release, broken, cancelled):
-    """The fatal hook is told of each failure; the other releases and the outcome stay."""
+def test_the_error_of_each_release_goes_to_the_fatal_hook(yard, count, release, broken, cancelled):
+    """The other releases and the outcome stay."""
     fatal = []
     which = {"first": [0], "last": [count - 1], "all": list(range(count))}[broken]
 
@@ -491,7 +491,7 @@ def test_nested(yard, count, moment):
 
 
 @pytest.mark.parametrize("outcome", ["fulfilled", "rejected", "cancelled"])
-def test_releases_are_told_the_outcome(yard, count, outcome):
+def test_releases_get_an_inspection_of_the_outcome(yard, count, outcome):
     """The second argument of each release is an inspection of what came of the use."""
     told = []
     error = Boom("handler")
@@ -521,7 +521,7 @@ def test_releases_are_told_the_outcome(yard, count, outcome):
             assert inspection.is_cancelled()
 
 
-def test_lost_with_the_one_that_was_cancelled(scheduler, count):
+def test_a_resource_of_a_cancelled_deferred_stays_with_its_maker(scheduler, count):
     """A resource that comes after all to a Deferred that was cancelled is nobody's: see `then`.
 
     Whoever cancels a Deferred makes it give up what it acquires; here it stays with its maker.

@@ -183,9 +183,7 @@ def test_a_canceller_that_answers_late(scheduler: ManualScheduler, collect: Coll
     assert promise.is_cancelled()
 
 
-def test_a_deferred_that_somebody_else_cancels(
-    scheduler: ManualScheduler, collect: Collect
-) -> None:
+def test_a_deferred_that_is_cancelled_outside(scheduler: ManualScheduler, collect: Collect) -> None:
     """It rejects, as any failure does."""
     deferred: Deferred[Any] = Deferred()
     promise = collect([deferred, Deferred()])
@@ -195,7 +193,7 @@ def test_a_deferred_that_somebody_else_cancels(
     assert CancelledError is type(promise.reason())
 
 
-def test_whoever_watches_sees_a_promise_for_each(
+def test_listeners_see_a_promise_for_each_deferred(
     scheduler: ManualScheduler, collect: Collect, config: Callable[..., dict[str, Any]]
 ) -> None:
     """With monitoring on, nothing is left out; and the values are the same."""

@@ -725,7 +725,9 @@ class TestCancellingTheDeferred:
         assert 1 == len(results)
 
     @pytest.mark.parametrize("settle", ["resolve", "reject", "cancel"])
-    def test_fired_by_somebody_else(self, scheduler: ManualScheduler, settle: str) -> None:
+    def test_a_deferred_that_is_fired_outside(
+        self, scheduler: ManualScheduler, settle: str
+    ) -> None:
         """A Deferred that its holder has fired himself is left alone, without an error."""
         source = Source()
         source.promise.catch(lambda reason: None)

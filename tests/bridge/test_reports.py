@@ -34,7 +34,9 @@ def test_report(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
     assert error is promise.reason()
 
 
-def test_made_by_whoever_is_told(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
+def test_a_hook_that_makes_another_rejection(
+    scheduler: ManualScheduler, reports: list[LogEvent]
+) -> None:
     """A rejection that a listener makes is reported too, and not only with the next job."""
     errors = [Boom(), Boom(), Boom()]
     told: list[Any] = []

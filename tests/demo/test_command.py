@@ -124,7 +124,7 @@ def test_sqlite_explicitly(run, arguments):
     assert NAMES == [name for _, name, _ in rows(done.stdout)]
 
 
-def test_somebodys_database_is_left_as_it_was(run, tmp_path):
+def test_an_existing_database_is_left_unchanged(run, tmp_path):
     """A database file that was given is used, stays, and has no table more than before."""
     database = tmp_path / "mine.sqlite"
     connection = sqlite3.connect(database)

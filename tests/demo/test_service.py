@@ -99,7 +99,7 @@ class Endpoints(OnReactor):
         assert LEFT == await left
         assert requests[0].is_cancelled()
 
-    async def test_nobody_hangs(self):
+    async def test_no_client_hangs(self):
         """Nobody has to be waited for, then."""
         assert LEFT == await self.service.all_left()
 
