@@ -237,7 +237,7 @@ def test_cancelling_a_promise_cancels_its_subscribers(scheduler, build):
 
 
 #: What waits for a promise, and is told that it was cancelled.
-TOLD = {
+SEEING = {
     "reflect": (lambda promise: promise.reflect(), "cancelled"),
     "all_settled": (lambda promise: Promise.all_settled([promise]).get(0), "cancelled"),
     "Deferred": (lambda promise: promise.to_deferred(), "CancellationError"),
@@ -251,7 +251,7 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize(("wait", "expected"), TOLD.values(), ids=list(TOLD))
+@pytest.mark.parametrize(("wait", "expected"), SEEING.values(), ids=list(SEEING))
 def test_some_subscribers_see_a_cancellation_as_an_outcome(scheduler, wait, expected):
     """As an inspection, or as an exception."""
     promise, _, _ = pending()
@@ -259,8 +259,10 @@ def test_some_subscribers_see_a_cancellation_as_an_outcome(scheduler, wait, expe
     scheduler.flush()
     promise.cancel()
     scheduler.flush()
-    told = waiting.value()
-    assert expected == (told if isinstance(told, str) else "cancelled" * told.is_cancelled())
+    notified = waiting.value()
+    assert expected == (
+        notified if isinstance(notified, str) else "cancelled" * notified.is_cancelled()
+    )
 
 
 @pytest.mark.parametrize("name", ["then", "done", "as_callback", "nodeify"])
@@ -759,8 +761,8 @@ def test_the_deferred_returned_by_a_handler_that_cancelled_its_promise_is_cancel
     scheduler, bound
 ):
     """It has no consumer; if it fails, nothing is reported."""
-    told = []
-    deferred = Deferred(lambda _: told.append("cancelled"))
+    notified = []
+    deferred = Deferred(lambda _: notified.append("cancelled"))
 
     def handler(*_):
         promise.cancel()
@@ -770,7 +772,7 @@ def test_the_deferred_returned_by_a_handler_that_cancelled_its_promise_is_cancel
     promise = start.then(handler)
     scheduler.flush()
     assert promise.is_cancelled()
-    assert ["cancelled"] == told
+    assert ["cancelled"] == notified
 
 
 @pytest.mark.parametrize("kind", ["value", "shared promise"])

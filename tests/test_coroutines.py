@@ -778,21 +778,21 @@ def test_a_promise_that_was_left_does_not_resume_the_generator(scheduler):
 
 
 def test_a_promise_that_cannot_be_cancelled_does_not_resume_the_generator(scheduler):
-    """It settles while the generator waits for another one."""
+    """It settles while both generators that have left it wait for another one."""
     without = Promise.get_new_library_copy()
     without.config(cancellation=False)
     without.set_scheduler(scheduler)
     source, gate = without.defer(), Source()
-    log = []
-    promise = watched(source.promise, log, after=gate.promise)
-    promise.cancel()
+    logs = [], []
+    for promise in [watched(source.promise, log, after=gate.promise) for log in logs]:
+        promise.cancel()
     scheduler.flush()
     source.resolve("value")
     scheduler.flush()
-    assert [GeneratorExit] == log
+    assert ([GeneratorExit], [GeneratorExit]) == logs
     gate.resolve("done")
     scheduler.flush()
-    assert [GeneratorExit, ("cleanup", "done")] == log
+    assert logs == ([GeneratorExit, ("cleanup", "done")],) * 2
 
 
 def test_a_promise_that_was_left_is_cancelled_with_its_last_consumer(scheduler):

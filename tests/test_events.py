@@ -60,17 +60,17 @@ def test_a_listener_must_be_callable():
 
 def test_a_listener_subscribed_twice_is_notified_twice(scheduler, listen):
     """Each subscription counts, and is ended by one `off`."""
-    told = []
-    listen("unhandled_rejection", listener := lambda reason, promise: told.append(reason))
+    events = []
+    listen("unhandled_rejection", listener := lambda reason, promise: events.append(reason))
     listen("unhandled_rejection", listener)
     error = Boom()
     Promise.reject(error)
     scheduler.flush()
-    assert [error, error] == told
+    assert [error, error] == events
     Promise.off("unhandled_rejection", listener)
     Promise.reject(error)
     scheduler.flush()
-    assert [error] * 3 == told
+    assert [error] * 3 == events
 
 
 # --- rejections
@@ -78,58 +78,58 @@ def test_a_listener_subscribed_twice_is_notified_twice(scheduler, listen):
 
 def test_unhandled_then_handled(scheduler, listen, reports):
     """First the one, with reason and promise, then the other, with the promise: each once."""
-    told = []
-    listen("unhandled_rejection", lambda *arguments: told.append(("unhandled", *arguments)))
-    listen("rejection_handled", lambda *arguments: told.append(("handled", *arguments)))
+    events = []
+    listen("unhandled_rejection", lambda *arguments: events.append(("unhandled", *arguments)))
+    listen("rejection_handled", lambda *arguments: events.append(("handled", *arguments)))
     error = Boom()
     promise = Promise.reject(error)
     scheduler.flush()
     scheduler.flush()
-    assert [("unhandled", error, promise)] == told
+    assert [("unhandled", error, promise)] == events
     promise.catch(lambda _: None)
     promise.catch(lambda _: None)
     scheduler.flush()
-    assert [("unhandled", error, promise), ("handled", promise)] == told
+    assert [("unhandled", error, promise), ("handled", promise)] == events
     assert [] == reports
 
 
 def test_handled_in_time_is_no_event(scheduler, listen):
     """A rejection that is handled before the end of the drain notifies no listener."""
-    told = []
-    listen("unhandled_rejection", lambda *arguments: told.append(arguments))
-    listen("rejection_handled", lambda *arguments: told.append(arguments))
+    events = []
+    listen("unhandled_rejection", lambda *arguments: events.append(arguments))
+    listen("rejection_handled", lambda *arguments: events.append(arguments))
     Promise.reject(Boom()).catch(lambda _: None)
     scheduler.flush()
-    assert [] == told
+    assert [] == events
 
 
 def test_the_hook_of_the_copy_comes_before_the_event(scheduler, listen, reports):
     """First the copy's own hook, then the event; neither leaves anything for the log."""
-    told = []
+    events = []
     copy = Promise.get_new_library_copy()
-    copy.on_possibly_unhandled_rejection(lambda *arguments: told.append(("hook", *arguments)))
-    copy.on_unhandled_rejection_handled(lambda *arguments: told.append(("hook", *arguments)))
-    listen("unhandled_rejection", lambda *arguments: told.append(("event", *arguments)))
-    listen("rejection_handled", lambda *arguments: told.append(("event", *arguments)))
+    copy.on_possibly_unhandled_rejection(lambda *arguments: events.append(("hook", *arguments)))
+    copy.on_unhandled_rejection_handled(lambda *arguments: events.append(("hook", *arguments)))
+    listen("unhandled_rejection", lambda *arguments: events.append(("event", *arguments)))
+    listen("rejection_handled", lambda *arguments: events.append(("event", *arguments)))
     error = Boom()
     promise = copy.reject(error)
     scheduler.flush()
-    assert [("hook", error, promise), ("event", error, promise)] == told
-    told.clear()
+    assert [("hook", error, promise), ("event", error, promise)] == events
+    events.clear()
     promise.catch(lambda _: None)
     scheduler.flush()
-    assert [("hook", promise), ("event", promise)] == told
+    assert [("hook", promise), ("event", promise)] == events
     assert [] == reports
 
 
 def test_a_hook_is_for_its_own_copy(scheduler, reports):
     """The hooks of one library copy are not called for promises of another."""
-    told = []
+    events = []
     copy = Promise.get_new_library_copy()
-    copy.on_possibly_unhandled_rejection(lambda *arguments: told.append(arguments))
+    copy.on_possibly_unhandled_rejection(lambda *arguments: events.append(arguments))
     Promise.reject(Boom())
     scheduler.flush()
-    assert [] == told
+    assert [] == events
     assert 1 == len(reports)
 
 
@@ -147,7 +147,7 @@ def test_no_hook_no_report(scheduler, reports, nothing):
 
 def test_a_hook_that_raises_is_logged(scheduler, reports, listen):
     """The error of a hook or listener is logged; the others are notified all the same."""
-    told = []
+    events = []
 
     def bad(*_):
         raise ValueError("bad listener")
@@ -157,11 +157,11 @@ def test_a_hook_that_raises_is_logged(scheduler, reports, listen):
     copy.on_unhandled_rejection_handled(bad)
     for name in ("unhandled_rejection", "rejection_handled"):
         listen(name, bad)
-        listen(name, lambda *_: told.append("told"))
+        listen(name, lambda *_: events.append("told"))
     promise = copy.reject(Boom())
     scheduler.flush()
     promise.catch(lambda _: None)
-    assert ["told", "told"] == told
+    assert ["told", "told"] == events
     assert ["bad listener"] * 4 == [str(event["log_failure"].value) for event in reports]
 
 
@@ -173,16 +173,16 @@ def monitored(scheduler, listen):
     """A library copy with monitoring on, and what its listeners were told."""
     copy = Promise.get_new_library_copy()
     copy.config(monitoring=True)
-    told = []
+    events = []
     for name in MONITORING:
-        listen(name, lambda *promises, name=name: told.append((name, *promises)))
-    yield copy, told
+        listen(name, lambda *promises, name=name: events.append((name, *promises)))
+    yield copy, events
     copy.config(monitoring=False)
 
 
 def test_a_chain(scheduler, monitored):
     """Made, chained and fulfilled, in this order."""
-    copy, told = monitored
+    copy, events = monitored
     promise = copy.resolve(1)
     child = promise.then(str)
     scheduler.flush()
@@ -191,7 +191,7 @@ def test_a_chain(scheduler, monitored):
         ("promise_fulfilled", promise),
         ("promise_chained", promise, child),
         ("promise_fulfilled", child),
-    ] == told
+    ] == events
 
 
 DERIVED = {
@@ -218,26 +218,26 @@ DERIVED = {
 @pytest.mark.parametrize("method", DERIVED)
 def test_chaining(scheduler, monitored, method, settled):
     """Whatever is derived from a promise, by whichever method, is chained to it: once."""
-    copy, told = monitored
+    copy, events = monitored
     resolver = copy.defer()
     if settled:
         resolver.resolve([1, 2])
-    told.clear()
+    events.clear()
     child = DERIVED[method](resolver.promise)
     made = ("promise_created", "promise_chained")
     assert [("promise_chained", resolver.promise, child)] == [
-        event for event in told if event[0] in made and event[-1] is child
+        event for event in events if event[0] in made and event[-1] is child
     ]
     resolver.resolve([1, 2])
     child.suppress_unhandled_rejections()
     scheduler.advance(1)
     assert child.is_fulfilled()
-    assert 1 == told.count(("promise_fulfilled", child))
+    assert 1 == events.count(("promise_fulfilled", child))
 
 
 def test_a_rejection(scheduler, monitored):
     """A rejected promise, and what recovers from it."""
-    copy, told = monitored
+    copy, events = monitored
     promise = copy(lambda resolve, reject: reject(Boom()))
     child = promise.catch(lambda _: None)
     scheduler.flush()
@@ -246,12 +246,12 @@ def test_a_rejection(scheduler, monitored):
         ("promise_rejected", promise),
         ("promise_chained", promise, child),
         ("promise_fulfilled", child),
-    ] == told
+    ] == events
 
 
 def test_following(scheduler, monitored):
     """A promise that adopts the state of another is resolved."""
-    copy, told = monitored
+    copy, events = monitored
     other = copy.defer()
     promise = copy(lambda resolve, reject: resolve(other.promise))
     other.resolve(1)
@@ -262,42 +262,42 @@ def test_following(scheduler, monitored):
         ("promise_resolved", promise),
         ("promise_fulfilled", other.promise),
         ("promise_fulfilled", promise),
-    ] == told
+    ] == events
 
 
 def test_cancelling(scheduler, monitored):
     """A cancelled promise is cancelled, and so is what it was derived from."""
-    copy, told = monitored
+    copy, events = monitored
     promise = copy.defer().promise
     child = promise.then(str)
-    told.clear()
+    events.clear()
     child.cancel()
     scheduler.flush()
-    assert [("promise_cancelled", promise), ("promise_cancelled", child)] == told
+    assert [("promise_cancelled", promise), ("promise_cancelled", child)] == events
 
 
 def test_without_monitoring_there_are_no_life_cycle_events(scheduler, listen):
     """Without ``monitoring`` there are no life-cycle events."""
-    told = []
+    events = []
     for name in MONITORING:
-        listen(name, lambda *promises: told.append(promises))
+        listen(name, lambda *promises: events.append(promises))
     Promise.resolve(1).then(str)
     Promise.defer().promise.cancel()
     scheduler.flush()
-    assert [] == told
+    assert [] == events
 
 
 def test_only_the_copies_that_are_monitored(scheduler, monitored):
     """Monitoring one copy sends no events for the others."""
-    _, told = monitored
+    _, events = monitored
     Promise.resolve(1).then(str)
     scheduler.flush()
-    assert [] == told
+    assert [] == events
 
 
 def test_a_listener_may_use_promises(scheduler, monitored, listen):
     """A listener that makes and resolves promises gets no events of its own, and no loop."""
-    copy, told = monitored
+    copy, events = monitored
     made = []
     listen("promise_created", lambda promise: made.append(copy.resolve(2).then(str)))
     copy.resolve(1)
@@ -306,7 +306,7 @@ def test_a_listener_may_use_promises(scheduler, monitored, listen):
     assert "2" == made[0].value()
     # The promise that was settled later, from the queue, is told of again.
     assert ["promise_created", "promise_fulfilled", "promise_fulfilled"] == [
-        name for name, *_ in told
+        name for name, *_ in events
     ]
 
 
@@ -336,10 +336,10 @@ def test_a_listener_may_settle_a_promise_in_the_making(
     scheduler, monitored, listen, reports, meddling, made
 ):
     """It is notified while the promise is still being made."""
-    copy, told = monitored
+    copy, events = monitored
     resolver = copy.defer()
     kept = resolver.promise.reflect()
-    told.clear()
+    events.clear()
 
     def meddle(*promises):
         MEDDLING[meddling](promises[-1])
@@ -352,7 +352,7 @@ def test_a_listener_may_settle_a_promise_in_the_making(
     scheduler.advance(1)
     scheduler.advance(1)
     assert kept.is_fulfilled()
-    pending = [promise for _, *promises in told for promise in promises if promise.is_pending()]
+    pending = [promise for _, *promises in events for promise in promises if promise.is_pending()]
     # Without a listener's doing, nobody ever settles that.
     assert pending == [] or made == "the constructor"
     assert [] == reports
@@ -360,19 +360,19 @@ def test_a_listener_may_settle_a_promise_in_the_making(
 
 def test_a_listener_that_cancels(scheduler, monitored, listen):
     """The promise is cancelled in the next turn, and all other listeners are notified."""
-    copy, told = monitored
+    copy, events = monitored
     listen("promise_created", lambda promise: promise.cancel())
     promise = copy.defer().promise
     assert promise.is_pending()
     scheduler.flush()
     assert promise.is_cancelled()
-    assert [("promise_created", promise), ("promise_cancelled", promise)] == told
+    assert [("promise_created", promise), ("promise_cancelled", promise)] == events
 
 
-def _ends(told, promise):
+def _ends(events, promise):
     """What was told of a promise's end."""
     ends = {"promise_fulfilled", "promise_rejected", "promise_cancelled"}
-    return [name for name, *of in told if name in ends and of[0] is promise]
+    return [name for name, *of in events if name in ends and of[0] is promise]
 
 
 def _generator(copy):
@@ -406,7 +406,7 @@ def test_a_listener_that_drops_the_last_consumer(
     scheduler, monitored, listen, reports, name, make, leave
 ):
     """The promise is cancelled in the next turn: it may still be in the making."""
-    copy, told = monitored
+    copy, events = monitored
     left = []
 
     def listener(*promises):
@@ -420,7 +420,7 @@ def test_a_listener_that_drops_the_last_consumer(
     assert promise.is_pending()
     scheduler.flush()
     assert promise.is_cancelled()
-    assert ["promise_cancelled"] == _ends(told, promise)
+    assert ["promise_cancelled"] == _ends(events, promise)
     assert [] == reports
     counts = copy.statistics()
     scheduler.advance(1)
@@ -433,7 +433,7 @@ def test_a_listener_that_drops_the_last_consumer_of_a_settling_promise(
     scheduler, monitored, listen, reports, make, leave
 ):
     """It settles, and there is one event for that."""
-    copy, told = monitored
+    copy, events = monitored
 
     def listener(promise):
         copy.off("promise_created", listener)
@@ -444,14 +444,14 @@ def test_a_listener_that_drops_the_last_consumer_of_a_settling_promise(
     promise.suppress_unhandled_rejections()
     scheduler.flush()
     assert [f"promise_{'fulfilled' if promise.is_fulfilled() else 'rejected'}"] == _ends(
-        told, promise
+        events, promise
     )
     assert [] == reports
 
 
 def test_a_listener_that_raises_disturbs_nothing(scheduler, monitored, listen, reports):
     """The error is logged, and the promise settles."""
-    copy, told = monitored
+    copy, events = monitored
 
     def bad(*_):
         raise ValueError("bad listener")
@@ -460,7 +460,7 @@ def test_a_listener_that_raises_disturbs_nothing(scheduler, monitored, listen, r
     child = copy.resolve(1).then(str)
     scheduler.flush()
     assert "1" == child.value()
-    assert 4 == len(told)
+    assert 4 == len(events)
     assert ["bad listener"] * 2 == [str(event["log_failure"].value) for event in reports]
 
 

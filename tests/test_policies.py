@@ -50,8 +50,8 @@ def test_report_when_collected(scheduler, copy, reports):
 def test_report_when_collected_and_handled_late(scheduler, copy, reports):
     """A rejection handled before the promise is freed is not reported."""
     copy.set_rejection_policy("report_when_collected")
-    told = []
-    copy.on_unhandled_rejection_handled(told.append)
+    reported = []
+    copy.on_unhandled_rejection_handled(reported.append)
     promise = copy.reject(Boom())
     scheduler.flush()
     promise.catch(lambda _: None)
@@ -59,44 +59,44 @@ def test_report_when_collected_and_handled_late(scheduler, copy, reports):
     del promise
     gc.collect()
     assert [] == reports
-    assert [] == told
+    assert [] == reported
 
 
 def test_report_when_collected_by_another_thread(scheduler, copy):
     """The hook is called in the reactor's thread, whichever thread collects the promise."""
     copy.set_rejection_policy("report_when_collected")
-    told = []
-    copy.on_possibly_unhandled_rejection(lambda reason, _: told.append((reason, get_ident())))
+    reported = []
+    copy.on_possibly_unhandled_rejection(lambda reason, _: reported.append((reason, get_ident())))
     error = Boom()
     kept = [copy.reject(error)]
     scheduler.flush()
     thread = Thread(target=kept.clear)
     thread.start()
     thread.join()
-    assert [] == told
+    assert [] == reported
     scheduler.flush()
-    assert [(error, get_ident())] == told
+    assert [(error, get_ident())] == reported
 
 
 @pytest.mark.parametrize("policy", ["report_when_collected", "live_list"])
 def test_handled_under_another_policy(scheduler, copy, reports, policy):
     """The event for a late handler is sent, once, although the policy was set after the report."""
-    told = []
-    copy.on_unhandled_rejection_handled(told.append)
+    reported = []
+    copy.on_unhandled_rejection_handled(reported.append)
     promise = copy.reject(Boom())
     scheduler.flush()
     assert 1 == len(reports)
     copy.set_rejection_policy(policy)
     promise.catch(lambda _: None)
     promise.catch(lambda _: None)
-    assert [promise] == told
+    assert [promise] == reported
 
 
 @pytest.mark.parametrize("policy", ["report_when_collected", "live_list", "done_only"])
 def test_handled_before_it_was_reported(scheduler, copy, reports, policy):
     """There is no event for that, whatever the policy is now."""
-    told = []
-    copy.on_unhandled_rejection_handled(told.append)
+    reported = []
+    copy.on_unhandled_rejection_handled(reported.append)
     left = copy.set_rejection_policy(policy)
     promise = copy.reject(Boom())
     scheduler.flush()
@@ -108,19 +108,19 @@ def test_handled_before_it_was_reported(scheduler, copy, reports, policy):
     del promise
     gc.collect()
     assert [] == reports
-    assert [] == told
+    assert [] == reported
 
 
 def test_reported_before_the_policy_changed(scheduler, copy):
     """The event for a late handler is sent also under a policy that reports nothing."""
-    told = []
+    reported = []
     copy.on_possibly_unhandled_rejection(lambda *_: None)
-    copy.on_unhandled_rejection_handled(told.append)
+    copy.on_unhandled_rejection_handled(reported.append)
     promise = copy.reject(Boom())
     scheduler.flush()
     copy.set_rejection_policy("done_only")
     promise.catch(lambda _: None)
-    assert [promise] == told
+    assert [promise] == reported
 
 
 def test_collected_after_the_policy_changed(scheduler, copy, reports):
@@ -283,12 +283,12 @@ def test_done_only(scheduler, copy, reports):
 
 def test_a_policy_replaces_the_hook(scheduler, copy, reports):
     """A policy that is set counts, whatever hook there was."""
-    told = []
-    copy.on_possibly_unhandled_rejection(lambda *arguments: told.append(arguments))
+    reported = []
+    copy.on_possibly_unhandled_rejection(lambda *arguments: reported.append(arguments))
     copy.set_rejection_policy("report")
     copy.reject(Boom())
     scheduler.flush()
-    assert [] == told
+    assert [] == reported
     assert 1 == len(reports)
 
 

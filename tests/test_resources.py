@@ -25,9 +25,9 @@ def using(*arguments):
 @pytest.fixture
 def fatal():
     """What the fatal hook was told."""
-    told = []
-    Promise.on_fatal(told.append)
-    yield told
+    reported = []
+    Promise.on_fatal(reported.append)
+    yield reported
     Promise.on_fatal(None)
 
 
@@ -726,16 +726,16 @@ def test_the_handler_returns_the_promise_itself(scheduler, wrapped):
 @pytest.mark.parametrize("wrapped", [False, True], ids=["itself", "what follows it"])
 def test_a_circle_is_reported(scheduler, wrapped):
     """Returning the promise from the handler does not handle its rejection."""
-    told = []
+    reported = []
     copy = Promise.get_new_library_copy()
-    copy.on_possibly_unhandled_rejection(lambda reason, _: told.append(str(reason)))
+    copy.on_possibly_unhandled_rejection(lambda reason, _: reported.append(str(reason)))
 
     def handle(_):
         return copy(lambda resolve, reject: resolve(promise)) if wrapped else promise
 
     promise = copy.using(copy.resolve("resource").disposer(print_nothing), handle)
     scheduler.flush()
-    assert ["circular promise resolution chain"] == told
+    assert ["circular promise resolution chain"] == reported
 
 
 def test_a_circle_that_is_closed_later(scheduler):
@@ -854,18 +854,18 @@ def test_of_passes_the_exception_to_the_manager(scheduler, make):
 
 def test_of_passes_the_traceback_to_the_manager(scheduler):
     """The third argument is the exception's own."""
-    told = []
+    reported = []
 
     class Manager(Sync):
         def __exit__(self, *error):
-            told.append(error)
+            reported.append(error)
 
     def handler(_):
         raise Boom
 
     promise = using(Disposer.of(Manager()), handler)
     scheduler.flush()
-    ((kind, error, traceback),) = told
+    ((kind, error, traceback),) = reported
     assert (Boom, promise.reason(), error.__traceback__) == (kind, error, traceback)
     assert "handler" == frames(traceback)[-1]
 
@@ -1403,8 +1403,8 @@ def test_async_with_in_a_task(phase, shared):
 def test_library_copies(scheduler):
     """Disposers of one copy work in another, and failing releases go to the disposer's own."""
     copy = Promise.get_new_library_copy()
-    told = []
-    copy.on_fatal(told.append)
+    reported = []
+    copy.on_fatal(reported.append)
 
     def release(_):
         raise Boom
@@ -1412,7 +1412,7 @@ def test_library_copies(scheduler):
     promise = using(copy.resolve("r").disposer(release), str)
     other = copy.using(Promise.resolve("r").disposer(print_nothing), str)
     scheduler.flush()
-    assert ("r", "r", [Boom]) == (promise.value(), other.value(), [type(e) for e in told])
+    assert ("r", "r", [Boom]) == (promise.value(), other.value(), [type(e) for e in reported])
     assert isinstance(promise, Promise)
     assert isinstance(other, copy)
 

@@ -413,8 +413,8 @@ def test_abstract(scheduler: ManualScheduler) -> None:
 
 def test_the_deferred_returned_by_a_cancelled_coroutine_is_cancelled(scheduler):
     """It has no consumer."""
-    told = []
-    deferred = Deferred(lambda _: told.append("cancelled"))
+    notified = []
+    deferred = Deferred(lambda _: notified.append("cancelled"))
 
     async def run():
         try:
@@ -427,7 +427,7 @@ def test_the_deferred_returned_by_a_cancelled_coroutine_is_cancelled(scheduler):
     promise.cancel()
     scheduler.flush()
     assert promise.is_cancelled()
-    assert ["cancelled"] == told
+    assert ["cancelled"] == notified
 
 
 class Counted(Generator[Any, Any, Any]):

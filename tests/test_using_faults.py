@@ -493,7 +493,7 @@ def test_nested(yard, count, moment):
 @pytest.mark.parametrize("outcome", ["fulfilled", "rejected", "cancelled"])
 def test_releases_get_an_inspection_of_the_outcome(yard, count, outcome):
     """The second argument of each release is an inspection of what came of the use."""
-    told = []
+    notified = []
     error = Boom("handler")
 
     def handle(*_):
@@ -502,7 +502,7 @@ def test_releases_get_an_inspection_of_the_outcome(yard, count, outcome):
         return yard.later(HANDLING, lambda: "value")
 
     resources = [
-        yard.acquire(number).disposer(lambda resource, outcome: told.append(outcome))
+        yard.acquire(number).disposer(lambda resource, outcome: notified.append(outcome))
         for number in range(count)
     ]
     watched = Promise.using(*resources, handle)
@@ -511,8 +511,8 @@ def test_releases_get_an_inspection_of_the_outcome(yard, count, outcome):
     if outcome == "cancelled":
         watched.cancel()
     yard.advance(20)
-    assert count == len(told)
-    for inspection in told:
+    assert count == len(notified)
+    for inspection in notified:
         if outcome == "fulfilled":
             assert "value" == inspection.value()
         elif outcome == "rejected":

@@ -662,8 +662,8 @@ class TestCancelling:
         deferred.callback(None)
         scheduler.flush()
         assert promise.is_cancelled()
-        told = ([], 0) if ends else ([CancellationError], 1)
-        assert told == (seen, source.cancelled)
+        notified = ([], 0) if ends else ([CancellationError], 1)
+        assert notified == (seen, source.cancelled)
 
     def test_canceller_that_raises(
         self, give: Give, scheduler: ManualScheduler, reports: list[LogEvent]

@@ -160,8 +160,8 @@ def test_crash(name: str) -> None:
 @pytest.fixture
 def fatal() -> Any:
     """What the fatal hook was told."""
-    told: list[Any] = []
-    yield told
+    notified: list[Any] = []
+    yield notified
     Promise.on_fatal(None)
 
 

@@ -39,12 +39,12 @@ def test_a_hook_that_makes_another_rejection(
 ) -> None:
     """A rejection that a listener makes is reported too, and not only with the next job."""
     errors = [Boom(), Boom(), Boom()]
-    told: list[Any] = []
+    notified: list[Any] = []
 
     def listener(reason: Any, _: Any) -> None:
-        told.append(reason)
-        if len(told) < len(errors):
-            Promise.reject(errors[len(told)])
+        notified.append(reason)
+        if len(notified) < len(errors):
+            Promise.reject(errors[len(notified)])
 
     Promise.on("unhandled_rejection", listener)
     try:
@@ -52,7 +52,7 @@ def test_a_hook_that_makes_another_rejection(
         scheduler.flush()
     finally:
         Promise.off("unhandled_rejection", listener)
-    assert errors == told
+    assert errors == notified
     assert [] == reports
 
 

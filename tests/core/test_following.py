@@ -110,6 +110,46 @@ def test_bypassed_promises_take_subscribers_later(scheduler, order):
     assert [(place, "value") for place in range(6)] == sorted(called)
 
 
+def test_joined_chains_of_bypassed_promises_take_subscribers_later(scheduler):
+    """The end of one chain is resolved with the start of the other: one follower stands in."""
+    chains = [[Promise.defer() for _ in range(4)] for _ in range(3)]
+    for chain in chains:
+        for followee, follower in reversed(list(pairwise(chain))):
+            follower.resolve(followee.promise)
+    for front, behind in reversed(list(pairwise(chains))):
+        behind[0].resolve(front[-1].promise)
+    called = []
+    for chain in chains:
+        for resolver in chain:
+            resolver.promise.then(called.append)
+    chains[0][0].resolve("value")
+    scheduler.flush()
+    assert ["value"] * 12 == called
+
+
+def test_a_bypassed_promise_takes_a_subscriber_after_another_has_left(scheduler):
+    """The followee, which stays pending, has no other subscriber by then."""
+    promises, root = chained(2)
+    promises[0].then().cancel()
+    called = []
+    promises[1].then(called.append)
+    assert promises[0].is_pending()
+    root.resolve("value")
+    scheduler.flush()
+    assert ["value"] == called
+
+
+def test_following_a_follower_handles_its_rejection(scheduler, reports):
+    """Also where the root has been rejected, and has not notified the follower yet."""
+    promises, root = chained(1)
+    last, seen, reason = Promise.defer(), [], Boom()
+    root.reject(reason)
+    last.resolve(promises[1])
+    last.promise.catch(seen.append)
+    scheduler.flush()
+    assert ([reason], []) == (seen, reports)
+
+
 # --- cancellation
 
 

@@ -87,7 +87,7 @@ class Consumer:
     #: What it was attached to; another promise, if that had been cancelled before.
     awaited: Reference
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         """*parent* has settled."""
         raise NotImplementedError
 
@@ -146,12 +146,12 @@ class Reference:
         consumers, self.consumers = self.consumers, []
         for consumer in consumers:
             if not consumer.gone:
-                consumer.tell(self)
+                consumer.notify(self)
 
     def tell_late(self, consumer: Any) -> None:
         """A turn of one consumer that was attached when this had settled."""
         if not consumer.gone:
-            consumer.tell(self)
+            consumer.notify(self)
         elif isinstance(consumer, Then):
             # It was cancelled while it stood in the queue: what was its turn is its consumers'.
             consumer.child.tell_all()
@@ -172,7 +172,7 @@ class Reference:
             # Those that follow a follower are settled with it.
             for consumer in self.consumers:
                 if isinstance(consumer, Following) and not consumer.gone:
-                    consumer.tell(self)
+                    consumer.notify(self)
 
     def fulfill(self, value: Any) -> None:
         self.settle(FULFILLED, value)
@@ -361,7 +361,7 @@ class Of(Consumer):
 
 
 class Following(Of):
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.child.take(parent)
 
 
@@ -376,7 +376,7 @@ class Then(Of):
         self.handlers = {FULFILLED: on_fulfilled, REJECTED: on_rejected}
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         child = self.child
         if parent.state == CANCELLED:
             child.finish_cancel()
@@ -437,7 +437,7 @@ class Aside(Consumer):
         self.outcome: Reference | None = None
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         if parent is not self.awaited:
             # It was left, in a cancellation, and something else is waited for.
             return
@@ -497,7 +497,7 @@ class Reflecting(Consumer):
         self.child = child
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         if self.child.cancelling:
             self.child.pass_on(parent)
@@ -519,7 +519,7 @@ class Done(Consumer):
         self.world = parent.world
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         if parent.state == REJECTED:
             self.world.log("fatal", parent.value)
@@ -532,7 +532,7 @@ class Callback(Consumer):
         self.world, self.callback = parent.world, callback
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         try:
             if parent.state == FULFILLED:
@@ -565,7 +565,7 @@ class Hooks(Consumer):
         self.followed.resolve(value)
         self.followed.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         self.promise.pass_on(parent)
 
@@ -649,7 +649,7 @@ class Running(Consumer):
         self.waiting = True
         yielded.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         if not self.waiting or parent is not self.awaited:
             # It was left, in a cancellation.
             return
@@ -751,7 +751,7 @@ class Sink(Consumer):
         self.promise = promise
         self.deferred: Deferred[Any] = Deferred(self.cancelled)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         if parent.state == FULFILLED:
             self.deferred.callback(parent.value)
@@ -789,7 +789,7 @@ class FutureSink(Consumer):
         self.future.add_done_callback(self.done)
         promise.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         self.loop.call_soon_threadsafe(self.set, parent)
 
@@ -848,7 +848,7 @@ class Delay(Timed):
         else:
             parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         if parent.state == FULFILLED:
             self.settled = parent
             self.start_timer()
@@ -868,7 +868,7 @@ class Timeout(Timed):
             self.start_timer()
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.stop_timer()
         self.end()
         self.child.pass_on(parent)
@@ -896,7 +896,7 @@ class Listed(Consumer):
         child.source = self
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         if parent.state == FULFILLED:
             self.begin(parent.value, *self.also)
@@ -945,7 +945,7 @@ class Several(Consumer):
     def begin(self) -> None:
         pass
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         if parent.state == FULFILLED:
             index = next(index for index, item in enumerate(self.items) if item is parent)
             self.fulfilled(index, parent.value)
@@ -1159,7 +1159,7 @@ class Waiting(Consumer):
     def __init__(self, whole: Mapping, promise: Reference, index: int, then: Any) -> None:
         self.whole, self.promise, self.index, self.then = whole, promise, index, then
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         whole = self.whole
         whole.waiting.remove(self)
@@ -1219,7 +1219,7 @@ class Series(Consumer):
         item.attach(self)
         return False
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         if parent.state != FULFILLED:
             self.end()
             self.child.pass_on(parent)
@@ -1335,7 +1335,7 @@ class Want(Consumer):
         if came and self.release is None:
             self.take(settled.value)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         self.settled = parent
         self.whole.go_on()
@@ -1431,7 +1431,7 @@ class Using(Consumer):
             self.leave_use(stack)
             cancel_all(stack)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         """What the handler returned has settled."""
         self.end()
         self.followed = None
@@ -1507,7 +1507,7 @@ class Releasing(Consumer):
     def __init__(self, whole: Using) -> None:
         self.whole = whole
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         if parent.state == REJECTED:
             self.whole.world.log("fatal", parent.value)

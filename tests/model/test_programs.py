@@ -132,7 +132,7 @@ KINDS: dict[str, tuple[type[ManualScheduler], bool]] = {
 }
 
 
-def tell(counts: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
+def print_counts(counts: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Print what was tried."""
     if LONG:
         with capsys.disabled():
@@ -172,7 +172,7 @@ def test_programs(
         try_out(program)
 
     try_all()
-    tell(counts, capsys)
+    print_counts(counts, capsys)
 
 
 #: Kinds of steps that make together what is rare else.
@@ -243,7 +243,7 @@ def test_programs_drawn_evenly(
         if fails(program):
             try_out(shortest(program, fails))
             pytest.fail(f"the program {seed} fails only the first time")
-    tell(counts, capsys)
+    print_counts(counts, capsys)
 
 
 def test_shortest_programs() -> None:
