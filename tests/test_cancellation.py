@@ -1,4 +1,4 @@
-"""Cancelling: who is cancelled, who is told, and when."""
+"""Cancelling: which promises are cancelled, which subscribers are notified, and when."""
 
 from __future__ import annotations
 
@@ -164,11 +164,11 @@ def test_a_long_chain_is_cancelled_without_recursion(scheduler):
     assert (["hook"], True) == (called, promise.is_cancelled())
 
 
-# --- who is told
+# --- which subscribers are notified
 
 
 async def awaits(promise):
-    """A coroutine that says what it was told."""
+    """A coroutine that returns the name of the error that it catches."""
     try:
         await promise
     except CancellationError:
@@ -177,7 +177,7 @@ async def awaits(promise):
 
 @Promise.coroutine
 def yields(promise):
-    """A generator function that says what it was told."""
+    """A generator function that returns the name of the error that it catches."""
     try:
         yield promise
     except CancellationError:
@@ -236,7 +236,7 @@ def test_cancelling_a_promise_cancels_its_subscribers(scheduler, build):
     assert (True, []) == (waiting.is_cancelled(), calls)
 
 
-#: What waits for a promise, and is told that it was cancelled.
+#: Subscribers that see a cancellation as an outcome, and what they see.
 SEEING = {
     "reflect": (lambda promise: promise.reflect(), "cancelled"),
     "all_settled": (lambda promise: Promise.all_settled([promise]).get(0), "cancelled"),
@@ -283,7 +283,7 @@ def test_callbacks_of_a_cancelled_promise_are_never_called(scheduler, name):
     reject(Boom())
     scheduler.advance(10)
     assert not deferred.called
-    # While this is told.
+    # While an inspection is given.
     fired = promise.reflect().to_deferred()
     scheduler.flush()
     assert fired.result.is_cancelled()
@@ -798,7 +798,7 @@ def test_the_result_of_a_handler_that_cancelled_its_promise_is_dropped(scheduler
 
 
 class Thenable:
-    """Does what it is told when its `then` is called."""
+    """A thenable with a `then` of the test's own."""
 
     def __init__(self, then):
         self._then = then
@@ -958,13 +958,13 @@ def _ended(way, promise, resolvers):
         return
     resolve(other)
     if "bypassed" in way:
-        # Nobody holds it.
+        # No variable refers to the follower.
         Promise(lambda resolve, _: resolve(promise))
     (reject_other if "rejected" in way else resolve_other)("value")
 
 
 @pytest.mark.parametrize(
-    "way", ["settled", "follows", "follows what is rejected", "follows, and is bypassed"]
+    "way", ["settled", "follows", "follows a rejected promise", "follows, and is bypassed"]
 )
 def test_a_promise_settled_by_a_canceller_keeps_its_outcome(scheduler, way):
     """Though it would have been cancelled next."""

@@ -208,7 +208,7 @@ def test_the_result_settles_as_a_failed_promise_for_the_input(scheduler, method,
     if how == "rejected":
         assert error is promise.reason()
     else:
-        # The method waits for a promise of its own, which somebody else's cancelling reaches.
+        # The method waits for a promise of its own, a follower of this one.
         assert promise.is_cancelled()
 
 
@@ -751,7 +751,7 @@ def test_what_join_handler_raises(scheduler):
     assert ZeroDivisionError is type(promise.reason())
 
 
-# --- nobody else notices
+# --- other consumers
 
 
 @each_method
@@ -1095,7 +1095,7 @@ def test_one_promise_at_every_place_takes_linear_work(scheduler, method, how):
 @each_method
 @pytest.mark.parametrize("how", ["settled", "later", "rejected", "cancelled"])
 def test_results_are_freed_by_reference_counting(scheduler, method, how):
-    """With what they hold, however they came to be settled."""
+    """With the values they hold, however they settled."""
     value = Value()
     if how == "settled":
         promise = method([value, Promise.resolve(value)])
@@ -1145,7 +1145,7 @@ ENDS = [
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(("name", "how"), ENDS, ids=map("-".join, ENDS))
 def test_an_item_that_pends_keeps_nothing_of_what_has_ended(scheduler, name, how):
-    """While somebody else waits for it still: neither the other items nor what was heard of them.
+    """Though it has another consumer: neither the other items nor their outcomes.
 
     It has the collection among its waiters, since it cannot know that this has ended.
     """
@@ -1221,7 +1221,7 @@ def test_a_settled_race_consumes_no_later_item(scheduler, name):
     assert resolver.promise.is_cancelled()
 
 
-# --- who is told when: it must not depend on what the items are, or on who watches
+# --- the order of handlers must not depend on the kind of items, or on diagnostics
 
 watchers = pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
 

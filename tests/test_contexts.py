@@ -278,7 +278,7 @@ def test_hooks_and_listeners_run_in_the_context_in_which_they_were_set(scheduler
         copy.on("promise_cancelled", listener)
 
     def handle(_):
-        variable.set("where they are told")
+        variable.set("where they are called")
         reported.suppress_unhandled_rejections()
         copy.defer().promise.cancel()
 
@@ -384,7 +384,7 @@ def test_coroutines_of_a_generator_run_in_its_context(scheduler, turns, set_befo
 @pytest.mark.parametrize("set_before", [False, True], ids=["", "the maker's"])
 @pytest.mark.parametrize("ends", [False, True], ids=["yields", "returns"])
 def test_firing_a_deferred_lends_its_context_to_no_generator(scheduler, set_before, ends):
-    """Whoever fires a Deferred that a generator waits for lends it no context."""
+    """The generator that waits for the Deferred goes on in its own context."""
     maker, another = Context(), Context()
     if set_before:
         maker.run(variable.set, "the maker's")

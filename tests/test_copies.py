@@ -46,7 +46,7 @@ def elsewhere():
 
 
 def test_the_pages_example(copy):
-    """What is set on the one is not seen on the other."""
+    """Settings of one copy do not change the other."""
     copy.x = 123
     assert copy != Promise
     assert 123 == copy.x

@@ -53,7 +53,7 @@ def frames(error):
 
 
 def test_the_pages_example(scheduler):
-    """Two methods that call each other for ever, a delay at a time."""
+    """Two methods that call each other without end, a delay at a time."""
     said = []
 
     class PingPong:
@@ -711,7 +711,7 @@ def test_yield_handlers_see_the_coroutines_context(scheduler):
 
 
 def watched(thing, log, *, after=None):
-    """A coroutine that yields something, and tells what it sees."""
+    """A coroutine that yields something, and records what it sees."""
 
     @Promise.coroutine
     def coroutine():
@@ -1019,7 +1019,7 @@ def test_an_error_of_a_canceller_is_logged(scheduler, reports, answers):
     reports.clear()
 
 
-@pytest.mark.parametrize("then", ["yields", "yields what is settled", "returns", "raises"])
+@pytest.mark.parametrize("then", ["yields", "yields a settled promise", "returns", "raises"])
 def test_a_coroutine_may_cancel_itself(scheduler, reports, then):
     """GeneratorExit is raised at its next yield, if there is one."""
     log = []
@@ -1132,7 +1132,7 @@ def test_cancelling_the_yielded_promise_raises_cancellation_error(scheduler, whe
 
 
 def test_generator_exit_raised_without_a_cancellation_rejects(scheduler):
-    """Nobody has cancelled anything."""
+    """There was no cancellation."""
 
     @Promise.coroutine
     def coroutine():

@@ -47,7 +47,7 @@ def test_both_spellings(name, spell):
 @pytest.mark.parametrize("method", [Promise.on, Promise.off])
 @pytest.mark.parametrize(("name", "error"), [("nothing", ValueError), (3, TypeError)])
 def test_unknown_events(method, name, error):
-    """What is no event is named, with those that are."""
+    """The error names the unknown event, and all known ones."""
     with pytest.raises(error, match="name must be"):
         method(name, print)
 
@@ -157,11 +157,11 @@ def test_a_hook_that_raises_is_logged(scheduler, reports, listen):
     copy.on_unhandled_rejection_handled(bad)
     for name in ("unhandled_rejection", "rejection_handled"):
         listen(name, bad)
-        listen(name, lambda *_: events.append("told"))
+        listen(name, lambda *_: events.append("notified"))
     promise = copy.reject(Boom())
     scheduler.flush()
     promise.catch(lambda _: None)
-    assert ["told", "told"] == events
+    assert ["notified", "notified"] == events
     assert ["bad listener"] * 4 == [str(event["log_failure"].value) for event in reports]
 
 
@@ -170,7 +170,7 @@ def test_a_hook_that_raises_is_logged(scheduler, reports, listen):
 
 @pytest.fixture
 def monitored(scheduler, listen):
-    """A library copy with monitoring on, and what its listeners were told."""
+    """A library copy with monitoring on, and the events that its listeners got."""
     copy = Promise.get_new_library_copy()
     copy.config(monitoring=True)
     events = []
@@ -304,7 +304,7 @@ def test_a_listener_may_use_promises(scheduler, monitored, listen):
     scheduler.flush()
     assert 1 == len(made)
     assert "2" == made[0].value()
-    # The promise that was settled later, from the queue, is told of again.
+    # The promise that was settled later, from the queue, causes an event again.
     assert ["promise_created", "promise_fulfilled", "promise_fulfilled"] == [
         name for name, *_ in events
     ]
@@ -353,7 +353,7 @@ def test_a_listener_may_settle_a_promise_in_the_making(
     scheduler.advance(1)
     assert kept.is_fulfilled()
     pending = [promise for _, *promises in events for promise in promises if promise.is_pending()]
-    # Without a listener's doing, nobody ever settles that.
+    # Only the listener settles that.
     assert pending == [] or made == "the constructor"
     assert [] == reports
 
@@ -370,7 +370,7 @@ def test_a_listener_that_cancels(scheduler, monitored, listen):
 
 
 def _ends(events, promise):
-    """What was told of a promise's end."""
+    """The events of a promise's end."""
     ends = {"promise_fulfilled", "promise_rejected", "promise_cancelled"}
     return [name for name, *of in events if name in ends and of[0] is promise]
 
@@ -605,7 +605,7 @@ def test_the_longest_drain_is_measured():
 
 
 def test_off_returns_whether_there_was_a_subscription():
-    """`off` tells whether there was anything to end."""
+    """True if a subscription was ended."""
     on("promise_created", print, print)
     assert off("promise_created", print)
     assert not off("promise_created", print)
@@ -614,7 +614,7 @@ def test_off_returns_whether_there_was_a_subscription():
 @pytest.mark.parametrize("what", ["settles it", "follows it", "attaches", "cancels"])
 @pytest.mark.parametrize("follows", [False, True])
 def test_a_listener_acts_when_a_promise_follows(scheduler, listen, what, follows):
-    """Whatever a listener does with what is followed, the follower has its outcome in the end."""
+    """Whatever a listener does with the followee, the follower settles in the end."""
     root, between, follower = (Promise.defer() for _ in range(3))
     given = between if follows else root
     called = []

@@ -138,7 +138,7 @@ class Failing:
 
 
 class FailingEvenMore:
-    """Not even its class can be asked for."""
+    """An object whose `__class__` raises."""
 
     @property
     def __class__(self):

@@ -36,7 +36,7 @@ each_lazy = pytest.mark.parametrize("method", [METHODS[name] for name in LAZY], 
 
 
 class Input:
-    """Makes generators, sync or async, and tells how far they were read and closed."""
+    """Makes generators, sync or async, and records how far they were read and closed."""
 
     def __init__(self, is_async):
         self.is_async = is_async

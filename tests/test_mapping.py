@@ -46,7 +46,7 @@ class Mapper:
         self.sources.pop(item).resolve(item if result is None else result)
 
 
-#: Each access makes a new one: kept here so that tests can tell which it is.
+#: Each access makes a new one: kept here for the ids of tests.
 MAP, FILTER = Promise.map, Promise.filter
 
 both_methods = pytest.mark.parametrize("method", [MAP, FILTER], ids=["map", "filter"])
@@ -932,7 +932,7 @@ def test_twice_the_items_take_twice_the_calls(scheduler, method, order, pending,
 
 
 def start(method, how, where, source):
-    """Map something; gives the result, and weak references to what is to be freed with it."""
+    """Map something; gives the result, and weak references to all that must be freed with it."""
     value = Value()
 
     def function(item):
@@ -974,9 +974,9 @@ def test_results_are_freed_by_reference_counting(scheduler, method, how, where):
 @both_methods
 @pytest.mark.parametrize("how", ["rejected", "cancelled"])
 def test_pending_promises_keep_nothing_of_a_settled_map(scheduler, method, how):
-    """While somebody else waits for it still: neither items nor results nor what is called.
+    """Other consumers hold them: neither items nor results nor functions stay alive.
 
-    One item has a result, two results pend, and there is no room for the last one.
+    One item has a result, two results pend, and the limit keeps the last one waiting.
     """
     lasting, deciding = Source(), Source()
     result = Value()

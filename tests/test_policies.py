@@ -41,7 +41,7 @@ def test_report_when_collected(scheduler, copy, reports):
     assert [] == reports
     del promise
     gc.collect()
-    # Not in the midst of whatever lets go of it.
+    # Not within the call that drops the last reference to it.
     assert [] == reports
     scheduler.flush()
     assert [error] == reasons(reports)
@@ -232,7 +232,7 @@ def test_at_the_end_of_the_process():
         "scheduler = ManualScheduler()\n"
         "Promise.set_scheduler(scheduler)\n"
         "Promise.set_rejection_policy('report_when_collected')\n"
-        "Promise.on_possibly_unhandled_rejection(lambda *_: print('told'))\n"
+        "Promise.on_possibly_unhandled_rejection(lambda *_: print('reported'))\n"
         "kept = Promise.reject(KeyError())\n"
         "scheduler.flush()\n"
     )
@@ -294,7 +294,7 @@ def test_a_policy_replaces_the_hook(scheduler, copy, reports):
 
 @pytest.mark.parametrize(("name", "error"), [("often", ValueError), (None, TypeError)])
 def test_unknown_policies(copy, name, error):
-    """What is no policy is named, and changes nothing."""
+    """The error names the invalid policy, and nothing is changed."""
     before = copy._library.policy
     with pytest.raises(error, match="name must be"):
         copy.set_rejection_policy(name)

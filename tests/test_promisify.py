@@ -185,7 +185,7 @@ def test_the_original_is_untouched():
 
 
 def test_already_promisified():
-    """What is promisified already comes back as it is."""
+    """A promisified function is returned as it is."""
     promisified = Promise.promisify(answer(None, 1))
     assert promisified is Promise.promisify(promisified)
 
@@ -236,7 +236,7 @@ def test_annotations_that_name_what_is_not_there():
 
 
 def test_a_signature_that_fails():
-    """What comes of asking for it is no matter of whoever promisifies."""
+    """An error while reading annotations is not raised to the caller of `promisify`."""
 
     class Function:
         @property
@@ -250,7 +250,7 @@ def test_a_signature_that_fails():
 
 
 def test_no_signature():
-    """A builtin that does not tell its signature can be promisified all the same."""
+    """A builtin without a signature can be promisified all the same."""
     promisified = Promise.promisify(iter)
     assert "iter" == promisified.__name__
     assert not hasattr(promisified, "__signature__")
@@ -684,7 +684,7 @@ def test_static_and_class_methods():
 
 
 def test_bases_stay_as_they_are():
-    """What is inherited is promisified on the class itself."""
+    """Inherited methods are promisified on the class itself."""
     api = make_api()
     base = api.__mro__[1]
     before = dict(vars(base))
@@ -701,7 +701,7 @@ def test_all_instances_have_it():
 
 
 def test_twice():
-    """What has been promisified is passed over, and its versions are not promisified again."""
+    """Promisified functions are skipped, and so are their promisified versions."""
     api = Promise.promisify_all(make_api())
     before = dict(vars(api))
     Promise.promisify_all(api)
@@ -1078,7 +1078,7 @@ def test_a_module_is_refused(module):
 
 
 def test_a_module_with_classes_written_in_c(module):
-    """Those cannot be changed, and are passed over; the functions are not."""
+    """Those cannot be changed, and are skipped; the functions are not."""
     module.__name__ = "collections"
     module.deque = __import__("collections").deque
     module.read.__module__ = "collections"
@@ -1446,7 +1446,7 @@ def test_as_callback_of_a_rejection(scheduler):
 
 @pytest.mark.parametrize("callback", [None, 5, "callback"])
 def test_as_callback_without_a_function(scheduler, reports, callback):
-    """It does nothing: the promise comes back, and its rejection is nobody's concern yet."""
+    """It does nothing: the promise comes back, and its rejection is not handled by that."""
     promise = Promise.reject(Boom())
     assert promise is promise.as_callback(callback)
     assert promise is promise.as_callback()
@@ -1537,7 +1537,7 @@ def test_a_callback_that_raises(scheduler, reports, rejected):
 
 
 def test_as_callback_and_cancellation(scheduler):
-    """A cancelled promise calls nobody; one that was cancelled before is an error to consume."""
+    """A cancelled promise makes no call; one that was cancelled before passes an error."""
     calls = Calls()
     promise = Promise.delay(1).as_callback(calls)
     promise.cancel()
@@ -1573,7 +1573,7 @@ def test_as_callback_keeps_its_context(scheduler):
 
 @pytest.mark.parametrize("rejected", [False, True])
 def test_round_trip(scheduler, rejected):
-    """What `as_callback` tells, `promisify` understands."""
+    """`promisify` undoes `as_callback`."""
     error = Boom()
     promise = Promise.reject(error) if rejected else Promise.resolve([1, 2])
     back = quiet(Promise.from_callback(promise.as_callback))

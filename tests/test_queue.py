@@ -11,7 +11,7 @@ from twpromise._scheduling.queue import DEFAULT_TIME_SLICE, Job, JobQueue
 
 
 class Scheduler:
-    """Remembers what it was asked for; fails while it is told to."""
+    """Records the calls that it gets; fails while `fails` is set."""
 
     def __init__(self):
         self.asked = []
@@ -67,7 +67,7 @@ def test_threads_wake_the_queue_once():
     [_, run] = queue.scheduler.asked
     queue.wake_from_thread()
     [_, _, rouse] = queue.scheduler.asked
-    # Nobody is asked twice for a drain.
+    # No drain is scheduled twice.
     rouse()
     assert 3 == len(queue.scheduler.asked)
     run()

@@ -343,7 +343,7 @@ def test_a_suppressed_promise_settles_and_handles_as_others(scheduler):
 
 @pytest.fixture
 def fatal(monkeypatch):
-    """What comes to the fatal hook: library copies and reasons."""
+    """The calls of the fatal hook: library copies and reasons."""
     reasons = []
     monkeypatch.setattr(
         hooks.host, "fatal", lambda library, reason, aux: reasons.append((library, reason))

@@ -24,7 +24,7 @@ def using(*arguments):
 
 @pytest.fixture
 def fatal():
-    """What the fatal hook was told."""
+    """The reasons that the fatal hook was called with."""
     reported = []
     Promise.on_fatal(reported.append)
     yield reported
@@ -1008,7 +1008,7 @@ def test_an_unused_disposer_releases_its_resource_when_collected(scheduler):
 
 
 def test_collecting_a_disposer_cancels_its_acquisition(scheduler):
-    """Nobody wants it any more: it is not acquired."""
+    """The resource has no user any more."""
     log = []
     connect(log)
     gc.collect()
@@ -1024,7 +1024,7 @@ def test_a_collected_disposer_without_a_resource_reports_nothing(scheduler):
 
 
 def test_the_failed_release_of_a_collected_disposer_is_fatal(scheduler, fatal):
-    """Lost, and told to the fatal hook."""
+    """The fatal hook gets the reason."""
 
     def release(_):
         raise Boom
@@ -1285,7 +1285,7 @@ def test_async_with_closed(scheduler):
             await Promise.delay(10)
 
     coroutine = main()
-    # Its driver resumes what was closed, and is told so.
+    # Its driver resumes the closed coroutine, which raises an error.
     ensureDeferred(coroutine).addErrback(lambda failure: failure.trap(RuntimeError))
     scheduler.advance(1)
     coroutine.close()
@@ -1304,7 +1304,7 @@ def test_async_with_closed_while_releasing(scheduler):
             pass
 
     coroutine = main()
-    # Its driver resumes what was closed, and is told so.
+    # Its driver resumes the closed coroutine, which raises an error.
     ensureDeferred(coroutine).addErrback(lambda failure: failure.trap(RuntimeError))
     scheduler.flush()
     coroutine.close()
@@ -1321,7 +1321,7 @@ def test_async_with_closed_while_acquiring(scheduler):
             log.append("body")
 
     coroutine = main()
-    # Its driver resumes what was closed, and is told so.
+    # Its driver resumes the closed coroutine, which raises an error.
     ensureDeferred(coroutine).addErrback(lambda failure: failure.trap(RuntimeError))
     scheduler.flush()
     coroutine.close()

@@ -37,7 +37,7 @@ class Signal:
         self.stop: Callable[[], object] = lambda: None
 
     def send(self, value: Any) -> None:
-        """Resume whoever waits."""
+        """Resume the waiting generator."""
         self.runner.resume(self, value)
 
 
@@ -199,7 +199,7 @@ class TestSteps:
 
 
 class TestCancelling:
-    """Cancelling throws in, once, when what is waited for has been left."""
+    """Cancelling raises GeneratorExit in it, once, after it has left the awaited promise."""
 
     def test_cancelling_while_a_promise_is_waited_for(
         self, run: Run, scheduler: ManualScheduler

@@ -21,7 +21,7 @@ from twpromise.testing import ManualScheduler
 
 
 class CountingClock(Clock):
-    """A clock that remembers what it was asked for."""
+    """A clock that records its calls."""
 
     def __init__(self):
         super().__init__()
@@ -197,14 +197,14 @@ def test_many_followers_of_a_follower_are_interrupted_too(use, clock):
     root, settle, _ = pending()
     between = Promise(lambda resolve, reject: resolve(root))
     followers = [Promise(lambda resolve, reject: resolve(between)) for _ in range(80)]
-    # What is told after them is told, too.
+    # The subscribers behind them are notified, too.
     followers.append(Promise(lambda resolve, reject: resolve(root)))
     settle(1)
     turns = 0
     while clock.calls:
         turns += clock.turn()
     assert 5 <= turns
-    # They have been told, and do not just look as if they had.
+    # They have been notified, and do not just look settled.
     assert {(1, None)} == {(each.value(), each._source) for each in followers}
 
 
@@ -313,7 +313,7 @@ def test_set_scheduler_returns_the_previous_one(use):
     "scheduler", [None, 5, "text", [], object()], ids=lambda s: type(s).__name__
 )
 def test_set_scheduler_takes_nothing_else(scheduler):
-    """What is neither an IScheduler nor a function is a TypeError, and changes nothing."""
+    """Anything but an IScheduler or a function is a TypeError, and changes nothing."""
     before = Promise._library.scheduler
     with pytest.raises(TypeError, match="scheduler must be"):
         Promise.set_scheduler(scheduler)
@@ -565,7 +565,7 @@ def test_a_thread_that_finds_the_queue_asleep_wakes_it(use):
     for number in range(3):
         promise, resolve, _ = pending()
         promise.then(called.append)
-        # Nobody but the thread: whatever else is queued would wake the queue, too.
+        # Only the thread: any other job would wake the queue, too.
         assert not clock.calls
         in_thread(resolve, number)
         assert number + 1 == len(clock.from_threads)
@@ -732,7 +732,7 @@ class RealReactorTests(TestCase):
 
     def test_an_unhandled_rejection_fails_the_test(self):
         """It is logged, where trial finds it."""
-        Promise.reject(ValueError("nobody handles me"))
+        Promise.reject(ValueError("unhandled"))
         flushed = self.later().then(lambda _: len(self.flushLoggedErrors(ValueError)))
         return expect(1, flushed)
 

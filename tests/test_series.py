@@ -751,7 +751,7 @@ def test_twice_the_items_take_twice_the_calls(scheduler, method, order):
 
 
 def start(method, how, where, source):
-    """Start something; gives the result, and weak references to what is to be freed with it."""
+    """Start something; gives the result, and weak references to all that must be freed with it."""
     value = Value()
 
     def function(item):

@@ -336,7 +336,7 @@ def test_a_trace_is_bounded():
 
 
 def test_a_trace_without_user_code():
-    """A promise that nobody's code has made has a place all the same."""
+    """A promise that only the package has made has a place all the same."""
     assert ("<unknown>", 0, "<unknown>") == Trace((), None).place
     assert "" == str(Trace((), None))
     error = Boom()

@@ -85,7 +85,7 @@ def test_a_deferred_twice(scheduler: ManualScheduler, collect: Collect) -> None:
 def test_the_first_failure_rejects(
     scheduler: ManualScheduler, collect: Collect, fired: bool
 ) -> None:
-    """At once, with the traceback that it came with; what comes later is nobody's concern."""
+    """At once, with the traceback that it came with; later rejections count as handled."""
     deferreds: list[Deferred[Any]] = [Deferred() for _ in range(3)]
     failure = failing("first")
     if fired:
@@ -122,7 +122,7 @@ def test_a_deferred_that_fires_with_a_promise(scheduler: ManualScheduler, collec
 def test_a_deferred_that_fires_with_a_rejection(
     scheduler: ManualScheduler, collect: Collect
 ) -> None:
-    """Of two that do, one is the reason, and the other is nobody's surprise."""
+    """Of two that do, one is the reason, and the other counts as handled."""
     deferreds: list[Deferred[Any]] = [Deferred() for _ in range(2)]
     promise = collect(deferreds)
     promise.suppress_unhandled_rejections()
@@ -174,7 +174,7 @@ def test_a_canceller_that_raises(
 
 
 def test_a_canceller_that_answers_late(scheduler: ManualScheduler, collect: Collect) -> None:
-    """Nobody is told that the Deferred was called already."""
+    """No AlreadyCalledError is raised or logged."""
     deferred: Deferred[Any] = Deferred(lambda _: None)
     promise = collect([deferred])
     promise.cancel()
@@ -263,7 +263,7 @@ def test_fired_by_another_item_when_all_is_decided(
 
 
 def test_a_canceller_that_calls_back_with_a_promise(scheduler: ManualScheduler) -> None:
-    """Nobody waits for that promise then."""
+    """That promise has no consumer then."""
     source: Any = Promise.defer()
     collection = source.promise.all()
     late = Source()

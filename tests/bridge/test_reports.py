@@ -1,4 +1,4 @@
-"""What nobody handled, told to Twisted's log: `twpromise._bridge.reports`."""
+"""Unhandled rejections and escaped errors in Twisted's log."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_crossing_the_bridge_is_handling(
 
 
 def test_every_branch_reports(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
-    """A branch that nobody handles is reported beside one that was turned into a Deferred."""
+    """An unhandled branch is reported beside one that was turned into a Deferred."""
     source = Source()
     results = result_of(source.promise.to_deferred())
     branch = source.promise.then(str)

@@ -1,4 +1,4 @@
-"""What is freed by reference counting alone while a chain is held, and when it is dropped.
+"""Which objects reference counting frees while a chain is held, and when it is dropped.
 
 `tests/test_freed.py` does the same for every method; here are the shapes that chains have.
 """

@@ -1,7 +1,7 @@
 """A small promise, written from the Promises/A+ text, bluebird's pages and the design alone.
 
-It is meant to be read, not to be fast: one queue of functions; consumers in a list; whoever waits
-is an object with `tell`, and whatever a promise comes from is one with `abandon`.  What it says is
+It is meant to be read, not to be fast: one queue of functions; consumers in a list; a consumer
+is an object with `notify`, and the source of a promise one with `abandon`.  What it says is
 what `Promise` must do, turn by turn.
 """
 
@@ -45,7 +45,7 @@ class World:
         self.timers: list[tuple[float, Callable[[], None]]] = []
 
     def drain(self) -> None:
-        """Run what is queued until nothing is; then say what nobody has handled."""
+        """Run all jobs; then report unhandled rejections."""
         while self.queue or self.rejections:
             while self.queue:
                 self.queue.popleft()()
@@ -80,7 +80,7 @@ class World:
 
 
 class Consumer:
-    """Whoever waits for promises.  It counts as long as it is alive; gone, it is not told."""
+    """A consumer of promises.  It counts, and is notified, as long as it is alive."""
 
     alive = True
     gone = False
@@ -142,7 +142,7 @@ class Reference:
     # --- settling
 
     def tell_all(self) -> None:
-        """A turn of this promise: it tells its consumers, in the order in which they came."""
+        """A job of this promise: notify its consumers, in the order in which they subscribed."""
         consumers, self.consumers = self.consumers, []
         for consumer in consumers:
             if not consumer.gone:
@@ -308,7 +308,7 @@ class Reference:
             cancel_all([self])
 
     def leave(self, stack: list[Reference]) -> bool:
-        """A consumer has left: whether this will be cancelled, and tell it."""
+        """A consumer has left: whether this will be cancelled, and notify it."""
         if self.state != PENDING or self.end().state != PENDING:
             return False
         if self.cancelling:
@@ -414,7 +414,7 @@ def adopt(world: World, value: Any) -> Any:
 
 
 def later(world: World, item: Any) -> Any:
-    """A rejection is nobody's surprise until it is its turn."""
+    """A rejection counts as handled until it is reached."""
     item = adopt(world, item)
     if isinstance(item, Reference):
         item.mark_handled()
@@ -422,7 +422,7 @@ def later(world: World, item: Any) -> Any:
 
 
 def discard(world: World, result: Any) -> None:
-    """Nobody waits for what a handler returned that has cancelled its own promise."""
+    """The result of a handler that has cancelled its own promise has no consumer."""
     result = adopt(world, result)
     if isinstance(result, Reference):
         result.mark_handled()
@@ -484,7 +484,7 @@ class Aside(Consumer):
             self.alive = False
             if self.awaited.leave(stack):
                 return True
-            # Somebody else waits for it; or it has settled, and has yet to say so.
+            # It has another consumer; or it has settled, and has not notified its consumers yet.
             self.end()
             self.child.world.queue.append(self.run)
         # What runs already to clean up is seen through.
@@ -526,7 +526,7 @@ class Done(Consumer):
 
 
 class Callback(Consumer):
-    """What `as_callback` tells; never, if the promise is cancelled."""
+    """The call of `as_callback`; none, if the promise is cancelled."""
 
     def __init__(self, parent: Reference, callback: Any) -> None:
         self.world, self.callback = parent.world, callback
@@ -540,7 +540,7 @@ class Callback(Consumer):
             elif parent.state == REJECTED:
                 self.callback(parent.value, None)
         except BaseException as error:
-            # What it raises is thrown later, where nobody catches it.
+            # Its error is raised later, where no handler catches it.
             self.world.queue.append(lambda error=error: self.world.log("escaped", error))
 
 
@@ -702,7 +702,7 @@ class Running(Consumer):
         return self.interrupted
 
     def interrupt(self) -> None:
-        """A turn of its own, in which it is told that nobody cares any more."""
+        """A job in which the cancellation is raised in it."""
         if self.ended:
             return
         stack: list[Reference] = []
@@ -930,7 +930,7 @@ class Several(Consumer):
                 self.items[index] = value
                 self.fulfilled(index, value)
             elif self.gone:
-                # It is decided; the rest has been asked for all the same.
+                # It has settled; rejections of the other items count as handled.
                 item.mark_handled()
             else:
                 self.items[index] = item
@@ -1278,7 +1278,7 @@ class Series(Consumer):
 
 
 class Disposer:
-    """A resource, and what gives it back.  Nobody waits before it is used."""
+    """A resource, and what gives it back.  It has no consumer before it is used."""
 
     def __init__(self, promise: Reference, release: Callable[[Any, Inspection], Any]) -> None:
         self.promise, self.release = promise, release
@@ -1341,7 +1341,7 @@ class Want(Consumer):
         self.whole.go_on()
 
     def leave(self, stack: list[Reference]) -> None:
-        """Nobody wants it any more; what comes all the same is released."""
+        """It is not used any more; a resource that is acquired all the same is released."""
         if self.settled is None:
             self.alive = False
             if self.release is None or not bound_to_come(self.awaited):
@@ -1439,7 +1439,7 @@ class Using(Consumer):
 
     def used(self, outcome: Reference) -> None:
         if self.child.cancelling and not (self.stopped and outcome.state == REJECTED):
-            # Nobody is told that all went well, unless the clean-up has failed.
+            # There is no error to raise, unless the clean-up has failed.
             outcome = self.child
         self.release_all(outcome)
 
@@ -1494,7 +1494,7 @@ class Using(Consumer):
             want.leave(stack)
 
     def leave_use(self, stack: list[Reference]) -> None:
-        """Stop the use of it; it is released when that has ended, whoever else waits for it."""
+        """Stop the use of it; it is released when that has ended."""
         assert self.followed is not None
         self.alive = False
         self.stopped = self.followed.leave(stack)
