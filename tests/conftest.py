@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 import unittest
 import warnings
 from collections.abc import Callable, Iterator
@@ -108,6 +109,25 @@ def context(request: pytest.FixtureRequest) -> Context:
 def reports() -> list[LogEvent]:
     """Events that promises log at critical level; a test that takes it checks them itself."""
     return []
+
+
+@pytest.fixture
+def unhandled_allowed(reports: list[LogEvent]) -> Iterator[None]:
+    """Rejections may stay unhandled in the test, and are reported; nothing else may be."""
+    yield
+    assert {"Unhandled rejection in Promise"} >= {event["log_format"] for event in reports}
+
+
+@pytest.fixture
+def low_recursion_limit() -> Iterator[None]:
+    """A limit little above what pytest needs, so that code that recurses for each item fails."""
+    frame, depth = sys._getframe(), 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1  # type: ignore[assignment]
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(depth + 60)
+    yield
+    sys.setrecursionlimit(before)
 
 
 @pytest.fixture(autouse=True)

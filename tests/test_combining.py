@@ -15,6 +15,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
+from tests.support.collections import calls_of, sources
 from tests.support.promises import Boom, Source, quiet
 from tests.support.things import Value
 from twpromise import AggregateError, CancellationError, Promise
@@ -23,12 +24,6 @@ from twpromise._core.resolving import adopters
 pytestmark = pytest.mark.usefixtures("scheduler")
 
 NOT_ITERABLE = "expecting an array, a promise or a thenable"
-
-
-def sources(count):
-    """Sources, and the promises of them."""
-    made = [Source() for _ in range(count)]
-    return made, [source.promise for source in made]
 
 
 def cancelled(scheduler):
@@ -958,39 +953,6 @@ def test_cancellation_can_be_switched_off(scheduler, config):
 # --- many
 
 
-def low_recursion_limit():
-    """Little more than what pytest needs itself."""
-    frame, depth = sys._getframe(), 0
-    while frame is not None:
-        frame, depth = frame.f_back, depth + 1
-    sys.setrecursionlimit(depth + 60)
-
-
-@pytest.fixture
-def _shallow():
-    """Whatever recurses for each of many items fails."""
-    before = sys.getrecursionlimit()
-    low_recursion_limit()
-    yield
-    sys.setrecursionlimit(before)
-
-
-def calls_of(function):
-    """How many functions are called while one runs, those in C included."""
-    calls = 0
-
-    def count(frame, event, argument):
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return calls
-
-
 SETTLING = {
     "settled": lambda made: None,
     "in order": lambda made: made,
@@ -1025,7 +987,7 @@ HALF = {
 
 @pytest.mark.exhaustive
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("_shallow")
+@pytest.mark.usefixtures("low_recursion_limit")
 @pytest.mark.parametrize("method", HALF.values(), ids=list(HALF))
 @pytest.mark.parametrize("settling", SETTLING)
 def test_100_000_inputs(scheduler, method, settling):

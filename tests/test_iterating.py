@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
 import weakref
 from contextvars import Context, ContextVar
 
@@ -589,21 +588,9 @@ def test_the_input_is_read_in_the_context_of_the_call(scheduler, method, where, 
 # --- many
 
 
-@pytest.fixture
-def _shallow():
-    """Whatever recurses for each of many items fails."""
-    frame, depth = sys._getframe(), 0
-    while frame is not None:
-        frame, depth = frame.f_back, depth + 1
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(depth + 60)
-    yield
-    sys.setrecursionlimit(before)
-
-
 @pytest.mark.exhaustive
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("_shallow")
+@pytest.mark.usefixtures("low_recursion_limit")
 @each_method
 @pytest.mark.parametrize("pends", [False, True], ids=["settled", "pending"])
 def test_100_000_items(scheduler, method, pends, reading):

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import inspect
 import random
-import sys
 import weakref
-from contextvars import Context, ContextVar
+from contextvars import Context
 from functools import partial
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock, deferLater
 
+from tests.support.collections import calls_of, later, seen, sources, start, variable
 from tests.support.promises import Source, quiet
 from tests.support.things import Value, within
 from twpromise import CancellationError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
-
-variable: ContextVar[str] = ContextVar("variable", default="unset")
-
-
-def sources(count):
-    """Sources, and the promises of them."""
-    made = [Source() for _ in range(count)]
-    return made, [source.promise for source in made]
 
 
 class Mapper:
@@ -572,18 +564,6 @@ def test_the_arity_is_looked_up_once(scheduler):
 # --- contexts
 
 
-def seen(item):
-    """What a call sees; it sets something for others not to see."""
-    before = variable.get()
-    variable.set(f"set for {item}")
-    return before
-
-
-async def later(before):
-    await Promise.resolve()
-    return before, variable.get()
-
-
 def seen_by_coroutine(item):
     """The same by a coroutine, which sees what the call that made it has set."""
     return later(seen(item))
@@ -826,34 +806,6 @@ def test_deferreds_in_flight_are_cancelled(scheduler, method):
 # --- many
 
 
-@pytest.fixture
-def _shallow():
-    """Whatever recurses for each of many items fails."""
-    frame, depth = sys._getframe(), 0
-    while frame is not None:
-        frame, depth = frame.f_back, depth + 1
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(depth + 60)
-    yield
-    sys.setrecursionlimit(before)
-
-
-def calls_of(function):
-    """How many functions are called while one runs, those in C included."""
-    calls = 0
-
-    def count(frame, event, argument):
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return calls
-
-
 ORDERS = ["settled", "in order", "in random order", "never"]
 
 
@@ -888,7 +840,7 @@ def run(scheduler, method, count, order, limit, pending):
 
 @pytest.mark.exhaustive
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("_shallow")
+@pytest.mark.usefixtures("low_recursion_limit")
 @both_methods
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("pending", ["inputs", "results"])
@@ -899,7 +851,7 @@ def test_100_000_items(scheduler, method, order, pending):
 
 @pytest.mark.exhaustive
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("_shallow")
+@pytest.mark.usefixtures("low_recursion_limit")
 @both_methods
 @pytest.mark.parametrize("limit", [1, 1000])
 def test_100_000_items_and_a_limit(scheduler, method, limit):
@@ -929,23 +881,6 @@ def test_twice_the_items_take_twice_the_calls(scheduler, method, order, pending,
 
 
 # --- memory
-
-
-def start(method, how, where, source):
-    """Map something; gives the result, and weak references to all that must be freed with it."""
-    value = Value()
-
-    def function(item):
-        if how == "raises":
-            raise ValueError("x")
-        return item if how == "settled" else source.promise
-
-    def main():
-        if where == "set":
-            variable.set("outer")
-        return quiet(method([value], function))
-
-    return Context().run(main), [weakref.ref(value), weakref.ref(function)]
 
 
 @pytest.mark.usefixtures("no_collector")

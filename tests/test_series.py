@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import random
-import sys
 import weakref
-from contextvars import Context, ContextVar
+from contextvars import Context
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
+from tests.support.collections import calls_of, later, seen, sources, start, variable
 from tests.support.promises import Source, quiet
 from tests.support.things import Value, within
 from twpromise import CancellationError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
-
-variable: ContextVar[str] = ContextVar("variable", default="unset")
-
-
-def sources(count):
-    """Sources, and the promises of them."""
-    made = [Source() for _ in range(count)]
-    return made, [source.promise for source in made]
 
 
 async def returns(value):
@@ -512,18 +504,6 @@ def test_a_bound_reducer(scheduler):
 # --- contexts
 
 
-def seen(item):
-    """What a call sees; it sets something for others not to see."""
-    before = variable.get()
-    variable.set(f"set for {item}")
-    return before
-
-
-async def later(before):
-    await Promise.resolve()
-    return before, variable.get()
-
-
 @pytest.mark.parametrize("where", ["empty", "set"])
 @pytest.mark.parametrize("coroutine", [False, True], ids=["value", "coroutine"])
 def test_each_call_runs_in_the_context_of_the_call(scheduler, where, coroutine):
@@ -675,34 +655,6 @@ def test_listing_the_input_cancels_the_result(scheduler, method, fails, reports)
 # --- many
 
 
-@pytest.fixture
-def _shallow():
-    """Whatever recurses for each of many items fails."""
-    frame, depth = sys._getframe(), 0
-    while frame is not None:
-        frame, depth = frame.f_back, depth + 1
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(depth + 60)
-    yield
-    sys.setrecursionlimit(before)
-
-
-def calls_of(function):
-    """How many functions are called while one runs, those in C included."""
-    calls = 0
-
-    def count(frame, event, argument):
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return calls
-
-
 ORDERS = ["settled", "in order", "in random order", "never"]
 
 
@@ -727,7 +679,7 @@ def run(scheduler, method, count, order):
 
 @pytest.mark.exhaustive
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("_shallow")
+@pytest.mark.usefixtures("low_recursion_limit")
 @each_method
 @pytest.mark.parametrize("order", ORDERS)
 def test_100_000_items(scheduler, method, order):
@@ -748,23 +700,6 @@ def test_twice_the_items_take_twice_the_calls(scheduler, method, order):
 
 
 # --- memory
-
-
-def start(method, how, where, source):
-    """Start something; gives the result, and weak references to all that must be freed with it."""
-    value = Value()
-
-    def function(item):
-        if how == "raises":
-            raise ValueError("x")
-        return item if how == "settled" else source.promise
-
-    def main():
-        if where == "set":
-            variable.set("outer")
-        return quiet(method([value], function))
-
-    return Context().run(main), [weakref.ref(value), weakref.ref(function)]
 
 
 @pytest.mark.usefixtures("no_collector")
