@@ -1055,30 +1055,6 @@ def test_one_promise_at_every_place_takes_linear_work(scheduler, method, how):
 
 @pytest.mark.usefixtures("no_collector")
 @each_method
-@pytest.mark.parametrize("how", ["settled", "later", "rejected", "cancelled"])
-def test_results_are_freed_by_reference_counting(scheduler, method, how):
-    """With the values they hold, however they settled."""
-    value = Value()
-    if how == "settled":
-        promise = method([value, Promise.resolve(value)])
-    else:
-        made, items = sources(2)
-        promise = quiet(method(items))
-        if how == "cancelled":
-            promise.cancel()
-        for source in made:
-            source.resolve(value) if how == "later" else source.reject(ValueError("x"))
-        scheduler.flush()
-        del made, items, source
-    scheduler.flush()
-    assert not promise.is_pending()
-    references = [weakref.ref(promise), weakref.ref(value)]
-    del promise, value
-    assert [None, None] == [reference() for reference in references]
-
-
-@pytest.mark.usefixtures("no_collector")
-@each_method
 def test_a_cancelled_result_is_freed_while_its_inputs_live(scheduler, method):
     """Its inputs hold no reference to it."""
     _, items = sources(3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import weakref
 from contextvars import Context, ContextVar
 
 import pytest
@@ -609,32 +608,6 @@ class _Nothing:
 
 
 # --- memory
-
-
-@pytest.mark.usefixtures("no_collector")
-@each_method
-@pytest.mark.parametrize("how", ["fulfilled", "raises", "reading", "cancelled"])
-def test_results_are_freed_by_reference_counting(scheduler, method, how, reading):
-    """And so is the generator, however it ended."""
-    source = Source()
-    items = failing([1], reading.is_async) if how == "reading" else reading.generate([1])
-    if how == "fulfilled":
-        promise = method(items, lambda x: x)
-    elif how == "raises":
-        promise = quiet(method(items, lambda x: 1 / 0))
-    else:
-        promise = quiet(method(items, lambda x: source.promise))
-    scheduler.flush()
-    if how == "reading":
-        source.resolve()
-    elif how == "cancelled":
-        promise.cancel()
-    scheduler.flush()
-    assert not promise.is_pending()
-    references = [weakref.ref(promise), weakref.ref(items)]
-    del promise, items
-    reading.generator = None
-    assert [None, None] == [reference() for reference in references]
 
 
 def test_under_asyncio():

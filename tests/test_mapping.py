@@ -12,7 +12,7 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock, deferLater
 
-from tests.support.collections import calls_of, later, seen, sources, start, variable
+from tests.support.collections import calls_of, later, seen, sources, variable
 from tests.support.promises import Source, quiet
 from tests.support.things import Value, within
 from twpromise import CancellationError, Promise
@@ -881,28 +881,6 @@ def test_twice_the_items_take_twice_the_calls(scheduler, method, order, pending,
 
 
 # --- memory
-
-
-@pytest.mark.usefixtures("no_collector")
-@both_methods
-@pytest.mark.parametrize("how", ["settled", "later", "raises", "rejected", "cancelled"])
-@pytest.mark.parametrize("where", ["empty", "set"])
-def test_results_are_freed_by_reference_counting(scheduler, method, how, where):
-    """With the items and the function, however they settled."""
-    source = Source()
-    promise, references = start(method, how, where, source)
-    scheduler.flush()
-    if how == "later":
-        source.resolve(1)
-    elif how == "rejected":
-        source.reject(ValueError("x"))
-    elif how == "cancelled":
-        promise.cancel()
-    scheduler.flush()
-    assert not promise.is_pending()
-    references.append(weakref.ref(promise))
-    del promise
-    assert [None] * 3 == [reference() for reference in references]
 
 
 @pytest.mark.usefixtures("no_collector")
