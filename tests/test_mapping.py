@@ -591,19 +591,6 @@ def test_each_call_runs_in_the_context_that_map_was_called_in(scheduler, where, 
     assert "unset" == variable.get()
 
 
-def test_contexts_can_be_switched_off(scheduler, config):
-    """With `async_hooks=False` a mapper sees nothing of where `map` was called."""
-    config(async_hooks=False)
-
-    def main():
-        variable.set("outer")
-        return Promise.map([1, 2], seen)
-
-    promise = Context().run(main)
-    scheduler.flush()
-    assert ["unset"] * 2 == promise.value()
-
-
 @pytest.mark.parametrize("attach", ["then", "tap", "finally_"])
 def test_a_coroutine_runs_in_the_context_of_the_handler_that_returned_it(scheduler, attach):
     """So with handlers: an `async def` function sees what was set where it was attached."""

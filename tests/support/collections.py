@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-import weakref
-from contextvars import Context, ContextVar
+from contextvars import ContextVar
 
-from tests.support.promises import Source, quiet
-from tests.support.things import Value
+from tests.support.promises import Source
 from twpromise import Promise
 
-__all__ = ["calls_of", "later", "seen", "sources", "start", "variable"]
+__all__ = ["calls_of", "later", "seen", "sources", "variable"]
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -48,20 +46,3 @@ async def later(before):
     """*before*, and the variable as a later step of the same coroutine sees it."""
     await Promise.resolve()
     return before, variable.get()
-
-
-def start(method, how, where, source):
-    """Call a method; gives the result, and weak references to all that must be freed with it."""
-    value = Value()
-
-    def function(item):
-        if how == "raises":
-            raise ValueError("x")
-        return item if how == "settled" else source.promise
-
-    def main():
-        if where == "set":
-            variable.set("outer")
-        return quiet(method([value], function))
-
-    return Context().run(main), [weakref.ref(value), weakref.ref(function)]
