@@ -1,10 +1,11 @@
-"""What the tests share: turns and time of their own, and an eye on what nobody handled."""
+"""Fixtures of all tests: a scheduler with its own time, and checks for unhandled errors."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import os
+import sys
 import unittest
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,13 +16,15 @@ from typing import Any
 import pytest
 from twisted.internet import asyncioreactor
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
 
 from twpromise import Promise
+from twpromise._bridge import reports as bridge_reports
 from twpromise.testing import ManualScheduler
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Install the reactor that ``TWPROMISE_TEST_REACTOR`` names, before anybody asks for one.
+    """Install the reactor that ``TWPROMISE_TEST_REACTOR`` names, before any is imported.
 
     For instance ``epoll``, ``select`` or ``asyncio``; unless it is set, Twisted chooses.
     """
@@ -42,15 +45,15 @@ def _close_loop() -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Say which reactor it is, if one was asked for."""
+    """Name the reactor, if one was chosen."""
     name = os.environ.get("TWPROMISE_TEST_REACTOR")
     return f"reactor: {name or 'as Twisted chooses'}"
 
 
 def pytest_collection_finish() -> None:
-    """Keep all that has been imported and collected out of later runs of the garbage collector.
+    """Keep modules and collected tests out of later runs of the garbage collector.
 
-    Many tests call it, and it would look at 24,000 tests each time.
+    Many tests call it, and it would traverse thousands of tests each time.
     """
     gc.collect()
     gc.freeze()
@@ -62,7 +65,7 @@ _variable: ContextVar[str] = ContextVar("variable")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
-    """Run each test in a context of its own, empty unless it asks for another.
+    """Run each test in its own context, which is empty unless the test takes `context`.
 
     Promises take another path where a context variable is set; and some library sets one (a
     decimal context, say) in the main thread, so that the common path would hardly be tested.
@@ -85,7 +88,7 @@ _of_warnings = Context().run(_variables_of_warnings)
 
 
 def _empty_context() -> Context:
-    """A context in which nothing is set but the filters of warnings, if they belong there."""
+    """A context in which nothing is set except filters of warnings, if Python keeps them there."""
     context = Context()
     for variable in _of_warnings:
         context.run(variable.set, variable.get())
@@ -104,18 +107,37 @@ def context(request: pytest.FixtureRequest) -> Context:
 
 @pytest.fixture
 def reports() -> list[LogEvent]:
-    """What promises have logged at critical level; whoever asks for it checks it himself."""
+    """Events that promises log at critical level; a test that takes it checks them itself."""
     return []
+
+
+@pytest.fixture
+def unhandled_allowed(reports: list[LogEvent]) -> Iterator[None]:
+    """Rejections may stay unhandled in the test, and are reported; nothing else may be."""
+    yield
+    assert {"Unhandled rejection in Promise"} >= {event["log_format"] for event in reports}
+
+
+@pytest.fixture
+def low_recursion_limit() -> Iterator[None]:
+    """A limit little above what pytest needs, so that code that recurses for each item fails."""
+    frame, depth = sys._getframe(), 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1  # type: ignore[assignment]
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(depth + 60)
+    yield
+    sys.setrecursionlimit(before)
 
 
 @pytest.fixture(autouse=True)
 def _nothing_unhandled(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No promise may log an error in a test that does not ask for `reports`.
+    """No promise may log an error in a test that does not take `reports`.
 
-    Trial looks after its own tests.
+    Trial checks its own tests.
     """
-    asked = "reports" in request.fixturenames
-    logged: list[LogEvent] = request.getfixturevalue("reports") if asked else []
+    taken = "reports" in request.fixturenames
+    logged: list[LogEvent] = request.getfixturevalue("reports") if taken else []
 
     def observe(event: LogEvent) -> None:
         if event.get("log_namespace") == "twpromise" and event["log_level"] is LogLevel.critical:
@@ -124,13 +146,25 @@ def _nothing_unhandled(request: pytest.FixtureRequest) -> Iterator[None]:
     globalLogPublisher.addObserver(observe)
     yield
     globalLogPublisher.removeObserver(observe)
-    if not asked and not (request.cls and issubclass(request.cls, unittest.TestCase)):
+    if not taken and not (request.cls and issubclass(request.cls, unittest.TestCase)):
         assert [] == [event["log_failure"] for event in logged]
 
 
 @pytest.fixture(autouse=True)
+def _not_fatal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail the test that calls the default fatal hook, which would stop the global reactor.
+
+    Later tests of the same process would find it stopped.
+    """
+    failures: list[Failure] = []
+    monkeypatch.setattr(bridge_reports, "crash", failures.append)
+    yield
+    assert [] == failures
+
+
+@pytest.fixture(autouse=True)
 def _collects() -> Iterator[None]:
-    """A test that switches the garbage collector off leaves it on for the others."""
+    """A test must leave the garbage collector switched on."""
     yield
     on = gc.isenabled()
     gc.enable()
@@ -139,7 +173,7 @@ def _collects() -> Iterator[None]:
 
 @pytest.fixture
 def no_collector() -> Iterator[None]:
-    """Reference counting alone frees what the test leaves."""
+    """Run the test without the garbage collector: reference counting alone frees objects."""
     gc.collect()
     gc.disable()
     yield
@@ -148,7 +182,7 @@ def no_collector() -> Iterator[None]:
 
 @pytest.fixture
 def scheduler() -> Iterator[ManualScheduler]:
-    """A scheduler whose turns and time the test owns; what is left at the end is run."""
+    """A scheduler whose turns and time the test controls; jobs left at the end are run."""
     manual = ManualScheduler()
     previous = Promise.set_scheduler(manual)
     yield manual

@@ -1,4 +1,4 @@
-"""What is measured in `benchmarks/`: that it runs, and what of it is the same on any machine."""
+"""The benchmarks run; and figures that are the same on any machine hold."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LIMITS = {
 #: Bytes of one promise; from 3.12 on, Python keeps the list of weak references in front of an
 #: object, and two words for that.
 PROMISE = 96 if sys.version_info >= (3, 12) else 88
-#: With one handler, there is the promise that tells its outcome, and nothing else.
+#: With one handler, there is the promise for its outcome, and nothing else.
 BYTES = {"pending": PROMISE, "with one handler": 2 * PROMISE, "settled": PROMISE}
 
 limited = pytest.mark.parametrize("name", LIMITS)
@@ -78,7 +78,7 @@ def need(module: str | None) -> None:
         pytest.skip(f"{module} is not installed")
 
 
-# --- what is the same on any machine --------------------------------------------------
+# --- figures that are the same on any machine --------------------------------------------------
 
 
 @pytest.mark.exhaustive
@@ -106,7 +106,7 @@ def test_calls(name: str) -> None:
 def test_instructions(name: str) -> None:
     """A request executes no more instructions than it did."""
     if sys.gettrace() is not None:
-        pytest.skip("somebody else is tracing: coverage, or a debugger")
+        pytest.skip("another tool is tracing: coverage, or a debugger")
     _, _, instructions = LIMITS[name]
     assert Context().run(by_hand.instructions, BY_NAME[name]) <= instructions
 
@@ -143,7 +143,7 @@ def test_objects_on_a_loop(row: str) -> None:
     [(operation, library) for operation, found in micro.PROGRAMS.items() for library in found],
 )
 def test_operations(operation: str, library: str) -> None:
-    """Each single operation comes to its end."""
+    """Each single operation ends."""
     need("promise" if library == "pypi" else None)
     # Each looks at its own result.
     micro.PROGRAMS[operation][library](20)()
@@ -179,7 +179,7 @@ def cheat_with_transactions(waves: Waves) -> None:
     [cheat_with_queries, cheat_with_results, cheat_with_failures, cheat_with_transactions],
 )
 def test_no_row_cheats(cheat: Callable[[Waves], None]) -> None:
-    """A program is told that does not answer each request as it should, after all its queries."""
+    """A program with a wrong answer, or a missing query, is an error."""
     waves = by_hand.run(BY_NAME["errors-callbacks"], 20)
     waves.score.begin(2, lambda: None)
     cheat(waves)
@@ -209,7 +209,7 @@ def test_places() -> None:
 
 
 def test_no_place() -> None:
-    """A table without a place is told."""
+    """A table without a place in the page is an error."""
     with pytest.raises(ValueError, match="0 places for 'growth'"):
         report.filled("a page", {"growth": "a table"})
 

@@ -199,14 +199,14 @@ def test_an_alias_is_the_thing_itself(name):
 
 @pytest.mark.parametrize("owner", [Promise, PromiseInspection], ids=lambda owner: owner.__name__)
 def test_every_name_of_ours_has_bluebirds_spelling_too(owner):
-    """What is new here follows the same rule; nobody has to remember which is which."""
+    """Methods without a counterpart in bluebird follow the same rule."""
     names = public(owner)
     assert "is_pending" in names
     assert [] == [name for name in names if not hasattr(owner, camel(name))]
 
 
 def test_what_is_static_too_is_one_definition():
-    """Looked up on a theme, it is the definition itself, to be given another name."""
+    """Looked up on a mixin, it is the definition itself, to be given another name."""
     assert inspect.getattr_static(Timers, "delay") is Timers.delay
 
 

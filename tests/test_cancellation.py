@@ -1,4 +1,4 @@
-"""Cancelling: who is cancelled, who is told, and when."""
+"""Cancelling: which promises are cancelled, which subscribers are notified, and when."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def hooked(called, name="hook"):
 
 
 def test_cancel_is_synchronous_and_hooks_run_in_the_next_turn(scheduler):
-    """The promise says so at once; what it stood for is told from the scheduler."""
+    """The state changes at once; cancel hooks are called from the scheduler."""
     called = []
     promise, _, _ = hooked(called)
     promise.cancel()
@@ -39,8 +39,8 @@ def test_cancel_is_synchronous_and_hooks_run_in_the_next_turn(scheduler):
     assert ["hook"] == called
 
 
-def test_cancelling_the_last_cancels_the_whole_chain(scheduler):
-    """All the way up to the executor, as nobody else waits."""
+def test_cancelling_the_last_promise_cancels_the_whole_chain(scheduler):
+    """All the way up to the executor, since no promise of the chain has another consumer."""
     called = []
     promise, _, _ = hooked(called)
     chain = [promise]
@@ -52,8 +52,8 @@ def test_cancelling_the_last_cancels_the_whole_chain(scheduler):
     assert ["hook"] == called
 
 
-def test_a_promise_goes_on_for_those_who_still_wait(scheduler):
-    """Only the last of several branches cancels what they share."""
+def test_a_promise_with_another_consumer_is_not_cancelled(scheduler):
+    """Only cancelling the last of several branches cancels the promise that they share."""
     called = []
     promise, resolve, _ = hooked(called)
     first, second, third = (promise.then(str) for _ in range(3))
@@ -68,8 +68,8 @@ def test_a_promise_goes_on_for_those_who_still_wait(scheduler):
     assert promise.is_cancelled()
 
 
-def test_who_is_left_gets_the_value(scheduler):
-    """The branches that were cancelled call no handler."""
+def test_remaining_branches_get_the_value(scheduler):
+    """The cancelled branches call no handler."""
     called = []
     promise, resolve, _ = pending()
     left = promise.then(lambda _: called.append("left"))
@@ -81,8 +81,8 @@ def test_who_is_left_gets_the_value(scheduler):
     assert stays.is_fulfilled()
 
 
-def test_cancelling_what_has_settled_does_nothing(scheduler):
-    """There is an outcome already."""
+def test_cancelling_a_settled_promise_does_nothing(scheduler):
+    """It keeps its outcome."""
     called = []
     promise, resolve, _ = hooked(called)
     resolve("value")
@@ -92,7 +92,7 @@ def test_cancelling_what_has_settled_does_nothing(scheduler):
 
 
 def test_cancelling_twice_is_cancelling_once(scheduler):
-    """Hooks run once."""
+    """Its hooks run once."""
     called = []
     promise, _, _ = hooked(called)
     promise.cancel()
@@ -103,8 +103,8 @@ def test_cancelling_twice_is_cancelling_once(scheduler):
     assert ["hook"] == called
 
 
-def test_cancelling_in_the_middle(scheduler):
-    """What comes after it is cancelled too, and calls no handler save `finally_`."""
+def test_cancelling_in_the_middle_of_a_chain_cancels_all_behind(scheduler):
+    """Of the handlers behind, only those of `finally_` are called."""
     called = []
     first, _, _ = hooked(called)
     middle = first.then(called.append)
@@ -119,7 +119,7 @@ def test_cancelling_in_the_middle(scheduler):
 
 
 def test_settling_after_cancelling_is_ignored(scheduler):
-    """Whoever resolves or rejects later does no harm, and nothing is reported."""
+    """`resolve` and `reject` of a cancelled promise do nothing, and nothing is reported."""
     promise, resolve, reject = pending()
     promise.then(str).cancel()
     resolve("value")
@@ -128,8 +128,8 @@ def test_settling_after_cancelling_is_ignored(scheduler):
     assert promise.is_cancelled()
 
 
-def test_cancelled_between_settling_and_the_turn(scheduler):
-    """The handler is not called any more."""
+def test_cancelling_after_the_parent_has_settled_calls_no_handler(scheduler):
+    """The promise was cancelled before the scheduler called its handler."""
     called = []
     promise, resolve, _ = pending()
     child = promise.then(called.append)
@@ -141,7 +141,7 @@ def test_cancelled_between_settling_and_the_turn(scheduler):
     assert "value" == promise.value()
 
 
-def test_late_child_cancelled_before_its_turn(scheduler):
+def test_cancelling_a_child_of_a_settled_promise_calls_no_handler(scheduler):
     """The same for a handler attached after the promise had settled."""
     called = []
     child = Promise.resolve("value").then(called.append)
@@ -164,11 +164,11 @@ def test_a_long_chain_is_cancelled_without_recursion(scheduler):
     assert (["hook"], True) == (called, promise.is_cancelled())
 
 
-# --- who is told
+# --- which subscribers are notified
 
 
 async def awaits(promise):
-    """A coroutine that says what it was told."""
+    """A coroutine that returns the name of the error that it catches."""
     try:
         await promise
     except CancellationError:
@@ -177,7 +177,7 @@ async def awaits(promise):
 
 @Promise.coroutine
 def yields(promise):
-    """A generator function that says what it was told."""
+    """A generator function that returns the name of the error that it catches."""
     try:
         yield promise
     except CancellationError:
@@ -222,8 +222,8 @@ CANCELLED_WITH = {
 
 
 @pytest.mark.parametrize("build", CANCELLED_WITH.values(), ids=list(CANCELLED_WITH))
-def test_what_is_cancelled_with_what_it_waits_for(scheduler, build):
-    """It does not pend any more, and no handler is called, neither then nor later."""
+def test_cancelling_a_promise_cancels_its_subscribers(scheduler, build):
+    """None of them stays pending, and no handler is called, then or later."""
     calls = []
     promise, resolve, reject = pending()
     waiting = build(promise, lambda *arguments: calls.append(arguments))
@@ -236,8 +236,8 @@ def test_what_is_cancelled_with_what_it_waits_for(scheduler, build):
     assert (True, []) == (waiting.is_cancelled(), calls)
 
 
-#: What waits for a promise, and is told that it was cancelled.
-TOLD = {
+#: Subscribers that see a cancellation as an outcome, and what they see.
+SEEING = {
     "reflect": (lambda promise: promise.reflect(), "cancelled"),
     "all_settled": (lambda promise: Promise.all_settled([promise]).get(0), "cancelled"),
     "Deferred": (lambda promise: promise.to_deferred(), "CancellationError"),
@@ -251,21 +251,23 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize(("wait", "expected"), TOLD.values(), ids=list(TOLD))
-def test_who_is_told_of_a_cancellation(scheduler, wait, expected):
-    """By an inspection, or by an exception."""
+@pytest.mark.parametrize(("wait", "expected"), SEEING.values(), ids=list(SEEING))
+def test_some_subscribers_see_a_cancellation_as_an_outcome(scheduler, wait, expected):
+    """As an inspection, or as an exception."""
     promise, _, _ = pending()
     waiting = Promise.resolve(wait(promise)).catch(lambda error: type(error).__name__)
     scheduler.flush()
     promise.cancel()
     scheduler.flush()
-    told = waiting.value()
-    assert expected == (told if isinstance(told, str) else "cancelled" * told.is_cancelled())
+    notified = waiting.value()
+    assert expected == (
+        notified if isinstance(notified, str) else "cancelled" * notified.is_cancelled()
+    )
 
 
 @pytest.mark.parametrize("name", ["then", "done", "as_callback", "nodeify"])
-def test_whoever_waits_for_a_call_is_never_told(scheduler, name):
-    """A Deferred that handlers fire pends for ever, as may anything else that they were to end."""
+def test_callbacks_of_a_cancelled_promise_are_never_called(scheduler, name):
+    """So a Deferred that a handler would have fired pends on."""
     deferred = Deferred()
     ends = {
         "then": (deferred.callback, deferred.errback),
@@ -281,7 +283,7 @@ def test_whoever_waits_for_a_call_is_never_told(scheduler, name):
     reject(Boom())
     scheduler.advance(10)
     assert not deferred.called
-    # While this is told.
+    # While an inspection is given.
     fired = promise.reflect().to_deferred()
     scheduler.flush()
     assert fired.result.is_cancelled()
@@ -315,7 +317,7 @@ def test_consuming_a_cancelled_promise_rejects(scheduler, how):
 
 
 def test_consuming_a_promise_that_is_still_cancelling(scheduler):
-    """What stands before it is being finished: it is a late observer all the same."""
+    """Consumers that come during the clean-up are late observers, too."""
     other, settle, _ = pending()
     promise = pending()[0].finally_(lambda: other)
     last = promise.then(str)
@@ -353,7 +355,7 @@ def test_finally_of_a_cancelled_promise_runs(scheduler):
     ids=["then", "finally", "tap", "delay", "timeout", "bind", "reflect"],
 )
 def test_a_late_observer_that_is_cancelled_stays_cancelled(scheduler, attach):
-    """Also where what it observes is still cancelling; the error is nobody's any more."""
+    """Also while the promise that it observes is cancelling; its error is not reported."""
     promise = pending()[0].then(str)
     promise.cancel()
     late = attach(promise)
@@ -366,8 +368,8 @@ def test_a_late_observer_that_is_cancelled_stays_cancelled(scheduler, attach):
 # --- followers
 
 
-def test_cancelling_a_follower_cancels_what_it_follows(scheduler):
-    """If nobody else waits for that."""
+def test_cancelling_a_follower_cancels_its_followee(scheduler):
+    """Unless the followee has another consumer."""
     called = []
     root, _, _ = hooked(called)
     follower = Promise.resolve().then(lambda _: root)
@@ -380,8 +382,8 @@ def test_cancelling_a_follower_cancels_what_it_follows(scheduler):
 
 @pytest.mark.parametrize("shared", [False, True], ids=["once", "shared"])
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_cancelling_what_was_resolved_with_a_follower(scheduler, layers, shared):
-    """It goes all the way, through each promise that follows the next; and not too far."""
+def test_cancelling_goes_up_through_all_followers(scheduler, layers, shared):
+    """Up to the first promise that has another consumer."""
     called = []
     root, _, _ = hooked(called)
 
@@ -405,8 +407,8 @@ def test_cancelling_what_was_resolved_with_a_follower(scheduler, layers, shared)
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["plain", "inspected"])
-def test_a_follower_goes_on_for_those_who_follow_it(scheduler, asked):
-    """Who leaves it does not take it away from a promise that was resolved with it."""
+def test_a_follower_with_another_follower_is_not_cancelled(scheduler, asked):
+    """Cancelling one of its children does not cancel the promise that follows it."""
     root, settle, _ = pending()
     middle = Promise(lambda resolve, reject: resolve(root))
     leaves = middle.then(str)
@@ -422,8 +424,8 @@ def test_a_follower_goes_on_for_those_who_follow_it(scheduler, asked):
 
 
 @pytest.mark.parametrize("others", [1, 2])
-def test_cancelling_a_follower_that_is_followed(scheduler, others):
-    """All who follow it go with it, at once; not so what it follows, if somebody else waits."""
+def test_cancelling_a_follower_cancels_its_own_followers(scheduler, others):
+    """All of them, and at once; its followee only if that has no other consumer."""
     called = []
     root, settle, _ = pending()
     kept = root.then()
@@ -443,7 +445,7 @@ def test_cancelling_a_follower_that_is_followed(scheduler, others):
 
 
 def test_resolving_with_a_follower_that_is_still_cancelling(scheduler):
-    """It is a late observer, though what is followed in the end goes on."""
+    """A late observer, though the root of the follower stays pending."""
     root, _, _ = pending()
     root.then()
     middle = Promise(lambda resolve, reject: resolve(root))
@@ -456,7 +458,7 @@ def test_resolving_with_a_follower_that_is_still_cancelling(scheduler):
 
 
 def test_cancelling_one_of_two_followers(scheduler):
-    """The other one keeps it alive."""
+    """The other one keeps the followee pending."""
     called = []
     root, resolve, _ = hooked(called)
     first = Promise.resolve().then(lambda _: root)
@@ -469,8 +471,8 @@ def test_cancelling_one_of_two_followers(scheduler):
     assert ([], "value", True) == (called, second.value(), first.is_cancelled())
 
 
-def test_cancelling_what_is_followed_cancels_the_followers(scheduler):
-    """They share its fate."""
+def test_cancelling_the_followee_cancels_its_followers(scheduler):
+    """They have the same outcome."""
     called = []
     root, _, _ = pending()
     follower = Promise(lambda resolve, reject: resolve(root))
@@ -490,8 +492,8 @@ def row_of_followers(called, length=3):
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
-def test_cancelling_in_a_row_of_followers(scheduler, index):
-    """Those before it go with it; what comes after goes on only if somebody waits for it."""
+def test_cancelling_in_the_middle_of_a_chain_of_followers(scheduler, index):
+    """The followees are cancelled too, unless another consumer waits for them."""
     called = []
     promises, (root, _, _) = row_of_followers(called)
     promises[index].cancel()
@@ -501,8 +503,8 @@ def test_cancelling_in_a_row_of_followers(scheduler, index):
     assert root.is_cancelled() == (["hook"] == called)
 
 
-def test_cancelling_the_first_of_a_row_of_followers_cancels_the_root(scheduler):
-    """Nobody else waits."""
+def test_cancelling_the_first_follower_cancels_the_root(scheduler):
+    """The root has no other consumer."""
     called = []
     promises, (root, _, _) = row_of_followers(called)
     promises[0].cancel()
@@ -511,7 +513,7 @@ def test_cancelling_the_first_of_a_row_of_followers_cancels_the_root(scheduler):
 
 
 def test_a_follower_in_the_middle_that_has_a_consumer_goes_on(scheduler):
-    """It is not cancelled with the one that followed it."""
+    """It is not cancelled with the follower behind it."""
     called = []
     promises, (_, resolve, _) = row_of_followers(called)
     kept = promises[1].then(str)
@@ -524,7 +526,7 @@ def test_a_follower_in_the_middle_that_has_a_consumer_goes_on(scheduler):
 
 
 def test_cancelling_a_follower_whose_root_has_settled_does_nothing(scheduler):
-    """It has its outcome, though it has not been told yet."""
+    """It has the outcome of its root, though it has not been notified yet."""
     root, settle, _ = pending()
     follower = Promise(lambda resolve, reject: resolve(root))
     settle("value")
@@ -545,8 +547,8 @@ def test_cancelling_a_child_of_a_follower_whose_root_has_settled(scheduler):
     assert ([], "value", True) == (called, follower.value(), child.is_cancelled())
 
 
-def test_cancelling_a_child_of_what_is_being_cancelled(scheduler):
-    """It is told when its parent has been."""
+def test_cancelling_a_child_of_a_promise_that_is_cancelling(scheduler):
+    """The child has ended when the clean-up of its parent has."""
     other, settle, _ = pending()
     parent = pending()[0].finally_(lambda: other)
     child = parent.then(str)
@@ -559,8 +561,8 @@ def test_cancelling_a_child_of_what_is_being_cancelled(scheduler):
     assert (True, True) == (parent.is_cancelled(), child.is_cancelled())
 
 
-def test_consuming_a_follower_of_what_is_being_cancelled(scheduler):
-    """Who comes late sees a rejection, those who came before are told in the end."""
+def test_consuming_a_follower_of_a_promise_that_is_cancelling(scheduler):
+    """New consumers see a rejection; earlier ones are cancelled when the clean-up has ended."""
     other, settle, _ = pending()
     root = pending()[0].finally_(lambda: other)
     follower = Promise(lambda resolve, reject: resolve(root))
@@ -575,8 +577,8 @@ def test_consuming_a_follower_of_what_is_being_cancelled(scheduler):
     assert (True, True) == (follower.is_cancelled(), before.is_cancelled())
 
 
-def test_a_cancelled_round_of_an_endless_loop_ends_it(scheduler):
-    """The whole is cancelled by its consumer, in whatever round it is."""
+def test_cancelling_an_endless_loop_ends_it(scheduler):
+    """In whatever round it is."""
     rounds = []
     waiting = []
 
@@ -599,8 +601,8 @@ def test_a_cancelled_round_of_an_endless_loop_ends_it(scheduler):
 # --- hooks
 
 
-def test_hooks_run_in_order_each_in_a_turn(scheduler, reports):
-    """One that fails is logged, and stops none of the others."""
+def test_cancel_hooks_run_in_order(scheduler, reports):
+    """The error of one is logged, and the others still run."""
     called = []
 
     def failing():
@@ -630,8 +632,8 @@ def test_a_hook_must_be_callable(hook):
     assert "hook must be callable" in str(error)
 
 
-def test_hooks_registered_later(scheduler):
-    """`on_cancel` may be kept, and used as long as the promise is pending."""
+def test_a_cancel_hook_can_be_registered_later(scheduler):
+    """`on_cancel` works as long as the promise is pending."""
     called = []
     functions = []
     promise = Promise(lambda resolve, reject, on_cancel: functions.append(on_cancel))
@@ -646,8 +648,8 @@ def test_hooks_registered_later(scheduler):
 
 
 @pytest.mark.parametrize("how", ["fulfilled", "rejected"])
-def test_hooks_do_not_run_for_what_has_settled(scheduler, how):
-    """Nor is anything kept of them."""
+def test_cancel_hooks_do_not_run_for_a_settled_promise(scheduler, how):
+    """Cancelling it does nothing."""
     called = []
     promise, resolve, reject = hooked(called)
     (resolve if how == "fulfilled" else reject)("outcome")
@@ -658,8 +660,8 @@ def test_hooks_do_not_run_for_what_has_settled(scheduler, how):
 
 
 @pytest.mark.parametrize("outcome", ["cancelled", "fulfilled", "rejected"])
-def test_hooks_stay_in_force_while_what_was_resolved_with_is_pending(scheduler, outcome):
-    """They run if it is cancelled then, and so is what it follows; else its outcome counts."""
+def test_cancel_hooks_stay_in_force_while_the_promise_follows_another(scheduler, outcome):
+    """They run if the promise is cancelled then, and its followee is cancelled too."""
     called = []
     other, settle, fail = pending()
     promise, resolve, _ = hooked(called)
@@ -679,8 +681,8 @@ def test_hooks_stay_in_force_while_what_was_resolved_with_is_pending(scheduler, 
     assert (outcome == "cancelled") == other.is_cancelled()
 
 
-def test_what_was_resolved_with_is_cancelled_by_others(scheduler):
-    """Then the promise is cancelled too; the hooks, which were for its own, do not run."""
+def test_cancelling_the_followee_runs_no_cancel_hooks(scheduler):
+    """The promise is cancelled with its followee; its hooks are for its own cancellation."""
     called = []
     other, _, _ = pending()
     promise, resolve, _ = hooked(called)
@@ -690,8 +692,8 @@ def test_what_was_resolved_with_is_cancelled_by_others(scheduler):
     assert (True, []) == (promise.is_cancelled(), called)
 
 
-def test_bound_to_a_hook_the_executor_may_settle_first(scheduler):
-    """An executor that has resolved before it registers its hook registers nothing."""
+def test_a_cancel_hook_registered_after_resolving_is_dropped(scheduler):
+    """The promise keeps its value."""
     called = []
 
     def executor(resolve, reject, on_cancel):
@@ -724,8 +726,8 @@ def test_cancellation_switched_off(config, scheduler):
     assert (None, "value", False) == (on_cancel, child.value(), child.is_cancelled())
 
 
-def test_cancel_while_switched_off_warns_if_told_to(config):
-    """Since it does not do what it says."""
+def test_cancel_while_cancellation_is_off_warns(config):
+    """If warnings are on."""
     config(cancellation=False, warnings=True)
     promise, _, _ = pending()
     with pytest.warns(PromiseWarning, match="cancellation is disabled") as caught:
@@ -736,8 +738,8 @@ def test_cancel_while_switched_off_warns_if_told_to(config):
 # --- a cancellation that ends in a failure
 
 
-def test_a_failure_on_the_way_down_is_handled_by_who_catches(scheduler):
-    """A `finally_` that fails in a cancellation rejects: handlers further down hear of it."""
+def test_an_error_of_a_finally_handler_in_a_cancellation_can_be_caught(scheduler):
+    """Handlers behind it are called with the error."""
 
     def fail():
         raise Boom
@@ -755,10 +757,12 @@ def test_a_failure_on_the_way_down_is_handled_by_who_catches(scheduler):
 
 
 @pytest.mark.parametrize("bound", [False, True], ids=["plain", "bound"])
-def test_what_a_handler_returns_that_cancelled_its_own_promise(scheduler, bound):
-    """Nobody waits for it: it is cancelled too, and its failure is nobody's surprise."""
-    told = []
-    deferred = Deferred(lambda _: told.append("cancelled"))
+def test_the_deferred_returned_by_a_handler_that_cancelled_its_promise_is_cancelled(
+    scheduler, bound
+):
+    """It has no consumer; if it fails, nothing is reported."""
+    notified = []
+    deferred = Deferred(lambda _: notified.append("cancelled"))
 
     def handler(*_):
         promise.cancel()
@@ -768,12 +772,12 @@ def test_what_a_handler_returns_that_cancelled_its_own_promise(scheduler, bound)
     promise = start.then(handler)
     scheduler.flush()
     assert promise.is_cancelled()
-    assert ["cancelled"] == told
+    assert ["cancelled"] == notified
 
 
 @pytest.mark.parametrize("kind", ["value", "shared promise"])
-def test_a_value_of_a_handler_that_cancelled_its_own_promise(scheduler, kind):
-    """A plain value is dropped; a promise that somebody else waits for is left alone."""
+def test_the_result_of_a_handler_that_cancelled_its_promise_is_dropped(scheduler, kind):
+    """A value is dropped; a promise that has another consumer stays pending."""
     shared = Promise.defer()
     values = []
     shared.promise.then(values.append)
@@ -794,7 +798,7 @@ def test_a_value_of_a_handler_that_cancelled_its_own_promise(scheduler, kind):
 
 
 class Thenable:
-    """Does what it is told when its `then` is called."""
+    """A thenable with a `then` of the test's own."""
 
     def __init__(self, then):
         self._then = then
@@ -803,8 +807,8 @@ class Thenable:
         return self._then(resolve, reject)
 
 
-def test_a_thenable_is_not_asked_for_what_was_cancelled_before(scheduler):
-    """Its `then` is not called, as nobody wants to know."""
+def test_a_thenable_is_not_called_for_a_cancelled_promise(scheduler):
+    """Its `then` is called from the scheduler, and the promise was cancelled before."""
     called = []
     promise = Promise.resolve(Thenable(lambda *both: called.append(both)))
     promise.cancel()
@@ -813,8 +817,8 @@ def test_a_thenable_is_not_asked_for_what_was_cancelled_before(scheduler):
 
 
 @pytest.mark.parametrize("index", [0, 1], ids=["resolve", "reject"])
-def test_what_a_thenable_says_of_a_cancelled_promise_is_ignored(scheduler, index):
-    """Whether it resolves or rejects; nothing is reported."""
+def test_a_thenable_cannot_settle_a_cancelled_promise(scheduler, index):
+    """Its calls of `resolve` and `reject` are ignored, and nothing is reported."""
     functions = []
     promise = Promise.resolve(Thenable(lambda *both: functions.extend(both)))
     scheduler.flush()
@@ -825,7 +829,7 @@ def test_what_a_thenable_says_of_a_cancelled_promise_is_ignored(scheduler, index
 
 
 def test_a_thenable_that_cancels_its_promise_and_fails(scheduler, reports):
-    """Nobody can be told by the promise: what it raised is logged."""
+    """The error cannot reject the promise, so it is logged."""
     promises = []
 
     def then(resolve, reject):
@@ -838,8 +842,8 @@ def test_a_thenable_that_cancels_its_promise_and_fails(scheduler, reports):
     assert [Boom] == [type(event["log_failure"].value) for event in reports]
 
 
-def test_what_nobody_is_left_to_follow(scheduler):
-    """A follower goes with its only follower, though that was told by what both follow."""
+def test_a_follower_is_cancelled_with_its_only_follower(scheduler):
+    """Though the last one was subscribed to the promise that both follow."""
     end, between, follower = Promise.defer(), Promise.defer(), Promise.defer()
     end.promise.then()
     follower.resolve(between.promise)
@@ -862,8 +866,8 @@ def test_what_nobody_is_left_to_follow(scheduler):
     assert (True, "value") == (between.promise.is_cancelled(), end.promise.value())
 
 
-def test_cancelling_what_was_passed_over_when_that_ends_in_a_failure(scheduler):
-    """All that share its fate are rejected, and not just those that somebody has looked at."""
+def test_cancelling_a_bypassed_promise_whose_clean_up_fails(scheduler):
+    """All followers are rejected, and not only those that have been inspected."""
     end, between, follower = Promise.defer(), Promise.defer(), Promise.defer()
     follower.resolve(between.promise)
     follower.promise.suppress_unhandled_rejections()
@@ -937,8 +941,8 @@ def _each_costs(scheduler, make, order, do, count):
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("way", LEAVING)
-def test_leaving_does_not_look_at_all_the_others(scheduler, way, order):
-    """One of many that wait for a promise leaves it at the same cost as one of few."""
+def test_a_subscriber_leaves_at_the_same_cost_however_many_there_are(scheduler, way, order):
+    """One of 200 executes as many instructions as one of 20."""
     few, many = (
         _each_costs(scheduler, LEAVING[way], ORDERS[order], Promise.cancel, count)
         for count in (20, 200)
@@ -954,16 +958,16 @@ def _ended(way, promise, resolvers):
         return
     resolve(other)
     if "bypassed" in way:
-        # Nobody holds it.
+        # No variable refers to the follower.
         Promise(lambda resolve, _: resolve(promise))
     (reject_other if "rejected" in way else resolve_other)("value")
 
 
 @pytest.mark.parametrize(
-    "way", ["settled", "follows", "follows what is rejected", "follows, and is bypassed"]
+    "way", ["settled", "follows", "follows a rejected promise", "follows, and is bypassed"]
 )
-def test_a_canceller_settles_what_is_to_be_cancelled_next(scheduler, way):
-    """What has an outcome by then keeps that, as whoever has seen it relies on."""
+def test_a_promise_settled_by_a_canceller_keeps_its_outcome(scheduler, way):
+    """Though it would have been cancelled next."""
     promise, resolve, _ = pending()
     other, resolve_other, reject_other = pending()
     other.then(None, lambda _: None)
@@ -983,8 +987,8 @@ def test_a_canceller_settles_what_is_to_be_cancelled_next(scheduler, way):
 
 
 @pytest.mark.exhaustive
-def test_those_that_come_and_go_are_not_looked_for_among_those_that_wait_for_others(scheduler):
-    """What was cancelled, and is told only when all has ended, costs who comes later nothing."""
+def test_subscribers_that_are_cancelling_cost_later_ones_nothing(scheduler):
+    """Subscribing and leaving costs the same beside 1,000 of them."""
 
     def cost(count):
         promise, _, _ = pending()
@@ -1008,8 +1012,8 @@ def test_those_that_come_and_go_are_not_looked_for_among_those_that_wait_for_oth
     assert 0 < many < 1.2 * few
 
 
-def test_a_promise_is_cancelled_with_the_last_of_those_who_wait(scheduler):
-    """And no sooner, in whatever order and way they come and go."""
+def test_a_promise_is_cancelled_with_its_last_consumer(scheduler):
+    """And no sooner, in whatever order and way consumers subscribe and leave."""
     for seed in range(500):
         random = Random(seed)
         promise, *_ = pending()
@@ -1031,8 +1035,8 @@ def test_a_promise_is_cancelled_with_the_last_of_those_who_wait(scheduler):
 
 
 @pytest.mark.exhaustive
-def test_resources_that_follow_one_another_are_left_at_the_cost_of_one(scheduler):
-    """Whether what comes has to be waited for is known without a walk."""
+def test_cancelling_using_costs_the_same_in_a_long_chain_of_followers(scheduler):
+    """Whether the resource has to be waited for is known without a walk along the chain."""
 
     def cost(count):
         resolvers = [Promise.defer() for _ in range(count)]
@@ -1053,8 +1057,8 @@ def test_resources_that_follow_one_another_are_left_at_the_cost_of_one(scheduler
     assert 0 < many < 1.5 * few
 
 
-def test_who_comes_when_others_have_left_is_waited_for(scheduler):
-    """Though there was nobody left behind the one that leaves after that."""
+def test_a_consumer_that_subscribes_after_others_have_left_counts(scheduler):
+    """The promise is not cancelled when the first one leaves, too."""
     promise, resolve, _ = pending()
     called = []
     first = promise.then()
@@ -1070,8 +1074,8 @@ def test_who_comes_when_others_have_left_is_waited_for(scheduler):
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("way", LEAVING)
-def test_those_that_stay_are_told_when_others_have_left(scheduler, way, order):
-    """In the order in which they came, whoever left meanwhile, and though more come after."""
+def test_remaining_handlers_run_in_order_after_others_have_left(scheduler, way, order):
+    """The order in which they were attached, whichever others left meanwhile."""
     promise, resolve, _ = pending()
     called = []
 

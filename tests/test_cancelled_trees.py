@@ -34,8 +34,8 @@ class Forest:
         self.made = 0
 
     def keep(self, promise: Promise) -> Promise:
-        # A rejection that somebody has asked for is not the subject here; one that nobody could
-        # have asked for, inside of a collection, say, would be reported.
+        # Rejections that are read here are not the subject; one that no code could
+        # read, inside of a collection, say, would be reported.
         promise.suppress_unhandled_rejections()
         self.promises.append(promise)
         return promise
@@ -70,7 +70,7 @@ class Forest:
             try:
                 fire(number)
             except AlreadyCalledError:
-                # It has a canceller, and was cancelled: whoever fires it is told, by Twisted.
+                # It has a canceller, and was cancelled: firing it raises an error of Twisted's.
                 assert deferred.called
 
         self.settle.append(settle)

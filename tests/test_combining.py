@@ -15,6 +15,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
+from tests.support.collections import calls_of, sources
 from tests.support.promises import Boom, Source, quiet
 from tests.support.things import Value
 from twpromise import AggregateError, CancellationError, Promise
@@ -23,12 +24,6 @@ from twpromise._core.resolving import adopters
 pytestmark = pytest.mark.usefixtures("scheduler")
 
 NOT_ITERABLE = "expecting an array, a promise or a thenable"
-
-
-def sources(count):
-    """Sources, and the promises of them."""
-    made = [Source() for _ in range(count)]
-    return made, [source.promise for source in made]
 
 
 def cancelled(scheduler):
@@ -129,7 +124,7 @@ each_result = pytest.mark.parametrize(("method", "expected"), RESULTS.values(), 
 
 @each_result
 @each_kind
-def test_items_may_be_whatever_is_followed(scheduler, method, expected, wrap):
+def test_items_may_be_anything_that_promises_follow(scheduler, method, expected, wrap):
     """Values, promises, Deferreds, coroutines, futures and thenables, all alike."""
     promise = method([wrap(1), wrap(2), wrap(3)])
     scheduler.flush()
@@ -146,8 +141,8 @@ def test_items_may_be_mixed(scheduler, wrap):
 
 @each_result
 @each_kind
-def test_a_promise_for_the_input_will_do(scheduler, method, expected, wrap):
-    """The iterable itself may be whatever is followed; and so may its items be."""
+def test_the_input_may_be_a_promise_for_an_iterable(scheduler, method, expected, wrap):
+    """Or anything else that promises follow; and so may its items."""
     promise = method(wrap([1, Promise.resolve(2), 3]))
     scheduler.flush()
     assert expected == promise.value()
@@ -173,8 +168,8 @@ def test_any_iterable_will_do(scheduler, method, expected, make):
     ],
     ids=["number", "None", "str", "bytes", "dict", "mapping", "class", "promise for a number"],
 )
-def test_what_is_no_collection_rejects(scheduler, method, wrong, as_promise):
-    """A TypeError, in the words of bluebird's page; nothing is raised."""
+def test_an_input_that_is_not_iterable_rejects(scheduler, method, wrong, as_promise):
+    """With a TypeError in the words of bluebird's page; nothing is raised."""
     promise = quiet(method(Promise.resolve().then(lambda _: wrong) if as_promise else wrong))
     scheduler.flush()
     assert TypeError is type(promise.reason())
@@ -183,7 +178,7 @@ def test_what_is_no_collection_rejects(scheduler, method, wrong, as_promise):
 
 
 @each_method
-def test_what_iterating_raises_rejects(method):
+def test_an_error_of_the_iterator_rejects(method):
     """An iterator that fails makes the result fail."""
 
     def items():
@@ -195,8 +190,8 @@ def test_what_iterating_raises_rejects(method):
 
 @each_method
 @pytest.mark.parametrize("how", ["rejected", "cancelled"])
-def test_the_result_shares_the_fate_of_a_promise_for_the_input(scheduler, method, how):
-    """If there is no input, there is no result."""
+def test_the_result_settles_as_a_failed_promise_for_the_input(scheduler, method, how):
+    """Rejected or cancelled with it."""
     source = Source()
     promise = quiet(method(source.promise))
     error = ValueError("no input")
@@ -208,7 +203,7 @@ def test_the_result_shares_the_fate_of_a_promise_for_the_input(scheduler, method
     if how == "rejected":
         assert error is promise.reason()
     else:
-        # The method waits for a promise of its own, which somebody else's cancelling reaches.
+        # The method waits for a promise of its own, a follower of this one.
         assert promise.is_cancelled()
 
 
@@ -362,8 +357,8 @@ def test_a_deferred_that_fires_after_the_end_changes_nothing(scheduler):
 # --- all_settled
 
 
-def test_all_settled_tells_how_each_has_settled(scheduler):
-    """An inspection an item, in order, once the last has settled; nothing rejects it."""
+def test_all_settled_gives_an_inspection_of_each_item(scheduler):
+    """In order, once the last has settled; nothing rejects the result."""
     made, items = sources(3)
     error = ValueError("x")
     promise = quiet(Promise.all_settled([0, *items, Promise.reject(error)]))
@@ -387,8 +382,8 @@ def test_all_settled_tells_how_each_has_settled(scheduler):
 
 @pytest.mark.parametrize("make", [cancelled, cancelling])
 @pytest.mark.parametrize("follows", [False, True], ids=["itself", "follower"])
-def test_all_settled_of_what_was_cancelled_before(scheduler, make, follows):
-    """It has been cancelled, in all but name at least, and that is what is told of it."""
+def test_all_settled_of_a_cancelled_item(scheduler, make, follows):
+    """Its inspection says that it was cancelled."""
     promise = make(scheduler)
     if follows:
         ends, waits = Source(), Source()
@@ -430,7 +425,7 @@ def test_props_takes_any_mapping(scheduler, make):
 
 
 @each_kind
-def test_props_takes_whatever_is_followed(scheduler, wrap):
+def test_props_takes_anything_that_promises_follow(scheduler, wrap):
     """For the mapping, and for its values."""
     promise = Promise.props(wrap({"a": wrap(1)}))
     scheduler.flush()
@@ -486,8 +481,8 @@ def test_props_of_a_mapping_that_fails():
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
-def test_some_gives_the_first_values_in_the_order_in_which_they_came(scheduler, count):
-    """As soon as there are so many, and no more than so many."""
+def test_some_gives_the_first_values_in_the_order_of_fulfilment(scheduler, count):
+    """As soon as there are enough, and no more than that."""
     made, items = sources(3)
     promise = Promise.some(items, count)
     for number, index in enumerate((2, 0, 1)):
@@ -499,7 +494,7 @@ def test_some_gives_the_first_values_in_the_order_in_which_they_came(scheduler, 
 
 
 def test_some_of_zero_waits_for_nothing(scheduler):
-    """No values are there at once; and the rejections of the input are nobody's surprise."""
+    """It gives an empty list at once; rejections of the input count as handled."""
     promise = Promise.some([Source().promise, Promise.reject(ValueError("x")), 1], 0)
     assert [] == promise.value()
 
@@ -515,8 +510,8 @@ def test_some_and_spread(scheduler):
     assert [("ns3", "ns1")] == pinged
 
 
-def test_some_rejects_as_soon_as_it_can_never_be(scheduler):
-    """With an AggregateError of the reasons, in the order in which they came."""
+def test_some_rejects_as_soon_as_too_few_items_are_left(scheduler):
+    """With an AggregateError of the reasons, in the order of the rejections."""
     made, items = sources(4)
     promise = quiet(Promise.some(items, 3))
     made[2].reject(ValueError("first"))
@@ -558,7 +553,7 @@ def test_except_star_of_what_any_awaits(scheduler):
 
 
 def test_any_gives_the_value_itself(scheduler):
-    """The first that comes, not a list of it; rejections are passed over."""
+    """The first value, not a list of it; rejections are skipped."""
     made, items = sources(3)
     promise = Promise.any(items)
     made[1].reject(ValueError("x"))
@@ -586,15 +581,15 @@ def test_any_of_rejections_only(scheduler, values):
     ],
     ids=["any", "some"],
 )
-def test_too_few_items(method, expected):
-    """More than can ever be there: a ValueError at once, bluebird's RangeError."""
+def test_some_of_too_few_items_rejects_at_once(method, expected):
+    """With a ValueError, bluebird's RangeError."""
     error = method([]).reason()
     assert ValueError is type(error)
     assert expected in str(error)
 
 
-def test_with_too_few_items_their_rejections_are_nobodys_surprise(scheduler):
-    """Not reported as unhandled; and coroutines among them are run as ever."""
+def test_rejections_of_too_few_items_count_as_handled(scheduler):
+    """They are not reported; and coroutines among the items are run as always."""
     ran = []
 
     async def run():
@@ -608,16 +603,16 @@ def test_with_too_few_items_their_rejections_are_nobodys_surprise(scheduler):
 
 
 @pytest.mark.parametrize("count", [-1, 1.0, 2.5, True, False, None, "1", float("nan")], ids=repr)
-def test_a_count_that_is_none(count):
-    """Negative, or no `int`: a TypeError, in the words of bluebird's page."""
+def test_some_of_an_invalid_count_rejects(count):
+    """Negative, or not an `int`: a TypeError, in the words of bluebird's page."""
     promise = quiet(Promise.some([1, 2], count))
     assert TypeError is type(promise.reason())
     assert str(promise.reason()).startswith("expecting a positive integer")
     assert repr(count) in str(promise.reason())
 
 
-def test_cancelled_items_can_not_be_fulfilled(scheduler):
-    """To `some` they count as missing: the reasons are those of the others."""
+def test_cancelled_items_count_as_missing_for_some(scheduler):
+    """The reasons are those of the other items."""
     made, items = sources(3)
     promise = quiet(Promise.some(items, 2))
     made[0].promise.cancel()
@@ -653,7 +648,7 @@ def test_all_items_cancelled(scheduler, method):
 
 @pytest.mark.parametrize("how", ["resolve", "reject", "cancel"])
 def test_race_settles_as_the_first_does(scheduler, how):
-    """However that settles; those that come later change nothing."""
+    """Fulfilled or rejected; items that settle later change nothing."""
     made, items = sources(3)
     promise = quiet(Promise.race(items))
     if how == "cancel":
@@ -676,14 +671,14 @@ def test_race_settles_as_the_first_does(scheduler, how):
     ],
     ids=["value", "promise", "rejection"],
 )
-def test_of_those_that_have_settled_the_first_in_the_input_wins(items, expected):
-    """There is nothing else to tell them apart by."""
+def test_the_first_settled_item_of_the_input_wins_the_race(items, expected):
+    """If several have settled before the call."""
     promise = Promise.race(items(Source().promise))
     assert str(expected) == str(outcome(promise))
 
 
-def test_a_race_of_nothing_pends_for_ever(scheduler):
-    """As in the standard; `any` says what is wrong."""
+def test_a_race_of_nothing_stays_pending(scheduler):
+    """As in JavaScript; `any` rejects instead."""
     promise = Promise.race([])
     scheduler.flush()
     assert promise.is_pending()
@@ -795,12 +790,12 @@ def test_what_join_handler_raises(scheduler):
     assert ZeroDivisionError is type(promise.reason())
 
 
-# --- nobody else notices
+# --- other consumers
 
 
 @each_method
 def test_later_rejections_are_not_reported(scheduler, method):
-    """Once the result is decided, what else the input does is nobody's surprise."""
+    """Rejections of the input after the result has settled count as handled."""
     made, items = sources(4)
     promise = quiet(method([*items, Promise.reject(ValueError("in the input"))]))
     for source in made:
@@ -811,8 +806,8 @@ def test_later_rejections_are_not_reported(scheduler, method):
 
 @pytest.mark.parametrize("make", [cancelled, cancelling])
 @each_method
-def test_what_was_cancelled_before_is_seen_as_late(scheduler, method, make):
-    """Whoever consumes it gets a CancellationError; and nothing else is reported."""
+def test_an_item_that_was_cancelled_before_rejects(scheduler, method, make):
+    """With a CancellationError, as for any late observer; nothing else is reported."""
     promise = quiet(method([make(scheduler), make(scheduler)]))
     scheduler.flush()
     if method is METHODS["all_settled"]:
@@ -827,7 +822,7 @@ def test_what_was_cancelled_before_is_seen_as_late(scheduler, method, make):
 
 @each_method
 def test_a_rejection_is_reported_once_for_the_result(scheduler, method, reports):
-    """The result's own rejection is somebody's concern: it is the one that is reported."""
+    """The rejection of the item counts as handled, that of the result does not."""
     method([Promise.reject(ValueError("x")), Promise.reject(ValueError("x"))])
     scheduler.flush()
     assert len(reports) == (0 if method is METHODS["all_settled"] else 1)
@@ -835,8 +830,8 @@ def test_a_rejection_is_reported_once_for_the_result(scheduler, method, reports)
 
 @each_method
 @pytest.mark.parametrize("how", ["resolve", "reject"])
-def test_other_consumers_of_an_input_notice_nothing(scheduler, method, how):
-    """They see every outcome, when the result has been decided or cancelled as well."""
+def test_other_consumers_of_an_input_are_unaffected(scheduler, method, how):
+    """They get each outcome, also when the result has settled or was cancelled."""
     made, items = sources(3)
     seen = []
     first, second = method(items), method(items)
@@ -875,8 +870,8 @@ def test_cancelling_the_result_cancels_the_inputs(scheduler, method, as_promise)
 
 
 @each_method
-def test_inputs_that_others_wait_for_are_not_cancelled(scheduler, method):
-    """Only those that nobody else waits for; the last consumer decides."""
+def test_inputs_with_other_consumers_are_not_cancelled(scheduler, method):
+    """An input is cancelled with its last consumer."""
     made, items = sources(3)
     other = items[1].then()
     promise = method(items)
@@ -889,8 +884,8 @@ def test_inputs_that_others_wait_for_are_not_cancelled(scheduler, method):
 
 
 @each_method
-def test_cancelling_before_the_input_is_there(scheduler, method):
-    """The promise for the input is cancelled."""
+def test_cancelling_the_result_cancels_a_promise_for_the_input(scheduler, method):
+    """While that is pending."""
     source = Source()
     promise = method(source.promise)
     promise.cancel()
@@ -899,8 +894,8 @@ def test_cancelling_before_the_input_is_there(scheduler, method):
 
 
 @each_method
-def test_deferreds_and_coroutines_are_cancelled(scheduler, method):
-    """Whatever has been started for the result."""
+def test_cancelling_the_result_cancels_deferreds_and_coroutines(scheduler, method):
+    """All that the collection has adopted."""
     stopped = []
 
     async def run():
@@ -915,8 +910,8 @@ def test_deferreds_and_coroutines_are_cancelled(scheduler, method):
     assert ["Deferred", "coroutine"] == stopped
 
 
-def test_a_decided_result_cancels_nothing(scheduler):
-    """Those that lose go on: somebody may come for them yet."""
+def test_a_settled_result_cancels_nothing(scheduler):
+    """The other items stay pending, since they may get other consumers."""
     made, items = sources(2)
     promises = [method([*items, 1]) for method in (Promise.any, Promise.race)]
     promises.append(Promise.all([*items, Promise.reject(ValueError("x"))]))
@@ -931,8 +926,8 @@ def test_a_decided_result_cancels_nothing(scheduler):
 
 
 @pytest.mark.parametrize("method", [Promise.all, Promise.race], ids=["all", "race"])
-def test_an_input_that_others_cancel(scheduler, method):
-    """The result is cancelled: its handlers would wait for ever."""
+def test_cancelling_an_input_cancels_the_result(scheduler, method):
+    """The result would pend without end."""
     made, items = sources(2)
     promise = method(items)
     called = []
@@ -946,8 +941,8 @@ def test_an_input_that_others_cancel(scheduler, method):
 
 
 @each_method
-def test_items_that_cancel_the_result(scheduler, method, reports):
-    """A coroutine that is started for the result and cancels it: all that goes with it."""
+def test_a_coroutine_that_cancels_the_result_as_it_starts(scheduler, method, reports):
+    """All other items are cancelled, too."""
     source = Source()
     hooked = Source()
     ran = []
@@ -969,7 +964,7 @@ def test_items_that_cancel_the_result(scheduler, method, reports):
 @each_method
 @pytest.mark.parametrize("fails", [False, True])
 def test_an_iterator_that_cancels_the_result(scheduler, method, fails, reports):
-    """It is read to its end, for nothing; what it raises then has nowhere to go but the log."""
+    """It is read to its end; what it raises after that is logged."""
 
     def items():
         promise.cancel()
@@ -1000,39 +995,6 @@ def test_cancellation_can_be_switched_off(scheduler, config):
 
 
 # --- many
-
-
-def low_recursion_limit():
-    """Little more than what pytest needs itself."""
-    frame, depth = sys._getframe(), 0
-    while frame is not None:
-        frame, depth = frame.f_back, depth + 1
-    sys.setrecursionlimit(depth + 60)
-
-
-@pytest.fixture
-def _shallow():
-    """Whatever recurses for each of many items fails."""
-    before = sys.getrecursionlimit()
-    low_recursion_limit()
-    yield
-    sys.setrecursionlimit(before)
-
-
-def calls_of(function):
-    """How many functions are called while one runs, those in C included."""
-    calls = 0
-
-    def count(frame, event, argument):
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return calls
 
 
 SETTLING = {
@@ -1069,7 +1031,7 @@ HALF = {
 
 @pytest.mark.exhaustive
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("_shallow")
+@pytest.mark.usefixtures("low_recursion_limit")
 @pytest.mark.parametrize("method", HALF.values(), ids=list(HALF))
 @pytest.mark.parametrize("settling", SETTLING)
 def test_100_000_inputs(scheduler, method, settling):
@@ -1112,8 +1074,8 @@ def lines_of(function):
 @pytest.mark.no_cover
 @pytest.mark.parametrize("method", HALF.values(), ids=list(HALF))
 @pytest.mark.parametrize("how", ["cancelled", "rejected", "fulfilled"])
-def test_one_promise_many_times_is_no_more_work(scheduler, method, how):
-    """The same promise at every place: settled or cancelled in time in proportion."""
+def test_one_promise_at_every_place_takes_linear_work(scheduler, method, how):
+    """To settle, and to cancel."""
 
     def main(count):
         source = Source()
@@ -1137,32 +1099,8 @@ def test_one_promise_many_times_is_no_more_work(scheduler, method, how):
 
 @pytest.mark.usefixtures("no_collector")
 @each_method
-@pytest.mark.parametrize("how", ["settled", "later", "rejected", "cancelled"])
-def test_results_are_freed_by_reference_counting(scheduler, method, how):
-    """With what they hold, however they came to be settled."""
-    value = Value()
-    if how == "settled":
-        promise = method([value, Promise.resolve(value)])
-    else:
-        made, items = sources(2)
-        promise = quiet(method(items))
-        if how == "cancelled":
-            promise.cancel()
-        for source in made:
-            source.resolve(value) if how == "later" else source.reject(ValueError("x"))
-        scheduler.flush()
-        del made, items, source
-    scheduler.flush()
-    assert not promise.is_pending()
-    references = [weakref.ref(promise), weakref.ref(value)]
-    del promise, value
-    assert [None, None] == [reference() for reference in references]
-
-
-@pytest.mark.usefixtures("no_collector")
-@each_method
 def test_a_cancelled_result_is_freed_while_its_inputs_live(scheduler, method):
-    """What it has waited for does not keep it."""
+    """Its inputs hold no reference to it."""
     _, items = sources(3)
     others = [item.then() for item in items]
     promise = method(items)
@@ -1189,7 +1127,7 @@ ENDS = [
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(("name", "how"), ENDS, ids=map("-".join, ENDS))
 def test_an_item_that_pends_keeps_nothing_of_what_has_ended(scheduler, name, how):
-    """While somebody else waits for it still: neither the other items nor what was heard of them.
+    """Though it has another consumer: neither the other items nor their outcomes.
 
     It has the collection among its waiters, since it cannot know that this has ended.
     """
@@ -1217,8 +1155,8 @@ def test_an_item_that_pends_keeps_nothing_of_what_has_ended(scheduler, name, how
 
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("how", ["rejected", "cancelled"])
-def test_an_item_that_pends_keeps_no_keys(scheduler, how):
-    """Nor the values of a mapping that has ended."""
+def test_a_pending_item_keeps_no_keys(scheduler, how):
+    """Nor the values of the mapping, after the result has settled."""
     lasting, deciding = Source(), Source()
     key, value = Value(), Value()
     promise = quiet(Promise.props({key: value, "a": lasting.promise, "b": deciding.promise}))
@@ -1232,8 +1170,8 @@ def test_an_item_that_pends_keeps_no_keys(scheduler, how):
     assert other.is_pending()
 
 
-def test_losers_that_never_settle_do_not_pile_up(scheduler):
-    """A promise that lives long, raced against many that do not, forgets them."""
+def test_settled_races_do_not_pile_up_on_a_pending_promise(scheduler):
+    """One promise is raced against many that settle."""
     forever = Source().promise
     for _ in range(1000):
         Promise.race([forever, 1])
@@ -1246,8 +1184,8 @@ def test_losers_that_never_settle_do_not_pile_up(scheduler):
 # --- reasons and failures
 
 
-def test_a_failure_among_the_items(scheduler):
-    """It counts as the rejection that it stands for."""
+def test_a_twisted_failure_among_the_items_rejects(scheduler):
+    """With the exception that it wraps."""
     error = ValueError("x")
     promise = quiet(Promise.all([1, Failure(error)]))
     scheduler.flush()
@@ -1255,8 +1193,8 @@ def test_a_failure_among_the_items(scheduler):
 
 
 @pytest.mark.parametrize("name", ["any", "race"])
-def test_what_comes_after_the_first_has_no_consumer_in_it(scheduler, name):
-    """Nobody waits for it any more; also before anybody has asked what promises are."""
+def test_a_settled_race_consumes_no_later_item(scheduler, name):
+    """Cancelling such an item's other consumer cancels the item."""
     adopters.clear()
     resolver = Promise.defer()
     assert 0 == getattr(Promise, name)([0, resolver.promise]).value()
@@ -1265,7 +1203,7 @@ def test_what_comes_after_the_first_has_no_consumer_in_it(scheduler, name):
     assert resolver.promise.is_cancelled()
 
 
-# --- who is told when: it must not depend on what the items are, or on who watches
+# --- the order of handlers must not depend on the kind of items, or on diagnostics
 
 watchers = pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
 
@@ -1290,8 +1228,8 @@ SETTLES = [_settles_with_callback, _settles_with_resolve, _settles_with_deferred
 
 @watchers
 @pytest.mark.parametrize("make", SETTLES)
-def test_who_settled_first_is_told_first(scheduler, config, make, watched):
-    """The end of a collection comes after the handlers of what had settled before."""
+def test_the_result_settles_after_handlers_of_earlier_promises(scheduler, config, make, watched):
+    """Whatever the items are, and whether or not diagnostics are on."""
     config(monitoring=watched)
     order = []
     before = Promise.defer()
@@ -1365,8 +1303,10 @@ ALL_SETTLE = [
 @pytest.mark.parametrize(
     ("watched", "later_waiter"), [(False, False), (True, True)], ids=["", "watched, another waiter"]
 )
-def test_the_last_that_settles_ends_it(scheduler, config, first, last, later_waiter, watched):
-    """Its end comes when the last is told, and not when one before it is."""
+def test_the_result_settles_with_its_last_item(
+    scheduler, config, first, last, later_waiter, watched
+):
+    """And not with one before it."""
     config(monitoring=watched)
     order = []
     between = Promise.defer()
@@ -1421,8 +1361,8 @@ COLLECTIONS = {
 
 
 @pytest.mark.parametrize("way", COLLECTIONS)
-def test_a_collection_is_read_in_a_turn(scheduler, way):
-    """Whoever calls back with it does not run its code: neither reading nor coroutines."""
+def test_a_collection_is_read_from_the_queue(scheduler, way):
+    """Not from within the call that settles the promise for it."""
     collect, make = COLLECTIONS[way]
     # The second time all types are known, and the thread.
     for _ in range(2):
@@ -1437,7 +1377,7 @@ def test_a_collection_is_read_in_a_turn(scheduler, way):
 
 
 @watchers
-def test_the_first_that_failed_is_the_reason(scheduler, config, watched):
+def test_the_first_rejection_is_the_reason(scheduler, config, watched):
     """Also where the second was a Deferred, which is waited for without a promise."""
     config(monitoring=watched)
     first, second = Promise.defer(), Deferred()
@@ -1477,8 +1417,8 @@ READING = {
 
 
 @pytest.mark.parametrize("name", READING)
-def test_cancelled_by_one_of_its_items(scheduler, name):
-    """Whatever is started only then, because it stands further on, is cancelled, too."""
+def test_an_item_that_cancels_the_result_cancels_later_items(scheduler, name):
+    """Those that start later, since they stand behind it, are cancelled too."""
     log = []
     source = Promise.defer()
     collection = READING[name](source.promise)

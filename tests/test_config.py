@@ -145,7 +145,7 @@ def run(*arguments, **environ):
     ids=["nothing", "debug", "traces", "dev mode", "dev mode, debug 0"],
 )
 def test_a_process(arguments, environ, expected):
-    """A process is told by its environment, and by Python's development mode."""
+    """The environment and Python's development mode set the defaults of a process."""
     result = run(*arguments, "-W", "ignore", "-c", SHOW, **environ)
     settings = eval(result.stdout)
     assert expected == (settings["warnings"], settings["long_stack_traces"])

@@ -1,7 +1,7 @@
 """Starting chains: the constructor's words, `resolve`, `reject`, `try_`, `method`, `defer`, `is_`.
 
 Bluebird's pages: new Promise, Promise.resolve, Promise.reject, Promise.try, Promise.method,
-Deferred migration.  (How executors are called is tested in `test_core`.)
+Deferred migration.  (`core/test_executors.py` tests how executors are called.)
 """
 
 from __future__ import annotations
@@ -19,21 +19,14 @@ from tests.support.outcomes import outcome
 from tests.support.promises import Boom, Source, fail, pending
 from twpromise import OperationalError, Promise
 
-pytestmark = pytest.mark.usefixtures("scheduler", "careless")
-
-
-@pytest.fixture
-def careless(reports):
-    """Rejections may stay unhandled here, and are reported; nothing else may be."""
-    yield
-    assert {"Unhandled rejection in Promise"} >= {event["log_format"] for event in reports}
+pytestmark = pytest.mark.usefixtures("scheduler", "unhandled_allowed")
 
 
 # --- new Promise
 
 
 @pytest.mark.parametrize("executor", [None, 5, "text", [], Boom()], ids=repr)
-def test_an_executor_that_is_none(executor):
+def test_an_executor_that_is_not_callable(executor):
     """A TypeError at once, in the page's words, showing what it was."""
     words = "the promise constructor requires a resolver function"
     with pytest.raises(TypeError, match=words) as caught:
@@ -78,8 +71,8 @@ def test_a_function_that_starts_with_a_promise_never_raises(scheduler):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("well", [True, False], ids=["well", "badly"])
 @pytest.mark.parametrize("hooks", [False, True], ids=["plain", "with hooks"])
-def test_resolving_with_what_is_followed(scheduler, kind, well, hooks):
-    """The promise takes on its fate."""
+def test_resolving_with_a_promise_follows_it(scheduler, kind, well, hooks):
+    """Or a Deferred, coroutine, future or thenable: the outcome is the same."""
     thing, resolve, reject = later(kind)
     if hooks:
         promise = Promise(lambda settle, _, on_cancel: (on_cancel(list), settle(thing)))
@@ -159,8 +152,8 @@ def test_resolve_with_a_promise_gives_it_back(how):
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "promise"])
 @pytest.mark.parametrize("well", [True, False], ids=["well", "badly"])
-def test_resolve_with_what_is_followed(scheduler, kind, well):
-    """Gives a trusted promise that takes on its fate."""
+def test_resolve_with_anything_that_promises_follow(scheduler, kind, well):
+    """Gives a promise that has the same outcome."""
     thing, resolve, reject = later(kind)
     promise = Promise.resolve(thing)
     assert isinstance(promise, Promise)
@@ -273,7 +266,7 @@ def test_try_with_an_error(name, error):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("well", [True, False], ids=["well", "badly"])
-def test_try_with_what_is_followed(scheduler, kind, well):
+def test_try_follows_a_returned_promise(scheduler, kind, well):
     """As from a handler."""
     thing, resolve, reject = later(kind)
     promise = Promise.try_(lambda: thing)
@@ -301,7 +294,7 @@ def test_try_with_async_def(scheduler):
 
 @pytest.mark.parametrize("name", TRIES)
 @pytest.mark.parametrize("function", [None, 5, "text"], ids=repr)
-def test_try_of_what_is_no_function(name, function):
+def test_try_of_anything_but_a_function_rejects(name, function):
     """Rejects with a TypeError in the page's words: it never raises."""
     reason = getattr(Promise, name)(function).reason()
     assert TypeError is type(reason)
@@ -309,14 +302,14 @@ def test_try_of_what_is_no_function(name, function):
     assert repr(function) in str(reason)
 
 
-def test_the_traceback_of_what_is_tried(scheduler):
+def test_the_traceback_of_try_starts_at_the_function(scheduler):
     """Starts at the function."""
     reason = Promise.try_(fail).reason()
     assert "fail" == reason.__traceback__.tb_frame.f_code.co_name
 
 
 def test_one_flow_of_exceptions(scheduler):
-    """The page's example: sync and async errors come to the same handler."""
+    """The page's example: one handler gets synchronous and asynchronous errors."""
 
     def get_user(number):
         def function():
@@ -400,7 +393,7 @@ def test_methods_of_all_kinds(scheduler):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_methods_return_is_followed(scheduler, kind):
+def test_a_promise_returned_by_a_method_is_followed(scheduler, kind):
     """As from a handler."""
     thing, resolve, _ = later(kind)
     promise = Promise.method(lambda: thing)()
@@ -444,7 +437,7 @@ def test_defer(scheduler):
 
 
 def test_defer_resolves_with_anything(scheduler):
-    """What is followed is followed; nothing is None."""
+    """A promise, Deferred or coroutine is followed; without an argument the value is None."""
     first, second, third = Promise.defer(), Promise.defer(), Promise.defer()
     first.resolve(Promise.resolve("value"))
     second.resolve()
@@ -491,7 +484,7 @@ def test_the_page_makes_its_own_defer(scheduler):
     assert "value" == resolver.promise.value()
 
 
-def test_a_cancelled_promise_of_defer_ignores_what_comes(scheduler):
+def test_a_cancelled_promise_of_defer_ignores_later_calls(scheduler):
     """Settling it later does nothing."""
     resolver = Promise.defer()
     resolver.promise.cancel()

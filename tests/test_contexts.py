@@ -116,8 +116,8 @@ def run(scheduler):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_callback_sees_where_it_was_attached(scheduler, way):
-    """Each callback runs in the context in which it was attached, whoever settles what."""
+def test_a_callback_runs_in_the_context_in_which_it_was_attached(scheduler, way):
+    """Whatever context the promise is settled in."""
     seen = []
     for name in ("one", "two"):
 
@@ -133,8 +133,8 @@ def test_a_callback_sees_where_it_was_attached(scheduler, way):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("outer", ["unset", "set"])
-def test_a_callback_leaks_nothing(scheduler, way, outer):
-    """What one callback sets, no other sees, nor whoever runs the reactor."""
+def test_variables_set_by_a_callback_are_invisible_outside(scheduler, way, outer):
+    """To other callbacks, and to the code that runs the reactor."""
     seen = []
 
     def attach():
@@ -181,7 +181,7 @@ def test_opentelemetry(scheduler, way):
     assert ["first", "second"] == seen
 
 
-def test_switched_off(scheduler):
+def test_async_hooks_switched_off(scheduler):
     """With ``async_hooks=False`` callbacks run in a context where nothing is set."""
     copy = Promise.get_new_library_copy()
     copy.config(async_hooks=False)
@@ -197,8 +197,8 @@ def test_switched_off(scheduler):
     assert ["unset", "unset"] == seen
 
 
-def test_a_coroutine_keeps_its_own(scheduler):
-    """What a coroutine sets it sees in its later steps, and nobody else does."""
+def test_a_coroutine_keeps_its_own_context(scheduler):
+    """Variables that it sets are there in its later steps, and nowhere else."""
     seen = []
 
     async def step(name):
@@ -234,7 +234,7 @@ def test_a_disposer_of_a_context_manager(scheduler):
     assert ["set", "set"] == seen
 
 
-def test_a_release_leaks_nothing_into_the_block(scheduler):
+def test_variables_set_by_a_release_are_invisible_to_the_coroutine(scheduler):
     """What a release sets, the coroutine that leaves the ``async with`` does not see."""
 
     def release(_):
@@ -251,8 +251,8 @@ def test_a_release_leaks_nothing_into_the_block(scheduler):
 
 
 @pytest.mark.parametrize("async_hooks", [True, False])
-def test_hooks_and_listeners_see_where_they_were_set(scheduler, async_hooks):
-    """Whatever happens where they are told, and whoever caused it."""
+def test_hooks_and_listeners_run_in_the_context_in_which_they_were_set(scheduler, async_hooks):
+    """Wherever the cause is."""
     copy = Promise.get_new_library_copy()
     copy.config(monitoring=True, async_hooks=async_hooks)
     seen = []
@@ -278,7 +278,7 @@ def test_hooks_and_listeners_see_where_they_were_set(scheduler, async_hooks):
         copy.on("promise_cancelled", listener)
 
     def handle(_):
-        variable.set("where they are told")
+        variable.set("where they are called")
         reported.suppress_unhandled_rejections()
         copy.defer().promise.cancel()
 
@@ -298,7 +298,7 @@ def test_hooks_and_listeners_see_where_they_were_set(scheduler, async_hooks):
 
 
 def test_a_listener_that_was_set_in_an_empty_context(scheduler):
-    """It sees nothing of whoever causes what it is told of."""
+    """It sees no variables of the code that causes the event."""
     copy = Promise.get_new_library_copy()
     copy.config(monitoring=True)
     seen = []
@@ -315,8 +315,8 @@ def test_a_listener_that_was_set_in_an_empty_context(scheduler):
     assert ["unset"] == seen
 
 
-def test_hooks_and_listeners_leak_nothing(scheduler):
-    """What they set is seen neither by whoever runs just then nor by those that come after."""
+def test_variables_set_by_hooks_and_listeners_are_invisible_outside(scheduler):
+    """To the code that runs just then, and to later callbacks."""
     copy = Promise.get_new_library_copy()
     copy.config(monitoring=True)
 
@@ -366,8 +366,8 @@ def _returns(turns):
 
 @pytest.mark.parametrize("turns", [0, 1], ids=["at once", "later"])
 @pytest.mark.parametrize("set_before", [False, True], ids=["", "the maker's"])
-def test_what_a_generator_gives_is_part_of_it(scheduler, turns, set_before):
-    """Coroutines that it yields or returns see its context, and nobody sees what they set."""
+def test_coroutines_of_a_generator_run_in_its_context(scheduler, turns, set_before):
+    """Those that it yields or returns; variables that they set are invisible outside."""
     maker = Context()
     if set_before:
         maker.run(variable.set, "the maker's")
@@ -383,8 +383,8 @@ def test_what_a_generator_gives_is_part_of_it(scheduler, turns, set_before):
 
 @pytest.mark.parametrize("set_before", [False, True], ids=["", "the maker's"])
 @pytest.mark.parametrize("ends", [False, True], ids=["yields", "returns"])
-def test_resumed_in_the_context_of_another(scheduler, set_before, ends):
-    """Whoever fires a Deferred that a generator waits for lends it no context."""
+def test_firing_a_deferred_lends_its_context_to_no_generator(scheduler, set_before, ends):
+    """The generator that waits for the Deferred goes on in its own context."""
     maker, another = Context(), Context()
     if set_before:
         maker.run(variable.set, "the maker's")
@@ -403,7 +403,7 @@ def test_resumed_in_the_context_of_another(scheduler, set_before, ends):
     assert "another's" == another.run(variable.get)
 
 
-def test_what_a_generator_sets_stays_its_own(scheduler):
+def test_variables_set_by_a_generator_stay_its_own(scheduler):
     """Set and reset between any two steps, with whatever it waits for in between."""
     seen = []
 
@@ -433,7 +433,7 @@ def test_what_a_generator_sets_stays_its_own(scheduler):
 @pytest.mark.parametrize("kind", ["generator", "async"])
 @pytest.mark.parametrize("on_cancel", [False, True], ids=["canceller", "on_cancel"])
 def test_a_coroutine_that_cancels_itself_lends_no_context(scheduler, kind, on_cancel):
-    """What is cancelled with it neither sees what it has set, nor sets anything in there."""
+    """Cancelled promises neither see its variables nor set any in its context."""
     seen = []
 
     def canceller(*_):
@@ -473,8 +473,8 @@ def test_a_coroutine_that_cancels_itself_lends_no_context(scheduler, kind, on_ca
 
 
 @pytest.mark.usefixtures("scheduler")
-def test_what_predicates_set(scheduler):
-    """The handler of `catch`, and of `tap_catch`, sees nothing that its predicates have set."""
+def test_variables_set_by_predicates_are_invisible_to_the_handler(scheduler):
+    """Of `catch`, and of `tap_catch`."""
     seen = []
 
     def predicate(_):
@@ -498,7 +498,7 @@ def test_what_predicates_set(scheduler):
 
 
 @pytest.mark.parametrize("async_hooks", [True, False])
-def test_cancellers_when_time_is_up(scheduler, async_hooks):
+def test_cancellers_called_by_a_timeout_run_in_their_own_context(scheduler, async_hooks):
     """A Deferred that `timeout` cancels runs in its context, and leaks into no other."""
     seen = []
     copy = Promise.get_new_library_copy()
@@ -519,7 +519,7 @@ def test_cancellers_when_time_is_up(scheduler, async_hooks):
 
 
 @pytest.mark.parametrize("wrap", [lambda deferred: deferred, Promise.from_deferred])
-def test_cancellers_behind_a_coroutine(scheduler, wrap):
+def test_cancelling_an_awaited_deferred_runs_in_its_own_context(scheduler, wrap):
     """What a coroutine waits for is cancelled in its context, and sets nothing there."""
     seen = []
 
@@ -581,7 +581,7 @@ def _by_a_thenable_that_raises(things):
         _by_a_thenable_that_raises,
     ],
 )
-def test_contexts_are_let_go_of(scheduler, reports, hold):
+def test_contexts_are_freed(scheduler, reports, hold):
     """What has ended, and what it raised, keeps nothing of the request."""
     things = SimpleNamespace(shared=Promise.defer())
 

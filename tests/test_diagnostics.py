@@ -78,7 +78,7 @@ def test_one_report_for_each_branch(scheduler, reports):
     assert 2 == len(reports)
 
 
-def test_a_promise_that_nobody_holds_is_reported(scheduler, reports):
+def test_a_promise_without_references_is_reported(scheduler, reports):
     """The report does not wait for garbage collection, nor is it lost by it."""
     Promise.resolve().then(fail)
     scheduler.flush()
@@ -97,16 +97,16 @@ HANDLED = {
 
 
 @pytest.mark.parametrize("how", HANDLED)
-def test_nothing_is_reported_for_what_is_handled(scheduler, reports, how):
-    """Whatever takes the rejection on makes it its own concern."""
+def test_a_handled_rejection_is_not_reported(scheduler, reports, how):
+    """By any method that consumes it."""
     HANDLED[how](Promise.reject(Boom()))
     scheduler.flush()
     assert [] == reports
 
 
 @pytest.mark.parametrize("how", [name for name in HANDLED if name != "reason()"])
-def test_nothing_is_reported_for_what_is_handled_while_pending(scheduler, reports, how):
-    """The same where it was attached before."""
+def test_a_rejection_handled_in_advance_is_not_reported(scheduler, reports, how):
+    """The handler was attached while the promise was pending."""
     promise, _, reject = pending()
     HANDLED[how](promise)
     scheduler.flush()
@@ -115,7 +115,7 @@ def test_nothing_is_reported_for_what_is_handled_while_pending(scheduler, report
     assert [] == reports
 
 
-def test_nothing_is_reported_for_what_is_awaited(scheduler, reports):
+def test_an_awaited_rejection_is_not_reported(scheduler, reports):
     """A coroutine that awaits takes the rejection on."""
 
     async def main():
@@ -163,7 +163,7 @@ def test_reason_after_the_report(scheduler, reports):
 
 
 def test_cancelled_promises_report_nothing(scheduler, reports):
-    """A cancellation is nobody's mistake."""
+    """A cancellation is not an error."""
     promise, _, reject = pending()
     child = promise.then(str)
     child.cancel()
@@ -238,7 +238,7 @@ def test_an_endless_chain_hides_no_report(reports):
 
 
 def test_a_log_observer_that_attaches_handlers_disturbs_nothing(scheduler, reports):
-    """Whoever hears of a report may use promises: that runs in the same flush."""
+    """A log observer may use promises: its handlers run in the same flush."""
     from twisted.logger import globalLogPublisher
 
     called = []

@@ -111,7 +111,7 @@ def test_a_cause_is_carried(error):
 
 
 def test_operational_errors_say_so():
-    """What `Promise.error` asks for."""
+    """The attribute that `Promise.error` reads."""
     assert (True, True) == (OperationalError.is_operational, AggregateError.is_operational)
 
 
@@ -171,7 +171,7 @@ def test_an_aggregate_is_a_sequence_of_the_reasons(reasons):
 
 
 def test_an_aggregate_is_an_exception_group(reasons):
-    """What is no Exception is wrapped in the group."""
+    """A reason that is no Exception is wrapped in the group."""
     error = AggregateError("all failed", reasons)
     assert [ValueError, RejectionError, RejectionError, OSError] == [
         type(one) for one in error.exceptions

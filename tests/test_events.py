@@ -47,7 +47,7 @@ def test_both_spellings(name, spell):
 @pytest.mark.parametrize("method", [Promise.on, Promise.off])
 @pytest.mark.parametrize(("name", "error"), [("nothing", ValueError), (3, TypeError)])
 def test_unknown_events(method, name, error):
-    """What is no event is named, with those that are."""
+    """The error names the unknown event, and all known ones."""
     with pytest.raises(error, match="name must be"):
         method(name, print)
 
@@ -58,19 +58,19 @@ def test_a_listener_must_be_callable():
         Promise.on("unhandled_rejection", None)
 
 
-def test_subscribed_twice_told_twice(scheduler, listen):
+def test_a_listener_subscribed_twice_is_notified_twice(scheduler, listen):
     """Each subscription counts, and is ended by one `off`."""
-    told = []
-    listen("unhandled_rejection", listener := lambda reason, promise: told.append(reason))
+    events = []
+    listen("unhandled_rejection", listener := lambda reason, promise: events.append(reason))
     listen("unhandled_rejection", listener)
     error = Boom()
     Promise.reject(error)
     scheduler.flush()
-    assert [error, error] == told
+    assert [error, error] == events
     Promise.off("unhandled_rejection", listener)
     Promise.reject(error)
     scheduler.flush()
-    assert [error] * 3 == told
+    assert [error] * 3 == events
 
 
 # --- rejections
@@ -78,58 +78,58 @@ def test_subscribed_twice_told_twice(scheduler, listen):
 
 def test_unhandled_then_handled(scheduler, listen, reports):
     """First the one, with reason and promise, then the other, with the promise: each once."""
-    told = []
-    listen("unhandled_rejection", lambda *arguments: told.append(("unhandled", *arguments)))
-    listen("rejection_handled", lambda *arguments: told.append(("handled", *arguments)))
+    events = []
+    listen("unhandled_rejection", lambda *arguments: events.append(("unhandled", *arguments)))
+    listen("rejection_handled", lambda *arguments: events.append(("handled", *arguments)))
     error = Boom()
     promise = Promise.reject(error)
     scheduler.flush()
     scheduler.flush()
-    assert [("unhandled", error, promise)] == told
+    assert [("unhandled", error, promise)] == events
     promise.catch(lambda _: None)
     promise.catch(lambda _: None)
     scheduler.flush()
-    assert [("unhandled", error, promise), ("handled", promise)] == told
+    assert [("unhandled", error, promise), ("handled", promise)] == events
     assert [] == reports
 
 
 def test_handled_in_time_is_no_event(scheduler, listen):
-    """What is handled before the end of the drain is told to nobody."""
-    told = []
-    listen("unhandled_rejection", lambda *arguments: told.append(arguments))
-    listen("rejection_handled", lambda *arguments: told.append(arguments))
+    """A rejection that is handled before the end of the drain notifies no listener."""
+    events = []
+    listen("unhandled_rejection", lambda *arguments: events.append(arguments))
+    listen("rejection_handled", lambda *arguments: events.append(arguments))
     Promise.reject(Boom()).catch(lambda _: None)
     scheduler.flush()
-    assert [] == told
+    assert [] == events
 
 
 def test_the_hook_of_the_copy_comes_before_the_event(scheduler, listen, reports):
     """First the copy's own hook, then the event; neither leaves anything for the log."""
-    told = []
+    events = []
     copy = Promise.get_new_library_copy()
-    copy.on_possibly_unhandled_rejection(lambda *arguments: told.append(("hook", *arguments)))
-    copy.on_unhandled_rejection_handled(lambda *arguments: told.append(("hook", *arguments)))
-    listen("unhandled_rejection", lambda *arguments: told.append(("event", *arguments)))
-    listen("rejection_handled", lambda *arguments: told.append(("event", *arguments)))
+    copy.on_possibly_unhandled_rejection(lambda *arguments: events.append(("hook", *arguments)))
+    copy.on_unhandled_rejection_handled(lambda *arguments: events.append(("hook", *arguments)))
+    listen("unhandled_rejection", lambda *arguments: events.append(("event", *arguments)))
+    listen("rejection_handled", lambda *arguments: events.append(("event", *arguments)))
     error = Boom()
     promise = copy.reject(error)
     scheduler.flush()
-    assert [("hook", error, promise), ("event", error, promise)] == told
-    told.clear()
+    assert [("hook", error, promise), ("event", error, promise)] == events
+    events.clear()
     promise.catch(lambda _: None)
     scheduler.flush()
-    assert [("hook", promise), ("event", promise)] == told
+    assert [("hook", promise), ("event", promise)] == events
     assert [] == reports
 
 
 def test_a_hook_is_for_its_own_copy(scheduler, reports):
-    """The hooks of one library copy are not told of the promises of another."""
-    told = []
+    """The hooks of one library copy are not called for promises of another."""
+    events = []
     copy = Promise.get_new_library_copy()
-    copy.on_possibly_unhandled_rejection(lambda *arguments: told.append(arguments))
+    copy.on_possibly_unhandled_rejection(lambda *arguments: events.append(arguments))
     Promise.reject(Boom())
     scheduler.flush()
-    assert [] == told
+    assert [] == events
     assert 1 == len(reports)
 
 
@@ -146,8 +146,8 @@ def test_no_hook_no_report(scheduler, reports, nothing):
 
 
 def test_a_hook_that_raises_is_logged(scheduler, reports, listen):
-    """What a hook or listener raises is logged; the others are told all the same."""
-    told = []
+    """The error of a hook or listener is logged; the others are notified all the same."""
+    events = []
 
     def bad(*_):
         raise ValueError("bad listener")
@@ -157,11 +157,11 @@ def test_a_hook_that_raises_is_logged(scheduler, reports, listen):
     copy.on_unhandled_rejection_handled(bad)
     for name in ("unhandled_rejection", "rejection_handled"):
         listen(name, bad)
-        listen(name, lambda *_: told.append("told"))
+        listen(name, lambda *_: events.append("notified"))
     promise = copy.reject(Boom())
     scheduler.flush()
     promise.catch(lambda _: None)
-    assert ["told", "told"] == told
+    assert ["notified", "notified"] == events
     assert ["bad listener"] * 4 == [str(event["log_failure"].value) for event in reports]
 
 
@@ -170,19 +170,19 @@ def test_a_hook_that_raises_is_logged(scheduler, reports, listen):
 
 @pytest.fixture
 def monitored(scheduler, listen):
-    """A library copy with monitoring on, and what its listeners were told."""
+    """A library copy with monitoring on, and the events that its listeners got."""
     copy = Promise.get_new_library_copy()
     copy.config(monitoring=True)
-    told = []
+    events = []
     for name in MONITORING:
-        listen(name, lambda *promises, name=name: told.append((name, *promises)))
-    yield copy, told
+        listen(name, lambda *promises, name=name: events.append((name, *promises)))
+    yield copy, events
     copy.config(monitoring=False)
 
 
 def test_a_chain(scheduler, monitored):
     """Made, chained and fulfilled, in this order."""
-    copy, told = monitored
+    copy, events = monitored
     promise = copy.resolve(1)
     child = promise.then(str)
     scheduler.flush()
@@ -191,7 +191,7 @@ def test_a_chain(scheduler, monitored):
         ("promise_fulfilled", promise),
         ("promise_chained", promise, child),
         ("promise_fulfilled", child),
-    ] == told
+    ] == events
 
 
 DERIVED = {
@@ -218,26 +218,26 @@ DERIVED = {
 @pytest.mark.parametrize("method", DERIVED)
 def test_chaining(scheduler, monitored, method, settled):
     """Whatever is derived from a promise, by whichever method, is chained to it: once."""
-    copy, told = monitored
+    copy, events = monitored
     resolver = copy.defer()
     if settled:
         resolver.resolve([1, 2])
-    told.clear()
+    events.clear()
     child = DERIVED[method](resolver.promise)
     made = ("promise_created", "promise_chained")
     assert [("promise_chained", resolver.promise, child)] == [
-        event for event in told if event[0] in made and event[-1] is child
+        event for event in events if event[0] in made and event[-1] is child
     ]
     resolver.resolve([1, 2])
     child.suppress_unhandled_rejections()
     scheduler.advance(1)
     assert child.is_fulfilled()
-    assert 1 == told.count(("promise_fulfilled", child))
+    assert 1 == events.count(("promise_fulfilled", child))
 
 
 def test_a_rejection(scheduler, monitored):
     """A rejected promise, and what recovers from it."""
-    copy, told = monitored
+    copy, events = monitored
     promise = copy(lambda resolve, reject: reject(Boom()))
     child = promise.catch(lambda _: None)
     scheduler.flush()
@@ -246,12 +246,12 @@ def test_a_rejection(scheduler, monitored):
         ("promise_rejected", promise),
         ("promise_chained", promise, child),
         ("promise_fulfilled", child),
-    ] == told
+    ] == events
 
 
 def test_following(scheduler, monitored):
     """A promise that adopts the state of another is resolved."""
-    copy, told = monitored
+    copy, events = monitored
     other = copy.defer()
     promise = copy(lambda resolve, reject: resolve(other.promise))
     other.resolve(1)
@@ -262,51 +262,51 @@ def test_following(scheduler, monitored):
         ("promise_resolved", promise),
         ("promise_fulfilled", other.promise),
         ("promise_fulfilled", promise),
-    ] == told
+    ] == events
 
 
 def test_cancelling(scheduler, monitored):
     """A cancelled promise is cancelled, and so is what it was derived from."""
-    copy, told = monitored
+    copy, events = monitored
     promise = copy.defer().promise
     child = promise.then(str)
-    told.clear()
+    events.clear()
     child.cancel()
     scheduler.flush()
-    assert [("promise_cancelled", promise), ("promise_cancelled", child)] == told
+    assert [("promise_cancelled", promise), ("promise_cancelled", child)] == events
 
 
-def test_switched_off_nobody_is_told(scheduler, listen):
+def test_without_monitoring_there_are_no_life_cycle_events(scheduler, listen):
     """Without ``monitoring`` there are no life-cycle events."""
-    told = []
+    events = []
     for name in MONITORING:
-        listen(name, lambda *promises: told.append(promises))
+        listen(name, lambda *promises: events.append(promises))
     Promise.resolve(1).then(str)
     Promise.defer().promise.cancel()
     scheduler.flush()
-    assert [] == told
+    assert [] == events
 
 
 def test_only_the_copies_that_are_monitored(scheduler, monitored):
-    """Monitoring one copy tells nothing of the others."""
-    _, told = monitored
+    """Monitoring one copy sends no events for the others."""
+    _, events = monitored
     Promise.resolve(1).then(str)
     scheduler.flush()
-    assert [] == told
+    assert [] == events
 
 
 def test_a_listener_may_use_promises(scheduler, monitored, listen):
     """A listener that makes and resolves promises gets no events of its own, and no loop."""
-    copy, told = monitored
+    copy, events = monitored
     made = []
     listen("promise_created", lambda promise: made.append(copy.resolve(2).then(str)))
     copy.resolve(1)
     scheduler.flush()
     assert 1 == len(made)
     assert "2" == made[0].value()
-    # The promise that was settled later, from the queue, is told of again.
+    # The promise that was settled later, from the queue, causes an event again.
     assert ["promise_created", "promise_fulfilled", "promise_fulfilled"] == [
-        name for name, *_ in told
+        name for name, *_ in events
     ]
 
 
@@ -332,12 +332,14 @@ MEDDLING = {
 
 @pytest.mark.parametrize("meddling", MEDDLING)
 @pytest.mark.parametrize("made", MADE)
-def test_a_listener_may_meddle(scheduler, monitored, listen, reports, meddling, made):
-    """Though it may be told of a promise that is still being made: it settles all the same."""
-    copy, told = monitored
+def test_a_listener_may_settle_a_promise_in_the_making(
+    scheduler, monitored, listen, reports, meddling, made
+):
+    """It is notified while the promise is still being made."""
+    copy, events = monitored
     resolver = copy.defer()
     kept = resolver.promise.reflect()
-    told.clear()
+    events.clear()
 
     def meddle(*promises):
         MEDDLING[meddling](promises[-1])
@@ -350,27 +352,27 @@ def test_a_listener_may_meddle(scheduler, monitored, listen, reports, meddling, 
     scheduler.advance(1)
     scheduler.advance(1)
     assert kept.is_fulfilled()
-    pending = [promise for _, *promises in told for promise in promises if promise.is_pending()]
-    # Without a listener's doing, nobody ever settles that.
+    pending = [promise for _, *promises in events for promise in promises if promise.is_pending()]
+    # Only the listener settles that.
     assert pending == [] or made == "the constructor"
     assert [] == reports
 
 
 def test_a_listener_that_cancels(scheduler, monitored, listen):
-    """What it cancels is cancelled in the next turn, and everybody else is told."""
-    copy, told = monitored
+    """The promise is cancelled in the next turn, and all other listeners are notified."""
+    copy, events = monitored
     listen("promise_created", lambda promise: promise.cancel())
     promise = copy.defer().promise
     assert promise.is_pending()
     scheduler.flush()
     assert promise.is_cancelled()
-    assert [("promise_created", promise), ("promise_cancelled", promise)] == told
+    assert [("promise_created", promise), ("promise_cancelled", promise)] == events
 
 
-def _ends(told, promise):
-    """What was told of a promise's end."""
+def _ends(events, promise):
+    """The events of a promise's end."""
     ends = {"promise_fulfilled", "promise_rejected", "promise_cancelled"}
-    return [name for name, *of in told if name in ends and of[0] is promise]
+    return [name for name, *of in events if name in ends and of[0] is promise]
 
 
 def _generator(copy):
@@ -400,9 +402,11 @@ async def _waits(promise):
     ],
     ids=["executor", "coroutine", "delay", "map", "then"],
 )
-def test_a_listener_that_leaves(scheduler, monitored, listen, reports, name, make, leave):
-    """Whatever it stops to wait for is cancelled in the next turn, too: it may be in the making."""
-    copy, told = monitored
+def test_a_listener_that_drops_the_last_consumer(
+    scheduler, monitored, listen, reports, name, make, leave
+):
+    """The promise is cancelled in the next turn: it may still be in the making."""
+    copy, events = monitored
     left = []
 
     def listener(*promises):
@@ -416,7 +420,7 @@ def test_a_listener_that_leaves(scheduler, monitored, listen, reports, name, mak
     assert promise.is_pending()
     scheduler.flush()
     assert promise.is_cancelled()
-    assert ["promise_cancelled"] == _ends(told, promise)
+    assert ["promise_cancelled"] == _ends(events, promise)
     assert [] == reports
     counts = copy.statistics()
     scheduler.advance(1)
@@ -425,11 +429,11 @@ def test_a_listener_that_leaves(scheduler, monitored, listen, reports, name, mak
 
 @pytest.mark.parametrize("make", ["resolve", "reject"])
 @pytest.mark.parametrize("leave", ["to_deferred", "reflect"])
-def test_a_listener_that_leaves_what_settles_at_once(
+def test_a_listener_that_drops_the_last_consumer_of_a_settling_promise(
     scheduler, monitored, listen, reports, make, leave
 ):
-    """What is settled by then is not cancelled, and is told to be settled once."""
-    copy, told = monitored
+    """It settles, and there is one event for that."""
+    copy, events = monitored
 
     def listener(promise):
         copy.off("promise_created", listener)
@@ -440,14 +444,14 @@ def test_a_listener_that_leaves_what_settles_at_once(
     promise.suppress_unhandled_rejections()
     scheduler.flush()
     assert [f"promise_{'fulfilled' if promise.is_fulfilled() else 'rejected'}"] == _ends(
-        told, promise
+        events, promise
     )
     assert [] == reports
 
 
 def test_a_listener_that_raises_disturbs_nothing(scheduler, monitored, listen, reports):
-    """What a listener raises is logged, and the promise goes its way."""
-    copy, told = monitored
+    """The error is logged, and the promise settles."""
+    copy, events = monitored
 
     def bad(*_):
         raise ValueError("bad listener")
@@ -456,7 +460,7 @@ def test_a_listener_that_raises_disturbs_nothing(scheduler, monitored, listen, r
     child = copy.resolve(1).then(str)
     scheduler.flush()
     assert "1" == child.value()
-    assert 4 == len(told)
+    assert 4 == len(events)
     assert ["bad listener"] * 2 == [str(event["log_failure"].value) for event in reports]
 
 
@@ -508,7 +512,7 @@ def test_statistics_of_an_endless_loop_of_functions(scheduler, monitored):
 
 
 def test_statistics_of_an_endless_loop(scheduler, monitored):
-    """What has handed its only follower on is as good as settled: pending does not grow."""
+    """A bypassed promise does not count as pending, so the number does not grow."""
     copy, _ = monitored
     rounds = 0
     middle = []
@@ -600,8 +604,8 @@ def test_the_longest_drain_is_measured():
     assert 0.25 == copy.statistics()["longest_drain"]
 
 
-def test_on_and_off_below_the_front_door():
-    """`off` tells whether there was anything to end."""
+def test_off_returns_whether_there_was_a_subscription():
+    """True if a subscription was ended."""
     on("promise_created", print, print)
     assert off("promise_created", print)
     assert not off("promise_created", print)
@@ -610,7 +614,7 @@ def test_on_and_off_below_the_front_door():
 @pytest.mark.parametrize("what", ["settles it", "follows it", "attaches", "cancels"])
 @pytest.mark.parametrize("follows", [False, True])
 def test_a_listener_acts_when_a_promise_follows(scheduler, listen, what, follows):
-    """Whatever a listener does with what is followed, the follower has its outcome in the end."""
+    """Whatever a listener does with the followee, the follower settles in the end."""
     root, between, follower = (Promise.defer() for _ in range(3))
     given = between if follows else root
     called = []

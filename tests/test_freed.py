@@ -16,8 +16,9 @@ import pytest
 from twisted.internet.defer import Deferred
 
 import twpromise
+from tests.support.collections import variable
 from tests.support.promises import Boom
-from tests.support.things import AtOnce, Eventual, Things
+from tests.support.things import AtOnce, Eventual, Things, within
 from twpromise import Disposer, Promise, background, promisifiers
 
 
@@ -53,9 +54,10 @@ def _collections(p, t):
 
 def _iterated(p, t):
     return [
-        getattr(Promise, name)(items, t.handler())
+        getattr(Promise, name)(items(), function)
         for name in ("map", "filter", "reduce", "each", "map_series")
-        for items in ([p, t.value()], _items(p, t), _items_later([p], t))
+        for items in (lambda: [p, t.value()], lambda: _items(p, t), lambda: _items_later([p], t))
+        for function in (t.handler(), t.failing())
     ]
 
 
@@ -292,7 +294,8 @@ def alive_after(scheduler, builder, way):
     ],
 )
 def test_nothing_stays_alive(scheduler, config, builder, way):
-    """Nor does it with all diagnostics on."""
+    """Nor where a context variable is set, nor with all diagnostics on."""
     assert [] == alive_after(scheduler, builder, way)
+    assert [] == within(variable, "set", alive_after, scheduler, builder, way)
     config(monitoring=True, long_stack_traces=True, warnings=True)
     assert [] == alive_after(scheduler, builder, way)

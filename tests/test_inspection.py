@@ -64,7 +64,7 @@ def test_one_state_at_a_time(scheduler, state, follow):
 
 
 @pytest.mark.parametrize("state", [state for state in MAKERS if state != "fulfilled"])
-def test_value_of_what_is_not_fulfilled(state):
+def test_value_raises_unless_the_promise_is_fulfilled(state):
     """The page's words, and what it is."""
     promise = MAKERS[state]()
     with pytest.raises(
@@ -75,7 +75,7 @@ def test_value_of_what_is_not_fulfilled(state):
 
 
 @pytest.mark.parametrize("state", [state for state in MAKERS if state != "rejected"])
-def test_reason_of_what_is_not_rejected(state):
+def test_reason_raises_unless_the_promise_is_rejected(state):
     """The page's words, and what it is."""
     promise = MAKERS[state]()
     with pytest.raises(
@@ -125,7 +125,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize(("make", "expected"), SHOWN.values(), ids=SHOWN)
-def test_repr_tells_the_state(make, expected):
+def test_repr_shows_the_state(make, expected):
     """And the value or reason, in its own words."""
     promise = make()
     assert expected == repr(promise)
@@ -138,7 +138,7 @@ class Failing:
 
 
 class FailingEvenMore:
-    """Not even its class can be asked for."""
+    """An object whose `__class__` raises."""
 
     @property
     def __class__(self):

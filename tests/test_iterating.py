@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
-import weakref
 from contextvars import Context, ContextVar
 
 import pytest
@@ -36,7 +34,7 @@ each_lazy = pytest.mark.parametrize("method", [METHODS[name] for name in LAZY], 
 
 
 class Input:
-    """Makes generators, sync or async, and tells how far they were read and closed."""
+    """Makes generators, sync or async, and records how far they were read and closed."""
 
     def __init__(self, is_async):
         self.is_async = is_async
@@ -170,7 +168,7 @@ def test_an_async_generator_of_none(scheduler, reading):
 
 @each_lazy
 def test_an_endless_input_is_read_no_further_than_needed(scheduler, method, reading):
-    """An item is read when there is room for it, and not before."""
+    """An item is read when the limit allows it to start."""
     made = {}
 
     def function(item):
@@ -189,8 +187,8 @@ def test_an_endless_input_is_read_no_further_than_needed(scheduler, method, read
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
 @pytest.mark.parametrize("method", [Promise.map, Promise.filter], ids=["map", "filter"])
-def test_no_more_are_read_than_may_pend(scheduler, method, limit, reading):
-    """Items that pend take a place: they will give results."""
+def test_no_more_items_are_read_than_the_limit(scheduler, method, limit, reading):
+    """Pending items count, since they will give results."""
     pending = []
 
     def items():
@@ -214,7 +212,7 @@ def test_no_more_are_read_than_may_pend(scheduler, method, limit, reading):
 
 
 def test_items_of_an_async_generator_may_pend_side_by_side(scheduler):
-    """The next one is asked for while the last one pends, if there is room."""
+    """The next one is read while the last one pends, if the limit allows."""
     made = [Source() for _ in range(3)]
     started = []
     reading = Input(True)
@@ -233,8 +231,8 @@ def test_items_of_an_async_generator_may_pend_side_by_side(scheduler):
 
 
 @each_method
-def test_the_next_is_not_asked_for_before_the_last_is_there(scheduler, method):
-    """An async generator cannot bear that."""
+def test_an_async_generator_is_asked_for_one_item_at_a_time(scheduler, method):
+    """Python does not allow two calls of `__anext__` at once."""
     asked = []
 
     async def items():
@@ -252,8 +250,8 @@ def test_the_next_is_not_asked_for_before_the_last_is_there(scheduler, method):
 
 
 @each_method
-def test_what_follows_a_failure_is_not_read(scheduler, method, reading):
-    """The function raises: nothing more is read, and `finally` blocks run."""
+def test_nothing_is_read_after_the_function_has_failed(scheduler, method, reading):
+    """The generator's `finally` blocks run."""
 
     def function(item):
         if item == 2:
@@ -277,7 +275,7 @@ def test_what_follows_a_failure_is_not_read(scheduler, method, reading):
     ],
     ids=["raises", "rejected", "later"],
 )
-def test_closed_when_the_function_fails(scheduler, method, function, reading):
+def test_the_generator_is_closed_when_the_function_fails(scheduler, method, function, reading):
     """At once, by whatever it fails."""
     promise = quiet(method(reading.generate([0, Source().promise]), function))
     scheduler.advance(1)
@@ -287,7 +285,7 @@ def test_closed_when_the_function_fails(scheduler, method, function, reading):
 
 @each_method
 @pytest.mark.parametrize("when", ["before", "later"])
-def test_closed_when_an_item_is_rejected(scheduler, method, when, reading):
+def test_the_generator_is_closed_when_an_item_is_rejected(scheduler, method, when, reading):
     """An item that is read, and turns out to be a rejection."""
     source = Source()
     if when == "before":
@@ -301,8 +299,8 @@ def test_closed_when_an_item_is_rejected(scheduler, method, when, reading):
 
 @each_method
 @pytest.mark.parametrize("pends", ["item", "result"])
-def test_closed_when_the_result_is_cancelled(scheduler, method, pends, reading):
-    """Whether it waits for an item or for what the function gave; which is cancelled too."""
+def test_the_generator_is_closed_when_the_result_is_cancelled(scheduler, method, pends, reading):
+    """While it waits for an item or for a result, which is cancelled too."""
     source = Source()
     items = [source.promise, 1] if pends == "item" else [1, 2]
     promise = method(reading.generate(items), lambda _: source.promise)
@@ -313,8 +311,8 @@ def test_closed_when_the_result_is_cancelled(scheduler, method, pends, reading):
 
 
 @each_method
-def test_cancelled_before_it_is_read(scheduler, method, reading):
-    """A generator that has not begun has nothing to finish."""
+def test_cancelling_before_the_first_item_is_read(scheduler, method, reading):
+    """The generator has not begun, and has nothing to finish."""
     promise = method(reading.generate([1]), pytest.fail)
     promise.cancel()
     scheduler.flush()
@@ -323,8 +321,8 @@ def test_cancelled_before_it_is_read(scheduler, method, reading):
 
 @each_method
 @pytest.mark.parametrize("how", ["cancelled", "rejected"])
-def test_an_async_generator_that_is_waiting(scheduler, method, how):
-    """Cancelled at its `await`, where it can still finish what it has to finish."""
+def test_a_waiting_async_generator_is_cancelled_at_its_await(scheduler, method, how):
+    """Where it can still finish its work."""
     seen = []
     source = Source()
 
@@ -360,8 +358,8 @@ def test_an_async_generator_that_is_waiting(scheduler, method, how):
 
 
 @each_method
-def test_an_async_generator_that_goes_on_all_the_same(scheduler, method):
-    """One that swallows its cancellation is closed where it yields next."""
+def test_an_async_generator_that_swallows_its_cancellation(scheduler, method):
+    """It is closed where it yields next."""
     seen = []
 
     async def items():
@@ -398,8 +396,8 @@ def test_finally_blocks_of_async_generators_are_waited_for(scheduler, method):
 
 @each_lazy
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_a_finally_block_that_fails(scheduler, method, is_async, reports):
-    """The result has another fate already: it is logged."""
+def test_the_error_of_a_finally_block_is_logged(scheduler, method, is_async, reports):
+    """The result has settled already."""
 
     def sync():
         try:
@@ -433,7 +431,7 @@ def test_iterators_that_are_no_generators(scheduler, method, make):
 
 
 @each_method
-def test_an_async_iterator_that_is_no_generator_and_waits(scheduler, method):
+def test_the_awaitable_of_an_async_iterator_is_cancelled(scheduler, method):
     """What it waits for is cancelled."""
     source = Source()
 
@@ -469,8 +467,8 @@ def failing(items, is_async):
 @each_method
 @pytest.mark.parametrize("items", [[], [1]], ids=len)
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_what_reading_raises_rejects(scheduler, method, items, is_async):
-    """When it comes to that; items that come before are started."""
+def test_an_error_while_reading_rejects(scheduler, method, items, is_async):
+    """Once it is reached; items before it are started."""
     started = []
     promise = quiet(method(failing(items, is_async), started.append))
     scheduler.flush()
@@ -479,8 +477,8 @@ def test_what_reading_raises_rejects(scheduler, method, items, is_async):
 
 @each_method
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_what_making_the_iterator_raises_rejects(scheduler, method, is_async):
-    """`__iter__` and `__aiter__` are the user's, too."""
+def test_an_error_while_making_the_iterator_rejects(scheduler, method, is_async):
+    """`__iter__` and `__aiter__` are user code, too."""
 
     class Sync:
         def __iter__(self):
@@ -496,7 +494,7 @@ def test_what_making_the_iterator_raises_rejects(scheduler, method, is_async):
 
 
 @each_method
-def test_an_async_iterable_that_is_none(scheduler, method):
+def test_an_invalid_async_iterable_rejects(scheduler, method):
     """One whose `__aiter__` gives no async iterator: Python's own TypeError."""
 
     class Async:
@@ -560,7 +558,7 @@ def test_an_async_generator_that_cancels_the_result_and_waits(scheduler, method)
 @pytest.mark.parametrize("where", ["empty", "set"])
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 def test_the_input_is_read_in_the_context_of_the_call(scheduler, method, where, is_async):
-    """What is set for a call is seen by what is read for it, and what functions set is not."""
+    """The generator sees variables set for the call, and not those that functions set."""
     seen = []
 
     def sync():
@@ -589,21 +587,9 @@ def test_the_input_is_read_in_the_context_of_the_call(scheduler, method, where, 
 # --- many
 
 
-@pytest.fixture
-def _shallow():
-    """Whatever recurses for each of many items fails."""
-    frame, depth = sys._getframe(), 0
-    while frame is not None:
-        frame, depth = frame.f_back, depth + 1
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(depth + 60)
-    yield
-    sys.setrecursionlimit(before)
-
-
 @pytest.mark.exhaustive
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("_shallow")
+@pytest.mark.usefixtures("low_recursion_limit")
 @each_method
 @pytest.mark.parametrize("pends", [False, True], ids=["settled", "pending"])
 def test_100_000_items(scheduler, method, pends, reading):
@@ -622,32 +608,6 @@ class _Nothing:
 
 
 # --- memory
-
-
-@pytest.mark.usefixtures("no_collector")
-@each_method
-@pytest.mark.parametrize("how", ["fulfilled", "raises", "reading", "cancelled"])
-def test_results_are_freed_by_reference_counting(scheduler, method, how, reading):
-    """And so is the generator, however it ended."""
-    source = Source()
-    items = failing([1], reading.is_async) if how == "reading" else reading.generate([1])
-    if how == "fulfilled":
-        promise = method(items, lambda x: x)
-    elif how == "raises":
-        promise = quiet(method(items, lambda x: 1 / 0))
-    else:
-        promise = quiet(method(items, lambda x: source.promise))
-    scheduler.flush()
-    if how == "reading":
-        source.resolve()
-    elif how == "cancelled":
-        promise.cancel()
-    scheduler.flush()
-    assert not promise.is_pending()
-    references = [weakref.ref(promise), weakref.ref(items)]
-    del promise, items
-    reading.generator = None
-    assert [None, None] == [reference() for reference in references]
 
 
 def test_under_asyncio():

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import inspect
 import random
-import sys
 import weakref
-from contextvars import Context, ContextVar
+from contextvars import Context
 from functools import partial
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock, deferLater
 
+from tests.support.collections import calls_of, later, seen, sources, variable
 from tests.support.promises import Source, quiet
 from tests.support.things import Value, within
 from twpromise import CancellationError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
-
-variable: ContextVar[str] = ContextVar("variable", default="unset")
-
-
-def sources(count):
-    """Sources, and the promises of them."""
-    made = [Source() for _ in range(count)]
-    return made, [source.promise for source in made]
 
 
 class Mapper:
@@ -46,7 +38,7 @@ class Mapper:
         self.sources.pop(item).resolve(item if result is None else result)
 
 
-#: Each access makes a new one: kept here so that tests can tell which it is.
+#: Each access makes a new one: kept here for the ids of tests.
 MAP, FILTER = Promise.map, Promise.filter
 
 both_methods = pytest.mark.parametrize("method", [MAP, FILTER], ids=["map", "filter"])
@@ -98,8 +90,8 @@ def test_filter_keeps_items_for_which_the_predicate_is_true(scheduler):
     ids=repr,
 )
 @pytest.mark.parametrize("wrap", [lambda x: x, Promise.resolve, succeed], ids=["it", "p", "d"])
-def test_what_counts_as_true(scheduler, answer, kept, wrap):
-    """What Python takes for true, of the value that a promise comes to."""
+def test_predicates_are_judged_by_python_truth(scheduler, answer, kept, wrap):
+    """The truth of the value that the predicate's promise is fulfilled with."""
     promise = Promise.filter(["item"], lambda _: wrap(answer))
     scheduler.flush()
     assert ["item"] * kept == promise.value()
@@ -172,7 +164,7 @@ def test_the_function_is_never_called_at_once(scheduler, method):
 
 @both_methods
 @pytest.mark.parametrize("wrong", [5, None, "text", b"x", {"a": 1}], ids=repr)
-def test_what_is_no_collection_rejects(scheduler, method, wrong):
+def test_an_input_that_is_not_iterable_rejects(scheduler, method, wrong):
     """The page's example: `Promise.resolve(5).map(...)`; in its words."""
     promises = [quiet(method(of, pytest.fail)) for of in (wrong, Promise.delay(1, wrong))]
     scheduler.advance(1)
@@ -183,7 +175,7 @@ def test_what_is_no_collection_rejects(scheduler, method, wrong):
 
 @both_methods
 @pytest.mark.parametrize("function", [None, 5, "text"], ids=repr)
-def test_what_is_no_function_rejects(method, function):
+def test_a_function_that_is_not_callable_rejects(method, function):
     """A TypeError, in the words of the page."""
     promise = quiet(method([1], function))
     assert TypeError is type(promise.reason())
@@ -192,7 +184,7 @@ def test_what_is_no_function_rejects(method, function):
 
 @both_methods
 @pytest.mark.parametrize("limit", [0, -1, 1.0, True, "2", float("inf")], ids=repr)
-def test_what_is_no_limit_rejects(method, limit):
+def test_an_invalid_limit_rejects(method, limit):
     """A TypeError, in the words of the page."""
     promise = quiet(method([1], pytest.fail, concurrency=limit))
     assert TypeError is type(promise.reason())
@@ -201,8 +193,8 @@ def test_what_is_no_limit_rejects(method, limit):
 
 @both_methods
 @pytest.mark.parametrize("how", ["rejected", "cancelled"])
-def test_the_result_shares_the_fate_of_a_promise_for_the_input(scheduler, method, how):
-    """If there is no input, there is no result."""
+def test_the_result_settles_as_a_failed_promise_for_the_input(scheduler, method, how):
+    """Rejected or cancelled with it."""
     source = Source()
     promise = quiet(method(source.promise, pytest.fail))
     error = ValueError("x")
@@ -214,8 +206,8 @@ def test_the_result_shares_the_fate_of_a_promise_for_the_input(scheduler, method
 @both_methods
 @pytest.mark.parametrize("index", [0, 1, 2], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("before", [False, True], ids=["later", "before"])
-def test_an_item_that_is_rejected(scheduler, method, index, before):
-    """It rejects the result at once, whatever pends."""
+def test_a_rejected_item_rejects_the_result(scheduler, method, index, before):
+    """At once, whatever is still pending."""
     made, items = sources(3)
     error = ValueError("x")
     if before:
@@ -248,8 +240,8 @@ async def fails(item):
     ],
     ids=["raises", "rejected", "later", "async"],
 )
-def test_a_function_that_fails(scheduler, method, function):
-    """What it raises, or its promise is rejected with, rejects; no other item is started."""
+def test_a_failing_function_rejects_the_result(scheduler, method, function):
+    """By raising, or by a rejected promise; no other item is started."""
     started = []
 
     def first_fails(item):
@@ -278,7 +270,7 @@ def test_nothing_is_started_once_it_has_failed(scheduler, method):
 
 @both_methods
 def test_later_rejections_are_not_reported(scheduler, method):
-    """Of inputs and of what the function gave: after the first they are nobody's surprise."""
+    """After the first one, rejections of items and of results count as handled."""
     made, items = sources(2)
     given, results = sources(3)
     promise = quiet(method([0, 1, 2, *items], lambda item: results[item]))
@@ -293,8 +285,8 @@ def test_later_rejections_are_not_reported(scheduler, method):
 
 
 @both_methods
-def test_items_are_started_as_they_come(scheduler, method):
-    """As soon as its item is there each is started, whatever comes before it in the input."""
+def test_items_are_started_as_they_are_fulfilled(scheduler, method):
+    """Whatever stands before them in the input."""
     mapper = Mapper()
     made, items = sources(3)
     promise = method([*items, "plain"], mapper)
@@ -311,7 +303,7 @@ def test_items_are_started_as_they_come(scheduler, method):
 
 @both_methods
 @pytest.mark.parametrize("limit", [None, 1, 3, 100])
-def test_first_in_first_out(scheduler, method, limit):
+def test_settled_items_are_started_in_the_order_of_the_input(scheduler, method, limit):
     """Items that are there when it starts are started in the order of the input."""
     started = []
     items = [i if i % 2 else Promise.resolve(i) for i in range(100)]
@@ -321,8 +313,8 @@ def test_first_in_first_out(scheduler, method, limit):
 
 
 @both_methods
-def test_those_that_wait_for_a_place_are_started_first_come_first_served(scheduler, method):
-    """In the order in which they came, not in that of the input."""
+def test_items_over_the_limit_are_started_in_the_order_of_fulfilment(scheduler, method):
+    """And not in that of the input."""
     mapper = Mapper()
     made, items = sources(4)
     method(["first", *items], mapper, concurrency=1)
@@ -361,7 +353,7 @@ def kinds(count):
 @pytest.mark.parametrize("kind", kinds(0))
 @pytest.mark.parametrize("seed", [1, 2])
 def test_never_more_than_the_limit_pend(scheduler, method, limit, kind, seed):
-    """And never fewer, as long as there are items, in whichever order results come."""
+    """And never fewer, as long as there are items, in whichever order results settle."""
     choose = random.Random(seed)
     mapper = Mapper()
     promise = method(kinds(40)[kind](), mapper, limit)
@@ -377,7 +369,7 @@ def test_never_more_than_the_limit_pend(scheduler, method, limit, kind, seed):
 
 
 @both_methods
-def test_results_that_are_there_take_no_place(scheduler, method):
+def test_settled_results_do_not_count_for_the_limit(scheduler, method):
     """The limit is one of results that pend."""
     started = []
 
@@ -391,7 +383,7 @@ def test_results_that_are_there_take_no_place(scheduler, method):
 
 
 @both_methods
-def test_a_place_is_free_again_once_a_result_is_there(scheduler, method):
+def test_the_next_item_starts_when_a_result_has_settled(scheduler, method):
     """The page: three callbacks, and another only after one of the three promises resolves."""
     clock = Clock()
     started = []
@@ -412,8 +404,8 @@ def test_a_place_is_free_again_once_a_result_is_there(scheduler, method):
 
 
 @both_methods
-def test_many_pumps_let_others_have_their_turn(scheduler, method):
-    """What is queued beside a long list of items runs between them."""
+def test_a_long_list_lets_other_handlers_run(scheduler, method):
+    """Handlers queued beside a long list of items run between them."""
     order = []
     method(range(1000), order.append)
     Promise.resolve("other").then(order.append)
@@ -423,8 +415,8 @@ def test_many_pumps_let_others_have_their_turn(scheduler, method):
 
 
 @both_methods
-def test_a_long_iterator_of_promises_lets_others_have_their_turn(scheduler, method):
-    """The same where nothing of what is read is there yet."""
+def test_a_long_iterator_of_promises_lets_other_handlers_run(scheduler, method):
+    """The same where all items are pending."""
     read = []
 
     def items():
@@ -441,8 +433,8 @@ def test_a_long_iterator_of_promises_lets_others_have_their_turn(scheduler, meth
 
 
 @both_methods
-def test_results_that_come_while_others_wait_to_be_started(scheduler, method):
-    """They are taken down, and the order of those that wait is kept."""
+def test_results_that_settle_while_items_wait_to_be_started(scheduler, method):
+    """They are recorded, and the order of the waiting items is kept."""
     source = Source()
     started = []
 
@@ -551,7 +543,7 @@ def test_a_function_that_takes_nothing(scheduler):
     assert TypeError is type(promise.reason())
 
 
-def test_arity_is_asked_for_once(scheduler):
+def test_the_arity_is_looked_up_once(scheduler):
     """It costs nothing for each item."""
     asked = []
 
@@ -570,18 +562,6 @@ def test_arity_is_asked_for_once(scheduler):
 
 
 # --- contexts
-
-
-def seen(item):
-    """What a call sees; it sets something for others not to see."""
-    before = variable.get()
-    variable.set(f"set for {item}")
-    return before
-
-
-async def later(before):
-    await Promise.resolve()
-    return before, variable.get()
 
 
 def seen_by_coroutine(item):
@@ -611,19 +591,6 @@ def test_each_call_runs_in_the_context_that_map_was_called_in(scheduler, where, 
     assert "unset" == variable.get()
 
 
-def test_contexts_can_be_switched_off(scheduler, config):
-    """With `async_hooks=False` a mapper sees nothing of where `map` was called."""
-    config(async_hooks=False)
-
-    def main():
-        variable.set("outer")
-        return Promise.map([1, 2], seen)
-
-    promise = Context().run(main)
-    scheduler.flush()
-    assert ["unset"] * 2 == promise.value()
-
-
 @pytest.mark.parametrize("attach", ["then", "tap", "finally_"])
 def test_a_coroutine_runs_in_the_context_of_the_handler_that_returned_it(scheduler, attach):
     """So with handlers: an `async def` function sees what was set where it was attached."""
@@ -649,7 +616,7 @@ def test_a_coroutine_runs_in_the_context_of_the_handler_that_returned_it(schedul
 @both_methods
 @pytest.mark.parametrize("as_promise", [False, True], ids=["itself", "promise"])
 def test_cancelling_cancels_inputs_and_results_in_flight(scheduler, method, as_promise):
-    """All that nobody else waits for, each once; nothing more is started."""
+    """All that have no other consumer, each once; nothing more is started."""
     made, items = sources(3)
     given, results = sources(2)
     other = items[2].then()
@@ -677,8 +644,8 @@ def test_cancelling_cancels_inputs_and_results_in_flight(scheduler, method, as_p
 
 
 @both_methods
-def test_cancelling_before_the_input_is_there(scheduler, method):
-    """The promise for the input is cancelled."""
+def test_cancelling_the_result_cancels_a_promise_for_the_input(scheduler, method):
+    """While that is pending."""
     source = Source()
     promise = method(source.promise, pytest.fail)
     promise.cancel()
@@ -688,7 +655,7 @@ def test_cancelling_before_the_input_is_there(scheduler, method):
 
 @both_methods
 def test_inputs_are_cancelled_in_their_order(scheduler, method):
-    """The first of the input is the first that hears of it."""
+    """The first of the input first."""
     order = []
 
     def item(number):
@@ -702,7 +669,7 @@ def test_inputs_are_cancelled_in_their_order(scheduler, method):
 
 @both_methods
 @pytest.mark.parametrize("which", ["input", "result"])
-def test_what_others_cancel(scheduler, method, which):
+def test_cancelling_an_input_or_a_result_in_flight_cancels_the_whole(scheduler, method, which):
     """An input, or a result in flight, that is cancelled by others cancels the result."""
     source, result = Source(), Source()
     called = []
@@ -720,8 +687,8 @@ def test_what_others_cancel(scheduler, method, which):
 
 @both_methods
 @pytest.mark.parametrize("which", ["input", "result"])
-def test_what_was_cancelled_before(scheduler, method, which):
-    """Whoever consumes it is late, and hears that."""
+def test_an_input_that_was_cancelled_before_rejects(scheduler, method, which):
+    """With the late observer's CancellationError."""
     late = Source().promise
     late.cancel()
     scheduler.flush()
@@ -732,7 +699,7 @@ def test_what_was_cancelled_before(scheduler, method, which):
 
 @both_methods
 def test_a_failure_cancels_nothing(scheduler, method):
-    """As with `all`, others go on."""
+    """As with `all`, the other items stay pending."""
     made, items = sources(2)
     promise = quiet(method([*items, Promise.reject(ValueError("x"))], pytest.fail))
     scheduler.flush()
@@ -773,7 +740,7 @@ def test_a_function_that_cancels_the_result(scheduler, method, gives, reports):
 @both_methods
 @pytest.mark.parametrize("which", ["input", "result"])
 def test_a_coroutine_that_cancels_the_result(scheduler, method, which):
-    """In its first step, before anybody waits for it: it is cancelled as the others are."""
+    """In its first step, before it has a consumer: it is cancelled as the others are."""
     stopped = []
     trigger = Source()
 
@@ -826,34 +793,6 @@ def test_deferreds_in_flight_are_cancelled(scheduler, method):
 # --- many
 
 
-@pytest.fixture
-def _shallow():
-    """Whatever recurses for each of many items fails."""
-    frame, depth = sys._getframe(), 0
-    while frame is not None:
-        frame, depth = frame.f_back, depth + 1
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(depth + 60)
-    yield
-    sys.setrecursionlimit(before)
-
-
-def calls_of(function):
-    """How many functions are called while one runs, those in C included."""
-    calls = 0
-
-    def count(frame, event, argument):
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return calls
-
-
 ORDERS = ["settled", "in order", "in random order", "never"]
 
 
@@ -888,7 +827,7 @@ def run(scheduler, method, count, order, limit, pending):
 
 @pytest.mark.exhaustive
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("_shallow")
+@pytest.mark.usefixtures("low_recursion_limit")
 @both_methods
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("pending", ["inputs", "results"])
@@ -899,7 +838,7 @@ def test_100_000_items(scheduler, method, order, pending):
 
 @pytest.mark.exhaustive
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("_shallow")
+@pytest.mark.usefixtures("low_recursion_limit")
 @both_methods
 @pytest.mark.parametrize("limit", [1, 1000])
 def test_100_000_items_and_a_limit(scheduler, method, limit):
@@ -931,52 +870,13 @@ def test_twice_the_items_take_twice_the_calls(scheduler, method, order, pending,
 # --- memory
 
 
-def start(method, how, where, source):
-    """Map something; gives the result, and weak references to what is to be freed with it."""
-    value = Value()
-
-    def function(item):
-        if how == "raises":
-            raise ValueError("x")
-        return item if how == "settled" else source.promise
-
-    def main():
-        if where == "set":
-            variable.set("outer")
-        return quiet(method([value], function))
-
-    return Context().run(main), [weakref.ref(value), weakref.ref(function)]
-
-
-@pytest.mark.usefixtures("no_collector")
-@both_methods
-@pytest.mark.parametrize("how", ["settled", "later", "raises", "rejected", "cancelled"])
-@pytest.mark.parametrize("where", ["empty", "set"])
-def test_results_are_freed_by_reference_counting(scheduler, method, how, where):
-    """With the items and the function, however they came to be settled."""
-    source = Source()
-    promise, references = start(method, how, where, source)
-    scheduler.flush()
-    if how == "later":
-        source.resolve(1)
-    elif how == "rejected":
-        source.reject(ValueError("x"))
-    elif how == "cancelled":
-        promise.cancel()
-    scheduler.flush()
-    assert not promise.is_pending()
-    references.append(weakref.ref(promise))
-    del promise
-    assert [None] * 3 == [reference() for reference in references]
-
-
 @pytest.mark.usefixtures("no_collector")
 @both_methods
 @pytest.mark.parametrize("how", ["rejected", "cancelled"])
-def test_what_pends_keeps_nothing_of_what_has_ended(scheduler, method, how):
-    """While somebody else waits for it still: neither items nor results nor what is called.
+def test_pending_promises_keep_nothing_of_a_settled_map(scheduler, method, how):
+    """Other consumers hold them: neither items nor results nor functions stay alive.
 
-    One item has a result, two results pend, and there is no room for the last one.
+    One item has a result, two results pend, and the limit keeps the last one waiting.
     """
     lasting, deciding = Source(), Source()
     result = Value()
@@ -1002,7 +902,7 @@ def test_what_pends_keeps_nothing_of_what_has_ended(scheduler, method, how):
 
 @pytest.mark.usefixtures("no_collector")
 @both_methods
-def test_an_input_that_pends_keeps_no_item_that_waits_for_room(scheduler, method):
+def test_a_pending_input_keeps_no_item_over_the_limit(scheduler, method):
     """There are more items than may be started, and one that was read pends."""
     lasting = Source()
     items = [Value() for _ in range(4)]

@@ -33,7 +33,7 @@ def test_report(scheduler, copy, reports):
 
 
 def test_report_when_collected(scheduler, copy, reports):
-    """Not before the promise is gone, and with it the last chance to handle it."""
+    """Not before the promise is freed, and can no longer be handled."""
     copy.set_rejection_policy("report_when_collected")
     error = Boom()
     promise = copy.reject(error)
@@ -41,17 +41,17 @@ def test_report_when_collected(scheduler, copy, reports):
     assert [] == reports
     del promise
     gc.collect()
-    # Not in the midst of whatever lets go of it.
+    # Not within the call that drops the last reference to it.
     assert [] == reports
     scheduler.flush()
     assert [error] == reasons(reports)
 
 
 def test_report_when_collected_and_handled_late(scheduler, copy, reports):
-    """What is handled before the promise is gone is reported to nobody."""
+    """A rejection handled before the promise is freed is not reported."""
     copy.set_rejection_policy("report_when_collected")
-    told = []
-    copy.on_unhandled_rejection_handled(told.append)
+    reported = []
+    copy.on_unhandled_rejection_handled(reported.append)
     promise = copy.reject(Boom())
     scheduler.flush()
     promise.catch(lambda _: None)
@@ -59,44 +59,44 @@ def test_report_when_collected_and_handled_late(scheduler, copy, reports):
     del promise
     gc.collect()
     assert [] == reports
-    assert [] == told
+    assert [] == reported
 
 
 def test_report_when_collected_by_another_thread(scheduler, copy):
-    """Whoever collects the promise, the hook is told by the reactor's thread."""
+    """The hook is called in the reactor's thread, whichever thread collects the promise."""
     copy.set_rejection_policy("report_when_collected")
-    told = []
-    copy.on_possibly_unhandled_rejection(lambda reason, _: told.append((reason, get_ident())))
+    reported = []
+    copy.on_possibly_unhandled_rejection(lambda reason, _: reported.append((reason, get_ident())))
     error = Boom()
     kept = [copy.reject(error)]
     scheduler.flush()
     thread = Thread(target=kept.clear)
     thread.start()
     thread.join()
-    assert [] == told
+    assert [] == reported
     scheduler.flush()
-    assert [(error, get_ident())] == told
+    assert [(error, get_ident())] == reported
 
 
 @pytest.mark.parametrize("policy", ["report_when_collected", "live_list"])
 def test_handled_under_another_policy(scheduler, copy, reports, policy):
-    """What was reported before the policy was set is told to have been handled, once."""
-    told = []
-    copy.on_unhandled_rejection_handled(told.append)
+    """The event for a late handler is sent, once, although the policy was set after the report."""
+    reported = []
+    copy.on_unhandled_rejection_handled(reported.append)
     promise = copy.reject(Boom())
     scheduler.flush()
     assert 1 == len(reports)
     copy.set_rejection_policy(policy)
     promise.catch(lambda _: None)
     promise.catch(lambda _: None)
-    assert [promise] == told
+    assert [promise] == reported
 
 
 @pytest.mark.parametrize("policy", ["report_when_collected", "live_list", "done_only"])
 def test_handled_before_it_was_reported(scheduler, copy, reports, policy):
-    """Nor is it told to have been handled if it was not reported, whatever the policy is now."""
-    told = []
-    copy.on_unhandled_rejection_handled(told.append)
+    """There is no event for that, whatever the policy is now."""
+    reported = []
+    copy.on_unhandled_rejection_handled(reported.append)
     left = copy.set_rejection_policy(policy)
     promise = copy.reject(Boom())
     scheduler.flush()
@@ -108,23 +108,23 @@ def test_handled_before_it_was_reported(scheduler, copy, reports, policy):
     del promise
     gc.collect()
     assert [] == reports
-    assert [] == told
+    assert [] == reported
 
 
 def test_reported_before_the_policy_changed(scheduler, copy):
-    """What was reported is told to have been handled, where all else is let go, too."""
-    told = []
+    """The event for a late handler is sent also under a policy that reports nothing."""
+    reported = []
     copy.on_possibly_unhandled_rejection(lambda *_: None)
-    copy.on_unhandled_rejection_handled(told.append)
+    copy.on_unhandled_rejection_handled(reported.append)
     promise = copy.reject(Boom())
     scheduler.flush()
     copy.set_rejection_policy("done_only")
     promise.catch(lambda _: None)
-    assert [promise] == told
+    assert [promise] == reported
 
 
 def test_collected_after_the_policy_changed(scheduler, copy, reports):
-    """What waits to be collected is reported then, whatever the policy is meanwhile."""
+    """A rejection that waits to be collected is reported, whatever the policy is by then."""
     copy.set_rejection_policy("report_when_collected")
     error = Boom()
     promise = copy.reject(error)
@@ -139,7 +139,7 @@ def test_collected_after_the_policy_changed(scheduler, copy, reports):
 
 
 def test_collected_though_its_traceback_leads_to_it(scheduler, copy, reports):
-    """A promise that only the reason's own traceback refers to is collected, and reported."""
+    """Only the reason's own traceback refers to the promise."""
     copy.set_rejection_policy("report_when_collected")
 
     class Service:
@@ -191,7 +191,7 @@ def test_revived(scheduler, copy):
     assert 0 == copy.statistics()["unhandled"]
 
 
-def test_a_list_that_is_let_go_of(scheduler, copy):
+def test_a_dropped_list_of_unhandled_rejections_keeps_nothing(scheduler, copy):
     """What was listed holds nothing else that was."""
     left = copy.set_rejection_policy("live_list")
     promises = [copy.reject(Boom()) for _ in range(3)]
@@ -225,14 +225,14 @@ def test_bound_and_collected(scheduler, copy):
 
 
 def test_at_the_end_of_the_process():
-    """What is collected when the interpreter ends is left alone: nothing can report it."""
+    """Promises collected when the interpreter ends are not reported."""
     program = (
         "from twpromise import Promise\n"
         "from twpromise.testing import ManualScheduler\n"
         "scheduler = ManualScheduler()\n"
         "Promise.set_scheduler(scheduler)\n"
         "Promise.set_rejection_policy('report_when_collected')\n"
-        "Promise.on_possibly_unhandled_rejection(lambda *_: print('told'))\n"
+        "Promise.on_possibly_unhandled_rejection(lambda *_: print('reported'))\n"
         "kept = Promise.reject(KeyError())\n"
         "scheduler.flush()\n"
     )
@@ -241,7 +241,7 @@ def test_at_the_end_of_the_process():
 
 
 def test_handled_when_it_was_reported(scheduler, copy):
-    """What is handed to the hook in the promise's place may be handled after all."""
+    """The promise that the hook is called with may be handled."""
     copy.set_rejection_policy("report_when_collected")
     reported, handled = [], []
     copy.on_possibly_unhandled_rejection(lambda _, promise: reported.append(promise))
@@ -282,19 +282,19 @@ def test_done_only(scheduler, copy, reports):
 
 
 def test_a_policy_replaces_the_hook(scheduler, copy, reports):
-    """A policy that is set means what it says, whatever hook there was."""
-    told = []
-    copy.on_possibly_unhandled_rejection(lambda *arguments: told.append(arguments))
+    """A policy that is set counts, whatever hook there was."""
+    reported = []
+    copy.on_possibly_unhandled_rejection(lambda *arguments: reported.append(arguments))
     copy.set_rejection_policy("report")
     copy.reject(Boom())
     scheduler.flush()
-    assert [] == told
+    assert [] == reported
     assert 1 == len(reports)
 
 
 @pytest.mark.parametrize(("name", "error"), [("often", ValueError), (None, TypeError)])
 def test_unknown_policies(copy, name, error):
-    """What is no policy is named, and changes nothing."""
+    """The error names the invalid policy, and nothing is changed."""
     before = copy._library.policy
     with pytest.raises(error, match="name must be"):
         copy.set_rejection_policy(name)

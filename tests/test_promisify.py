@@ -185,7 +185,7 @@ def test_the_original_is_untouched():
 
 
 def test_already_promisified():
-    """What is promisified already comes back as it is."""
+    """A promisified function is returned as it is."""
     promisified = Promise.promisify(answer(None, 1))
     assert promisified is Promise.promisify(promisified)
 
@@ -236,7 +236,7 @@ def test_annotations_that_name_what_is_not_there():
 
 
 def test_a_signature_that_fails():
-    """What comes of asking for it is no matter of whoever promisifies."""
+    """An error while reading annotations is not raised to the caller of `promisify`."""
 
     class Function:
         @property
@@ -250,7 +250,7 @@ def test_a_signature_that_fails():
 
 
 def test_no_signature():
-    """A builtin that does not tell its signature can be promisified all the same."""
+    """A builtin without a signature can be promisified all the same."""
     promisified = Promise.promisify(iter)
     assert "iter" == promisified.__name__
     assert not hasattr(promisified, "__signature__")
@@ -684,7 +684,7 @@ def test_static_and_class_methods():
 
 
 def test_bases_stay_as_they_are():
-    """What is inherited is promisified on the class itself."""
+    """Inherited methods are promisified on the class itself."""
     api = make_api()
     base = api.__mro__[1]
     before = dict(vars(base))
@@ -701,7 +701,7 @@ def test_all_instances_have_it():
 
 
 def test_twice():
-    """What has been promisified is passed over, and its versions are not promisified again."""
+    """Promisified functions are skipped, and so are their promisified versions."""
     api = Promise.promisify_all(make_api())
     before = dict(vars(api))
     Promise.promisify_all(api)
@@ -1078,7 +1078,7 @@ def test_a_module_is_refused(module):
 
 
 def test_a_module_with_classes_written_in_c(module):
-    """Those cannot be changed, and are passed over; the functions are not."""
+    """Those cannot be changed, and are skipped; the functions are not."""
     module.__name__ = "collections"
     module.deque = __import__("collections").deque
     module.read.__module__ = "collections"
@@ -1131,18 +1131,18 @@ def test_no_suffix():
 def test_the_filter_is_told():
     """Name, function, target, and what would be done without it."""
     api = make_api()
-    told = {}
+    calls = {}
 
     def choose(name, function, target, default):
-        told[name] = function, target, default
+        calls[name] = function, target, default
 
     Promise.promisify_all(api, filter=choose)
     assert {"method", "static", "of_class", "inherited", "overridden", "_private", "__call__"} == (
-        set(told)
+        set(calls)
     )
-    assert (vars(api)["method"], api, True) == told["method"]
-    assert (vars(api)["static"].__func__, api, True) == told["static"]
-    assert (vars(api)["_private"], api, False) == told["_private"]
+    assert (vars(api)["method"], api, True) == calls["method"]
+    assert (vars(api)["static"].__func__, api, True) == calls["static"]
+    assert (vars(api)["_private"], api, False) == calls["_private"]
     # What it does not return is false.
     assert not hasattr(api, "methodAsync")
 
@@ -1171,23 +1171,23 @@ def test_names_that_are_no_identifiers():
     """The default filter passes them over."""
     instance = make_api()()
     vars(instance)["no identifier"] = lambda callback: None
-    told = {}
+    calls = {}
     Promise.promisify_all(
-        instance, filter=lambda name, function, target, default: told.update({name: default})
+        instance, filter=lambda name, function, target, default: calls.update({name: default})
     )
-    assert not told["no identifier"]
+    assert not calls["no identifier"]
 
 
 def test_filter_for_a_module(module):
     """What a module has imported would not be taken without a filter, but may be with one."""
-    told = {}
+    calls = {}
 
     def choose(name, function, target, default):
-        told[name] = default
+        calls[name] = default
         return name == "dedent"
 
     Promise.promisify_all(module, filter=choose)
-    assert (True, False, False) == (told["read"], told["dedent"], told["sqrt"])
+    assert (True, False, False) == (calls["read"], calls["dedent"], calls["sqrt"])
     assert hasattr(module, "dedentAsync")
 
 
@@ -1415,7 +1415,7 @@ def test_from_callback_without_a_function():
 # --- as_callback
 
 
-class Told(list):
+class Calls(list):
     """A callback that remembers what it was called with."""
 
     def __call__(self, *arguments):
@@ -1425,28 +1425,28 @@ class Told(list):
 @pytest.mark.parametrize("name", ["as_callback", "nodeify", "asCallback"])
 def test_as_callback(scheduler, name):
     """Called with no error and the value; the promise itself comes back."""
-    told = Told()
+    calls = Calls()
     promise = Promise.resolve("value")
-    assert promise is getattr(promise, name)(told)
-    assert [] == told
+    assert promise is getattr(promise, name)(calls)
+    assert [] == calls
     scheduler.flush()
-    assert [(None, "value")] == told
+    assert [(None, "value")] == calls
 
 
 def test_as_callback_of_a_rejection(scheduler):
     """Called with the reason, and None for the value; the rejection is handled."""
-    told = Told()
+    calls = Calls()
     error = Boom()
-    Promise.reject(error).as_callback(told)
-    later = Promise.delay(1).then(lambda _: Promise.reject("odd")).as_callback(told)
+    Promise.reject(error).as_callback(calls)
+    later = Promise.delay(1).then(lambda _: Promise.reject("odd")).as_callback(calls)
     scheduler.advance(1)
-    assert [(error, None), ("odd", None)] == told
+    assert [(error, None), ("odd", None)] == calls
     assert later.is_rejected()
 
 
 @pytest.mark.parametrize("callback", [None, 5, "callback"])
 def test_as_callback_without_a_function(scheduler, reports, callback):
-    """It does nothing: the promise comes back, and its rejection is nobody's concern yet."""
+    """It does nothing: the promise comes back, and its rejection is not handled by that."""
     promise = Promise.reject(Boom())
     assert promise is promise.as_callback(callback)
     assert promise is promise.as_callback()
@@ -1460,22 +1460,22 @@ def test_both_kinds_of_users(scheduler):
     def get_data_for(name, callback=None):
         return Promise.delay(1, f"data for {name}").as_callback(callback)
 
-    told = Told()
+    calls = Calls()
     results = []
     get_data_for("me").then(results.append)
-    get_data_for("me", told)
+    get_data_for("me", calls)
     scheduler.advance(1)
-    assert (["data for me"], [(None, "data for me")]) == (results, told)
+    assert (["data for me"], [(None, "data for me")]) == (results, calls)
 
 
 @pytest.mark.parametrize("reason", [None, 0, "", False])
 @pytest.mark.parametrize("spread", [False, True])
 def test_as_callback_of_a_falsy_reason(scheduler, reason, spread):
     """It comes as a true error, with the reason in its `cause`."""
-    told = Told()
-    Promise.reject(reason).as_callback(told, spread=spread)
+    calls = Calls()
+    Promise.reject(reason).as_callback(calls, spread=spread)
     scheduler.flush()
-    ((error, *rest),) = told
+    ((error, *rest),) = calls
     assert (RejectionError, reason) == (type(error), error.cause)
     assert ([] if spread else [None]) == rest
 
@@ -1487,11 +1487,11 @@ def test_as_callback_of_an_exception_that_is_false(scheduler):
         def __bool__(self):
             return False
 
-    told = Told()
+    calls = Calls()
     error = Empty()
-    Promise.reject(error).as_callback(told)
+    Promise.reject(error).as_callback(calls)
     scheduler.flush()
-    assert [(error, None)] == told
+    assert [(error, None)] == calls
 
 
 @pytest.mark.parametrize(
@@ -1507,20 +1507,20 @@ def test_as_callback_of_an_exception_that_is_false(scheduler):
 )
 def test_as_callback_spread(scheduler, value, expected):
     """With `spread`, a list's or tuple's items are arguments of their own."""
-    told = Told()
-    Promise.resolve(value).as_callback(told, spread=True)
-    Promise.resolve(value).as_callback(told)
+    calls = Calls()
+    Promise.resolve(value).as_callback(calls, spread=True)
+    Promise.resolve(value).as_callback(calls)
     scheduler.flush()
-    assert [expected, (None, value)] == told
+    assert [expected, (None, value)] == calls
 
 
 def test_as_callback_spread_of_a_rejection(scheduler):
     """The error alone."""
-    told = Told()
+    calls = Calls()
     error = Boom()
-    Promise.reject(error).as_callback(told, spread=True)
+    Promise.reject(error).as_callback(calls, spread=True)
     scheduler.flush()
-    assert [(error,)] == told
+    assert [(error,)] == calls
 
 
 @pytest.mark.parametrize("rejected", [False, True])
@@ -1537,24 +1537,24 @@ def test_a_callback_that_raises(scheduler, reports, rejected):
 
 
 def test_as_callback_and_cancellation(scheduler):
-    """A cancelled promise calls nobody; one that was cancelled before is an error to consume."""
-    told = Told()
-    promise = Promise.delay(1).as_callback(told)
+    """A cancelled promise makes no call; one that was cancelled before passes an error."""
+    calls = Calls()
+    promise = Promise.delay(1).as_callback(calls)
     promise.cancel()
     scheduler.flush()
-    assert [] == told
-    promise.as_callback(told)
+    assert [] == calls
+    promise.as_callback(calls)
     scheduler.flush()
-    ((error, value),) = told
+    ((error, value),) = calls
     assert ("late cancellation observer", None) == (str(error), value)
 
 
 def test_as_callback_binds(scheduler):
     """The callback of a bound promise gets the bound value first."""
-    told = Told()
-    Promise.resolve("value").bind("this").as_callback(told)
+    calls = Calls()
+    Promise.resolve("value").bind("this").as_callback(calls)
     scheduler.flush()
-    assert [("this", None, "value")] == told
+    assert [("this", None, "value")] == calls
 
 
 def test_as_callback_keeps_its_context(scheduler):
@@ -1573,7 +1573,7 @@ def test_as_callback_keeps_its_context(scheduler):
 
 @pytest.mark.parametrize("rejected", [False, True])
 def test_round_trip(scheduler, rejected):
-    """What `as_callback` tells, `promisify` understands."""
+    """`promisify` undoes `as_callback`."""
     error = Boom()
     promise = Promise.reject(error) if rejected else Promise.resolve([1, 2])
     back = quiet(Promise.from_callback(promise.as_callback))

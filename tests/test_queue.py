@@ -11,7 +11,7 @@ from twpromise._scheduling.queue import DEFAULT_TIME_SLICE, Job, JobQueue
 
 
 class Scheduler:
-    """Remembers what it was asked for; fails while it is told to."""
+    """Records the calls that it gets; fails while `fails` is set."""
 
     def __init__(self):
         self.asked = []
@@ -41,7 +41,7 @@ def test_waking_asks_the_scheduler_for_a_drain():
 
 
 def test_a_scheduler_that_fails_leaves_the_queue_asleep():
-    """So that the next job asks again; what is queued stays queued."""
+    """The next job wakes it again, and nothing queued is lost."""
     queue = make([])
     queue.append("job")
     queue.scheduler.failing = True
@@ -50,8 +50,8 @@ def test_a_scheduler_that_fails_leaves_the_queue_asleep():
     assert (False, 1) == (queue.awake, len(queue))
 
 
-def test_threads_ask_once():
-    """Until they have been let in; and a scheduler that fails is asked again."""
+def test_threads_wake_the_queue_once():
+    """Until it has taken their jobs; after a failure of the scheduler, again."""
     drained = []
     queue = make(drained)
     queue.append("job")
@@ -67,15 +67,15 @@ def test_threads_ask_once():
     [_, run] = queue.scheduler.asked
     queue.wake_from_thread()
     [_, _, rouse] = queue.scheduler.asked
-    # Nobody is asked twice for a drain.
+    # No drain is scheduled twice.
     rouse()
     assert 3 == len(queue.scheduler.asked)
     run()
     assert 1 == len(drained)
 
 
-def test_a_thread_that_comes_while_another_is_let_in_asks_again():
-    """It may be too late to be seen by whoever lets the other one in."""
+def test_a_job_from_a_thread_while_others_are_taken_wakes_again():
+    """It may be too late for the drain that takes them."""
 
     class Watched(JobQueue):
         __slots__ = ()
@@ -94,8 +94,8 @@ def test_a_thread_that_comes_while_another_is_let_in_asks_again():
     assert (False, 1, 2) == (queue.awake, len(queue), len(queue.scheduler.asked))
 
 
-def test_threads_ask_again_when_one_could_not_be_let_in():
-    """A scheduler that has no turn for a drain keeps nobody else from asking."""
+def test_threads_wake_again_after_a_failed_wake():
+    """A scheduler that fails once keeps no other thread from waking it."""
     queue = make([])
     queue.append("job")
     queue.wake_from_thread()
@@ -109,8 +109,8 @@ def test_threads_ask_again_when_one_could_not_be_let_in():
 
 
 @pytest.mark.parametrize("left", [0, 1])
-def test_a_drain_that_is_interrupted_asks_for_another(left):
-    """By Ctrl-C between two jobs, say: what is left gets its turn, and the next job asks."""
+def test_an_interrupted_drain_schedules_another(left):
+    """By Ctrl-C, say: the rest is run, and the next job wakes the queue."""
 
     def interrupted(queue):
         raise KeyboardInterrupt
@@ -124,7 +124,7 @@ def test_a_drain_that_is_interrupted_asks_for_another(left):
 
 
 def test_first_in_first_out():
-    """It is a plain deque to those who fill and empty it."""
+    """The queue is a plain deque of jobs."""
     queue = make([])
     queue.extend("abc")
     assert ["a", "b", "c"] == [queue.popleft() for _ in range(3)]
@@ -165,7 +165,7 @@ def test_the_longest_drain_is_remembered():
     assert 3 == queue.longest
 
 
-def test_the_reactor_is_asked_by_the_queue_of_its_scheduler():
+def test_each_queue_wakes_its_own_reactor():
     """Two schedulers have two queues; each wakes its own reactor."""
     clocks = [Clock(), Clock()]
     schedulers = [ReactorScheduler(clock) for clock in clocks]

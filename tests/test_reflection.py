@@ -34,7 +34,7 @@ def states(inspection):
 @pytest.mark.parametrize("how", ["fulfilled", "rejected", "cancelled"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_reflect_is_fulfilled_however_the_promise_settles(scheduler, how, when):
-    """The value is an inspection, whether it is asked for early or late."""
+    """With an inspection, before and after the promise has settled."""
     error = Boom()
     promise, resolve, reject = pending()
     settle = {
@@ -59,8 +59,8 @@ def test_reflect_is_fulfilled_however_the_promise_settles(scheduler, how, when):
         assert (error, error) == (inspection.reason(), inspection.error())
 
 
-def test_reflecting_what_is_still_being_cancelled(scheduler):
-    """To everybody outside it is cancelled."""
+def test_reflecting_a_promise_that_is_cancelling(scheduler):
+    """It counts as cancelled."""
     gate, open_gate, _ = pending()
     promise = pending()[0].finally_(lambda: gate)
     follower = Promise(lambda resolve, _: resolve(promise))
@@ -73,7 +73,7 @@ def test_reflecting_what_is_still_being_cancelled(scheduler):
 
 @pytest.mark.parametrize("how", ["fulfilled", "rejected", "cancelled"])
 def test_reflecting_a_follower(scheduler, how):
-    """It shares the fate of what it follows, also while it has not been told."""
+    """It has the outcome of its followee, also before it has been notified."""
     root, resolve, reject = pending()
     follower = Promise(lambda resolve_it, _: resolve_it(root))
     early = follower.reflect()
@@ -108,7 +108,7 @@ def test_settle_props(scheduler):
 
 
 def test_a_reflected_rejection_is_handled(scheduler, reports):
-    """Somebody looks at it."""
+    """The inspection is a consumer."""
     Promise.reject(Boom()).reflect()
     promise, _, reject = pending()
     promise.reflect()
@@ -144,7 +144,7 @@ def test_cancelling_what_reflects(scheduler):
 
 
 @pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
-def test_what_comes_after_a_cancelled_reflection_is_finished(scheduler, others):
+def test_promises_behind_a_cancelled_reflection_are_cancelled(scheduler, others):
     """`finally_` down the chain runs, whether the source goes or not."""
     source = Source()
     if others:
@@ -159,7 +159,7 @@ def test_what_comes_after_a_cancelled_reflection_is_finished(scheduler, others):
     assert ["finally"] == called
 
 
-def test_cancelling_a_reflection_of_what_has_settled_and_not_told(scheduler):
+def test_cancelling_a_reflection_just_after_its_source_has_settled(scheduler):
     """It is cancelled all the same."""
     source = Source()
     reflected = source.promise.reflect()
@@ -173,8 +173,8 @@ def test_cancelling_a_reflection_of_what_has_settled_and_not_told(scheduler):
 
 
 @pytest.mark.parametrize("how", ["fulfilled", "rejected", "cancelled"])
-def test_asking_an_inspection_for_what_is_not_there(how):
-    """Raises, in the page's words, and tells the state."""
+def test_reading_the_wrong_kind_of_outcome_of_an_inspection(how):
+    """Raises, in the page's words, and names the state."""
     promise = {
         "fulfilled": lambda: Promise.resolve("value"),
         "rejected": lambda: Promise.reject(Boom()),
@@ -205,7 +205,7 @@ def test_an_inspection_outlives_its_promise(scheduler):
 
 
 def test_an_inspection_does_not_change(scheduler):
-    """It tells what was: a cancellation that fails in the end stays one."""
+    """A cancellation whose clean-up fails stays one."""
     gate, _, reject = pending()
     promise = pending()[0].finally_(lambda: gate)
     promise.catch(lambda _: None)
@@ -254,7 +254,7 @@ def test_repr_of_an_inspection(make, expected):
 
 
 def test_values_of_earlier_promises_in_a_flat_chain(scheduler):
-    """The page's example: what is fulfilled for certain can be asked for at once."""
+    """The page's example: `value()` of a promise that is known to be fulfilled."""
 
     def authenticate():
         user = Promise.resolve("name").then(lambda name: {"name": name, "password": "secret"})
@@ -272,7 +272,7 @@ def test_values_of_earlier_promises_in_a_flat_chain(scheduler):
 
 @pytest.mark.parametrize("when", ["before", "after", "following"])
 def test_suppressed_rejections_are_not_reported(scheduler, reports, when):
-    """Though nobody handles them; whether it is asked for before or after the rejection."""
+    """Whether they are suppressed before or after the rejection."""
     promise, resolve, reject = pending()
     if when == "after":
         reject(Boom())
@@ -294,7 +294,7 @@ def test_suppressing_gives_nothing_and_adds_no_branch(scheduler):
     assert 1 == source.cancelled
 
 
-def test_what_is_derived_is_not_suppressed(scheduler, reports):
+def test_derived_promises_are_not_suppressed(scheduler, reports):
     """Only this promise's rejection was expected."""
     error = Boom()
     promise = Promise.reject(error)
@@ -343,7 +343,7 @@ def test_a_suppressed_promise_settles_and_handles_as_others(scheduler):
 
 @pytest.fixture
 def fatal(monkeypatch):
-    """What comes to the fatal hook: library copies and reasons."""
+    """The calls of the fatal hook: library copies and reasons."""
     reasons = []
     monkeypatch.setattr(
         hooks.host, "fatal", lambda library, reason, aux: reasons.append((library, reason))
@@ -371,8 +371,8 @@ def test_done_without_failure(scheduler, fatal):
 @pytest.mark.parametrize(
     "how", ["unhandled", "the value's handler", "the reason's handler", "later", "async def"]
 )
-def test_what_done_leaves_unhandled_is_fatal(scheduler, fatal, reports, how):
-    """Whether it came down the chain or was raised in a handler; it is reported just there."""
+def test_a_rejection_at_done_is_fatal(scheduler, fatal, reports, how):
+    """From up the chain or raised by its handler; it is not reported otherwise."""
     error = Boom(how)
 
     def raises(_):
@@ -393,7 +393,7 @@ def test_what_done_leaves_unhandled_is_fatal(scheduler, fatal, reports, how):
     assert ([(Promise._library, error)], []) == (fatal, reports)
 
 
-def test_done_of_a_library_copy_tells_which(scheduler, fatal):
+def test_done_of_a_library_copy_calls_the_hook_of_that_copy(scheduler, fatal):
     """Each copy has a fatal hook of its own."""
     copy = Promise.get_new_library_copy()
     error = Boom()
@@ -403,7 +403,7 @@ def test_done_of_a_library_copy_tells_which(scheduler, fatal):
 
 
 def test_a_cancelled_chain_is_not_fatal(scheduler, fatal):
-    """Nobody cares; but a late observer has made a mistake."""
+    """But a late observer's rejection is."""
     promise, *_ = pending()
     promise.done(fail, fail)
     promise.cancel()

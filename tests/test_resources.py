@@ -24,10 +24,10 @@ def using(*arguments):
 
 @pytest.fixture
 def fatal():
-    """What the fatal hook was told."""
-    told = []
-    Promise.on_fatal(told.append)
-    yield told
+    """The reasons that the fatal hook was called with."""
+    reported = []
+    Promise.on_fatal(reported.append)
+    yield reported
     Promise.on_fatal(None)
 
 
@@ -68,8 +68,8 @@ def test_resource_management_page(scheduler):
     assert "result of select" == promise.value()
 
 
-def test_the_other_fails(scheduler):
-    """The connection that came is closed, too, if the file cannot be read."""
+def test_an_acquired_resource_is_released_if_another_one_fails(scheduler):
+    """The connection is closed if the file cannot be read."""
     log = []
     promise = using(connect(log), Promise.reject(Boom("no file")), lambda *_: log.append("used"))
     scheduler.advance(1)
@@ -78,7 +78,7 @@ def test_the_other_fails(scheduler):
 
 
 def test_a_disposer_is_no_promise(scheduler):
-    """It is very hard to use it wrong: there is no way to the resource but `using`."""
+    """There is no way to the resource but `using`, so it is hard to leak."""
     disposer = Promise.resolve("resource").disposer(print)
     assert isinstance(disposer, Disposer)
     assert isinstance(disposer, Promise.Disposer)
@@ -86,8 +86,8 @@ def test_a_disposer_is_no_promise(scheduler):
     using(disposer, lambda _: None).cancel()
 
 
-def test_released_when_the_outcome_of_use_is_there(scheduler):
-    """Not while what the handler returned is pending, and before anybody sees the result."""
+def test_resources_are_released_when_the_use_has_settled(scheduler):
+    """Not while the handler's promise is pending, and before the result settles."""
     log = []
     using(connect(log), lambda c: c.query("x")).then(log.append)
     scheduler.advance(1)
@@ -149,7 +149,7 @@ def test_the_callers_list_is_left_alone(scheduler):
     assert [1, 2] == resources
 
 
-def test_promise_method_for_what_raises(scheduler):
+def test_an_error_wrapped_by_promise_method_is_a_failed_acquisition(scheduler):
     """What raises at once, wrapped in `Promise.method`, is a resource that is not to be had."""
     log = []
 
@@ -255,8 +255,8 @@ def test_arity(scheduler, release, arguments):
         assert "value" == got[1].value()
 
 
-def test_a_release_that_does_not_tell_its_arity(scheduler):
-    """A builtin without a signature gets the resource."""
+def test_a_release_of_unknown_arity_gets_the_resource(scheduler):
+    """A builtin without a signature."""
     seen = {}
     promise = using(Promise.resolve("r").disposer(seen.__delitem__), seen.setdefault)
     scheduler.flush()
@@ -265,7 +265,7 @@ def test_a_release_that_does_not_tell_its_arity(scheduler):
 
 @pytest.mark.parametrize("kind", ["promise", "Deferred", "coroutine"])
 def test_a_release_is_waited_for(scheduler, kind):
-    """What it returns is followed: the next is not released, and nobody told, before it is."""
+    """Its promise settles before the next release is called, and before the result settles."""
     log = []
     ends = {name: Deferred() for name in "ab"}
 
@@ -290,15 +290,15 @@ def test_a_release_is_waited_for(scheduler, kind):
     assert promise.is_fulfilled()
 
 
-def test_what_a_release_gives_is_dropped(scheduler):
+def test_the_result_of_a_release_is_dropped(scheduler):
     """The outcome is the handler's."""
     promise = using(Promise.resolve("r").disposer(lambda _: "released"), lambda _: "handled")
     scheduler.flush()
     assert "handled" == promise.value()
 
 
-def test_a_release_that_fails(scheduler, fatal):
-    """The fatal hook gets the reason; it is no unhandled rejection, and changes no outcome."""
+def test_the_error_of_a_release_goes_to_the_fatal_hook(scheduler, fatal):
+    """It is no unhandled rejection, and changes no outcome."""
     error = Boom()
 
     def release(_):
@@ -309,7 +309,7 @@ def test_a_release_that_fails(scheduler, fatal):
     assert ("handled", [error]) == (promise.value(), fatal)
 
 
-def test_a_release_that_catches(scheduler, fatal):
+def test_a_release_that_catches_its_own_error_is_not_fatal(scheduler, fatal):
     """A release that takes care of its own errors is fine."""
     release = Promise.method(lambda _: 1 / 0)
     disposer = Promise.resolve("r").disposer(lambda r: release(r).catch(lambda _: None))
@@ -318,8 +318,8 @@ def test_a_release_that_catches(scheduler, fatal):
     assert ("r", []) == (promise.value(), fatal)
 
 
-def test_a_release_that_is_cancelled(scheduler, fatal):
-    """It has not failed: the next is released, and nobody hangs."""
+def test_a_cancelled_release_is_not_fatal(scheduler, fatal):
+    """The next resource is released, and nothing stays pending."""
     released = []
     ends = Promise.delay(10)
     resources = [
@@ -381,7 +381,7 @@ def test_a_coroutine_handler_sees_its_context(scheduler):
 # --- handlers
 
 
-def test_a_handler_that_cancels(scheduler):
+def test_a_handler_may_cancel_its_own_using(scheduler):
     """It may cancel the promise of the very `using` that called it."""
     log = []
     promises = []
@@ -406,7 +406,7 @@ def test_a_handler_that_cancels_and_returns_a_value(scheduler):
     assert (True, ["connection closed"]) == (promises[0].is_cancelled(), log)
 
 
-def test_a_cancelled_handler_that_fails(scheduler):
+def test_an_error_while_the_handlers_promise_is_cancelled_is_reported(scheduler):
     """What goes wrong while the handler's promise is cancelled is not lost."""
     log = []
     error = Boom("while stopping")
@@ -422,8 +422,8 @@ def test_a_cancelled_handler_that_fails(scheduler):
     assert (["connection closed"], error) == (log, promise.reason())
 
 
-def test_a_handlers_promise_that_others_cancel(scheduler):
-    """It goes with the handler's promise, and the resource is released."""
+def test_cancelling_the_handlers_promise_cancels_using(scheduler):
+    """The resource is released."""
     log = []
     work = Promise.delay(10)
     promise = using(connect(log), lambda _: work)
@@ -433,8 +433,8 @@ def test_a_handlers_promise_that_others_cancel(scheduler):
     assert (["connection closed"], True) == (log, promise.is_cancelled())
 
 
-def test_a_handlers_promise_that_was_cancelled_before(scheduler):
-    """Consuming a cancelled promise is an error, and the resource is released."""
+def test_a_handler_that_returns_a_cancelled_promise_rejects(scheduler):
+    """With the late observer's error; the resource is released."""
     log = []
     work = Promise.delay(10)
     work.cancel()
@@ -445,8 +445,8 @@ def test_a_handlers_promise_that_was_cancelled_before(scheduler):
     assert "late cancellation observer" == str(promise.reason())
 
 
-def test_a_handlers_promise_that_others_wait_for(scheduler):
-    """A cancellation does not stop it, and the resource is released when it has ended."""
+def test_a_shared_promise_of_the_handler_is_not_cancelled(scheduler):
+    """The resource is released when it has settled."""
     log = []
     work = Promise.delay(10, "work")
     other = work.then()
@@ -473,8 +473,8 @@ def test_the_handler_runs_in_a_turn_of_its_own(scheduler):
 # --- resources that do not come, or twice
 
 
-def test_an_acquisition_that_others_cancel(scheduler):
-    """The whole is cancelled; what came is released."""
+def test_cancelling_an_acquisition_cancels_using(scheduler):
+    """Resources that were acquired are released."""
     log = []
     waiting = Promise.delay(10)
     promise = using(waiting.disposer(print), connect(log), print)
@@ -496,8 +496,8 @@ def test_an_acquisition_of_many_steps_is_cancelled(scheduler):
     assert (["it"], True, True) == (stopped, resource.is_cancelled(), used.is_cancelled())
 
 
-def test_what_was_cancelled_before(scheduler):
-    """Consuming a cancelled promise is an error; what came is released, and told of that."""
+def test_an_acquisition_that_was_cancelled_before_rejects(scheduler):
+    """With the late observer's error, which the releases of the others get as the outcome."""
     outcomes = []
     waiting = Promise.delay(10)
     waiting.cancel()
@@ -509,8 +509,8 @@ def test_what_was_cancelled_before(scheduler):
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["by itself", "while others wait"])
-def test_a_use_that_ends_well_though_it_was_cancelled(scheduler, shared):
-    """The release is told of the cancellation: what is half done must not pass for done."""
+def test_the_release_of_a_cancelled_use_gets_a_cancelled_outcome(scheduler, shared):
+    """Also if the handler ended well: half-done work must not be committed."""
     cancelled = []
     work = Promise.delay(1, "work")
     kept = work.then()
@@ -527,8 +527,8 @@ def test_a_use_that_ends_well_though_it_was_cancelled(scheduler, shared):
     assert ([True], True, "work") == (cancelled, promise.is_cancelled(), kept.value())
 
 
-def test_cancelled_while_releasing(scheduler):
-    """The use had ended before: all releases are told of its outcome."""
+def test_cancelling_while_releasing_changes_no_outcome(scheduler):
+    """The use had ended before: all releases get its outcome."""
     outcomes = []
 
     def release(_, outcome):
@@ -543,8 +543,8 @@ def test_cancelled_while_releasing(scheduler):
     assert (["value"] * 2, True) == (outcomes, promise.is_cancelled())
 
 
-def test_cancelled_first_to_last(scheduler):
-    """What is being acquired is cancelled in the order of the resources, as `all` does."""
+def test_acquisitions_are_cancelled_in_their_order(scheduler):
+    """As `all` does."""
     log = []
     names = ["a", "b", "c"]
     promise = using([Promise.resolve(Deferred(lambda _, n=n: log.append(n))) for n in names], print)
@@ -552,8 +552,8 @@ def test_cancelled_first_to_last(scheduler):
     assert names == log
 
 
-def test_cancelled_between_coming_and_being_used(scheduler):
-    """Everything is there, the handler has not been called yet: it is not, and all is released."""
+def test_cancelling_between_the_acquisition_and_the_handler(scheduler):
+    """The handler is not called, and all resources are released."""
     log = []
     promise = using(Promise.resolve("r").disposer(log.append), lambda _: log.append("used"))
     promise.cancel()
@@ -572,8 +572,8 @@ def test_a_disposer_used_twice_at_once(scheduler):
     assert "used already" in str(promise.reason())
 
 
-def test_a_disposer_used_again(scheduler):
-    """Whoever comes second is rejected, whatever became of the first."""
+def test_a_second_use_of_a_disposer_rejects(scheduler):
+    """Whatever the outcome of the first."""
     log = []
     disposer = connect(log)
     first = using(disposer, lambda connection: connection.name)
@@ -639,8 +639,8 @@ def test_a_promise_for_a_disposer_that_is_being_acquired(scheduler):
     )
 
 
-def test_a_promise_for_a_disposer_that_comes_when_nobody_wants_it(scheduler):
-    """What that acquires is cancelled, as all that is being acquired."""
+def test_a_promise_for_a_disposer_that_settles_after_the_cancellation(scheduler):
+    """Its acquisition is cancelled like any other."""
     log = []
     shared = Promise.delay(1).then(lambda _: connect(log))
     kept = shared.then()
@@ -661,8 +661,8 @@ def test_a_disposer_is_a_resource(scheduler):
 
 
 @pytest.mark.parametrize("how", ["using", "thrown away"])
-def test_what_waits_for_itself(scheduler, how):
-    """A handler returned what waits for the handler's own promise: its end is not looked for."""
+def test_a_handler_that_returns_a_promise_waiting_for_its_own(scheduler, how):
+    """The end of the chain is not searched for."""
     waits = Promise.delay(1).then(lambda _: behind)
     behind = waits.then(str)
     scheduler.advance(1)
@@ -725,21 +725,21 @@ def test_the_handler_returns_the_promise_itself(scheduler, wrapped):
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["itself", "what follows it"])
 def test_a_circle_is_reported(scheduler, wrapped):
-    """That the handler returned the promise does not mean that somebody handles its rejection."""
-    told = []
+    """Returning the promise from the handler does not handle its rejection."""
+    reported = []
     copy = Promise.get_new_library_copy()
-    copy.on_possibly_unhandled_rejection(lambda reason, _: told.append(str(reason)))
+    copy.on_possibly_unhandled_rejection(lambda reason, _: reported.append(str(reason)))
 
     def handle(_):
         return copy(lambda resolve, reject: resolve(promise)) if wrapped else promise
 
     promise = copy.using(copy.resolve("resource").disposer(print_nothing), handle)
     scheduler.flush()
-    assert ["circular promise resolution chain"] == told
+    assert ["circular promise resolution chain"] == reported
 
 
 def test_a_circle_that_is_closed_later(scheduler):
-    """What the handler waits for is resolved with what waits for the handler: that is rejected."""
+    """The handler's promise is resolved with one that waits for the handler: that rejects."""
     log = []
     waits = Promise.defer()
     promise = using(Promise.resolve("resource").disposer(log.append), lambda _: waits.promise)
@@ -805,7 +805,7 @@ def test_a_bare_context_manager(scheduler, make):
 
 
 def test_a_class_is_a_value(scheduler):
-    """A class whose instances are context managers is none."""
+    """A class of context managers is not a context manager."""
     promise = using(Sync, lambda kind: kind)
     scheduler.flush()
     assert Sync is promise.value()
@@ -837,8 +837,8 @@ def test_of_both(scheduler):
 
 
 @pytest.mark.parametrize("make", [Sync, Both])
-def test_of_is_told_the_exception(scheduler, make):
-    """The manager sees why the use failed, and cannot suppress it."""
+def test_of_passes_the_exception_to_the_manager(scheduler, make):
+    """The manager cannot suppress it."""
     manager = make()
     error = Boom()
 
@@ -852,25 +852,25 @@ def test_of_is_told_the_exception(scheduler, make):
     assert (Boom, error) == manager.log[-1][1:]
 
 
-def test_of_is_told_the_traceback(scheduler):
+def test_of_passes_the_traceback_to_the_manager(scheduler):
     """The third argument is the exception's own."""
-    told = []
+    reported = []
 
     class Manager(Sync):
         def __exit__(self, *error):
-            told.append(error)
+            reported.append(error)
 
     def handler(_):
         raise Boom
 
     promise = using(Disposer.of(Manager()), handler)
     scheduler.flush()
-    ((kind, error, traceback),) = told
+    ((kind, error, traceback),) = reported
     assert (Boom, promise.reason(), error.__traceback__) == (kind, error, traceback)
     assert "handler" == frames(traceback)[-1]
 
 
-def test_of_is_told_an_odd_reason(scheduler):
+def test_of_wraps_a_reason_that_is_no_exception(scheduler):
     """A reason that is no exception comes inside one."""
     manager = Sync()
     promise = using(Disposer.of(manager), lambda _: Promise.reject("odd"))
@@ -881,8 +881,8 @@ def test_of_is_told_an_odd_reason(scheduler):
 
 
 @pytest.mark.parametrize("make", [Sync, Both])
-def test_of_is_told_of_a_cancellation(scheduler, make):
-    """What was cancelled did not go well: a transaction must not be committed then."""
+def test_of_passes_a_cancellation_to_the_manager(scheduler, make):
+    """So that a transaction is not committed."""
     manager = make()
     promise = using(Disposer.of(manager), lambda _: Promise.delay(10))
     scheduler.advance(1)
@@ -894,8 +894,8 @@ def test_of_is_told_of_a_cancellation(scheduler, make):
     assert isinstance(error, CancellationError)
 
 
-def test_of_when_another_is_missing(scheduler):
-    """The manager is told why it is not used."""
+def test_of_passes_the_failure_of_another_acquisition(scheduler):
+    """The manager is left with the reason why it is not used."""
     manager = Sync()
     error = Boom()
     promise = using(Disposer.of(manager), Promise.reject(error), print)
@@ -979,14 +979,14 @@ def test_of_a_twisted_lock(scheduler):
     assert not lock.locked
 
 
-def test_of_what_is_none():
-    """A clear error for what cannot be entered: a value, and the class of a manager."""
+def test_of_refuses_anything_but_a_context_manager():
+    """A value, and the class of a manager."""
     for value in (5, None, Sync):
         with pytest.raises(TypeError, match="manager must be a context manager, not"):
             Disposer.of(value)
 
 
-def test_of_thrown_away(scheduler):
+def test_an_unused_manager_is_never_entered(scheduler):
     """One that was never used was never entered."""
     manager = Sync()
     Disposer.of(manager)
@@ -998,8 +998,8 @@ def test_of_thrown_away(scheduler):
 # --- unused disposers
 
 
-def test_thrown_away_unused(scheduler):
-    """The resource is given back; the outcome says that it was not used."""
+def test_an_unused_disposer_releases_its_resource_when_collected(scheduler):
+    """The outcome says that it was not used."""
     outcomes = []
     Promise.resolve("r").disposer(lambda r, outcome: outcomes.append((r, outcome.is_cancelled())))
     gc.collect()
@@ -1007,8 +1007,8 @@ def test_thrown_away_unused(scheduler):
     assert [("r", True)] == outcomes
 
 
-def test_thrown_away_while_acquiring(scheduler):
-    """Nobody wants it any more: it is not acquired."""
+def test_collecting_a_disposer_cancels_its_acquisition(scheduler):
+    """The resource has no user any more."""
     log = []
     connect(log)
     gc.collect()
@@ -1016,15 +1016,15 @@ def test_thrown_away_while_acquiring(scheduler):
     assert ([], []) == (log, scheduler.clock.getDelayedCalls())
 
 
-def test_thrown_away_and_rejected(scheduler):
-    """There is no resource, and nobody is told of a rejection that nobody could handle."""
+def test_a_collected_disposer_without_a_resource_reports_nothing(scheduler):
+    """Its acquisition was rejected, and no caller could handle that."""
     Promise.delay(1).then(lambda _: 1 / 0).disposer(print)
     Promise.reject(Boom()).disposer(print)
     scheduler.advance(1)
 
 
-def test_thrown_away_and_its_release_fails(scheduler, fatal):
-    """Lost, and told to the fatal hook."""
+def test_the_failed_release_of_a_collected_disposer_is_fatal(scheduler, fatal):
+    """The fatal hook gets the reason."""
 
     def release(_):
         raise Boom
@@ -1035,8 +1035,8 @@ def test_thrown_away_and_its_release_fails(scheduler, fatal):
     assert [Boom] == [type(error) for error in fatal]
 
 
-def test_thrown_away_in_another_thread(scheduler, monkeypatch):
-    """Garbage is collected anywhere: nothing is queued but on the promises' own thread."""
+def test_a_disposer_collected_in_another_thread(scheduler, monkeypatch):
+    """The release is queued for the promises' own thread."""
     log = []
     call_from_thread = scheduler.call_from_thread
 
@@ -1056,7 +1056,7 @@ def test_thrown_away_in_another_thread(scheduler, monkeypatch):
     assert ["handed over", "released"] == log
 
 
-def test_a_used_one_is_not_given_back_again(scheduler):
+def test_a_used_disposer_is_not_released_again_when_collected(scheduler):
     """Throwing it away afterwards releases nothing twice."""
     log = []
     disposer = connect(log)
@@ -1105,7 +1105,7 @@ def test_async_with_in_a_promises_coroutine(scheduler):
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["well", "fails"])
-def test_async_with_tells_the_outcome(scheduler, fails):
+def test_async_with_passes_the_outcome_to_the_release(scheduler, fails):
     """An exception is the outcome that the release sees; it is not suppressed."""
     outcomes = []
     error = Boom()
@@ -1141,7 +1141,7 @@ def test_async_with_a_manager(scheduler):
     assert (Boom, promise.reason()) == manager.log[-1][1:]
 
 
-def test_async_with_what_is_not_to_be_had(scheduler):
+def test_async_with_a_failed_acquisition(scheduler):
     """The reason is raised, the body is not run, and nothing is released."""
     log = []
     error = Boom()
@@ -1175,7 +1175,7 @@ def test_async_with_twice(scheduler):
 
 
 def test_async_with_a_release_that_fails(scheduler, fatal):
-    """The fatal hook is told; the coroutine goes on."""
+    """The fatal hook is called; the coroutine goes on."""
 
     def release(_):
         raise Boom
@@ -1195,7 +1195,7 @@ def test_async_with_a_release_that_fails(scheduler, fatal):
 @pytest.mark.parametrize("driver", ["Twisted", "promise"])
 @pytest.mark.parametrize("moment", [0.5, 1.5, 2.5], ids=["acquiring", "body", "releasing"])
 def test_async_with_cancelled(scheduler, shared, driver, moment):
-    """At whatever moment: what was acquired is released, once, and to its end."""
+    """At whatever moment: an acquired resource is released once, and completely."""
     log = []
     outcomes = []
     acquired = Promise.delay(1, "r")
@@ -1235,8 +1235,8 @@ def test_async_with_cancelled(scheduler, shared, driver, moment):
     assert [] == scheduler.clock.getDelayedCalls()
 
 
-def test_async_with_cancelled_while_acquiring_is_told_behind_the_clean_up(scheduler):
-    """What has been begun in order to acquire is finished before the block goes on."""
+def test_async_with_cancelled_while_acquiring_waits_for_the_clean_up(scheduler):
+    """The acquisition's own clean-up ends before the block goes on."""
     log = []
     acquired = Promise.delay(60).finally_(
         lambda: Promise.delay(1).then(lambda _: log.append("cleaned up"))
@@ -1260,7 +1260,7 @@ def test_async_with_cancelled_while_acquiring_is_told_behind_the_clean_up(schedu
 
 
 def test_async_with_cancelled_while_a_release_fails(scheduler, fatal):
-    """Nobody waits for the release any more, and its failure is noticed all the same."""
+    """The failure is reported, though the coroutine was cancelled."""
 
     def release(_):
         return Promise.delay(1).then(lambda _: 1 / 0)
@@ -1285,7 +1285,7 @@ def test_async_with_closed(scheduler):
             await Promise.delay(10)
 
     coroutine = main()
-    # Its driver resumes what was closed, and is told so.
+    # Its driver resumes the closed coroutine, which raises an error.
     ensureDeferred(coroutine).addErrback(lambda failure: failure.trap(RuntimeError))
     scheduler.advance(1)
     coroutine.close()
@@ -1304,7 +1304,7 @@ def test_async_with_closed_while_releasing(scheduler):
             pass
 
     coroutine = main()
-    # Its driver resumes what was closed, and is told so.
+    # Its driver resumes the closed coroutine, which raises an error.
     ensureDeferred(coroutine).addErrback(lambda failure: failure.trap(RuntimeError))
     scheduler.flush()
     coroutine.close()
@@ -1313,7 +1313,7 @@ def test_async_with_closed_while_releasing(scheduler):
 
 
 def test_async_with_closed_while_acquiring(scheduler):
-    """What comes all the same is released."""
+    """A resource that is acquired later is released."""
     log = []
 
     async def main():
@@ -1321,7 +1321,7 @@ def test_async_with_closed_while_acquiring(scheduler):
             log.append("body")
 
     coroutine = main()
-    # Its driver resumes what was closed, and is told so.
+    # Its driver resumes the closed coroutine, which raises an error.
     ensureDeferred(coroutine).addErrback(lambda failure: failure.trap(RuntimeError))
     scheduler.flush()
     coroutine.close()
@@ -1329,7 +1329,7 @@ def test_async_with_closed_while_acquiring(scheduler):
     assert (["connection closed"], []) == (log, scheduler.clock.getDelayedCalls())
 
 
-def test_async_with_what_others_cancel(scheduler):
+def test_async_with_a_cancelled_acquisition(scheduler):
     """The coroutine sees a cancellation at ``async with``."""
     acquired = Promise.delay(10)
 
@@ -1403,8 +1403,8 @@ def test_async_with_in_a_task(phase, shared):
 def test_library_copies(scheduler):
     """Disposers of one copy work in another, and failing releases go to the disposer's own."""
     copy = Promise.get_new_library_copy()
-    told = []
-    copy.on_fatal(told.append)
+    reported = []
+    copy.on_fatal(reported.append)
 
     def release(_):
         raise Boom
@@ -1412,7 +1412,7 @@ def test_library_copies(scheduler):
     promise = using(copy.resolve("r").disposer(release), str)
     other = copy.using(Promise.resolve("r").disposer(print_nothing), str)
     scheduler.flush()
-    assert ("r", "r", [Boom]) == (promise.value(), other.value(), [type(e) for e in told])
+    assert ("r", "r", [Boom]) == (promise.value(), other.value(), [type(e) for e in reported])
     assert isinstance(promise, Promise)
     assert isinstance(other, copy)
 
@@ -1422,7 +1422,7 @@ def print_nothing(_):
 
 
 def test_a_lock_that_is_granted_in_the_turn_of_the_cancellation(scheduler):
-    """It does not get lost between `cancel` and the next turn."""
+    """It is released, and not lost between `cancel` and the next turn."""
     lock = DeferredLock()
     lock.acquire()
     waiting = Promise.from_deferred(lock.acquire()).disposer(lambda lock: lock.release())
@@ -1435,8 +1435,8 @@ def test_a_lock_that_is_granted_in_the_turn_of_the_cancellation(scheduler):
     assert promise.is_cancelled()
 
 
-def test_a_handler_that_makes_the_resource_is_let_run(scheduler):
-    """What it is made of is there already when the cancellation comes: so it is released."""
+def test_a_handler_that_makes_the_resource_runs_despite_a_cancellation(scheduler):
+    """Its parent had settled before, so the resource is made, and released."""
     released = []
     making = Promise.resolve("connection").then(str.upper)
     promise = Promise.using(making.disposer(released.append), lambda _: None)
@@ -1467,3 +1467,18 @@ def test_an_executor_that_cannot_be_stopped(scheduler, how, running):
         future.set_result("connection")
         scheduler.flush()
     assert (["connection"] if running else []) == released
+
+
+def test_a_resource_with_many_other_consumers_is_released(scheduler):
+    """The resource that a cancelled `using` waited for, however many consumers it has."""
+    log = []
+    shared = Promise.defer()
+    others = [shared.promise.then()]
+    used = Promise.using(shared.promise.disposer(lambda _: log.append("released")), print)
+    used.finally_(lambda: log.append("behind"))
+    used.cancel()
+    others += [shared.promise.then() for _ in range(20)]
+    shared.resolve("connection")
+    scheduler.flush()
+    assert ["released", "behind"] == log
+    assert used.is_cancelled()

@@ -148,7 +148,7 @@ class TestSteps:
         assert isinstance(run(raises()).reason(), Boom)
 
     def test_nothing_recurses(self, run: Run, scheduler: ManualScheduler) -> None:
-        """However often a generator waits for what is there at once, nothing recurses."""
+        """However often a generator waits for a settled promise."""
 
         def generator() -> Any:
             total = 0
@@ -164,10 +164,12 @@ class TestSteps:
 
 
 class TestCancelling:
-    """Cancelling throws in, once, when what is waited for has been left."""
+    """Cancelling raises GeneratorExit in it, once, after it has left the awaited promise."""
 
-    def test_while_a_promise_is_waited_for(self, run: Run, scheduler: ManualScheduler) -> None:
-        """The promise is cancelled; the generator is told in a turn of its own."""
+    def test_cancelling_while_a_promise_is_waited_for(
+        self, run: Run, scheduler: ManualScheduler
+    ) -> None:
+        """The promise is cancelled; GeneratorExit is raised from the scheduler."""
         source = pending()
         seen: list[Any] = []
 
@@ -185,8 +187,10 @@ class TestCancelling:
         assert [Stop] == seen
         assert source.is_cancelled()
 
-    def test_of_a_promise_that_others_wait_for(self, run: Run, scheduler: ManualScheduler) -> None:
-        """That one is left to them; what it comes to does not resume the generator."""
+    def test_a_shared_promise_is_left_to_its_other_consumers(
+        self, run: Run, scheduler: ManualScheduler
+    ) -> None:
+        """Its outcome does not resume the generator."""
         source = pending()
         source.then()
         seen: list[Any] = []
@@ -214,7 +218,9 @@ class TestCancelling:
         assert ["stopped", "went on"] == seen
         assert promise.is_cancelled()
 
-    def test_left_promise_is_not_kept_alive(self, run: Run, scheduler: ManualScheduler) -> None:
+    def test_a_promise_that_was_left_is_not_kept_alive(
+        self, run: Run, scheduler: ManualScheduler
+    ) -> None:
         """A generator that goes on to something else is no consumer of what it has left."""
         source, cleanup = pending(), pending()
         other = source.then()
@@ -257,7 +263,7 @@ class TestCancelling:
         assert promise.is_cancelled()
 
     @pytest.mark.parametrize("answers", [False, True], ids=["raises", "answers and raises"])
-    def test_stop_that_fails(
+    def test_an_error_of_the_stop_function_is_logged(
         self, run: Run, scheduler: ManualScheduler, reports: list[LogEvent], answers: bool
     ) -> None:
         """What cancelling a Deferred raises is logged; the generator is interrupted once."""
@@ -285,8 +291,10 @@ class TestCancelling:
         assert [Boom] == [event["log_failure"].type for event in reports]
         assert promise.is_cancelled()
 
-    def test_itself(self, run: Run, scheduler: ManualScheduler) -> None:
-        """A generator that cancels its own promise is told at what it waits for next."""
+    def test_a_generator_that_cancels_its_own_promise(
+        self, run: Run, scheduler: ManualScheduler
+    ) -> None:
+        """GeneratorExit is raised at its next wait."""
         signal, source = Signal(), pending()
         seen: list[Any] = []
 
@@ -307,8 +315,10 @@ class TestCancelling:
         assert source.is_cancelled()
         assert promise.is_cancelled()
 
-    def test_goes_on(self, run: Run, scheduler: ManualScheduler) -> None:
-        """One that goes on after it was told is not told again, and what it returns is nobody's."""
+    def test_a_generator_that_ignores_a_cancellation(
+        self, run: Run, scheduler: ManualScheduler
+    ) -> None:
+        """It is not raised again, and the generator's result is dropped."""
         other = Signal()
         seen: list[Any] = []
 
@@ -329,8 +339,10 @@ class TestCancelling:
         assert "signal" == seen[1]
         assert promise.is_cancelled()
 
-    def test_left_promise_is_waited_for_again(self, run: Run, scheduler: ManualScheduler) -> None:
-        """It may wait again for a promise that was left, and is told of that once."""
+    def test_a_promise_that_was_left_can_be_waited_for_again(
+        self, run: Run, scheduler: ManualScheduler
+    ) -> None:
+        """It resumes the generator once."""
         resolvers: list[Any] = []
         source: Promise[Any] = Promise(lambda resolve, reject: resolvers.append(resolve))
         source.then()
@@ -391,8 +403,10 @@ class Counted(Generator[Any, Any, Any]):
 
 
 @pytest.mark.parametrize("how", ["stops", "returns", "fails"])
-def test_what_was_left_keeps_no_generator(run: Run, scheduler: ManualScheduler, how: str) -> None:
-    """While somebody else waits for it still: it has the runner among its waiters."""
+def test_a_promise_that_was_left_keeps_no_generator(
+    run: Run, scheduler: ManualScheduler, how: str
+) -> None:
+    """Though its other consumers keep it alive, and the runner is among its subscribers."""
     lasting = pending()
     generator = Counted(lasting, how)
     promise = run(generator)

@@ -21,7 +21,7 @@ from twpromise.testing import ManualScheduler
 
 
 class CountingClock(Clock):
-    """A clock that remembers what it was asked for."""
+    """A clock that records its calls."""
 
     def __init__(self):
         super().__init__()
@@ -91,7 +91,7 @@ def in_thread(function, *arguments):
 
 
 def test_one_call_later_for_each_batch(use, clock):
-    """However many jobs are queued, the reactor is asked once, for its next turn."""
+    """However many jobs are queued, the queue schedules one drain."""
     use(ReactorScheduler(clock, timer=Timer()))
     called = []
     for number in range(100):
@@ -118,7 +118,7 @@ def test_jobs_queued_by_a_drain_run_in_the_same_drain(use, clock):
     assert [0] == clock.asked
 
 
-def test_the_next_batch_asks_again(use, clock):
+def test_the_next_batch_schedules_another_drain(use, clock):
     """After a drain has ended, the next job wakes the scheduler anew."""
     use(ReactorScheduler(clock, timer=Timer()))
     called = []
@@ -129,8 +129,8 @@ def test_the_next_batch_asks_again(use, clock):
     assert [None] * 3 == called
 
 
-def test_nothing_is_asked_for_when_nobody_waits(use, clock):
-    """Promises that settle without handlers, and handlers that have to wait, cost no turn."""
+def test_without_handlers_to_run_no_drain_is_scheduled(use, clock):
+    """Settling without handlers, and attaching handlers to a pending promise."""
     use(ReactorScheduler(clock, timer=Timer()))
     Promise.resolve(1)
     _, resolve, _ = pending()
@@ -146,7 +146,7 @@ def test_nothing_is_asked_for_when_nobody_waits(use, clock):
 
 
 def test_a_drain_that_outlasts_its_time_slice_waits_for_the_next_turn(use, clock):
-    """The rest runs in the next turn of the reactor, in order, and nothing is lost."""
+    """The rest runs in the next turn of the reactor, in order."""
     timer = Timer()
     use(ReactorScheduler(clock, time_slice=1, timer=timer))
     called = []
@@ -192,19 +192,19 @@ def test_a_long_fan_out_is_interrupted_too(use, clock):
 
 
 def test_many_followers_of_a_follower_are_interrupted_too(use, clock):
-    """All of them are told in one turn of the queue, but not in one of the reactor."""
+    """They are notified in one drain of the queue, over several turns of the reactor."""
     use(ReactorScheduler(clock, time_slice=2, timer=Timer(step=1)))
     root, settle, _ = pending()
     between = Promise(lambda resolve, reject: resolve(root))
     followers = [Promise(lambda resolve, reject: resolve(between)) for _ in range(80)]
-    # What is told after them is told, too.
+    # The subscribers behind them are notified, too.
     followers.append(Promise(lambda resolve, reject: resolve(root)))
     settle(1)
     turns = 0
     while clock.calls:
         turns += clock.turn()
     assert 5 <= turns
-    # They have been told, and do not just look as if they had.
+    # They have been notified, and do not just look settled.
     assert {(1, None)} == {(each.value(), each._source) for each in followers}
 
 
@@ -256,7 +256,7 @@ def test_the_default_time_slice_is_ten_milliseconds():
 # --- what escapes a job
 
 
-def test_what_escapes_a_job_is_logged_and_stops_nothing(use, clock, reports):
+def test_an_error_that_escapes_a_job_is_logged_and_stops_nothing(use, clock, reports):
     """Neither the drain nor its other jobs; it is logged at critical level."""
     use(ReactorScheduler(clock, timer=Timer()))
     called = []
@@ -279,8 +279,8 @@ def test_what_escapes_a_job_is_logged_and_stops_nothing(use, clock, reports):
     assert [0] == clock.asked
 
 
-def test_a_scheduler_that_fails_to_wake_is_asked_again(use):
-    """What is queued stays queued; who queued it sees the error, and the next job asks again."""
+def test_a_scheduler_that_fails_to_wake_is_called_again(use):
+    """The error goes to the caller; its job stays queued, and the next one calls again."""
     asked = []
     called = []
 
@@ -313,7 +313,7 @@ def test_set_scheduler_returns_the_previous_one(use):
     "scheduler", [None, 5, "text", [], object()], ids=lambda s: type(s).__name__
 )
 def test_set_scheduler_takes_nothing_else(scheduler):
-    """What is neither an IScheduler nor a function is a TypeError, and changes nothing."""
+    """Anything but an IScheduler or a function is a TypeError, and changes nothing."""
     before = Promise._library.scheduler
     with pytest.raises(TypeError, match="scheduler must be"):
         Promise.set_scheduler(scheduler)
@@ -333,7 +333,7 @@ def test_a_plain_function_will_do(use):
     assert [] == queued
 
 
-def test_what_is_queued_runs_where_it_was_queued(use):
+def test_queued_jobs_stay_with_their_scheduler(use):
     """Setting another scheduler moves nothing that is queued."""
     first, second = ManualScheduler(), ManualScheduler()
     called = []
@@ -360,7 +360,7 @@ def test_a_pending_promise_goes_to_the_scheduler_that_is_set_when_it_settles(use
     assert ["value"] == called
 
 
-def test_a_scheduler_that_comes_back_has_its_queue_still(use):
+def test_a_scheduler_that_is_set_again_keeps_its_queue(use):
     """Order is kept across a change of scheduler and back."""
     first, second = ManualScheduler(), ManualScheduler()
     called = []
@@ -379,7 +379,7 @@ def test_a_scheduler_that_comes_back_has_its_queue_still(use):
     ids=["ReactorScheduler", "ManualScheduler", "FunctionScheduler"],
 )
 def test_schedulers_provide_the_interface(make):
-    """All that promises may ask of a scheduler is there."""
+    """With everything that promises use."""
     assert verifyObject(IScheduler, make())
 
 
@@ -401,7 +401,7 @@ def test_schedulers_provide_the_interface(make):
     ],
     ids=str,
 )
-def test_a_reactor_scheduler_says_what_it_does_not_take(arguments, error, words):
+def test_a_reactor_scheduler_refuses_anything_but_a_reactor(arguments, error, words):
     """A clear error, at once."""
     with pytest.raises(error, match=words):
         ReactorScheduler(**arguments)
@@ -414,7 +414,7 @@ def test_numbers_of_seconds(seconds):
 
 
 def test_repr(clock):
-    """It tells the reactor, and looks none up to do so."""
+    """It names the reactor, and looks none up to do so."""
     assert f"<ReactorScheduler on {clock!r}>" == repr(ReactorScheduler(clock))
     assert "<ReactorScheduler on the global reactor>" == repr(ReactorScheduler())
 
@@ -437,7 +437,7 @@ def test_timers_are_on_the_reactor(clock):
 
 
 def test_the_global_reactor_is_looked_up_when_it_is_needed():
-    """Whoever gives none gets the one that is installed."""
+    """A scheduler without a reactor uses the installed one."""
     from twisted.internet import reactor
 
     call = ReactorScheduler().call_later(1000, print)
@@ -555,7 +555,7 @@ def test_a_flood_from_threads_is_cut_into_time_slices(use):
     assert 8 >= max(turns)
 
 
-def test_each_time_a_thread_finds_the_queue_asleep_it_asks(use):
+def test_a_thread_that_finds_the_queue_asleep_wakes_it(use):
     """However often the reactor has been asked, and has had its turns, before."""
     clock = ThreadedClock()
     use(ReactorScheduler(clock, timer=Timer()))
@@ -565,7 +565,7 @@ def test_each_time_a_thread_finds_the_queue_asleep_it_asks(use):
     for number in range(3):
         promise, resolve, _ = pending()
         promise.then(called.append)
-        # Nobody but the thread: whatever else is queued would wake the queue, too.
+        # Only the thread: any other job would wake the queue, too.
         assert not clock.calls
         in_thread(resolve, number)
         assert number + 1 == len(clock.from_threads)
@@ -574,8 +574,8 @@ def test_each_time_a_thread_finds_the_queue_asleep_it_asks(use):
     assert [0, 1, 2] == called
 
 
-def test_a_thread_that_comes_when_a_drain_ends_is_not_forgotten(use):
-    """It saw that somebody was awake, and asks nobody."""
+def test_a_job_from_a_thread_at_the_end_of_a_drain_is_run(use):
+    """The thread saw that a drain was running, and scheduled none."""
     clock = ThreadedClock()
     use(ReactorScheduler(clock, timer=Timer()))
     Promise.resolve().then(str)
@@ -642,7 +642,7 @@ def test_a_thenable_that_calls_back_from_a_thread(use):
 
 @pytest.mark.parametrize("value", ["a value", "a pending promise"])
 def test_cancel_hooks_stay_in_force_when_resolved_from_a_thread(use, value):
-    """What is resolved with is watched, just as if it had been done at home."""
+    """As when it is resolved in the reactor's thread."""
     scheduler = use(ManualScheduler())
     called = []
     functions = []
@@ -661,7 +661,7 @@ def test_cancel_hooks_stay_in_force_when_resolved_from_a_thread(use, value):
     assert (value == "a pending promise") == promise.is_cancelled()
 
 
-def test_the_home_thread_is_the_one_that_asked_first_without_a_reactor():
+def test_a_scheduler_without_a_reactor_belongs_to_the_thread_that_used_it_first():
     """A scheduler on a Clock belongs to the thread that used it first."""
     scheduler = ReactorScheduler(Clock())
     home = scheduler.home_thread()
@@ -732,7 +732,7 @@ class RealReactorTests(TestCase):
 
     def test_an_unhandled_rejection_fails_the_test(self):
         """It is logged, where trial finds it."""
-        Promise.reject(ValueError("nobody handles me"))
+        Promise.reject(ValueError("unhandled"))
         flushed = self.later().then(lambda _: len(self.flushLoggedErrors(ValueError)))
         return expect(1, flushed)
 

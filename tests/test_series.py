@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import random
-import sys
 import weakref
-from contextvars import Context, ContextVar
+from contextvars import Context
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
+from tests.support.collections import calls_of, later, seen, sources, variable
 from tests.support.promises import Source, quiet
 from tests.support.things import Value, within
 from twpromise import CancellationError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
-
-variable: ContextVar[str] = ContextVar("variable", default="unset")
-
-
-def sources(count):
-    """Sources, and the promises of them."""
-    made = [Source() for _ in range(count)]
-    return made, [source.promise for source in made]
 
 
 async def returns(value):
@@ -79,8 +71,8 @@ def test_each_as_on_the_page(scheduler, wrap):
 
 
 @pytest.mark.parametrize("method", [Promise.each, Promise.map_series], ids=["each", "map_series"])
-def test_a_rejection_among_the_items_as_on_the_page(scheduler, method):
-    """The iteration stops once it reaches it: after twelve seconds, not sixteen."""
+def test_the_iteration_stops_at_a_rejected_item_as_on_the_page(scheduler, method):
+    """After twelve seconds, not sixteen."""
     log = []
     items = ["A", Promise.delay(8, "B"), Promise.reject("C"), "D"]
 
@@ -182,8 +174,8 @@ def test_the_function_is_never_called_at_once(scheduler, method):
 
 
 @each_method
-def test_a_long_series_lets_others_have_their_turn(scheduler, method):
-    """What is queued beside it runs between items."""
+def test_a_long_series_lets_other_handlers_run(scheduler, method):
+    """Handlers queued beside it run between items."""
     order = []
     method(range(1000), order.append)
     Promise.resolve().then(lambda _: None).then(lambda _: order.append("other"))
@@ -250,7 +242,7 @@ def test_none_is_an_initial_value(scheduler):
 
 @each_kind
 def test_the_accumulator_is_waited_for(scheduler, wrap):
-    """What the reducer returns is followed before it is called again."""
+    """A promise that the reducer returns has settled before it is called again."""
     promise = Promise.reduce([1, 2, 3], lambda total, item: wrap(total + item), 0)
     advance(scheduler, 5)
     assert 6 == promise.value()
@@ -276,8 +268,8 @@ def test_the_items_index_counts_all_items(scheduler, initial):
     assert [(index, 3) for index in range(1 - len(initial), 3)] == got
 
 
-def test_an_initial_value_that_is_rejected(scheduler):
-    """It rejects; the reducer is not called; and it is nobody's surprise before its turn."""
+def test_a_rejected_initial_value_rejects_the_result(scheduler):
+    """The reducer is not called; the rejection counts as handled from the start."""
     source = Source()
     promise = quiet(Promise.reduce(source.promise, pytest.fail, Promise.reject(ValueError("x"))))
     scheduler.flush()
@@ -288,8 +280,8 @@ def test_an_initial_value_that_is_rejected(scheduler):
 
 
 @pytest.mark.parametrize("collection", [5, Promise.reject], ids=["number", "rejected"])
-def test_an_initial_value_that_is_not_needed(scheduler, collection):
-    """A coroutine is run, and a rejection is nobody's surprise, if there is no input."""
+def test_an_initial_value_without_input_is_adopted_all_the_same(scheduler, collection):
+    """A coroutine is run, and a rejection counts as handled."""
     if collection is Promise.reject:
         collection = Promise.reject(ValueError("input"))
     promise = quiet(Promise.reduce(collection, pytest.fail, fails()))
@@ -297,8 +289,8 @@ def test_an_initial_value_that_is_not_needed(scheduler, collection):
     assert promise.is_rejected()
 
 
-def test_an_initial_value_is_cancelled(scheduler):
-    """Before the input is there, and after; unless somebody else waits for it."""
+def test_cancelling_the_result_cancels_the_initial_value(scheduler):
+    """Unless it has another consumer."""
     cancelled = []
     for collection, other in [
         (Source().promise, False),
@@ -322,7 +314,7 @@ def test_an_initial_value_is_cancelled(scheduler):
 
 @each_method
 @pytest.mark.parametrize("wrong", [5, None, "text", b"x", {"a": 1}], ids=repr)
-def test_what_is_no_collection_rejects(scheduler, method, wrong):
+def test_an_input_that_is_not_iterable_rejects(scheduler, method, wrong):
     """A TypeError, in the words of the page."""
     promises = [quiet(method(of, pytest.fail)) for of in (wrong, Promise.delay(1, wrong))]
     scheduler.advance(1)
@@ -337,7 +329,7 @@ def test_what_is_no_collection_rejects(scheduler, method, wrong):
     ids=["each", "map_series", "reduce"],
 )
 @pytest.mark.parametrize("function", [None, 5, "text"], ids=repr)
-def test_what_is_no_function_rejects(method, name, function):
+def test_a_function_that_is_not_callable_rejects(method, name, function):
     """A TypeError, in the words of the page."""
     promise = quiet(method([1], function))
     assert TypeError is type(promise.reason())
@@ -348,8 +340,8 @@ def test_what_is_no_function_rejects(method, name, function):
 
 @each_method
 @pytest.mark.parametrize("how", ["rejected", "cancelled"])
-def test_the_result_shares_the_fate_of_a_promise_for_the_input(scheduler, method, how):
-    """If there is no input, there is no result."""
+def test_the_result_settles_as_a_failed_promise_for_the_input(scheduler, method, how):
+    """Rejected or cancelled with it."""
     source = Source()
     promise = quiet(method(source.promise, pytest.fail))
     error = ValueError("x")
@@ -370,8 +362,8 @@ def test_the_result_shares_the_fate_of_a_promise_for_the_input(scheduler, method
     ids=["raises", "rejected", "later", "async"],
 )
 @pytest.mark.parametrize("index", [0, 1, 2], ids=["first", "middle", "last"])
-def test_a_function_that_fails(scheduler, method, function, index):
-    """It rejects, and the function is not called for those that come after."""
+def test_a_failing_function_rejects_the_result(scheduler, method, function, index):
+    """The function is not called for the items behind."""
     started = []
 
     def fails_at(item):
@@ -386,8 +378,8 @@ def test_a_function_that_fails(scheduler, method, function, index):
 @each_method
 @pytest.mark.parametrize("index", [0, 1, 2], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("when", ["before", "while it runs", "at its turn"])
-def test_an_item_that_is_rejected(scheduler, method, index, when):
-    """The iteration stops once it reaches it, and not before; meanwhile it is no surprise."""
+def test_a_rejected_item_rejects_the_result_when_it_is_reached(scheduler, method, index, when):
+    """And not before; until then its rejection counts as handled."""
     source = Source()
     started = []
     if when == "before":
@@ -407,7 +399,7 @@ def test_an_item_that_is_rejected(scheduler, method, index, when):
 
 @each_method
 def test_later_rejections_are_not_reported(scheduler, method):
-    """Of items whose turn never comes: Deferreds and coroutines too."""
+    """Of items that are never reached: Deferreds and coroutines, too."""
     source, deferred = Source(), Deferred()
     items = [Promise.reject(ValueError("x")), source.promise, deferred, fails()]
     promise = quiet(method(items, pytest.fail))
@@ -419,8 +411,8 @@ def test_later_rejections_are_not_reported(scheduler, method):
 
 
 @each_method
-def test_other_consumers_of_an_item_notice_nothing(scheduler, method):
-    """They see their outcome, whatever becomes of the result."""
+def test_other_consumers_of_an_item_are_unaffected(scheduler, method):
+    """They get its outcome, whatever the result is."""
     made, items = sources(3)
     seen = []
     promise = method(items, lambda _: None)
@@ -512,18 +504,6 @@ def test_a_bound_reducer(scheduler):
 # --- contexts
 
 
-def seen(item):
-    """What a call sees; it sets something for others not to see."""
-    before = variable.get()
-    variable.set(f"set for {item}")
-    return before
-
-
-async def later(before):
-    await Promise.resolve()
-    return before, variable.get()
-
-
 @pytest.mark.parametrize("where", ["empty", "set"])
 @pytest.mark.parametrize("coroutine", [False, True], ids=["value", "coroutine"])
 def test_each_call_runs_in_the_context_of_the_call(scheduler, where, coroutine):
@@ -548,7 +528,7 @@ def test_each_call_runs_in_the_context_of_the_call(scheduler, where, coroutine):
 
 
 @each_method
-def test_cancelling_cancels_what_would_have_been_waited_for(scheduler, method):
+def test_cancelling_cancels_the_current_item_and_all_behind(scheduler, method):
     """The item whose turn it is and those to come, each once, in their order.
 
     Hooks run in the next turn; a Deferred is cancelled at once.
@@ -571,7 +551,7 @@ def test_cancelling_cancels_what_would_have_been_waited_for(scheduler, method):
 
 @each_method
 def test_cancelling_cancels_the_result_in_flight(scheduler, method):
-    """And those items whose turn has not come."""
+    """And the items that have not been reached."""
     made, items = sources(1)
     result = Source()
     promise = method([1, *items], lambda _: result.promise)
@@ -582,8 +562,8 @@ def test_cancelling_cancels_the_result_in_flight(scheduler, method):
 
 
 @each_method
-def test_cancelling_before_the_input_is_there(scheduler, method):
-    """The promise for the input is cancelled."""
+def test_cancelling_the_result_cancels_a_promise_for_the_input(scheduler, method):
+    """While that is pending."""
     source = Source()
     promise = method(source.promise, pytest.fail)
     promise.cancel()
@@ -594,8 +574,8 @@ def test_cancelling_before_the_input_is_there(scheduler, method):
 @each_method
 @pytest.mark.parametrize("which", ["item", "result"])
 @pytest.mark.parametrize("late", [False, True])
-def test_what_others_cancel(scheduler, method, which, late):
-    """It cancels the result; what was cancelled before its turn rejects it: that is late."""
+def test_cancelling_the_current_item_cancels_the_result(scheduler, method, which, late):
+    """An item that was cancelled before it was reached rejects: the series observes it late."""
     source = Source()
     if late:
         source.promise.cancel()
@@ -675,34 +655,6 @@ def test_listing_the_input_cancels_the_result(scheduler, method, fails, reports)
 # --- many
 
 
-@pytest.fixture
-def _shallow():
-    """Whatever recurses for each of many items fails."""
-    frame, depth = sys._getframe(), 0
-    while frame is not None:
-        frame, depth = frame.f_back, depth + 1
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(depth + 60)
-    yield
-    sys.setrecursionlimit(before)
-
-
-def calls_of(function):
-    """How many functions are called while one runs, those in C included."""
-    calls = 0
-
-    def count(frame, event, argument):
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return calls
-
-
 ORDERS = ["settled", "in order", "in random order", "never"]
 
 
@@ -727,7 +679,7 @@ def run(scheduler, method, count, order):
 
 @pytest.mark.exhaustive
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("_shallow")
+@pytest.mark.usefixtures("low_recursion_limit")
 @each_method
 @pytest.mark.parametrize("order", ORDERS)
 def test_100_000_items(scheduler, method, order):
@@ -750,50 +702,11 @@ def test_twice_the_items_take_twice_the_calls(scheduler, method, order):
 # --- memory
 
 
-def start(method, how, where, source):
-    """Start something; gives the result, and weak references to what is to be freed with it."""
-    value = Value()
-
-    def function(item):
-        if how == "raises":
-            raise ValueError("x")
-        return item if how == "settled" else source.promise
-
-    def main():
-        if where == "set":
-            variable.set("outer")
-        return quiet(method([value], function))
-
-    return Context().run(main), [weakref.ref(value), weakref.ref(function)]
-
-
-@pytest.mark.usefixtures("no_collector")
-@each_method
-@pytest.mark.parametrize("how", ["settled", "later", "raises", "rejected", "cancelled"])
-@pytest.mark.parametrize("where", ["empty", "set"])
-def test_results_are_freed_by_reference_counting(scheduler, method, how, where):
-    """With the items and the function, however they came to be settled."""
-    source = Source()
-    promise, references = start(method, how, where, source)
-    scheduler.flush()
-    if how == "later":
-        source.resolve(1)
-    elif how == "rejected":
-        source.reject(ValueError("x"))
-    elif how == "cancelled":
-        promise.cancel()
-    scheduler.flush()
-    assert not promise.is_pending()
-    references.append(weakref.ref(promise))
-    del promise
-    assert [None] * 3 == [reference() for reference in references]
-
-
 @pytest.mark.usefixtures("no_collector")
 @each_method
 @pytest.mark.parametrize("where", ["item", "result"])
-def test_what_pends_keeps_nothing_of_what_was_cancelled(scheduler, method, where):
-    """While somebody else waits for it still: neither items nor results nor what is called."""
+def test_pending_promises_keep_nothing_of_a_cancelled_series(scheduler, method, where):
+    """Other consumers hold them: neither items nor results nor the function stay alive."""
     lasting = Source()
     inherited = Value()
     results = [Value(), lasting.promise]
@@ -818,7 +731,7 @@ def test_what_pends_keeps_nothing_of_what_was_cancelled(scheduler, method, where
 
 
 @pytest.mark.usefixtures("no_collector")
-def test_an_item_that_pends_keeps_no_initial_value(scheduler):
+def test_a_pending_item_keeps_no_initial_value(scheduler):
     """Nor does the initial value, if it pends, keep the items."""
     lasting = Source()
     things = [Value() for _ in range(3)]

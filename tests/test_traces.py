@@ -113,15 +113,15 @@ def build_async(copy):
     "build",
     [build_delay, build_map, build_all, build_coroutine, build_deferred, build_async],
 )
-def test_through_everything(scheduler, traced, build):
-    """The place where the chain was built is told, whatever the error passes through."""
+def test_a_trace_survives_every_method(scheduler, traced, build):
+    """The place where the chain was built is named, whatever the error passes through."""
     promise = build(traced)
     promise.suppress_unhandled_rejections()
     scheduler.advance(1)
     scheduler.advance(1)
     found = lines(promise.reason())
     assert any(build.__name__ in section for section in found)
-    assert "test_through_everything" in found[-1]
+    assert "test_a_trace_survives_every_method" in found[-1]
 
 
 def fail_async(copy):
@@ -209,7 +209,7 @@ def test_callbacks_that_wait(scheduler, traced, name, make):
 
 @pytest.mark.parametrize("make", [fail_async, fail_within_async, fail_deferred, lambda _: boom])
 def test_releases_that_fail(scheduler, traced, make):
-    """What is fatal tells where the resource comes from."""
+    """A fatal error names the place where the disposer was made."""
     fatal = []
     traced.on_fatal(fatal.append)
 
@@ -224,7 +224,7 @@ def test_releases_that_fail(scheduler, traced, make):
     assert not any("advance" in section for section in lines(error))
 
 
-def test_what_calls_at_once_hides_nothing(scheduler, traced):
+def test_functions_that_the_package_calls_at_once_hide_no_caller(scheduler, traced):
     """The caller of a function that the package calls at once is in the section, too."""
 
     def load(*_):
@@ -335,8 +335,8 @@ def test_a_trace_is_bounded():
     assert FRAMES == len(deep(2 * FRAMES).sections[0])
 
 
-def test_a_trace_of_nothing():
-    """A promise that nobody's code has made has a place all the same."""
+def test_a_trace_without_user_code():
+    """A promise that only the package has made has a place all the same."""
     assert ("<unknown>", 0, "<unknown>") == Trace((), None).place
     assert "" == str(Trace((), None))
     error = Boom()
@@ -352,7 +352,7 @@ class Unnotable(Exception):
 
 
 @pytest.mark.parametrize("reason", ["no exception", Unnotable("x")], ids=["str", "hostile"])
-def test_what_takes_no_note_goes_without(reason):
+def test_a_reason_that_takes_no_note_is_left_alone(reason):
     """A reason that cannot be annotated is left as it is."""
     annotate(reason, Trace((), None))
     assert "x" in repr(reason) or "str" == type(reason).__name__
@@ -425,7 +425,7 @@ def test_a_package_with_a_longer_name_is_not_ours():
 
 
 def test_made_before_the_traces_were_switched_on(scheduler):
-    """A promise whose making was not seen has nothing to tell, and no trouble to make."""
+    """Such a promise has no trace, and raises no error."""
     copy = Promise.get_new_library_copy()
     resolver = copy.defer()
     resolver.promise.suppress_unhandled_rejections()

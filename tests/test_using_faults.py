@@ -48,7 +48,7 @@ class Yard:
     _later_as_future = _later_as_promise
 
     def _running(self, seconds, function):
-        """A future of something that runs already, which nobody can stop."""
+        """A future of something that runs already, which cannot be stopped."""
         future = Future()
         future.set_running_or_notify_cancel()
 
@@ -63,7 +63,7 @@ class Yard:
 
     @property
     def stoppable(self):
-        """Whether what nobody waits for any more does not come."""
+        """Whether a resource without consumers is not acquired."""
         return self.how != "future"
 
     def acquire(self, number, refused=False):
@@ -85,7 +85,7 @@ class Yard:
         return self.later(1, lambda: self.log.append(f"released {number}"))
 
     def resource(self, number, refused=False, shared=None):
-        """A disposer for a resource; with *shared*, somebody else waits for it too."""
+        """A disposer for a resource; with *shared*, it has another consumer."""
         promise = self.acquire(number, refused)
         if shared is not None:
             shared.append(promise.then())
@@ -107,7 +107,7 @@ class Yard:
         self.scheduler.flush()
 
     def watch(self, promise):
-        """A promise that settles as *promise* does, when it has told so in the log."""
+        """A promise that settles as *promise* does, when it has written so to the log."""
         watched = promise.finally_(lambda: self.log.append("after"))
         watched.suppress_unhandled_rejections()
         return watched
@@ -150,7 +150,7 @@ def end_of(count):
 
 
 def given_back(numbers):
-    """All that the log says of resources that come when nobody wants them, sorted."""
+    """All that the log says of resources acquired after the cancellation, sorted."""
     return sorted(
         entry
         for number in numbers
@@ -158,7 +158,7 @@ def given_back(numbers):
     )
 
 
-def test_nothing_fails(yard, count):
+def test_without_faults_every_resource_is_acquired_used_and_released(yard, count):
     """All come, all are handled, all are released, and the handler's value comes out."""
     promise = Promise.using(*map(yard.resource, range(count)), yard.handle)
     watched = yard.watch(promise)
@@ -177,8 +177,8 @@ def test_released_before_it_settles(yard, count):
     assert promise.is_fulfilled()
 
 
-def test_an_argument_raises(yard, count):
-    """What was begun before an argument raised is given back, though `using` is never called."""
+def test_an_argument_that_raises_leaks_no_resource(yard, count):
+    """Disposers made for earlier arguments release theirs, though `using` is never called."""
 
     def broken():
         raise Boom("before it began")
@@ -187,13 +187,13 @@ def test_an_argument_raises(yard, count):
         Promise.using(*[yard.resource(number) for number in range(count)], broken())
     gc.collect()
     yard.advance(20)
-    # Nobody waits for them any more: they are cancelled before they come, unless nothing helps.
+    # They have no consumer any more: they are cancelled, unless they cannot be.
     assert ([] if yard.stoppable else given_back(range(count))) == sorted(yard.log)
     assert [] == yard.clock.getDelayedCalls()
 
 
-def test_an_argument_raises_when_the_others_are_there(yard, count):
-    """What is there already, or is coming to somebody else, is released."""
+def test_an_argument_that_raises_leaks_no_acquired_resource(yard, count):
+    """Resources that are acquired, or shared with another consumer, are released."""
     shared = []
 
     def broken():
@@ -208,7 +208,7 @@ def test_an_argument_raises_when_the_others_are_there(yard, count):
 
 
 @pytest.mark.parametrize(("count", "refused"), [(1, 0), (3, 0), (3, 1), (3, 2)])
-def test_one_is_not_to_be_had(yard, count, refused):
+def test_a_failed_acquisition_releases_the_others(yard, count, refused):
     """Whichever it is: the others are released, and it rejects with the reason."""
     resources = [yard.resource(number, refused=number == refused) for number in range(count)]
     watched = yard.watch(Promise.using(*resources, yard.handle))
@@ -218,7 +218,7 @@ def test_one_is_not_to_be_had(yard, count, refused):
     assert [number for number in range(count) if number != refused] == yard.acquired()
 
 
-def test_none_is_to_be_had(yard, count):
+def test_failed_acquisitions_reject_with_the_first_reason(yard, count):
     """It rejects with the reason of the first, and there is nothing to release."""
     resources = [yard.resource(number, refused=True) for number in range(count)]
     watched = yard.watch(Promise.using(*resources, yard.handle))
@@ -299,15 +299,15 @@ def test_cancelled(yard, count, moment, shared):
     handled = moment >= count + HANDLING
     assert handled == ("handled" in yard.log)
     assert (moment >= count) == ("handling" in yard.log)
-    # Nobody else waited for those that had not come, unless they were shared.
+    # Those that were not acquired yet had no other consumer, unless they were shared.
     come = shared or not yard.stoppable
     assert (list(range(count)) if come else acquired) == yard.acquired()
 
 
 @TWO_KINDS
 @MOMENTS
-def test_cancelled_twice(yard, count, moment):
-    """A second cancellation, in whatever phase, changes nothing."""
+def test_a_second_cancellation_changes_nothing(yard, count, moment):
+    """In whatever phase."""
     promise = Promise.using(*map(yard.resource, range(count)), yard.handle)
     watched = yard.watch(promise)
     yard.advance(moment)
@@ -323,7 +323,7 @@ def test_cancelled_twice(yard, count, moment):
     ("count", "moment"),
     [(1, 0.25), (1, 1.25), (1, 3.25), (3, 0.25), (3, 2.25), (3, 4.25), (3, 7.25), (3, 8.25)],
 )
-def test_timeout(yard, count, moment, shared):
+def test_a_timeout_rejects_on_time_and_releases(yard, count, moment, shared):
     """It rejects on time, and the releases go on to their end."""
     others = [] if shared else None
     resources = [yard.resource(number, shared=others) for number in range(count)]
@@ -346,7 +346,7 @@ def test_timeout(yard, count, moment, shared):
 def test_each_with_a_timeout(yard, count, moment):
     """A timeout of one acquisition is a resource that is not to be had.
 
-    If nobody can stop it, it comes when nobody knows any more that it is a resource.
+    If it cannot be stopped, it is acquired when it is not known any more to be a resource.
     """
     resources = [
         yard.acquire(number).timeout(moment).disposer(yard.release) for number in range(count)
@@ -402,8 +402,8 @@ def test_release_with_a_timeout(yard, count):
 @pytest.mark.parametrize("cancelled", [False, True], ids=["to its end", "cancelled"])
 @pytest.mark.parametrize("count", [3])
 @TWO_KINDS
-def test_release_fails(yard, count, release, broken, cancelled):
-    """The fatal hook is told of each failure; the other releases and the outcome stay."""
+def test_the_error_of_each_release_goes_to_the_fatal_hook(yard, count, release, broken, cancelled):
+    """The other releases and the outcome stay."""
     fatal = []
     which = {"first": [0], "last": [count - 1], "all": list(range(count))}[broken]
 
@@ -491,9 +491,9 @@ def test_nested(yard, count, moment):
 
 
 @pytest.mark.parametrize("outcome", ["fulfilled", "rejected", "cancelled"])
-def test_releases_are_told_the_outcome(yard, count, outcome):
+def test_releases_get_an_inspection_of_the_outcome(yard, count, outcome):
     """The second argument of each release is an inspection of what came of the use."""
-    told = []
+    notified = []
     error = Boom("handler")
 
     def handle(*_):
@@ -502,7 +502,7 @@ def test_releases_are_told_the_outcome(yard, count, outcome):
         return yard.later(HANDLING, lambda: "value")
 
     resources = [
-        yard.acquire(number).disposer(lambda resource, outcome: told.append(outcome))
+        yard.acquire(number).disposer(lambda resource, outcome: notified.append(outcome))
         for number in range(count)
     ]
     watched = Promise.using(*resources, handle)
@@ -511,8 +511,8 @@ def test_releases_are_told_the_outcome(yard, count, outcome):
     if outcome == "cancelled":
         watched.cancel()
     yard.advance(20)
-    assert count == len(told)
-    for inspection in told:
+    assert count == len(notified)
+    for inspection in notified:
         if outcome == "fulfilled":
             assert "value" == inspection.value()
         elif outcome == "rejected":
@@ -521,10 +521,10 @@ def test_releases_are_told_the_outcome(yard, count, outcome):
             assert inspection.is_cancelled()
 
 
-def test_lost_with_the_one_that_was_cancelled(scheduler, count):
-    """A resource that comes after all to a Deferred that was cancelled is nobody's: see `then`.
+def test_a_resource_of_a_cancelled_deferred_stays_with_its_maker(scheduler, count):
+    """A resource that a cancelled Deferred fires with is not released: see `then`.
 
-    Whoever cancels a Deferred makes it give up what it acquires; here it stays with its maker.
+    The canceller of a Deferred must give up what it acquires; here it stays with its maker.
     """
     cancelled = []
     deferreds = [Deferred(cancelled.append) for _ in range(count)]
@@ -589,8 +589,8 @@ async def nest(yard, count, make, number=0):
 def test_async_with(yard, count, moment, shared):
     """Nested ``async with`` blocks, cancelled: each is left that was entered, inmost first.
 
-    The one that is under way comes all the same if somebody else waits for it, or nobody can stop
-    it: it is released, too, though nobody was there to enter.
+    A pending acquisition goes on if it has another consumer, or cannot be stopped:
+    its resource is released, too, though the block was not entered.
     """
     others = [] if shared else None
     resources = lambda number: yard.resource(number, shared=others)  # noqa: E731
@@ -625,9 +625,9 @@ def use(yard, count, make, how):
 @pytest.mark.parametrize(("count", "which"), [(1, 0), (3, 0), (3, 2)])
 @pytest.mark.parametrize("how", ["using", "async with"])
 def test_cancelled_between_acquisition_and_use(yard, count, which, how):
-    """It is there, but whoever wants it has not been told: it is released, once.
+    """The resource is acquired, but `using` has not been notified: it is released, once.
 
-    It is cancelled by somebody else who waits for it, and is told first.
+    The cancellation comes from another consumer of it, which is notified first.
     """
 
     def make(number):

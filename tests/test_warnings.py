@@ -32,8 +32,8 @@ def messages(caught):
     return [str(warning.message) for warning in caught]
 
 
-def test_a_handler_that_is_none(scheduler, warned):
-    """What is not callable is ignored, and warned about, at the user's line."""
+def test_a_handler_that_is_not_callable(scheduler, warned):
+    """It is ignored, with a warning at the user's line."""
     copy, caught = warned
     promise = copy.resolve(1).then(5, "x")
     scheduler.flush()
@@ -55,7 +55,7 @@ def test_none_is_no_handler(scheduler, warned):
 
 
 def test_a_reason_that_is_no_exception(scheduler, warned):
-    """It is handed on as it is, and warned about."""
+    """It is passed on as it is, with a warning."""
     copy, caught = warned
     seen = []
     copy.reject("reason").catch(seen.append)
@@ -78,8 +78,8 @@ def clock(copy):
     ],
     ids=["throw", "catch_throw", "reject"],
 )
-def test_a_reason_that_the_reactor_rejects_with(scheduler, warned, rejecting):
-    """Where nobody's code but Twisted's is running, the line that made the promise is named."""
+def test_a_reason_from_the_reactor_names_the_promises_line(scheduler, warned, rejecting):
+    """Only Twisted's code is running: the line that made the promise is named."""
     copy, caught = warned
     promise = rejecting(copy)
     promise.suppress_unhandled_rejections()
@@ -90,8 +90,8 @@ def test_a_reason_that_the_reactor_rejects_with(scheduler, warned, rejecting):
     assert (__file__, rejecting.__code__.co_firstlineno) == (warning.filename, warning.lineno)
 
 
-def test_a_reason_that_the_reactor_rejects_an_old_promise_with(scheduler, warned):
-    """What was made before warnings were switched on has no line: the reactor's is named."""
+def test_a_reason_from_the_reactor_for_a_promise_without_a_line(scheduler, warned):
+    """It was made before warnings were on: the reactor's line is named."""
     copy, caught = warned
     copy.config(warnings=False)
     promise = copy.delay(1).throw("reason")
@@ -147,8 +147,8 @@ def _broken(warned, monkeypatch):
     ],
     ids=["forgotten return", "non-error", "non-error later", "no function"],
 )
-def test_a_warning_that_cannot_be_shown(scheduler, warned, reports, warn_of, state):
-    """It is logged, and everything else goes on as it would have."""
+def test_an_error_while_showing_a_warning_is_logged(scheduler, warned, reports, warn_of, state):
+    """Everything else goes on."""
     copy, _ = warned
     promise, other = warn_of(copy), copy.resolve(2).then(str)
     promise.suppress_unhandled_rejections()
@@ -160,7 +160,7 @@ def test_a_warning_that_cannot_be_shown(scheduler, warned, reports, warn_of, sta
 
 
 def test_a_chain_of_followers_keeps_nothing(scheduler, warned):
-    """Those that only follow each other have been forgotten, whether or not one is passed over."""
+    """Followers without other subscribers are freed, bypassed or not."""
     copy, caught = warned
     root = copy.defer()
 
@@ -175,8 +175,8 @@ def test_a_chain_of_followers_keeps_nothing(scheduler, warned):
     assert "was not returned from it" in message
 
 
-def test_a_handler_that_cannot_be_asked(scheduler, warned, reports):
-    """Whatever a handler raises when it is asked what it wraps, it is warned of as another is."""
+def test_a_handler_whose_attributes_raise(scheduler, warned, reports):
+    """It is warned about like any other."""
     copy, caught = warned
 
     class Handler:
@@ -221,7 +221,7 @@ def forget(copy, start):
     ids=["timer", "chain", "long chain", "collection", "executor", "queued", "resolver"],
 )
 def test_a_forgotten_return(scheduler, warned, start):
-    """A pending promise that nobody waits for: the handler's file and line are named."""
+    """A pending promise without a consumer: the handler's file and line are named."""
     copy, caught = warned
     handler = forget(copy, start)
     copy.resolve(1).then(handler)
@@ -350,8 +350,8 @@ def test_opting_out_whichever_way_it_was_attached(scheduler, warned, way):
     assert [] == messages(caught)
 
 
-def test_where_nobody_waits_nothing_is_forgotten(scheduler, warned):
-    """What a cancel hook, a callback or a predicate returns is not waited for by anybody."""
+def test_callbacks_whose_results_are_not_used_cannot_forget_a_return(scheduler, warned):
+    """Cancel hooks, callbacks and predicates."""
     copy, caught = warned
     handler = forgetful(copy)
     copy(lambda resolve, reject, on_cancel: on_cancel(handler)).cancel()
@@ -472,7 +472,7 @@ def in_the_background(copy):
     ],
 )
 def test_no_false_alarm(scheduler, warned, make):
-    """What is returned, kept, waited for or left to itself on purpose is nobody's mistake."""
+    """A promise that is returned, kept, waited for, or left alone on purpose."""
     copy, caught = warned
     copy.resolve(None).then(make(copy)).suppress_unhandled_rejections()
     scheduler.flush()
@@ -632,7 +632,7 @@ def test_a_forgotten_return_belongs_to_the_context_of_the_handler(scheduler, war
 
 
 def test_never_consumed(scheduler, warned):
-    """A promise that is collected and that nobody wanted: the line of its making is named."""
+    """A promise without a consumer is collected: the line that made it is named."""
     copy, caught = warned
     copy.resolve(5)
     gc.collect()
@@ -669,7 +669,7 @@ USES = {
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("settled", [True, False], ids=["settled", "pending"])
 def test_consumed(scheduler, warned, use, settled):
-    """Whatever asks for the outcome consumes the promise."""
+    """Every method that uses the outcome consumes the promise."""
     copy, caught = warned
     resolver = copy.defer()
     if settled:
@@ -684,7 +684,7 @@ def test_consumed(scheduler, warned, use, settled):
 
 @pytest.mark.parametrize("look", ["value", "reason"])
 def test_looked_at(scheduler, warned, look):
-    """Whoever reads the value or the reason has consumed the promise."""
+    """Reading the value or the reason consumes the promise."""
     copy, caught = warned
     promise = copy.resolve(5) if look == "value" else copy.reject(Boom())
     getattr(promise, look)()
@@ -694,8 +694,8 @@ def test_looked_at(scheduler, warned, look):
     assert [] == messages(caught)
 
 
-def test_what_was_called_for_its_effect(scheduler, warned):
-    """A promise for None that nobody wants was made for what it does."""
+def test_a_promise_for_none_need_not_be_consumed(scheduler, warned):
+    """It was made for its side effect."""
     copy, caught = warned
     copy.resolve(1).then(lambda _: None)
     copy.delay(1)
@@ -705,7 +705,7 @@ def test_what_was_called_for_its_effect(scheduler, warned):
 
 
 @pytest.mark.parametrize("kind", ["generator", "async"])
-def test_what_a_coroutine_waits_for_is_consumed(scheduler, kind):
+def test_an_awaited_promise_is_consumed(scheduler, kind):
     """Also if it is the coroutine that has turned the warnings on."""
     copy = Promise.get_new_library_copy()
 
@@ -750,7 +750,7 @@ def test_a_promise_that_was_never_finished(warned):
     assert [] == messages(caught)
 
 
-def test_switched_off_nothing_is_said(scheduler):
+def test_without_warnings_nothing_is_shown(scheduler):
     """Warnings are errors in these tests: there are none."""
     Promise.resolve(5)
     Promise.resolve(1).then(5)
@@ -762,7 +762,7 @@ def test_switched_off_nothing_is_said(scheduler):
 
 
 def test_switched_off_and_on_by_handlers(scheduler):
-    """A handler that ends while nobody looks is not taken for one that ends later."""
+    """A handler that ends while warnings are off is not taken for one that ends later."""
     copy = Promise.get_new_library_copy()
     copy.config(warnings=True)
 
@@ -782,8 +782,8 @@ def test_switched_off_and_on_by_handlers(scheduler):
     assert [] == messages(caught)
 
 
-def test_consumed_while_nobody_looked(scheduler, warned):
-    """Nobody knows whether a promise was consumed while warnings were off: so it is no mistake."""
+def test_consumed_while_warnings_were_off(scheduler, warned):
+    """It is not known whether the promise was consumed, so there is no warning."""
     copy, caught = warned
     promise = copy.resolve(1).then(str)
     copy.config(warnings=False)
@@ -796,7 +796,7 @@ def test_consumed_while_nobody_looked(scheduler, warned):
 
 
 @pytest.mark.parametrize("setting", ["warnings", "long_stack_traces"])
-def test_what_was_made_under_diagnostics_holds_no_handler(scheduler, setting):
+def test_a_promise_made_under_diagnostics_holds_no_handler(scheduler, setting):
     """Though they were switched off while that handler was running."""
     copy = Promise.get_new_library_copy()
     copy.config(**{setting: True})
@@ -826,7 +826,7 @@ def test_what_was_made_under_diagnostics_holds_no_handler(scheduler, setting):
 
 
 def test_hooks_are_no_part_of_a_handler(scheduler, warned):
-    """What a hook makes because a handler let go of a promise, that handler has not forgotten."""
+    """A promise that a hook makes while a handler drops a reference is not the handler's."""
     copy, caught = warned
     copy.set_rejection_policy("report_when_collected")
     copy.on_possibly_unhandled_rejection(lambda *_: copy.delay(1).then(lambda _: None) and None)

@@ -1,4 +1,4 @@
-"""What the tests of the bridge share."""
+"""Fixtures of the tests of the bridge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from twpromise import Promise
 
 @pytest.fixture
 def deferred_errors() -> list[LogEvent]:
-    """What Deferreds have logged at critical level; whoever asks for it checks it himself."""
+    """Events that Deferreds log at critical level; a test that takes it checks them itself."""
     return []
 
 
@@ -25,13 +25,13 @@ def deferred_errors() -> list[LogEvent]:
 def _nothing_logged_twice(request: pytest.FixtureRequest) -> Iterator[None]:
     """No Deferred may log an unhandled error, at the end of a test least of all.
 
-    Trial looks after its own tests.
+    Trial checks its own tests.
     """
     if request.cls and issubclass(request.cls, unittest.TestCase):
         yield
         return
-    asked = "deferred_errors" in request.fixturenames
-    logged: list[LogEvent] = request.getfixturevalue("deferred_errors") if asked else []
+    taken = "deferred_errors" in request.fixturenames
+    logged: list[LogEvent] = request.getfixturevalue("deferred_errors") if taken else []
 
     def observe(event: LogEvent) -> None:
         if event.get("log_namespace") != "twpromise" and event["log_level"] is LogLevel.critical:
@@ -39,10 +39,10 @@ def _nothing_logged_twice(request: pytest.FixtureRequest) -> Iterator[None]:
 
     globalLogPublisher.addObserver(observe)
     yield
-    # What a test has left behind is young.
+    # Objects that a test has left behind are in the young generations.
     gc.collect(1)
     globalLogPublisher.removeObserver(observe)
-    if not asked:
+    if not taken:
         assert [] == [event.get("log_failure", event) for event in logged]
 
 

@@ -63,7 +63,7 @@ def test_what_it_is_already(scheduler: ManualScheduler) -> None:
 
 @pytest.mark.parametrize("interface", [IPromise, IDeferred])
 def test_others(interface: Any) -> None:
-    """What is not followed cannot be adapted."""
+    """A value that promises do not follow cannot be adapted."""
     with pytest.raises(TypeError, match="Could not adapt"):
         interface(1)
     assert None is interface(1, None)

@@ -1,4 +1,4 @@
-"""``await promise``, whoever drives the coroutine: `twpromise._bridge.awaiting`."""
+"""``await promise`` in coroutines of promises, Twisted and asyncio."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class TestTwisted:
     @pytest.mark.usefixtures("scheduler")
     @pytest.mark.parametrize(("settle", "outcome"), [("resolve", 1), ("reject", Boom())])
     def test_following_one_that_has_settled(self, settle: str, outcome: Any) -> None:
-        """A follower of a settled promise that has not been told yet is no trip either."""
+        """Nor is a follower of a settled promise that has not been notified yet."""
         source = Source()
         follower: Promise[Any] = Promise(lambda resolve, reject: resolve(source.promise))
         getattr(source, settle)(outcome)
@@ -373,7 +373,7 @@ class TestTwisted:
         assert ["value"] == results
 
     def test_abandoned(self, scheduler: ManualScheduler) -> None:
-        """A coroutine that is closed while it waits hurts nobody."""
+        """A coroutine that is closed while it waits leaves its promise alone."""
         source = Source()
         coroutine = awaiting(source.promise)
         coroutine.send(None)
@@ -511,7 +511,7 @@ class TestCancellingTwisted:
 
 
 class TestTracebacks:
-    """Who awaits sees where it was raised."""
+    """The traceback shows where the error was raised."""
 
     def test_frames(self, drive: Drive, scheduler: ManualScheduler) -> None:
         """The traceback leads from the await to the frame that raised."""
@@ -832,7 +832,7 @@ class TestAsyncio:
 
     @pytest.mark.parametrize("debug", [False, True])
     def test_pure_python_task(self, scheduler: ManualScheduler, debug: bool) -> None:
-        """asyncio's tasks without their C accelerator know what is yielded, too."""
+        """asyncio's tasks without their C accelerator know yielded promises, too."""
         loop = asyncio.new_event_loop()
         loop.set_debug(debug)
         source, doomed = Source(), Source()

@@ -85,7 +85,7 @@ def test_a_deferred_twice(scheduler: ManualScheduler, collect: Collect) -> None:
 def test_the_first_failure_rejects(
     scheduler: ManualScheduler, collect: Collect, fired: bool
 ) -> None:
-    """At once, with the traceback that it came with; what comes later is nobody's concern."""
+    """At once, with the traceback that it came with; later rejections count as handled."""
     deferreds: list[Deferred[Any]] = [Deferred() for _ in range(3)]
     failure = failing("first")
     if fired:
@@ -122,7 +122,7 @@ def test_a_deferred_that_fires_with_a_promise(scheduler: ManualScheduler, collec
 def test_a_deferred_that_fires_with_a_rejection(
     scheduler: ManualScheduler, collect: Collect
 ) -> None:
-    """Of two that do, one is the reason, and the other is nobody's surprise."""
+    """Of two that do, one is the reason, and the other counts as handled."""
     deferreds: list[Deferred[Any]] = [Deferred() for _ in range(2)]
     promise = collect(deferreds)
     promise.suppress_unhandled_rejections()
@@ -174,7 +174,7 @@ def test_a_canceller_that_raises(
 
 
 def test_a_canceller_that_answers_late(scheduler: ManualScheduler, collect: Collect) -> None:
-    """Nobody is told that the Deferred was called already."""
+    """No AlreadyCalledError is raised or logged."""
     deferred: Deferred[Any] = Deferred(lambda _: None)
     promise = collect([deferred])
     promise.cancel()
@@ -183,9 +183,7 @@ def test_a_canceller_that_answers_late(scheduler: ManualScheduler, collect: Coll
     assert promise.is_cancelled()
 
 
-def test_a_deferred_that_somebody_else_cancels(
-    scheduler: ManualScheduler, collect: Collect
-) -> None:
+def test_a_deferred_that_is_cancelled_outside(scheduler: ManualScheduler, collect: Collect) -> None:
     """It rejects, as any failure does."""
     deferred: Deferred[Any] = Deferred()
     promise = collect([deferred, Deferred()])
@@ -195,7 +193,7 @@ def test_a_deferred_that_somebody_else_cancels(
     assert CancelledError is type(promise.reason())
 
 
-def test_whoever_watches_sees_a_promise_for_each(
+def test_listeners_see_a_promise_for_each_deferred(
     scheduler: ManualScheduler, collect: Collect, config: Callable[..., dict[str, Any]]
 ) -> None:
     """With monitoring on, nothing is left out; and the values are the same."""
@@ -265,7 +263,7 @@ def test_fired_by_another_item_when_all_is_decided(
 
 
 def test_a_canceller_that_calls_back_with_a_promise(scheduler: ManualScheduler) -> None:
-    """Nobody waits for that promise then."""
+    """That promise has no consumer then."""
     source: Any = Promise.defer()
     collection = source.promise.all()
     late = Source()

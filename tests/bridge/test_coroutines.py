@@ -187,7 +187,7 @@ class TestAwaits:
         assert "value" == promise.value()
 
     def test_deferred_is_owned(self, give: Give, scheduler: ManualScheduler) -> None:
-        """A failure that a coroutine has awaited is logged by nobody else."""
+        """A failure that a coroutine has awaited is not logged."""
         deferred: Deferred[Any] = Deferred()
         promise = give(awaiting(deferred)).catch(lambda reason: None)
         failure = Failure(Boom())
@@ -269,7 +269,7 @@ class TestAwaits:
     def test_bare_yield_of_a_cancelled_promise(
         self, give: Give, scheduler: ManualScheduler
     ) -> None:
-        """A promise that is cancelled, or being cancelled, raises in whoever yields it."""
+        """A promise that is cancelled, or being cancelled, raises at the yield."""
         cancelled = Source().promise
         cancelling = Source().promise.finally_(Deferred)
         follower: Promise[Any] = Promise(lambda resolve, reject: resolve(cancelling))
@@ -452,7 +452,7 @@ class TestCancelling:
         assert ["cleaned up"] == seen
 
     def test_cleanup_is_waited_for(self, give: Give, scheduler: ManualScheduler) -> None:
-        """Cleanup that awaits more is waited for, before those after it are told."""
+        """Cleanup that awaits more ends before promises behind it are notified."""
         order: list[str] = []
         first, second = Source(), Source()
         deferred: Deferred[Any] = Deferred()
@@ -597,7 +597,7 @@ class TestCancelling:
     def test_before_the_turn_of_what_it_waits_for(
         self, give: Give, scheduler: ManualScheduler
     ) -> None:
-        """A promise that has settled and not told yet does not resume what was cancelled."""
+        """A settled promise that has not notified its coroutine does not resume a cancelled one."""
         seen: list[Any] = []
         source = Source()
 
@@ -641,7 +641,7 @@ class TestCancelling:
 
     @pytest.mark.parametrize("ends", [False, True])
     def test_turn_within_a_step(self, scheduler: ManualScheduler, ends: bool) -> None:
-        """If its step runs the turn that would tell it, it is told at what it waits for next."""
+        """If its step runs the turn that would resume it, it is resumed at its next wait."""
         deferred: Deferred[Any] = Deferred()
         source = Source()
         seen: list[Any] = []
@@ -662,8 +662,8 @@ class TestCancelling:
         deferred.callback(None)
         scheduler.flush()
         assert promise.is_cancelled()
-        told = ([], 0) if ends else ([CancellationError], 1)
-        assert told == (seen, source.cancelled)
+        notified = ([], 0) if ends else ([CancellationError], 1)
+        assert notified == (seen, source.cancelled)
 
     def test_canceller_that_raises(
         self, give: Give, scheduler: ManualScheduler, reports: list[LogEvent]
@@ -749,7 +749,7 @@ class TestCancelling:
         assert promise.is_cancelled()
 
     def test_bare_yield_of_a_deferred_before(self, give: Give, scheduler: ManualScheduler) -> None:
-        """A Deferred that was waited for before is not cancelled instead of what is now."""
+        """A Deferred that was waited for before is not cancelled instead of the current one."""
         source = Source()
 
         async def coroutine() -> None:
@@ -780,7 +780,7 @@ class TestContext:
 
     @pytest.mark.parametrize("waits_for", ["promise", "Deferred", "a turn"])
     def test_steps(self, scheduler: ManualScheduler, waits_for: str) -> None:
-        """What one step sets the next one sees, and nobody else."""
+        """Variables set by one step are seen by the next one, and nowhere else."""
         variable = contextvars.ContextVar("variable", default="unset")
         source = Source()
         deferred: Deferred[Any] = Deferred()
@@ -813,7 +813,7 @@ class TestContext:
         assert ["unset", "a", "aa"] == promises[0].value()
 
     def test_inherited(self, scheduler: ManualScheduler) -> None:
-        """A coroutine starts with what is set where it is given to the promise."""
+        """A coroutine starts with the variables that are set where it is given to the promise."""
         variable = contextvars.ContextVar("variable", default="unset")
 
         async def coroutine() -> list[str]:

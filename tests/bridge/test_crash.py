@@ -97,7 +97,7 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
         ),
         [FATAL, "end"],
     ),
-    "somebody else stops the reactor": (
+    "other code stops the reactor": (
         (
             "from twpromise.testing import ManualScheduler\n"
             "scheduler = ManualScheduler()\n"
@@ -126,7 +126,7 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
         "reactor.callWhenRunning(crash)\nreactor.run()\nsys.exit(0)\n",
         [FATAL, *SHUTDOWN],
     ),
-    "what is not written yet": (
+    "buffers that are not flushed yet": (
         (
             "import logging\n"
             "from logging.handlers import MemoryHandler\n"
@@ -159,14 +159,14 @@ def test_crash(name: str) -> None:
 
 @pytest.fixture
 def fatal() -> Any:
-    """What the fatal hook was told."""
-    told: list[Any] = []
-    yield told
+    """The reasons that the fatal hook was called with."""
+    notified: list[Any] = []
+    yield notified
     Promise.on_fatal(None)
 
 
 def test_hook(scheduler: ManualScheduler, fatal: list[Any]) -> None:
-    """A hook is told instead: the reason itself, whatever it is."""
+    """A hook is called instead, with the reason itself."""
     Promise.on_fatal(fatal.append)
     error = ValueError()
     Promise.reject(error).done()
@@ -189,7 +189,7 @@ def test_hook_of_a_library_copy(scheduler: ManualScheduler, fatal: list[Any]) ->
 def test_hook_that_raises(
     scheduler: ManualScheduler, fatal: list[Any], reports: list[LogEvent]
 ) -> None:
-    """What a hook raises is logged, and keeps nobody from releasing the other resources."""
+    """The error of a hook is logged, and the other resources are released."""
 
     def hook(reason: Any) -> None:
         fatal.append(reason)

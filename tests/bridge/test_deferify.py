@@ -92,7 +92,7 @@ def test_in_time(scheduler: ManualScheduler, outcome: str) -> None:
 
 
 def test_the_work_is_stopped(scheduler: ManualScheduler) -> None:
-    """The timer behind the Deferred is cleared, too: nobody else waits for it."""
+    """The timer behind the Deferred is cleared, too, since it has no other consumer."""
     results = result_of(
         deferify(lambda: deferLater(scheduler.clock, 10, Boom), timeout=5)()  # type: ignore[arg-type]
     )
@@ -102,7 +102,7 @@ def test_the_work_is_stopped(scheduler: ManualScheduler) -> None:
 
 
 def test_the_work_goes_on_for_others(scheduler: ManualScheduler) -> None:
-    """A promise that somebody else waits for is not cancelled."""
+    """A promise with another consumer is not cancelled."""
     source = Source()
     other = source.promise.then()
     results = result_of(deferify(lambda: source.promise, timeout=5)())
@@ -115,7 +115,7 @@ def test_the_work_goes_on_for_others(scheduler: ManualScheduler) -> None:
 
 
 def test_there_already(scheduler: ManualScheduler) -> None:
-    """What is there already has fired, and starts no timer."""
+    """The Deferred of a settled promise has fired, and starts no timer."""
     assert ["value"] == result_of(deferify(lambda: "value", timeout=5)())
     assert ["value"] == result_of(deferify(lambda: succeed("value"), timeout=0)())
     (failure,) = result_of(deferify(lambda: fail(Boom()), timeout=5)())
@@ -154,7 +154,7 @@ def test_as_a_decorator(scheduler: ManualScheduler) -> None:
     [(-1, ValueError), (float("nan"), ValueError), ("1", TypeError), ([], TypeError)],
 )
 def test_no_time(timeout: Any, error: type[Exception]) -> None:
-    """A number that is none, or negative, is refused where the function is decorated."""
+    """An invalid or negative number is refused where the function is decorated."""
     with pytest.raises(error, match="timeout"):
         deferify(timeout=timeout)
     with pytest.raises(error, match="timeout"):
@@ -239,7 +239,7 @@ def test_a_class(scheduler: ManualScheduler, api: Any) -> None:
 
 
 def test_twice(api: Any) -> None:
-    """What has been deferified is passed over."""
+    """A function that has been deferified is skipped."""
     deferify_all(api)
     before = dict(vars(api))
     deferify_all(api)

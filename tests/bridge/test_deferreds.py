@@ -51,7 +51,7 @@ def adopt(request: pytest.FixtureRequest, scheduler: ManualScheduler) -> Adopt:
 
     def adopt(deferred: Deferred[Any]) -> Promise[Any]:
         promise = ADOPTIONS[request.param](deferred)
-        # What is returned is adopted when the handler has run.
+        # The returned Deferred is adopted when the handler has run.
         scheduler.flush()
         return promise
 
@@ -164,7 +164,7 @@ class TestAdoption:
 
     @pytest.mark.usefixtures("reports")
     def test_cancelled_by_others(self, adopt: Adopt, scheduler: ManualScheduler) -> None:
-        """A CancelledError that nobody here has asked for is a rejection like any other."""
+        """A CancelledError without a cancellation is a rejection like any other."""
         deferred: Deferred[Any] = Deferred()
         promise = adopt(deferred)
         deferred.cancel()
@@ -196,7 +196,7 @@ class TestOwnership:
     def test_later_holders_see_none(
         self, adopt: Adopt, scheduler: ManualScheduler, result: Any, fires: str
     ) -> None:
-        """Whoever looks at the Deferred later sees None, never a value or a failure."""
+        """Callbacks that are added to the Deferred later get None, never a value or a failure."""
         deferred: Deferred[Any] = Deferred()
         if fires == "before":
             deferred.callback(result)
@@ -215,7 +215,7 @@ class TestOwnership:
         reports: list[LogEvent],
         deferred_errors: list[LogEvent],
     ) -> None:
-        """A failure that nobody handles is logged by the promise, and by nobody else."""
+        """An unhandled failure is logged by the promise, and not by the Deferred."""
         deferred: Deferred[Any] = Deferred()
         promise = adopt(deferred)
         failure = raised()
@@ -295,7 +295,7 @@ class TestCancellingTheWork:
     def test_canceller(self, adopt: Adopt, scheduler: ManualScheduler) -> None:
         """The canceller is called once, with the Deferred, and at once.
 
-        What the Deferred was given between now and the next turn would belong to nobody.
+        A result of the Deferred between now and the next turn would be lost.
         """
         cancelled: list[Any] = []
         deferred: Deferred[Any] = Deferred(cancelled.append)
@@ -308,7 +308,7 @@ class TestCancellingTheWork:
         assert promise.is_cancelled()
 
     def test_last_one(self, adopt: Adopt, scheduler: ManualScheduler) -> None:
-        """While somebody else waits, the Deferred is left alone."""
+        """While the promise has another consumer, the Deferred is not cancelled."""
         cancelled: list[Any] = []
         promise = adopt(Deferred(cancelled.append))
         first, second = promise.then(), promise.then()
@@ -424,7 +424,7 @@ class TestCancellingTheWork:
         inner.callback("late")
 
     def test_paused(self, adopt: Adopt, scheduler: ManualScheduler) -> None:
-        """A paused Deferred cannot be cancelled; what it comes to later is swallowed."""
+        """A paused Deferred cannot be cancelled; its later result is swallowed."""
         deferred: Deferred[Any] = Deferred()
         deferred.errback(raised())
         deferred.pause()
@@ -452,11 +452,11 @@ class TestCancellingTheWork:
 
 
 class TestFromDeferred:
-    """`Promise.from_deferred` as a front door."""
+    """`Promise.from_deferred`, the public function."""
 
     @pytest.mark.parametrize("wrong", [None, 1, Deferred, lambda: None, Promise.resolve(1)])
     def test_something_else(self, wrong: Any) -> None:
-        """What is no Deferred raises a TypeError that says so."""
+        """Anything but a Deferred raises a TypeError that says so."""
         with pytest.raises(TypeError, match="deferred must be a Deferred, not "):
             Promise.from_deferred(wrong)
 
@@ -502,7 +502,7 @@ class TestToDeferred:
 
     @pytest.mark.usefixtures("scheduler")
     def test_following_one_that_has_settled(self) -> None:
-        """So does one that follows a settled promise and has not been told yet."""
+        """So does one that follows a settled promise and has not been notified yet."""
         for settle, expected in (("resolve", 1), ("reject", Boom())):
             source = Source()
             follower: Promise[Any] = Promise(lambda resolve, reject: resolve(source.promise))  # noqa: B023
@@ -520,7 +520,7 @@ class TestToDeferred:
         assert ["value"] == results
 
     def test_order(self, scheduler: ManualScheduler) -> None:
-        """Deferreds and handlers are told in the order in which they were attached."""
+        """Deferreds and handlers are notified in the order in which they were attached."""
         source = Source()
         order: list[str] = []
         source.promise.then(lambda _: order.append("then"))
@@ -703,7 +703,7 @@ class TestCancellingTheDeferred:
         deferred = source.promise.to_deferred()
         results = result_of(deferred)
         getattr(source, settle)(Boom())
-        # Settled, and the Deferred has not been told.
+        # Settled, and the Deferred has not been notified.
         deferred.cancel()
         scheduler.flush()
         assert [CancelledError] == [failure.type for failure in results]
@@ -725,7 +725,9 @@ class TestCancellingTheDeferred:
         assert 1 == len(results)
 
     @pytest.mark.parametrize("settle", ["resolve", "reject", "cancel"])
-    def test_fired_by_somebody_else(self, scheduler: ManualScheduler, settle: str) -> None:
+    def test_a_deferred_that_is_fired_outside(
+        self, scheduler: ManualScheduler, settle: str
+    ) -> None:
         """A Deferred that its holder has fired himself is left alone, without an error."""
         source = Source()
         source.promise.catch(lambda reason: None)
@@ -772,7 +774,7 @@ async def _awaiting(promise: Promise[Any]) -> Any:
 
 @with_and_without_debugging
 class TestTracebacks:
-    """What failed, and where, is told on either side of the bridge."""
+    """Errors and their tracebacks are kept on either side of the bridge."""
 
     def test_handlers_frame(self, scheduler: ManualScheduler) -> None:
         """The failure's traceback starts with the handler's frame: none of ours are in it."""
@@ -832,7 +834,7 @@ class TestTracebacks:
         assert failure is result_of(promise.to_deferred())[0]
 
     def test_never_raised(self, scheduler: ManualScheduler) -> None:
-        """An exception that was never raised has no traceback, whoever has raised it since."""
+        """An exception that was never raised has no traceback, even if it is raised later."""
         error = Boom()
         promise = Promise.reject(error)
         with pytest.raises(Boom):

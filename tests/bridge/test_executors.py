@@ -550,7 +550,7 @@ class TestAnotherLoop:
         assert (settle == "cancel") == source.promise.is_cancelled()
 
     def test_closed(self, scheduler: ManualScheduler) -> None:
-        """Nobody waits on a loop that is closed: nothing is told, and nothing is logged."""
+        """A future of a closed loop is not settled, and nothing is logged."""
         loop = asyncio.new_event_loop()
         source = Source()
         future = source.promise.to_future(loop)

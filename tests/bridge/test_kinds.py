@@ -1,4 +1,4 @@
-"""What is followed, decided once per type: `twpromise._bridge.kinds`."""
+"""Which types promises follow, and how, decided once per type."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ class TestAdapters:
 
     @pytest.mark.usefixtures("reports")
     def test_in_a_circle(self, scheduler: ManualScheduler, register: Any) -> None:
-        """An adapter that gives another of its kind rejects, and does not go on for ever."""
+        """An adapter that gives another of its kind rejects, instead of looping."""
 
         class Other:
             pass
@@ -190,7 +190,7 @@ class TestAdapters:
         assert "gives another one" in str(reason)
 
     def test_promise_first(self, scheduler: ManualScheduler, register: Any) -> None:
-        """What is followed anyway is followed in its own way."""
+        """An adapter is not used for types that promises follow already."""
 
         class Other(Deferred[Any]):
             pass
@@ -217,7 +217,7 @@ class TestMemory:
         assert count // 2 > sum(reference() is not None for reference in references)
 
     def test_remembered_types_work(self, scheduler: ManualScheduler) -> None:
-        """Forgetting changes nothing: what is followed is decided anew."""
+        """Clearing the cache changes nothing: each type is looked up anew."""
         for number in range(3000):
             Promise.resolve(type(f"Kind{number}", (), {})())
         assert "value" == Promise.resolve(succeed("value")).value()

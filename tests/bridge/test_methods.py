@@ -17,7 +17,7 @@ from twpromise.testing import ManualScheduler
 
 
 def test_exact_type(scheduler: ManualScheduler) -> None:
-    """What comes back is a Deferred, by its exact type: Twisted asks for nothing less."""
+    """The result is exactly of type Deferred, as some of Twisted's code requires."""
     source = Source()
     deferred = maybeDeferred(deferify(lambda: source.promise))
     assert Deferred is type(deferred)
@@ -100,7 +100,7 @@ class Service:
     @staticmethod
     @deferify
     def static(greeting: str) -> Any:
-        """Greets nobody."""
+        """A docstring to be kept."""
         return Promise.resolve(greeting)
 
 
@@ -150,7 +150,7 @@ def test_wrong_arguments(scheduler: ManualScheduler) -> None:
 
 @pytest.mark.parametrize("kind", ["promise", "async def"])
 def test_cancelling(scheduler: ManualScheduler, kind: str) -> None:
-    """Cancelling the Deferred stops the work, if nobody else waits for it."""
+    """Cancelling the Deferred stops the work, unless it has another consumer."""
     source = Source()
 
     async def coroutine() -> Any:

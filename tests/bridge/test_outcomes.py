@@ -136,7 +136,7 @@ class TestOneTraceback:
         assert 10 > max(len(names) for names in seen)
 
     def test_mixed(self, failing: Promise[Any], scheduler: ManualScheduler) -> None:
-        """And if they come in turn, nobody sees the frames of anybody else."""
+        """And if they come one after the other, none sees the frames of another one."""
         alone: dict[str, list[list[str]]] = {way: [] for way in WAYS}
         for way, seen in alone.items():
             WAYS[way](failing, seen)

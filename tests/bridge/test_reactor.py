@@ -92,7 +92,7 @@ class DeferredsToPromises(Case):
         assert 1 == len(self.flushLoggedErrors(Boom))
 
     async def test_failure_is_logged_once(self) -> None:
-        """A failure that nobody handles is logged once, and not again when it is collected."""
+        """An unhandled failure is logged once, and not again when it is collected."""
         deferred: Deferred[Any] = Deferred()
         promise = Promise.from_deferred(deferred)
         deferred.errback(Boom())
@@ -139,7 +139,7 @@ class PromisesToDeferreds(Case):
         return self.assertFailure(deferred, CancellationError)
 
     async def test_unhandled(self) -> None:
-        """A Deferred whose failure nobody handles logs it, alone, when it is collected."""
+        """A Deferred with an unhandled failure logs it, alone, when it is collected."""
         promise = Promise.resolve().then(lambda _: Promise.reject(Boom()))
         deferred = promise.to_deferred()
         await turn()

@@ -1,4 +1,4 @@
-"""What nobody handled, told to Twisted's log: `twpromise._bridge.reports`."""
+"""Unhandled rejections and escaped errors in Twisted's log."""
 
 from __future__ import annotations
 
@@ -34,15 +34,17 @@ def test_report(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
     assert error is promise.reason()
 
 
-def test_made_by_whoever_is_told(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
+def test_a_hook_that_makes_another_rejection(
+    scheduler: ManualScheduler, reports: list[LogEvent]
+) -> None:
     """A rejection that a listener makes is reported too, and not only with the next job."""
     errors = [Boom(), Boom(), Boom()]
-    told: list[Any] = []
+    notified: list[Any] = []
 
     def listener(reason: Any, _: Any) -> None:
-        told.append(reason)
-        if len(told) < len(errors):
-            Promise.reject(errors[len(told)])
+        notified.append(reason)
+        if len(notified) < len(errors):
+            Promise.reject(errors[len(notified)])
 
     Promise.on("unhandled_rejection", listener)
     try:
@@ -50,7 +52,7 @@ def test_made_by_whoever_is_told(scheduler: ManualScheduler, reports: list[LogEv
         scheduler.flush()
     finally:
         Promise.off("unhandled_rejection", listener)
-    assert errors == told
+    assert errors == notified
     assert [] == reports
 
 
@@ -105,7 +107,7 @@ def test_crossing_the_bridge_is_handling(
 
 
 def test_every_branch_reports(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
-    """A branch that nobody handles is reported beside one that was turned into a Deferred."""
+    """An unhandled branch is reported beside one that was turned into a Deferred."""
     source = Source()
     results = result_of(source.promise.to_deferred())
     branch = source.promise.then(str)

@@ -70,7 +70,7 @@ def test_without_arguments(scheduler: ManualScheduler) -> None:
 
 
 def test_first_call_counts(scheduler: ManualScheduler) -> None:
-    """Later calls do nothing, and what it raises after the first is nobody's."""
+    """Later calls do nothing, and an error raised after the first is ignored."""
 
     class Eager:
         def then(self, resolve: Any, reject: Any) -> None:

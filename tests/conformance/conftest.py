@@ -43,7 +43,7 @@ class Outcomes:
         return promise
 
     def run(self) -> None:
-        """Settle what is not settled yet, and run all that follows from it."""
+        """Settle all promises that are pending, and run all handlers."""
         for settle in self._to_do:
             if self.when == "immediately":
                 settle()
@@ -72,7 +72,7 @@ def rejected(request: pytest.FixtureRequest, scheduler: ManualScheduler) -> Outc
 
 @pytest.fixture(params=[(when, how) for how in ("fulfilled", "rejected") for when in WHEN])
 def settled(request: pytest.FixtureRequest, scheduler: ManualScheduler) -> Outcomes:
-    """Promises that settle either way; `how` tells which."""
+    """Promises that settle either way, as `how` says."""
     when, how = request.param
     return Outcomes(when, how, scheduler)
 

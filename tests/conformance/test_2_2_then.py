@@ -53,7 +53,7 @@ def test_2_2_1_2_on_rejected_that_is_no_function_is_ignored(fulfilled, not_calla
 
 
 def handlers(called):
-    """A pair of handlers that tell which of them was called, and with what."""
+    """A pair of handlers that record which of them was called, and with what."""
     return (lambda *args: called.append(("fulfilled", *args))), (
         lambda *args: called.append(("rejected", *args))
     )

@@ -124,7 +124,7 @@ def test_sqlite_explicitly(run, arguments):
     assert NAMES == [name for _, name, _ in rows(done.stdout)]
 
 
-def test_somebodys_database_is_left_as_it_was(run, tmp_path):
+def test_an_existing_database_is_left_unchanged(run, tmp_path):
     """A database file that was given is used, stays, and has no table more than before."""
     database = tmp_path / "mine.sqlite"
     connection = sqlite3.connect(database)
@@ -137,7 +137,7 @@ def test_somebodys_database_is_left_as_it_was(run, tmp_path):
 
 
 def test_help(run):
-    """--help tells of the arguments and the status, and exits with 0."""
+    """--help names the arguments and the exit status, and exits with 0."""
     done = run("--help")
     assert ("", 0) == (done.stderr, done.returncode)
     for expected in ("--database", "--connect", "psycopg", "Exit status"):
@@ -253,7 +253,7 @@ def test_postgresql(run):
 
 
 def test_importing_the_module_runs_nothing():
-    """Whoever imports `twpromise.__main__` gets `main`, and no run."""
+    """Importing `twpromise.__main__` gives `main`, and runs nothing."""
     module = importlib.import_module("twpromise.__main__")
     assert callable(module.main)
 

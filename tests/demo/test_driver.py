@@ -29,7 +29,7 @@ def test_arguments(texts, expected):
 
 @pytest.mark.parametrize("text", ["word", "=1", "two words=1", "1=2", "a.b=1", "a='"])
 def test_bad_arguments(text):
-    """What is no name=value is an error."""
+    """An argument that is not of the form name=value is an error."""
     with pytest.raises(ValueError, match=r"expected name=value|No closing quotation"):
         parse_arguments([text])
 

@@ -48,7 +48,7 @@ def test_a_stream_without_an_encoding():
 
 
 def test_a_reader_that_has_gone():
-    """What is written to a closed pipe goes nowhere, now and later."""
+    """Output to a closed pipe is dropped, now and later."""
     reader, writer = os.pipe()
     os.close(reader)
     with open(writer, "w", encoding="utf-8") as stream:

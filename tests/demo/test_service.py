@@ -50,7 +50,7 @@ class Endpoints(OnReactor):
         self.client.url = self.service.start()
 
     async def status(self, path):
-        """The status of an answer that is none."""
+        """The status of an error response."""
         try:
             answer = await self.client.get(path)
         except ServiceError as error:
@@ -71,7 +71,7 @@ class Endpoints(OnReactor):
             assert 404 == await self.status(path), path
 
     async def test_a_database_that_fails(self):
-        """What nobody expected is status 500, with the reason, and the service lives on."""
+        """An unexpected error is status 500, with the reason, and the service goes on."""
         for _ in range(2):
             with pytest.raises(ServiceError, match="status 500: no such table"):
                 await self.client.get("/books")
@@ -99,8 +99,8 @@ class Endpoints(OnReactor):
         assert LEFT == await left
         assert requests[0].is_cancelled()
 
-    async def test_nobody_hangs(self):
-        """Nobody has to be waited for, then."""
+    async def test_no_client_hangs(self):
+        """There is no request to wait for, then."""
         assert LEFT == await self.service.all_left()
 
     async def test_how_many_at_once(self):
@@ -128,7 +128,7 @@ class Endpoints(OnReactor):
 
 
 class Peer(Protocol):
-    """A server that answers with what it is told to."""
+    """A server that gives a fixed answer."""
 
     def dataReceived(self, data):
         self.transport.write(self.factory.answer)
@@ -188,7 +188,7 @@ class Clients(OnReactor):
         assert request.is_cancelled()
 
     async def test_leaving_as_the_answer_comes(self):
-        """So it does in the very turn in which the answer begins: nobody would read it."""
+        """So it does in the very turn in which the answer begins."""
         requested = self.client._agent.request
 
         def request(method, url):
@@ -250,7 +250,7 @@ class Databases(OnReactor):
         await database.close()
 
     async def test_closing_at_once(self):
-        """Closing waits for a table that is being made, though nobody else does any more."""
+        """Closing waits for a table that is being made, though no request does any more."""
         path = self.path()
         database = Database(Driver("sqlite3", "?", {"database": path}), self.reactor)
         created = database.create(BOOKS)

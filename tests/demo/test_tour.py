@@ -64,7 +64,7 @@ class Tours(TestCase):
         assert ["+a", "xb"] == rows
 
     async def test_reasons(self):
-        """A reason tells the kind of error and what it says, in one line."""
+        """A reason shows the type of the error and its message, in one line."""
 
         def fail(tour):
             raise KeyError("at once")
@@ -89,7 +89,7 @@ class Tours(TestCase):
         assert ["xhangs", "+patient"] == rows
 
     async def test_leftover_timers(self):
-        """A timer that a step leaves behind is told."""
+        """A timer that a step leaves behind is reported."""
         calls = []
         forgetful = Step(
             "forgetful",
@@ -114,7 +114,7 @@ class Tours(TestCase):
         assert ({}, ["fired"]) == (failures, fired)
 
     async def test_errors_in_the_log(self):
-        """What nobody handled is told: a rejection, and whatever else is logged as critical."""
+        """An unhandled rejection is reported, and so is any other critical event of the log."""
 
         def careless(tour):
             Promise.reject(ValueError("lost"))

@@ -99,7 +99,7 @@ class Side:
         # How each promise that is settled from outside is resolved and rejected.
         self.settlers: list[tuple[Any, Any]] = []
         self.deferreds: list[Deferred[Any]] = []
-        # Those that were fired, or cancelled, by the program: nobody does so twice.
+        # Deferreds that the program has fired or cancelled, so that it does not do so twice.
         self.spent: set[int] = set()
         # Deferreds made of promises.
         self.outs: list[Deferred[Any]] = []
@@ -269,7 +269,7 @@ class Side:
             resolve(self.value(numbers))
 
     def follow(self, numbers: Numbers) -> None:
-        """Have one that nobody hooks into, often a new one, follow another."""
+        """Have a promise without hooks, often a new one, follow another."""
         if numbers.below(2):
             promise, *settlers = self.make([])
             self.settlers.append((settlers[0], settlers[1]))
@@ -438,7 +438,7 @@ class Side:
         return self.derive(name, self.later(numbers, items), *arguments)
 
     def later(self, numbers: Numbers, items: Any) -> Any:
-        """A promise for a list; it is nobody else's, since the items may be promises."""
+        """A promise for a list; it is not shared, since the items may be promises."""
         return self.derive("then", self.pick(numbers), lambda _: items, None)
 
     def using(self, numbers: Numbers) -> None:
@@ -526,7 +526,7 @@ class Side:
                         log("sent", await wait(self.awaited(mine, awaits)))
                     except BaseException as error:
                         log("thrown", error)
-                        # Some go on, also when they are told that they are cancelled.
+                        # Some go on, also when they are cancelled.
                         if catch or self.over:
                             raise
                     result = act(self, mine, own)
@@ -705,7 +705,7 @@ class Real(Side):
         super().__init__()
         self.scheduler = scheduler
         self.way = 0
-        # A copy: its hooks and its scheduler are nobody else's.
+        # A copy: its hooks and its scheduler are its own.
         self.cls: Any = Promise.get_new_library_copy()
         self.cls.set_scheduler(scheduler)
         # A first turn says which thread is its own; before it, what a future says takes a turn.
@@ -787,7 +787,7 @@ class Real(Side):
         return future
 
     def fires_with(self, fire: Callable[[Any], None], outcome: Any) -> None:
-        # Also where a promise has cancelled it: whoever fires it does not get to feel that.
+        # Also where a promise has cancelled it: firing it raises no error.
         fire(outcome)
 
     def flush(self) -> None:
@@ -885,7 +885,7 @@ class Model(Side):
         if method in ("return_", "catch_return"):
             return promise.constant(*arguments, fails=method != "return_")
         if method in ("throw", "catch_throw"):
-            # What it gives is made when it is asked for: nobody is surprised before.
+            # Its items are made when they are read, so no rejection is reported before.
             throw = lambda _: self.rejected(*arguments)  # noqa: E731
             return promise.then(throw) if method == "throw" else promise.then(None, throw)
         if method == "done":

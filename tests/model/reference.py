@@ -1,7 +1,7 @@
 """A small promise, written from the Promises/A+ text, bluebird's pages and the design alone.
 
-It is meant to be read, not to be fast: one queue of functions; consumers in a list; whoever waits
-is an object with `tell`, and whatever a promise comes from is one with `abandon`.  What it says is
+It is meant to be read, not to be fast: one queue of functions; consumers in a list; a consumer
+is an object with `notify`, and the source of a promise one with `abandon`.  What it says is
 what `Promise` must do, turn by turn.
 """
 
@@ -45,7 +45,7 @@ class World:
         self.timers: list[tuple[float, Callable[[], None]]] = []
 
     def drain(self) -> None:
-        """Run what is queued until nothing is; then say what nobody has handled."""
+        """Run all jobs; then report unhandled rejections."""
         while self.queue or self.rejections:
             while self.queue:
                 self.queue.popleft()()
@@ -80,14 +80,14 @@ class World:
 
 
 class Consumer:
-    """Whoever waits for promises.  It counts as long as it is alive; gone, it is not told."""
+    """A consumer of promises.  It counts, and is notified, as long as it is alive."""
 
     alive = True
     gone = False
     #: What it was attached to; another promise, if that had been cancelled before.
     awaited: Reference
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         """*parent* has settled."""
         raise NotImplementedError
 
@@ -142,16 +142,16 @@ class Reference:
     # --- settling
 
     def tell_all(self) -> None:
-        """A turn of this promise: it tells its consumers, in the order in which they came."""
+        """A job of this promise: notify its consumers, in the order in which they subscribed."""
         consumers, self.consumers = self.consumers, []
         for consumer in consumers:
             if not consumer.gone:
-                consumer.tell(self)
+                consumer.notify(self)
 
     def tell_late(self, consumer: Any) -> None:
         """A turn of one consumer that was attached when this had settled."""
         if not consumer.gone:
-            consumer.tell(self)
+            consumer.notify(self)
         elif isinstance(consumer, Then):
             # It was cancelled while it stood in the queue: what was its turn is its consumers'.
             consumer.child.tell_all()
@@ -172,7 +172,7 @@ class Reference:
             # Those that follow a follower are settled with it.
             for consumer in self.consumers:
                 if isinstance(consumer, Following) and not consumer.gone:
-                    consumer.tell(self)
+                    consumer.notify(self)
 
     def fulfill(self, value: Any) -> None:
         self.settle(FULFILLED, value)
@@ -308,7 +308,7 @@ class Reference:
             cancel_all([self])
 
     def leave(self, stack: list[Reference]) -> bool:
-        """A consumer has left: whether this will be cancelled, and tell it."""
+        """A consumer has left: whether this will be cancelled, and notify it."""
         if self.state != PENDING or self.end().state != PENDING:
             return False
         if self.cancelling:
@@ -361,7 +361,7 @@ class Of(Consumer):
 
 
 class Following(Of):
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.child.take(parent)
 
 
@@ -376,7 +376,7 @@ class Then(Of):
         self.handlers = {FULFILLED: on_fulfilled, REJECTED: on_rejected}
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         child = self.child
         if parent.state == CANCELLED:
             child.finish_cancel()
@@ -414,7 +414,7 @@ def adopt(world: World, value: Any) -> Any:
 
 
 def later(world: World, item: Any) -> Any:
-    """A rejection is nobody's surprise until it is its turn."""
+    """A rejection counts as handled until it is reached."""
     item = adopt(world, item)
     if isinstance(item, Reference):
         item.mark_handled()
@@ -422,7 +422,7 @@ def later(world: World, item: Any) -> Any:
 
 
 def discard(world: World, result: Any) -> None:
-    """Nobody waits for what a handler returned that has cancelled its own promise."""
+    """The result of a handler that has cancelled its own promise has no consumer."""
     result = adopt(world, result)
     if isinstance(result, Reference):
         result.mark_handled()
@@ -437,7 +437,7 @@ class Aside(Consumer):
         self.outcome: Reference | None = None
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         if parent is not self.awaited:
             # It was left, in a cancellation, and something else is waited for.
             return
@@ -484,7 +484,7 @@ class Aside(Consumer):
             self.alive = False
             if self.awaited.leave(stack):
                 return True
-            # Somebody else waits for it; or it has settled, and has yet to say so.
+            # It has another consumer; or it has settled, and has not notified its consumers yet.
             self.end()
             self.child.world.queue.append(self.run)
         # What runs already to clean up is seen through.
@@ -497,7 +497,7 @@ class Reflecting(Consumer):
         self.child = child
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         if self.child.cancelling:
             self.child.pass_on(parent)
@@ -519,20 +519,20 @@ class Done(Consumer):
         self.world = parent.world
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         if parent.state == REJECTED:
             self.world.log("fatal", parent.value)
 
 
 class Callback(Consumer):
-    """What `as_callback` tells; never, if the promise is cancelled."""
+    """The call of `as_callback`; none, if the promise is cancelled."""
 
     def __init__(self, parent: Reference, callback: Any) -> None:
         self.world, self.callback = parent.world, callback
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         try:
             if parent.state == FULFILLED:
@@ -540,7 +540,7 @@ class Callback(Consumer):
             elif parent.state == REJECTED:
                 self.callback(parent.value, None)
         except BaseException as error:
-            # What it raises is thrown later, where nobody catches it.
+            # Its error is raised later, where no handler catches it.
             self.world.queue.append(lambda error=error: self.world.log("escaped", error))
 
 
@@ -565,7 +565,7 @@ class Hooks(Consumer):
         self.followed.resolve(value)
         self.followed.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         self.promise.pass_on(parent)
 
@@ -649,7 +649,7 @@ class Running(Consumer):
         self.waiting = True
         yielded.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         if not self.waiting or parent is not self.awaited:
             # It was left, in a cancellation.
             return
@@ -702,7 +702,7 @@ class Running(Consumer):
         return self.interrupted
 
     def interrupt(self) -> None:
-        """A turn of its own, in which it is told that nobody cares any more."""
+        """A job in which the cancellation is raised in it."""
         if self.ended:
             return
         stack: list[Reference] = []
@@ -751,7 +751,7 @@ class Sink(Consumer):
         self.promise = promise
         self.deferred: Deferred[Any] = Deferred(self.cancelled)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         if parent.state == FULFILLED:
             self.deferred.callback(parent.value)
@@ -789,7 +789,7 @@ class FutureSink(Consumer):
         self.future.add_done_callback(self.done)
         promise.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         self.loop.call_soon_threadsafe(self.set, parent)
 
@@ -848,7 +848,7 @@ class Delay(Timed):
         else:
             parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         if parent.state == FULFILLED:
             self.settled = parent
             self.start_timer()
@@ -868,7 +868,7 @@ class Timeout(Timed):
             self.start_timer()
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.stop_timer()
         self.end()
         self.child.pass_on(parent)
@@ -896,7 +896,7 @@ class Listed(Consumer):
         child.source = self
         parent.attach(self)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         if parent.state == FULFILLED:
             self.begin(parent.value, *self.also)
@@ -930,7 +930,7 @@ class Several(Consumer):
                 self.items[index] = value
                 self.fulfilled(index, value)
             elif self.gone:
-                # It is decided; the rest has been asked for all the same.
+                # It has settled; rejections of the other items count as handled.
                 item.mark_handled()
             else:
                 self.items[index] = item
@@ -945,7 +945,7 @@ class Several(Consumer):
     def begin(self) -> None:
         pass
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         if parent.state == FULFILLED:
             index = next(index for index, item in enumerate(self.items) if item is parent)
             self.fulfilled(index, parent.value)
@@ -1159,7 +1159,7 @@ class Waiting(Consumer):
     def __init__(self, whole: Mapping, promise: Reference, index: int, then: Any) -> None:
         self.whole, self.promise, self.index, self.then = whole, promise, index, then
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         whole = self.whole
         whole.waiting.remove(self)
@@ -1219,7 +1219,7 @@ class Series(Consumer):
         item.attach(self)
         return False
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         if parent.state != FULFILLED:
             self.end()
             self.child.pass_on(parent)
@@ -1278,7 +1278,7 @@ class Series(Consumer):
 
 
 class Disposer:
-    """A resource, and what gives it back.  Nobody waits before it is used."""
+    """A resource, and what gives it back.  It has no consumer before it is used."""
 
     def __init__(self, promise: Reference, release: Callable[[Any, Inspection], Any]) -> None:
         self.promise, self.release = promise, release
@@ -1335,13 +1335,13 @@ class Want(Consumer):
         if came and self.release is None:
             self.take(settled.value)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         self.settled = parent
         self.whole.go_on()
 
     def leave(self, stack: list[Reference]) -> None:
-        """Nobody wants it any more; what comes all the same is released."""
+        """It is not used any more; a resource that is acquired all the same is released."""
         if self.settled is None:
             self.alive = False
             if self.release is None or not bound_to_come(self.awaited):
@@ -1431,7 +1431,7 @@ class Using(Consumer):
             self.leave_use(stack)
             cancel_all(stack)
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         """What the handler returned has settled."""
         self.end()
         self.followed = None
@@ -1439,7 +1439,7 @@ class Using(Consumer):
 
     def used(self, outcome: Reference) -> None:
         if self.child.cancelling and not (self.stopped and outcome.state == REJECTED):
-            # Nobody is told that all went well, unless the clean-up has failed.
+            # There is no error to raise, unless the clean-up has failed.
             outcome = self.child
         self.release_all(outcome)
 
@@ -1494,7 +1494,7 @@ class Using(Consumer):
             want.leave(stack)
 
     def leave_use(self, stack: list[Reference]) -> None:
-        """Stop the use of it; it is released when that has ended, whoever else waits for it."""
+        """Stop the use of it; it is released when that has ended."""
         assert self.followed is not None
         self.alive = False
         self.stopped = self.followed.leave(stack)
@@ -1507,7 +1507,7 @@ class Releasing(Consumer):
     def __init__(self, whole: Using) -> None:
         self.whole = whole
 
-    def tell(self, parent: Reference) -> None:
+    def notify(self, parent: Reference) -> None:
         self.end()
         if parent.state == REJECTED:
             self.whole.world.log("fatal", parent.value)

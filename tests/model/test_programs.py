@@ -44,7 +44,7 @@ class Sliced(ManualScheduler):
         self.looked = 0
 
     def timer(self) -> float:
-        """A clock that has moved each time that somebody looks at it."""
+        """A clock that has moved at each look."""
         self.looked += 1
         return float(self.looked)
 
@@ -102,14 +102,14 @@ def run(
         real.close()
         real.over = model.over = True
         for deferred in (*real.deferreds, *model.deferreds):
-            # What was not adopted is nobody's concern.
+            # Coroutines that were not adopted do not count.
             deferred.addErrback(lambda _: None)
     counts["promises"] += len(real.promises)
     counts["handlers called"] += sum(each[0] == "handler" for each in real.log)
     counts["coroutines"] += len(real.generators)
     counts["steps of coroutines"] += sum(each[0] in ("sent", "thrown") for each in real.log)
     ends = {each[1]: each[2][0] for each in real.log if each[0] == "ends"}
-    counts["coroutines told of a cancellation"] += sum(
+    counts["coroutines that were cancelled"] += sum(
         name in ("GeneratorExit", "CancellationError") for name in ends.values()
     )
     counts["waits of generators that clean up after GeneratorExit"] += sum(
@@ -118,7 +118,7 @@ def run(
     counts["rejections reported"] += sum(each[0] == "unhandled" for each in real.log)
     counts["releases"] += sum(each[0] == "release" for each in real.log)
     counts["releases that failed"] += sum(each[0] == "fatal" for each in real.log)
-    counts["releases told of a cancellation"] += sum(
+    counts["releases after a cancellation"] += sum(
         each[0] == "release" and each[3][1] == "cancelled" for each in real.log
     )
     counts["futures"] += len(real.futures)
@@ -132,7 +132,7 @@ KINDS: dict[str, tuple[type[ManualScheduler], bool]] = {
 }
 
 
-def tell(counts: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
+def print_counts(counts: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Print what was tried."""
     if LONG:
         with capsys.disabled():
@@ -172,14 +172,14 @@ def test_programs(
         try_out(program)
 
     try_all()
-    tell(counts, capsys)
+    print_counts(counts, capsys)
 
 
 #: Kinds of steps that make together what is rare else.
 THEMES = (
     # Generators and coroutines that are cancelled, and clean up.
     ("new", "new_deferred", "fire", "resolve", "coroutine", "coroutine", "stop", "stop", "turn"),
-    # Chains of followers, some of which nobody waits for.
+    # Chains of followers, some without other consumers.
     ("follow", "follow", "follow", "aside", "cancel", "turn"),
     ("follow", "follow", "follow", "follow", "attach", "aside", "resolve", "turn"),
     # Resources that come, are used, and go, or are cancelled meanwhile.
@@ -243,11 +243,11 @@ def test_programs_drawn_evenly(
         if fails(program):
             try_out(shortest(program, fails))
             pytest.fail(f"the program {seed} fails only the first time")
-    tell(counts, capsys)
+    print_counts(counts, capsys)
 
 
 def test_shortest_programs() -> None:
-    """What cannot be left out is told, and nothing else."""
+    """The shortest failing program is printed, and nothing else."""
     program = [("new", 0), ("turn", 1), ("resolve", 2), ("turn", 3), ("new", 4)]
     found = shortest(program, lambda each: {("turn", 1), ("new", 4)} <= set(each))
     assert [("turn", 1), ("new", 4)] == found

@@ -46,7 +46,7 @@ def test_lock(scheduler, fails):
 
 
 def test_lock_and_cancellation(scheduler):
-    """Who gives up while it waits leaves the queue; who holds it, releases it."""
+    """A cancelled waiter leaves the queue; a cancelled holder releases the lock."""
     lock = DeferredLock()
     log = []
 
@@ -78,7 +78,7 @@ def test_lock_and_timeout(scheduler):
 
 
 def test_semaphore(scheduler):
-    """No more than its tokens at once, and all of them back at the end, whoever gives up."""
+    """No more than its tokens at once, and all of them back at the end, whichever are cancelled."""
     semaphore = DeferredSemaphore(3)
     running, most = [], []
 
@@ -102,7 +102,7 @@ def test_semaphore(scheduler):
 
 
 def test_queue(scheduler):
-    """What is put arrives with those that wait, in order."""
+    """Items that are put go to the waiting consumers, in order."""
     queue = DeferredQueue()
     promise = Promise.all([Promise.from_deferred(queue.get()) for _ in range(3)])
     for item in "abc":
@@ -112,7 +112,7 @@ def test_queue(scheduler):
 
 
 def test_queue_and_timeout(scheduler):
-    """Who gives up waiting takes nothing away."""
+    """A cancelled consumer takes no item."""
     queue = DeferredQueue()
     promise = Promise.from_deferred(queue.get()).timeout(5).reflect()
     scheduler.advance(5)

@@ -99,7 +99,7 @@ class TestPostgreSQL(TestCase):
         return Promise.resolve(both()).to_deferred()
 
     def test_a_slow_statement_is_given_up(self):
-        """On time; the statement itself goes on in its thread, and disturbs nobody."""
+        """On time; the statement itself goes on in its thread, without effect."""
 
         async def slow():
             sleeping = self.query("SELECT pg_sleep(0.3)")

@@ -65,7 +65,7 @@ class TestRedis(TestCase):
         return Promise.resolve(count()).to_deferred()
 
     def test_a_blocking_request_is_given_up(self):
-        """On time; the connection is closed, and its late answer disturbs nobody."""
+        """On time; the connection is closed, and its late answer is ignored."""
 
         async def wait():
             async with self.connection() as redis:

@@ -96,7 +96,7 @@ class TestAdbapi(TestCase):
         assert [] == await self.numbers()
 
     async def test_a_cancelled_use(self):
-        """The connection is given back before anybody is told that the use was cancelled."""
+        """The connection is released before consumers are notified of the cancellation."""
         log = []
         used = Promise.defer()
 

@@ -44,7 +44,7 @@ def read(response):
 
 
 class Hanging(Resource):
-    """Never answers; tells when a request comes, and when its connection goes."""
+    """Never answers; records when a request comes, and when its connection is lost."""
 
     isLeaf = True
 
@@ -95,7 +95,7 @@ class TestAgent(TestCase):
         await self.check_disconnected()
 
     async def test_cancel_as_the_answer_comes(self):
-        """A callback of the Deferred itself has the answer, whoever leaves in the same turn."""
+        """A callback of the Deferred gets the answer, though a consumer leaves in that turn."""
 
         def leave(response):
             self.reactor.callLater(0, answer.cancel)
@@ -131,7 +131,7 @@ class TestAgent(TestCase):
         await self.check_disconnected()
 
     async def test_answer(self):
-        """Whoever is answered in time is not disturbed by the deadline."""
+        """The deadline does not affect a request that is answered in time."""
         response = Promise.from_deferred(self.agent.request(b"GET", self.url))
         request = await self.hanging.arrived.promise
         request.write(b"ans")

@@ -45,7 +45,7 @@ def test_threads():
     assert (20_000, 8) == (sum(outcomes), figures["threads"])
     # Else there was no race.
     assert all(outcomes)
-    # And nobody but threads woke those.
+    # And only threads woke those.
     assert (300, 0) == (
         figures["lulls in which only threads settle"],
         figures["promises of which no handler was woken"],

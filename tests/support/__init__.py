@@ -1,1 +1,1 @@
-"""What several tests need: promises, what they follow, what came of them, what is freed."""
+"""Helpers of several tests: promises, foreign awaitables, outcomes, weak references."""

@@ -1,4 +1,4 @@
-"""Something of each kind that is followed, for the tests of what takes handlers."""
+"""One object of each kind that promises follow."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["KINDS", "NEED_NO_LOOP", "Thenable", "later"]
 
 
 class Thenable:
-    """Of a foreign library."""
+    """A promise of a foreign library."""
 
     def then(self, resolve: Callable[..., None], reject: Callable[..., None]) -> None:
-        """Remember who wants to know."""
+        """Keep the functions that settle the follower."""
         self.resolve, self.reject = resolve, reject
 
 
@@ -83,13 +83,13 @@ _MAKERS = {
     "asyncio's future": _asyncios_future,
 }
 KINDS = list(_MAKERS)
-#: Those that can be left unsettled: asyncio's are told of a cancellation by their loop.
+#: Kinds that can be left unsettled; the loop of an asyncio future must run its callbacks.
 NEED_NO_LOOP = [kind for kind in KINDS if kind != "asyncio's future"]
 
 
 def later(kind: str) -> tuple[Any, Callable[..., None], Callable[..., None]]:
-    """Something pending that is followed, and the functions that settle it.
+    """A pending object of a kind that promises follow, and the functions that settle it.
 
-    It must be settled once, whatever the test is about.
+    A test must settle it once.
     """
     return _MAKERS[kind]()

@@ -1,4 +1,4 @@
-"""What came of promises and Deferreds."""
+"""Outcomes of promises and Deferreds."""
 
 from __future__ import annotations
 

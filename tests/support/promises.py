@@ -11,7 +11,7 @@ __all__ = ["Boom", "Source", "fail", "pending", "quiet"]
 
 
 class Boom(Exception):
-    """What goes wrong in a test."""
+    """An error that no code but tests raises."""
 
 
 def fail(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Things that are remembered weakly, for the tests of what is freed."""
+"""Objects with weak references, for the tests that count what stays alive."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class Value:
 
 
 class Things:
-    """Makes values, handlers and errors, and remembers them weakly."""
+    """Makes values, handlers and errors, and keeps weak references to them."""
 
     def __init__(self):
         self.references = []
-        #: What is to be done when all has settled, before one looks.
+        #: Functions to call when all has settled, before `alive`.
         self.at_end = []
-        #: What outlives the rest.
+        #: Objects that stay alive on purpose.
         self.kept = []
 
     def keep(self, thing):
@@ -92,7 +92,7 @@ class Things:
         return self.keep(failing)
 
     def either(self, build):
-        """What *build* makes of a handler, and of one that fails."""
+        """The results of *build* for a handler that returns, and for one that raises."""
         return [build(self.handler()), build(self.failing())]
 
     def alive(self):

@@ -1,6 +1,6 @@
 """What type a promise for several has."""
 
-# What is marked as wrong must be wrong to both checkers.
+# Lines marked as wrong must be errors for both checkers.
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def all_of_what_comes(
     future: asyncio.Future[list[int]],
     pair: Promise[tuple[Promise[int], Promise[int]]],
 ) -> None:
-    """What is followed to a collection, given to the function; or the method of a promise."""
+    """A promise for a collection, given to the function; or the method of a promise."""
     assert_type(Promise.all(promises), Promise[list[int]])
     assert_type(Promise.all(values), Promise[list[int]])
     assert_type(Promise.all(mixed), Promise[list[int]])
@@ -173,7 +173,7 @@ def joining(number: Promise[int], text: Deferred[str]) -> None:
 
 
 def mistaken(number: Promise[int], promises: list[Promise[int]], text: Deferred[str]) -> None:
-    """What is no collection, and what does not fit, is told."""
+    """Anything but a collection, and wrong types, are errors."""
     Promise.all(5)  # type: ignore[call-overload]
     Promise.all(number)  # type: ignore[arg-type]
     Promise.all()  # type: ignore[call-overload]

@@ -1,6 +1,6 @@
 """What type comes out of a promise."""
 
-# What is marked as wrong must be wrong to both checkers.
+# Lines marked as wrong must be errors for both checkers.
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from twpromise import Promise, deferify
 
 
 def inspecting(promise: Promise[int]) -> None:
-    """What is known of a promise right now."""
+    """The state of a promise right now."""
     assert_type(promise.value(), int)
     assert_type(promise.reason(), Any)
     assert_type(promise.is_pending(), bool)

@@ -1,6 +1,6 @@
 """What type a coroutine has."""
 
-# What is marked as wrong must be wrong to both checkers.
+# Lines marked as wrong must be errors for both checkers.
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def handling() -> None:
 
 
 def mistaken(service: Service) -> None:
-    """Wrong arguments are told as for the function itself."""
+    """Wrong arguments are errors, as for the function itself."""
     generating(5)  # type: ignore[arg-type]
     generating("text", 2)  # type: ignore[call-arg]
     awaiting()  # type: ignore[call-arg]

@@ -1,6 +1,6 @@
 """What type a promise has, by how it is derived from another."""
 
-# What is marked as wrong must be wrong to both checkers.
+# Lines marked as wrong must be errors for both checkers.
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def chaining(text: Promise[str]) -> Promise[list[float]]:
 
 
 def mistaken(text: Promise[str], number: Promise[int]) -> None:
-    """A handler for another type, or none at all, is told."""
+    """A handler for another type, or no function, is an error."""
     number.then(len)  # type: ignore[arg-type]
     text.then(lambda text: text.nonsense())  # type: ignore[attr-defined]
     text.then(lambda: 1)  # type: ignore[arg-type,misc]

@@ -1,6 +1,6 @@
 """What type a promise for what a function makes of items has."""
 
-# What is marked as wrong must be wrong to both checkers.
+# Lines marked as wrong must be errors for both checkers.
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def mapping(
     deferred: Deferred[list[int]],
     future: asyncio.Future[list[int]],
 ) -> None:
-    """The static function takes all kinds of collections, and what is followed to one."""
+    """The static function takes all kinds of collections, and promises for one."""
     assert_type(Promise.map(values, one), Promise[list[str]])
     assert_type(Promise.map(promises, one), Promise[list[str]])
     assert_type(Promise.map(mixed, one), Promise[list[str]])
@@ -190,7 +190,7 @@ def reducing(
 
 
 def mistaken(values: list[int], number: Promise[int], coming: Promise[list[int]]) -> None:
-    """What is no collection, and a function for others, is told."""
+    """Anything but a collection, and a function for other items, are errors."""
     Promise.map(5, one)  # type: ignore[call-overload]
     Promise.map(values, 5)  # type: ignore[call-overload]
     Promise.map(values, len)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """What type a promise has, by how it is made."""
 
-# What is marked as wrong must be wrong to both checkers.
+# Lines marked as wrong must be errors for both checkers.
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def resolving(
     either: Promise[int] | Deferred[str] | bytes,
     anything: Any,
 ) -> None:
-    """`resolve` takes values as they are, and follows what is followed."""
+    """`resolve` takes values as they are, and follows promises, Deferreds and coroutines."""
     assert_type(Promise.resolve(), Promise[None])
     assert_type(Promise.resolve(None), Promise[None])
     assert_type(Promise.resolve("value"), Promise[str])
@@ -100,7 +100,7 @@ def executing_as_annotated() -> None:
 
 
 def executing_badly() -> None:
-    """What is no executor, or resolves with something else, is told."""
+    """Anything but an executor, or one that resolves with another type, is an error."""
 
     def one(resolve: Callable[[int], None]) -> None:
         resolve(1)

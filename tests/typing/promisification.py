@@ -1,6 +1,6 @@
 """What type functions have that were made of others."""
 
-# What is marked as wrong must be wrong to both checkers.
+# Lines marked as wrong must be errors for both checkers.
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def promisifying_otherwise() -> None:
 
 
 def calling_back(promise: Promise[int]) -> None:
-    """A callback may be told anything, and the other way round."""
+    """A callback may take any value, and the other way round."""
     assert_type(Promise.from_callback(lambda callback: callback(None, 1)), Promise[Any])
     assert_type(Promise.from_callback(print, multi_args=True), Promise[Any])
     assert_type(Promise.from_node(print), Promise[Any])
@@ -87,7 +87,7 @@ def with_a_deadline() -> None:
 
 
 def mistaken(promise: Promise[int], executor: Executor) -> None:
-    """What is no function, and arguments of other types, are told."""
+    """Anything but a function, and arguments of other types, are errors."""
     Promise.promisify(5)  # type: ignore[call-overload]
     Promise.promisify(with_callback, promisifier=own)(5)  # type: ignore[arg-type]
     promisifiers.threads(blocking)(5)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
-"""What a resource is, to those who use it."""
+"""The types of resources."""
 
-# What is marked as wrong must be wrong to both checkers.
+# Lines marked as wrong must be errors for both checkers.
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ async def entering(connection: Disposer[Connection]) -> None:
 def mistaken(
     connection: Disposer[Connection], text: Promise[str], coming: Promise[Connection]
 ) -> None:
-    """A handler or a release for something else is told."""
+    """A handler or a release for another type is an error."""
     Promise.using(connection, len)  # type: ignore[arg-type]
     Promise.using(connection, lambda: 1)  # type: ignore[arg-type,misc]
     Promise.using(connection)  # type: ignore[call-overload]

@@ -1,6 +1,6 @@
 """What type shorthands give, and functions that start chains."""
 
-# What is marked as wrong must be wrong to both checkers.
+# Lines marked as wrong must be errors for both checkers.
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def returning(promise: Promise[int], text: Promise[str], deferred: Deferred[str]
 
 
 def looking(promise: Promise[int]) -> None:
-    """Who taps changes nothing."""
+    """`tap` keeps the type."""
     assert_type(promise.tap(print), Promise[int])
     assert_type(promise.tap(lambda value: value.bit_length()), Promise[int])
     assert_type(promise.tap_catch(print), Promise[int])
@@ -57,7 +57,7 @@ def looking(promise: Promise[int]) -> None:
 
 
 def parts(promise: Promise[dict[str, int]]) -> None:
-    """What is inside is not known."""
+    """The type of the item is not known."""
     assert_type(promise.get("key"), Promise[Any])
     assert_type(promise.call("get", "key", default=1), Promise[Any])
 
@@ -100,7 +100,7 @@ def copying(number: Promise[int]) -> None:
 
 
 def mistaken(promise: Promise[int]) -> None:
-    """A handler for something else is told."""
+    """A handler for another type is an error."""
     promise.tap(len)  # type: ignore[arg-type]
     promise.tap_catch(ValueError, number_of)  # type: ignore[arg-type]
     promise.tap_catch(5)  # type: ignore[call-overload]

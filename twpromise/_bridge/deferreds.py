@@ -12,11 +12,11 @@ from twisted.python.failure import Failure
 from .._core import hooks
 from .._core.cancelling import drop
 from .._core.following import outcome_of
+from .._core.jobs import call_soon
 from .._core.reactions import Node
 from .._core.resolving import adopters, resolve
 from .._core.settling import fulfill, lock, mark_handled, reject
 from .._core.states import DEAD, FULFILLED, LATE_OBSERVER, REJECTED, CorePromise
-from .._scheduling.queue import call_soon
 from .._util.errors import CancellationError
 from .outcomes import failure_of
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 from twisted.internet.threads import deferToThread
 
 from .._core.cancelling import drop
+from .._core.jobs import call_at_home
 from .._core.reactions import Node
 from .._core.settling import reject_raised
 from .._core.states import CANCELLED, DEAD, FULFILLED, CorePromise, new_pending
-from .._scheduling.queue import call_at_home
 from .._util.checks import shown
 from .._util.errors import RejectionError
 from .._util.types import Class

@@ -8,11 +8,11 @@ from _thread import get_ident
 from collections.abc import Callable
 from typing import Any
 
+from .._core.jobs import Job, call_at_home
 from .._core.reactions import Node
 from .._core.resolving import resolve
 from .._core.settling import finish_cancel, lock, reject
 from .._core.states import DEAD, CorePromise
-from .._scheduling.queue import Job, call_at_home
 
 __all__ = ["FutureSource", "adopt_future"]
 

@@ -8,9 +8,9 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .._core.extra import was_reported
 from .._core.states import CorePromise
 from .._diagnostics.events import emit
+from .._diagnostics.policies import was_reported
 from .._util.exceptions import get_traceback
 from .crash import crash
 from .outcomes import failure_of

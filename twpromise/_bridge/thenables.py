@@ -8,10 +8,10 @@ from typing import Any
 
 from .._core import hooks
 from .._core.contexts import context_here
+from .._core.jobs import call_at_home, call_soon
 from .._core.resolving import resolve
 from .._core.settling import fulfill, lock, reject, reject_raised
 from .._core.states import DEAD, CorePromise
-from .._scheduling.queue import call_at_home, call_soon
 
 __all__ = ["adopt_thenable"]
 

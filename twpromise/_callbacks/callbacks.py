@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from .._core import hooks
 from .._core.contexts import prepare, run_in_context
+from .._core.jobs import call_soon
 from .._core.reactions import Node
 from .._core.resolving import new_rejected
 from .._core.states import CANCELLED, FULFILLED, CorePromise, new_pending
-from .._scheduling.queue import call_soon
 from .._util.checks import shown
 from .._util.errors import RejectionError
 from .._util.types import Class

@@ -6,12 +6,12 @@ from _thread import get_ident
 from typing import Any, cast
 
 from .._core import hooks
-from .._core.reactions import reject_from_anywhere, resolve_from_anywhere
+from .._core.jobs import call_soon
 from .._core.resolving import adopters
 from .._core.settling import fulfill_by_callback, reject_raised
 from .._core.states import CorePromise
 from .._core.subscribers import notify_from_queue
-from .._scheduling.queue import call_soon
+from .._methods.resolvers import reject_from_anywhere, resolve_from_anywhere
 from .._util.checks import type_name
 from .._util.errors import OperationalError
 from .._util.exceptions import is_exception

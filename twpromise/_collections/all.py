@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from .._bridge.deferreds import lock_to_deferred
 from .._core import hooks
 from .._core.following import follow
+from .._core.jobs import call_soon
 from .._core.resolving import adopters, is_followed, new_resolved
 from .._core.settling import fulfill
 from .._core.states import (
@@ -23,7 +24,6 @@ from .._core.states import (
     new_pending,
 )
 from .._methods.reflection import PromiseInspection
-from .._scheduling.queue import call_soon
 from .._util.both import Both
 from .._util.checks import type_name
 from .._util.types import AllPromises, AllValues, Either, Fired, Followed, Listed

@@ -8,11 +8,11 @@ from typing import Any
 from .._core.cancelling import drop, leave
 from .._core.contexts import keep_context, prepare, run_in_context
 from .._core.following import outcome_of
+from .._core.jobs import call_soon
 from .._core.reactions import Node
 from .._core.resolving import adopters, new_resolved
 from .._core.settling import pass_on
 from .._core.states import DEAD, FULFILLED, CorePromise, is_promise
-from .._scheduling.queue import call_soon
 from .reading import END, Reader
 from .rules import extra_arguments
 

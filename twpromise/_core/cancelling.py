@@ -11,14 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 from . import hooks
-from .following import has_settled, outcome_of, rejoin, root_of
+from .following import has_settled, outcome_of, rejoin
 from .jobs import call_soon
 from .resolving import DECLINED, is_followed, new_resolved
 from .settling import finish_cancel, mark_handled, start_cancelling
 from .states import BYPASSED, CANCELLING, DEAD, FOLLOWING, SETTLED, CorePromise, is_promise
 from .subscribers import followers_of, has_consumers
 
-__all__ = ["can_be_stopped", "cancel", "cancel_all", "discard", "drop", "leave"]
+__all__ = ["cancel", "cancel_all", "discard", "drop", "leave"]
 
 
 def cancel(promise: CorePromise) -> None:
@@ -77,33 +77,6 @@ def _cancel_followers(promise: CorePromise) -> None:
         follower = followers.pop()
         finish_cancel(follower)
         followers += followers_of(follower)
-
-
-def can_be_stopped(promise: CorePromise) -> bool:
-    """Whether cancelling a pending promise stops what it comes from.
-
-    If not, its value will come all the same; and if that is a resource, somebody has to wait.
-    """
-    if promise._state & SETTLED:
-        return True
-    source = promise._source
-    met: object = promise
-    steps, limit = 0, 1
-    while is_promise(source):
-        if source._state & FOLLOWING:
-            # However many there are between: that is known.
-            source = root_of(source)
-        if source._state & SETTLED:
-            # All that is left to do is to run a handler.
-            return False
-        if source is met:
-            # What a handler returned waits for the handler's own promise: nothing will come.
-            return True
-        steps += 1
-        if steps == limit:
-            met, limit = source, 2 * limit
-        source = source._source
-    return source is None or bool(source._can_stop())
 
 
 def leave(promise: CorePromise, stack: list[CorePromise]) -> bool:

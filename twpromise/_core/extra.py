@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextvars import Context
-from typing import Any, Protocol, final
+from typing import Any, final
 
 from .states import CorePromise
 
-__all__ = ["Binding", "Extra", "Keeper", "bind_promise", "binding_of", "drop_context", "keep_for"]
+__all__ = ["Binding", "Extra", "bind_promise", "binding_of", "drop_context"]
 
 
 class Binding:
@@ -17,13 +17,6 @@ class Binding:
 
     def __init__(self, value: Any) -> None:
         self.value = value
-
-
-class Keeper(Protocol):
-    """What has not reported a rejection, or not yet; whatever the policy is meanwhile."""
-
-    def handled(self, promise: CorePromise) -> bool:
-        """The rejection has been handled after all; whether it had been reported."""
 
 
 @final
@@ -38,7 +31,8 @@ class Extra:
         self.binding = binding
         self.context = context
         self.trace = trace
-        self.keeper: Keeper | None = None
+        #: What reports an unhandled rejection later, or never; see `_diagnostics.policies`.
+        self.keeper: Any = None
 
     def arguments(self, value: Any) -> tuple[Any, ...]:
         """What a handler is called with: the bound value, if there is one, and the outcome."""
@@ -81,22 +75,3 @@ def drop_context(promise: CorePromise) -> None:
         promise._extra = None
     elif extra.context is not None:
         promise._extra = Extra(extra.binding, None, extra.trace)
-
-
-def keep_for(promise: CorePromise, keeper: Keeper) -> None:
-    """An unhandled rejection is not reported, or not yet, and it is *keeper* that knows."""
-    # In the promise itself: a table beside it would keep a promise alive for as long as the
-    # traceback of its reason leads to it.
-    extra = promise._extra
-    if type(extra) is not Extra:
-        extra = promise._extra = Extra(None)
-    extra.keeper = keeper
-
-
-def was_reported(promise: CorePromise) -> bool:
-    """Whether a rejection that is handled after all was reported; see `Keeper.handled`."""
-    extra = promise._extra
-    if type(extra) is not Extra or extra.keeper is None:
-        return True
-    keeper, extra.keeper = extra.keeper, None
-    return keeper.handled(promise)

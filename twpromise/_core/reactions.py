@@ -6,8 +6,6 @@ between promises: it waits for several, or for something that is no promise, and
 
 from __future__ import annotations
 
-from _thread import get_ident
-from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, Protocol
 
@@ -15,9 +13,9 @@ from . import hooks
 from .cancelling import leave
 from .extra import bind_promise, binding_of, extra_of
 from .following import decided_by, outcome_of, rejoin
-from .jobs import Job, call_at_home
-from .resolving import new_rejected, resolve
-from .settling import mark_handled, pass_on, reject, reject_raised
+from .jobs import Job
+from .resolving import new_rejected
+from .settling import mark_handled, pass_on, reject_raised
 from .states import (
     AT_ONCE,
     BYPASSED,
@@ -25,7 +23,6 @@ from .states import (
     CANCELLING,
     CLOSED,
     DEAD,
-    DECIDED,
     FOLLOWING,
     FULFILLED,
     HANDLED,
@@ -267,43 +264,3 @@ class Node:
             hooks.host.escaped(error)
         else:
             reject_raised(self.finish(), error)
-
-
-# --- resolve and reject as executors get them ---------------------------------------------
-
-
-def resolve_from_anywhere(self: Any, value: Any = None) -> None:
-    """Resolve a promise with a value, or with whatever is followed; the first call counts.
-
-    From another thread the call is queued for the promise's own.
-    """
-    if get_ident() != self._queue.thread and _not_home(self, resolve_from_anywhere, value):
-        return
-    if not self._state & DECIDED:
-        if self._source is None:
-            resolve(self, value)
-        else:
-            # It has cancel hooks, which stay in force.
-            self._source.resolve(value)
-
-
-def reject_from_anywhere(self: Any, reason: Any = None) -> None:
-    """Reject a promise; the first call counts.
-
-    From another thread the call is queued for the promise's own.
-    """
-    if get_ident() != self._queue.thread and _not_home(self, reject_from_anywhere, reason):
-        return
-    if not self._state & DECIDED:
-        reject(self, reason)
-
-
-def _not_home(promise: CorePromise, settle: Callable[..., None], value: Any) -> bool:
-    """Hand a call on to the thread that *promise* belongs to, if that is not this one."""
-    queue = promise._queue
-    if queue.thread is None:
-        queue.thread = queue.scheduler.home_thread()
-        if queue.thread == get_ident():
-            return False
-    call_at_home(queue, settle, promise, value)
-    return True

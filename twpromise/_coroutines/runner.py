@@ -8,10 +8,10 @@ from typing import Any
 
 from .._core import contexts, hooks
 from .._core.cancelling import discard
+from .._core.jobs import call_soon
 from .._core.resolving import adopters, resolve
 from .._core.settling import finish_cancel, fulfill, lock, reject_raised
 from .._core.states import CANCELLING, CLOSED, FULFILLED, CorePromise
-from .._scheduling.queue import call_soon
 from .._util.errors import CANCELLATIONS
 from .suspension import RUNNING, Suspension
 

@@ -12,11 +12,11 @@ from .._bridge.deferreds import cancel_deferred
 from .._bridge.outcomes import traceback_of
 from .._core import hooks
 from .._core.cancelling import cancel_all, leave
+from .._core.jobs import call_soon
 from .._core.reactions import Node, observed, subscribe
 from .._core.settling import lock
 from .._core.states import CANCELLED, CANCELLING, FOLLOWING, FULFILLED, CorePromise
 from .._core.subscribers import remove_subscriber
-from .._scheduling.queue import call_soon
 from .._util.errors import as_exception
 from .._util.exceptions import set_traceback
 from .awaiting import Awaiter

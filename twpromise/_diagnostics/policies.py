@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from weakref import ref
 
 from .._core.extra import Extra
+from .._core.jobs import call_at_home, call_soon
 from .._core.states import CorePromise, new_settled
-from .._scheduling.queue import call_at_home, call_soon
 
 __all__ = ["POLICIES", "Keeper", "Policy", "was_reported"]
 
@@ -50,7 +50,8 @@ def was_reported(promise: CorePromise) -> bool:
     if type(extra) is not Extra or extra.keeper is None:
         return True
     keeper, extra.keeper = extra.keeper, None
-    return keeper.handled(promise)
+    reported: bool = keeper.handled(promise)
+    return reported
 
 
 class _AtOnce:

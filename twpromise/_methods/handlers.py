@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 from .._core import hooks
 from .._core.cancelling import leave
 from .._core.contexts import prepare, run_in_context
+from .._core.jobs import call_soon
 from .._core.reactions import Node, observed
 from .._core.reactions import then as _then
 from .._core.resolving import is_followed, new_rejected, new_resolved
 from .._core.settling import pass_on, reject_raised
 from .._core.states import FULFILLED, REJECTED, CorePromise
-from .._scheduling.queue import call_soon
 from .._util.types import Gives, Later, Mixed, N
 from .filters import Filter, Filtered, Kind, Test, check_filters, is_operational, passes
 

@@ -13,11 +13,11 @@ from typing import Any
 from .._core.cancelling import leave
 from .._core.contexts import prepare, run_in_context
 from .._core.following import end_of
+from .._core.jobs import call_at_home, call_soon
 from .._core.reactions import Node
 from .._core.resolving import is_followed, resolve
 from .._core.settling import lock, reject, reject_raised
 from .._core.states import CIRCULAR, DECIDED, CorePromise, is_promise, new_pending
-from .._scheduling.queue import call_at_home, call_soon
 from .._util.arity import required_positionals
 from .._util.checks import shown
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 from .._core.cancelling import cancel_all, leave
 from .._core.contexts import prepare, run_in_context
 from .._core.following import end_of
+from .._core.jobs import call_soon
 from .._core.reactions import Node
 from .._core.settling import lock, reject_raised
 from .._core.states import CANCELLING, CIRCULAR, DEAD, REJECTED, CorePromise, new_pending
-from .._scheduling.queue import call_soon
 from .._util.both import Static
 from .._util.checks import shown
 from .._util.types import Either, Followed, Gives, Later

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
-from .._core.states import JOB, CorePromise
-
-__all__ = ["DEFAULT_TIME_SLICE", "Job", "JobQueue", "Waker", "call_at_home", "call_soon"]
+__all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "Waker"]
 
 #: Seconds that one drain may take before the rest waits for the next turn of the reactor.
 DEFAULT_TIME_SLICE = 0.010
@@ -20,34 +18,6 @@ DEFAULT_TIME_SLICE = 0.010
 
 class Waker(Protocol):
     """The part of `twpromise.interfaces.IScheduler` that a queue uses."""
-
-    def call_soon(self, function: Callable[[], None], /) -> object:
-        """Have *function* called soon, but not from within this call."""
-
-    def home_thread(self) -> int:
-        """The identifier of the thread that handlers run on, as far as it is known."""
-        ...
-
-    def call_from_thread(self, function: Callable[[], None], /) -> object:
-        """Have *function* called on the reactor's thread; callable from any thread."""
-
-
-class Job:
-    """A call that waits in the queue; what it raises is logged by the drain."""
-
-    __slots__ = ("_arguments", "_function")
-
-    _state: ClassVar[int] = JOB
-
-    def __init__(self, function: Callable[..., object], *arguments: Any) -> None:
-        self._function = function
-        self._arguments = arguments
-
-    def run(self) -> None:
-        """Make the call."""
-        self._function(*self._arguments)
-        # The traceback of an error that was raised and caught in the call leads to this frame.
-        del self
 
 
 class JobQueue(deque[Any]):
@@ -148,14 +118,3 @@ class JobQueue(deque[Any]):
 def call_soon(cls: type[CorePromise], function: Callable[..., object], *arguments: Any) -> None:
     """Queue a call, behind all that is queued; what it raises is logged."""
     cls._queue.add(Job(function, *arguments))
-
-
-def call_at_home(queue: JobQueue, function: Callable[..., object], *arguments: Any) -> None:
-    """Queue a call, from another thread than the queue's own; what it raises is logged.
-
-    It is queued like any other, so that a drain stays within its time slice however many calls
-    threads queue.
-    """
-    queue.append(Job(function, *arguments))
-    if not queue.awake:
-        queue.wake_from_thread()

@@ -54,7 +54,7 @@ async def _awaits(promise, got):
     got.append(await promise)
 
 
-#: Ways to get at the value of a promise.
+#: Ways to consume the value of a promise.
 VALUE_BY = {
     "value": lambda promise, got: got.append(promise.value()),
     "then": lambda promise, got: promise.then(got.append),
@@ -98,24 +98,6 @@ def test_handling_a_follower_handles_that_follower_alone(scheduler, reports, sub
     assert (0 if member == 2 else 1) == len(reports)
 
 
-def test_handlers_run_in_the_order_in_which_they_were_attached(scheduler):
-    """Also where some were attached to the followee, and some to its followers."""
-    root, called = Promise.defer(), []
-
-    def attach(promise, name):
-        promise.then(lambda _: called.append(name))
-
-    for number in range(0, 9, 3):
-        follower = Promise.defer()
-        attach(follower.promise, number)
-        follower.resolve(root.promise)
-        attach(follower.promise, number + 1)
-        attach(follower.promise, number + 2)
-    root.resolve("value")
-    scheduler.flush()
-    assert list(range(9)) == called
-
-
 @ORDERS
 def test_bypassed_promises_take_subscribers_later(scheduler, order):
     """While the chain pends, in any order, and each handler is called once."""
@@ -128,12 +110,52 @@ def test_bypassed_promises_take_subscribers_later(scheduler, order):
     assert [(place, "value") for place in range(6)] == sorted(called)
 
 
+def test_joined_chains_of_bypassed_promises_take_subscribers_later(scheduler):
+    """The end of one chain is resolved with the start of the other: one follower stands in."""
+    chains = [[Promise.defer() for _ in range(4)] for _ in range(3)]
+    for chain in chains:
+        for followee, follower in reversed(list(pairwise(chain))):
+            follower.resolve(followee.promise)
+    for front, behind in reversed(list(pairwise(chains))):
+        behind[0].resolve(front[-1].promise)
+    called = []
+    for chain in chains:
+        for resolver in chain:
+            resolver.promise.then(called.append)
+    chains[0][0].resolve("value")
+    scheduler.flush()
+    assert ["value"] * 12 == called
+
+
+def test_a_bypassed_promise_takes_a_subscriber_after_another_has_left(scheduler):
+    """The followee, which stays pending, has no other subscriber by then."""
+    promises, root = chained(2)
+    promises[0].then().cancel()
+    called = []
+    promises[1].then(called.append)
+    assert promises[0].is_pending()
+    root.resolve("value")
+    scheduler.flush()
+    assert ["value"] == called
+
+
+def test_following_a_follower_handles_its_rejection(scheduler, reports):
+    """Also where the root has been rejected, and has not notified the follower yet."""
+    promises, root = chained(1)
+    last, seen, reason = Promise.defer(), [], Boom()
+    root.reject(reason)
+    last.resolve(promises[1])
+    last.promise.catch(seen.append)
+    scheduler.flush()
+    assert ([reason], []) == (seen, reports)
+
+
 # --- cancellation
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3, 4), (4, 3, 2, 1), (2, 4, 1, 3)], ids=str)
 def test_a_cancellation_stops_at_a_library_copy_without_cancellation(scheduler, order):
-    """In whatever order the chain was built; its followers are cancelled all the same."""
+    """Whichever way the chain was built; followers of the cancelled promise are cancelled."""
     without = Promise.get_new_library_copy()
     without.set_scheduler(scheduler)
     without.config(cancellation=False)
@@ -160,8 +182,10 @@ def test_cancelling_the_last_follower_cancels_the_bypassed_promise(scheduler):
     assert stays.is_pending()
 
 
-def test_cancelling_a_bypassed_promise(scheduler):
-    """What follows it is cancelled, and what it follows once nothing else waits for that."""
+def test_cancelling_a_bypassed_promise_cancels_followers_but_no_shared_followee(
+    scheduler,
+):
+    """The followee is cancelled when its other consumer leaves, too."""
     log = []
     root = Promise.resolve(Deferred(lambda _: log.append("stopped")))
     inner, bypassed, last = (Promise.defer() for _ in range(3))
@@ -190,7 +214,7 @@ def test_followers_are_cancelled_in_the_order_in_which_they_followed(scheduler):
     assert [0, 1, 2] == called
 
 
-def test_a_canceller_that_adds_a_follower_to_what_is_cancelled_next(scheduler):
+def test_a_canceller_that_adds_a_follower_to_the_promise_cancelled_next(scheduler):
     """The new follower is cancelled with its followee."""
     follower, followee, root = (Promise.defer() for _ in range(3))
     adopted = Deferred(lambda _: follower.resolve(followee.promise))
@@ -209,19 +233,19 @@ def test_a_canceller_that_adds_a_follower_to_what_is_cancelled_next(scheduler):
 
 @pytest.mark.exhaustive
 @ORDERS
-@pytest.mark.parametrize("ask", [Promise.is_pending, Promise.then])
-def test_a_member_of_a_long_chain_is_asked_at_the_cost_of_a_short_one(scheduler, ask, order):
+@pytest.mark.parametrize("use", [Promise.is_pending, Promise.then])
+def test_using_a_promise_costs_the_same_in_a_long_chain_of_followers(scheduler, use, order):
     """A bypassed promise finds its followee without a walk along the chain."""
 
     def cost(size):
         promises, _ = chained(size, order)
         kept = promises[-1].then()
 
-        def ask_all():
+        def use_all():
             for promise in promises:
-                ask(promise)
+                use(promise)
 
-        executed = instructions_in(ask_all).total() / size
+        executed = instructions_in(use_all).total() / size
         assert kept.is_pending()
         return executed
 
@@ -262,7 +286,7 @@ def test_an_endless_chain_takes_constant_memory(scheduler, held, ahead):
         following = given = Promise.defer()
         alive.add(following.promise)
         for _ in range(ahead):
-            # What is given follows already.
+            # The promise that the last one is resolved with follows another one already.
             inner = Promise.defer()
             alive.add(inner.promise)
             given.resolve(inner.promise)
