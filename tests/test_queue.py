@@ -7,7 +7,8 @@ from twisted.internet.task import Clock
 
 from twpromise import Promise, ReactorScheduler
 from twpromise._core.draining import drain
-from twpromise._scheduling.queue import DEFAULT_TIME_SLICE, Job, JobQueue
+from twpromise._core.jobs import Job
+from twpromise._scheduling.queue import DEFAULT_TIME_SLICE, JobQueue
 
 
 class Scheduler:

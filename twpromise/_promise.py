@@ -28,10 +28,10 @@ from ._diagnostics.watching import watch
 from ._methods.cancellation import Cancellation
 from ._methods.construction import Construction
 from ._methods.disposer import Disposer
+from ._methods.executor import execute
 from ._methods.inspection import Inspection
 from ._methods.reflection import PromiseInspection, Reflection
 from ._methods.resolution import Resolution
-from ._methods.resolvers import execute
 from ._methods.timers import Timers
 from ._methods.using import Resources
 from ._methods.values import Values

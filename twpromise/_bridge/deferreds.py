@@ -16,7 +16,7 @@ from .._core.jobs import call_soon
 from .._core.reactions import Node
 from .._core.resolving import adopters, resolve
 from .._core.settling import fulfill, lock, mark_handled, reject
-from .._core.states import DEAD, FULFILLED, LATE_OBSERVER, REJECTED, CorePromise
+from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
 from .._util.errors import CancellationError
 from .outcomes import failure_of
 
@@ -184,7 +184,7 @@ def make_deferred(promise: CorePromise) -> Deferred[Any]:
         mark_handled(promise)
         return fail(failure_of(outcome._value, outcome._aux))
     if state & DEAD:
-        return fail(CancellationError(LATE_OBSERVER))
+        return fail(hooks.host.late_cancellation())
     sink = DeferredSink(promise)
     sink.wait_for(promise)
     deferred: Deferred[Any] = sink._deferred

@@ -9,7 +9,7 @@ from .._core.extra import binding_of
 from .._core.resolving import new_rejected, new_resolved
 from .._core.states import CorePromise
 from .._util.arity import required_positionals
-from .._util.both import Both
+from .._util.both import Both, show_signature
 from .._util.checks import shown, type_name
 
 __all__ = [
@@ -92,4 +92,5 @@ else:
                     raise TypeError(f"{name}() takes one {example.format(name)}")
                 return function(new_resolved(cls, inputs[0]))
 
+            show_signature(static, function)
             super().__init__(function, static)

@@ -221,14 +221,15 @@ class Node:
             True if the node will finish the cancellation itself, with `finish_cancel` (or
             reject); False if there is nothing to wait for.
         """
-        source = self._source
-        if source is not None:
-            self.stop_consuming()
-            if leave(source, stack):
-                # The source will be cancelled, and what it still has to finish comes first.
-                return True
+        if self._source is not None and self.leave_source(stack):
+            return True
         self.finish()
         return False
+
+    def leave_source(self, stack: list[CorePromise]) -> bool:
+        """Leave the source; whether it will be cancelled, and notify the node when it has been."""
+        self.stop_consuming()
+        return leave(self._source, stack)
 
     def consume(self) -> None:
         """Be a consumer of what this node waits for, notified from the queue: as at first."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._core.cancelling import drop
 from .._core.following import root_of
 from .._core.reactions import Node
 from .._core.settling import mark_handled
 from .._core.states import FOLLOWING, FULFILLED, SETTLED, CorePromise, is_promise, new_pending
-
-if TYPE_CHECKING:
-    from .disposer import Disposer
 
 __all__ = ["can_be_stopped", "enter", "give_back"]
 
@@ -69,7 +66,7 @@ class _GiveBack(Node):
 
     __slots__ = ("_disposer",)
 
-    def __init__(self, disposer: Disposer[Any]) -> None:
+    def __init__(self, disposer: Any) -> None:
         super().__init__()
         self._disposer = disposer
 
@@ -78,7 +75,7 @@ class _GiveBack(Node):
             self._disposer._dispose(parent)
 
 
-def give_back(disposer: Disposer[Any], promise: CorePromise) -> None:
+def give_back(disposer: Any, promise: CorePromise) -> None:
     """Release the resource that *promise* brings, or stop acquiring it if that is possible."""
     node = _GiveBack(disposer)
     # It does not count as a consumer.

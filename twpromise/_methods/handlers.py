@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from .._core import hooks
-from .._core.cancelling import leave
 from .._core.contexts import prepare, run_in_context
 from .._core.jobs import call_soon
 from .._core.reactions import Node, observed
@@ -100,8 +99,7 @@ class _Beside(Finishing):
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
         if self._outcome is None:
-            self.stop_consuming()
-            if leave(self._source, stack):
+            if self.leave_source(stack):
                 return True
             # The source is not cancelled with it: it has another consumer, or has settled.
             call_soon(type(self._promise), self._run)

@@ -104,9 +104,10 @@ class _Timeout(_Timed):
     def _reject(self) -> None:
         source, error = self._source, self._error
         assert error is not None
+        promise = self.finish()
         # First the rejection: it does not wait for the cancellation of the source.
-        reject(self.finish(), error())
-        drop(source)
+        reject(promise, error())
+        drop(source, promise)
 
     def _release(self) -> None:
         # The node may stay among the subscribers of the source, which must not keep the context

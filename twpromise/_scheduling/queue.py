@@ -19,6 +19,16 @@ DEFAULT_TIME_SLICE = 0.010
 class Waker(Protocol):
     """The part of `twpromise.interfaces.IScheduler` that a queue uses."""
 
+    def call_soon(self, function: Callable[[], None], /) -> object:
+        """Have *function* called soon, but not from within this call."""
+
+    def home_thread(self) -> int:
+        """The identifier of the thread that handlers run on, as far as it is known."""
+        ...
+
+    def call_from_thread(self, function: Callable[[], None], /) -> object:
+        """Have *function* called on the reactor's thread; callable from any thread."""
+
 
 class JobQueue(deque[Any]):
     """First in, first out; asks its scheduler for a drain when the first item is added.
@@ -113,8 +123,3 @@ class JobQueue(deque[Any]):
             if self or self.rejections:
                 self.wake()
             raise
-
-
-def call_soon(cls: type[CorePromise], function: Callable[..., object], *arguments: Any) -> None:
-    """Queue a call, behind all that is queued; what it raises is logged."""
-    cls._queue.add(Job(function, *arguments))

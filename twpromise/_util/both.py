@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._core.resolving import new_resolved
 
-__all__ = ["Both", "Static", "name_publicly"]
+__all__ = ["Both", "Static", "name_publicly", "show_signature"]
 
 #: Stands for an argument that was not given.
 _MISSING: Any = object()
@@ -54,12 +54,15 @@ def _of_anything(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         return function(new_resolved(owner, subject), *args, **kwargs)
 
+    show_signature(static, function)
+    return static
+
+
+def show_signature(static: Any, function: Callable[..., Any]) -> None:
+    """Have `help` show the parameters of a method for its static function, behind the class."""
     signature = inspect.signature(function)
     owner = inspect.Parameter("owner", inspect.Parameter.POSITIONAL_ONLY)
-    static.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[owner, *signature.parameters.values()]
-    )
-    return static
+    static.__signature__ = signature.replace(parameters=[owner, *signature.parameters.values()])
 
 
 def name_publicly(cls: type, public: str, module: str) -> None:
