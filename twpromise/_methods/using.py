@@ -10,7 +10,7 @@ from .._core.contexts import prepare, run_in_context
 from .._core.following import end_of
 from .._core.reactions import Node
 from .._core.settling import lock, reject_raised
-from .._core.states import CANCELLING, CIRCULAR, DEAD, REJECTED, CorePromise, new_pending
+from .._core.states import CANCELLING, CIRCULAR, FULFILLED, REJECTED, CorePromise, new_pending
 from .._scheduling.queue import call_soon
 from .._util.both import Static
 from .._util.checks import shown
@@ -114,7 +114,7 @@ class _Using(Node):
             self._wait_for_failed(TypeError(CIRCULAR))
             return
         outcome = wait(self, promise)
-        if outcome._state & DEAD:
+        if outcome._state & (FULFILLED | REJECTED):
             self._release_all(outcome)
             return
         self._source = outcome
