@@ -25,14 +25,13 @@ def promise_for(owner: CorePromise, value: Any) -> CorePromise:
 
 
 def wait(node: Node, promise: CorePromise) -> CorePromise:
-    """Have *node* wait for a promise, unless that has settled.
+    """Have *node* wait for a promise, unless that is fulfilled or rejected.
 
     Returns:
         The promise that has the outcome, or will have it.
     """
-    promise = observed(promise)
     outcome = outcome_of(promise)
-    if not outcome._state & DEAD:
+    if not outcome._state & (FULFILLED | REJECTED):
         node.wait_for(promise)
     elif outcome._state & REJECTED:
         mark_handled(promise)
@@ -74,7 +73,7 @@ class Lease:
 
     def wait(self, node: Node) -> bool:
         """Have *node* wait for the resource; False if its promise has settled."""
-        self.promise = wait(node, self.promise)
+        self.promise = wait(node, observed(self.promise))
         return not self.promise._state & DEAD
 
     def open(self, owner: CorePromise, node: Node, wanted: bool) -> bool:

@@ -11,7 +11,8 @@ from .._core.following import end_of
 from .._core.jobs import call_soon
 from .._core.reactions import Node
 from .._core.settling import lock, reject_raised
-from .._core.states import CANCELLING, CIRCULAR, DEAD, REJECTED, CorePromise, new_pending
+from .._core.states import CANCELLING, CIRCULAR, FULFILLED, REJECTED, CorePromise, new_pending
+from .._core.jobs import call_soon
 from .._util.both import Static
 from .._util.checks import shown
 from .._util.types import Either, Followed, Gives, Later
@@ -114,7 +115,7 @@ class _Using(Node):
             self._wait_for_failed(TypeError(CIRCULAR))
             return
         outcome = wait(self, promise)
-        if outcome._state & DEAD:
+        if outcome._state & (FULFILLED | REJECTED):
             self._release_all(outcome)
             return
         self._source = outcome
