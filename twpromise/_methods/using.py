@@ -12,7 +12,6 @@ from .._core.jobs import call_soon
 from .._core.reactions import Node
 from .._core.settling import lock, reject_raised
 from .._core.states import CANCELLING, CIRCULAR, FULFILLED, REJECTED, CorePromise, new_pending
-from .._core.jobs import call_soon
 from .._util.both import Static
 from .._util.checks import shown
 from .._util.types import Either, Followed, Gives, Later
