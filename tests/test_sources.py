@@ -13,11 +13,11 @@ import twpromise
 
 PACKAGE = Path(twpromise.__file__).parent
 
-#: What each folder may import of the package.  Arrows run one way: from top to bottom, and among
-#: the methods and the bridge through single files (see `test_modules_form_no_circle`).
+#: What each folder may import of the package.  No module imports itself by way of others; see
+#: `test_modules_form_no_circle`.
 MAY_IMPORT = {
     "_util": {"_util", "_core"},
-    "_scheduling": {"_util", "_scheduling", "_core", "interfaces", "_diagnostics"},
+    "_scheduling": {"_util", "_scheduling", "_core", "interfaces"},
     "_core": {"_util", "_scheduling", "_core"},
     "_diagnostics": {"_util", "_core", "_diagnostics", "_coroutines", "_callbacks"},
     "_bridge": {"_util", "_core", "_bridge", "_coroutines", "_callbacks", "_diagnostics"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from _thread import get_ident
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextvars import copy_context
@@ -66,11 +65,7 @@ class _FutureSink(Node):
         promise: CorePromise | None = self._promise
         if promise is None or not future.cancelled():
             return
-        queue = promise._queue
-        if get_ident() == queue.thread:
-            self._leave()
-        else:
-            call_at_home(queue, self._leave)
+        call_at_home(promise._queue, self._leave)
 
     def _leave(self) -> None:
         if not self._state & DEAD:

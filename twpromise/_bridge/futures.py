@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from _thread import get_ident
 from collections.abc import Callable
 from typing import Any
 
@@ -33,16 +32,10 @@ class FutureSource(Node):
         self._queue = promise._queue
         # Called from the queue when the future is done.
         self._when_done: tuple[Callable[[], object], ...] = ()
-        if self._queue.thread is None:
-            # Found out here: the future may call back in any thread.
-            self._queue.thread = self._queue.scheduler.home_thread()
 
     def __call__(self, future: Any) -> None:
         """The future's callback, in any thread."""
-        if get_ident() == self._queue.thread:
-            self._take(future)
-        else:
-            call_at_home(self._queue, self._take, future)
+        call_at_home(self._queue, self._take, future)
 
     def _take(self, future: Any) -> None:
         functions = self._when_done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from _thread import get_ident
 from contextvars import Context
 from typing import Any
 
@@ -36,11 +35,7 @@ class _ThenableSource:
         promise = self._promise
         if promise is None:
             return
-        queue = promise._queue
-        if get_ident() != queue.thread:
-            call_at_home(queue, self._settle_at_home, settle, value)
-        else:
-            self._settle_at_home(settle, value)
+        call_at_home(promise._queue, self._settle_at_home, settle, value)
 
     def _settle_at_home(self, settle: Any, value: Any) -> None:
         promise = self.take()

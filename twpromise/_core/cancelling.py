@@ -18,12 +18,10 @@ from .settling import finish_cancel, mark_handled, start_cancelling
 from .states import BYPASSED, CANCELLING, DEAD, FOLLOWING, SETTLED, CorePromise, is_promise
 from .subscribers import followers_of, has_consumers
 
-__all__ = ["cancel", "cancel_all", "discard", "drop", "leave"]
-
 
 def cancel(promise: CorePromise) -> None:
     """Cancel a promise, and with it every promise before it that has no other consumer."""
-    if hooks.observer is not None and hooks.observer.telling:
+    if hooks.observer is not None and hooks.observer.notifying:
         # A listener may be notified of a promise in the midst of its making.
         call_soon(type(promise), cancel, promise)
         return
@@ -70,7 +68,7 @@ def cancel_all(stack: list[CorePromise]) -> None:
 def _cancel_followers(promise: CorePromise) -> None:
     """Cancel with a follower all that follow it, though not what it has followed itself.
 
-    At once: whoever looks at them looks at that.
+    At once, because an inspected follower shows the state of its root, which is this promise now.
     """
     followers = followers_of(promise)
     while followers:
@@ -108,7 +106,7 @@ def drop(promise: CorePromise, consumer: CorePromise | None = None) -> None:
         promise: What may be cancelled.
         consumer: The promise that has just settled without it; see `ending`.
     """
-    if hooks.observer is not None and hooks.observer.telling:
+    if hooks.observer is not None and hooks.observer.notifying:
         # As in `cancel`.
         call_soon(type(promise), drop, promise, consumer)
         return

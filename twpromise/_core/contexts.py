@@ -15,17 +15,6 @@ from .extra import Binding, binding_of
 from .resolving import is_followed, resolve
 from .states import CorePromise, is_promise
 
-__all__ = [
-    "Callback",
-    "Held",
-    "adopt_held",
-    "context_here",
-    "drive",
-    "keep_context",
-    "prepare",
-    "run_in_context",
-]
-
 # The context in which the running drain calls handlers that have none of their own.
 scratch: Context | None = None
 
@@ -66,10 +55,6 @@ class Held:
         self._context = context
         self._result = result
 
-    def adopt(self, promise: CorePromise) -> None:
-        """Have a pending promise follow what is held."""
-        self._context.run(resolve, promise, self._result)
-
     def close(self) -> None:
         """Do not follow it after all: a coroutine is closed."""
         close = getattr(self._result, "close", None)
@@ -79,7 +64,7 @@ class Held:
 
 def adopt_held(promise: CorePromise, held: Held) -> None:
     """Have a pending promise follow what a handler returned."""
-    held.adopt(promise)
+    held._context.run(resolve, promise, held._result)
 
 
 def _held(context: Context, result: Any) -> Any:
@@ -115,12 +100,13 @@ def context_here(promise: CorePromise) -> Context:
     return copy_context() if promise._library.async_hooks else Context()
 
 
-def keep_context(cls: type[CorePromise], function: Callable[..., Any]) -> Callable[..., Any]:
-    """*function* as a callback attached here and now, without a binding."""
+def keep_context(
+    cls: type[CorePromise], function: Callable[..., Any], binding: Binding | None = None
+) -> Callable[..., Any]:
+    """*function* as a callback attached here and now, called with the bound value first."""
     context = copy_context()
-    if context and cls._library.async_hooks:
-        return Callback(function, None, context)
-    return function
+    kept = context if context and cls._library.async_hooks else None
+    return function if kept is None and binding is None else Callback(function, binding, kept)
 
 
 def prepare(
@@ -137,9 +123,4 @@ def prepare(
     """
     if hooks.observer is not None:
         function = hooks.observer.watched(promise, function, awaited)
-    binding = binding_of(promise)
-    context = copy_context()
-    kept = context if context and promise._library.async_hooks else None
-    if kept is None and binding is None:
-        return function
-    return Callback(function, binding, kept)
+    return keep_context(type(promise), function, binding_of(promise))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from _thread import get_ident
 from collections.abc import Iterator
 from contextvars import Context
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from .._scheduling.queue import JobQueue
 from . import contexts, hooks
 from .cancelling import discard
 from .extra import Extra
@@ -30,7 +29,9 @@ from .states import (
 )
 from .subscribers import followers_of
 
-__all__ = ["drain"]
+if TYPE_CHECKING:
+    from .._scheduling.queue import JobQueue
+
 
 #: How many handlers run between two looks at the clock (one look costs as much as half a
 #: `then`): a drain overstays its time slice by no more than this many handlers.

@@ -16,8 +16,6 @@ from .jobs import call_soon
 from .states import CANCELLING, OBSERVER, SETTLED, CorePromise, is_promise
 from .subscribers import add_subscriber
 
-__all__ = ["has_ended", "when_ended"]
-
 
 def has_ended(promise: CorePromise) -> bool:
     """Whether a promise has settled, and all that this has given up has ended."""

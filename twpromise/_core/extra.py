@@ -7,8 +7,6 @@ from typing import Any, final
 
 from .states import CorePromise
 
-__all__ = ["Binding", "Extra", "bind_promise", "binding_of", "drop_context"]
-
 
 class Binding:
     """What `bind` bound: the first argument of every handler down the chain."""
@@ -45,12 +43,6 @@ def extra_of(parent: CorePromise, context: Context) -> Context | Extra | None:
     binding = extra.binding if type(extra) is Extra else None
     kept = context if context and parent._library.async_hooks else None
     return kept if binding is None else Extra(binding, kept)
-
-
-def context_of(promise: CorePromise) -> Context | None:
-    """The context that the handlers of a promise run in, if there was anything in it."""
-    extra = promise._extra
-    return extra.context if type(extra) is Extra else extra
 
 
 def binding_of(promise: CorePromise) -> Binding | None:

@@ -2,7 +2,7 @@
 
 A follower is among the subscribers of what it follows, its *followee*; the promise at the end of
 such a chain is the *root*.  A follower has settled as soon as its root has, though it is notified
-later: whoever looks at it looks at the root.
+later: inspected before that, it shows the state of the root.
 
 A follower whose only subscriber is a follower itself is *bypassed*: that one subscribes further
 up, so that an endless loop, in which each promise is the result of the one before, runs in
@@ -140,11 +140,13 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
         hooks.observer.consumed(other)
     root = root_of(other) if other._state & FOLLOWING else other
     state = root._state
+    # It would follow itself, directly or through what its root is locked to.
     if root is promise or (state & LOCKED and end_of(root) is promise):
         reject(promise, TypeError(CIRCULAR))
         return
     if other._state & BYPASSED:
         rejoin(other)
+    # The outcome is known, or known to be a cancellation.
     if (state | other._state) & DEAD:
         if root is not other and state & REJECTED:
             # *other* has not been notified yet, and has a consumer.

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from .states import CorePromise
 
-__all__ = ["Adopter", "Host", "Observer", "install", "observe"]
 
 #: Makes a pending promise follow, or wait for, a value of the type that it was registered for.
 Adopter = Callable[["CorePromise", Any], None]
@@ -58,7 +57,7 @@ class Observer(Protocol):
     """Diagnostics that are switched on: what the core tells them."""
 
     #: A listener is being notified of an event just now.
-    telling: bool
+    notifying: bool
 
     def created(self, promise: CorePromise, owner: CorePromise | None = None, /) -> None:
         """A promise was made; on behalf of *owner*, if no user will see it."""

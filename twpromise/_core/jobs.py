@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,8 +10,6 @@ from .states import JOB, CorePromise
 
 if TYPE_CHECKING:
     from .._scheduling.queue import JobQueue
-
-__all__ = ["Job", "call_at_home", "call_soon"]
 
 
 class Job:
@@ -36,12 +35,22 @@ def call_soon(cls: type[CorePromise], function: Callable[..., object], *argument
     cls._queue.add(Job(function, *arguments))
 
 
-def call_at_home(queue: JobQueue, function: Callable[..., object], *arguments: Any) -> None:
-    """Queue a call, from another thread than the queue's own; what it raises is logged.
+def is_home(queue: JobQueue) -> bool:
+    """Whether this is the thread that the promises of a queue belong to."""
+    if queue.thread is None:
+        queue.thread = queue.scheduler.home_thread()
+    return queue.thread == get_ident()
 
-    It waits with all the others, so that however much comes from threads, a drain takes no more
-    of it at a time than its time slice allows.
+
+def call_at_home(queue: JobQueue, function: Callable[..., object], *arguments: Any) -> None:
+    """Make a call, now if this is the queue's own thread; else queue it for that thread.
+
+    There it waits with all the others, so that however much comes from threads, a drain takes no
+    more of it at a time than its time slice allows.  What it raises then is logged.
     """
+    if is_home(queue):
+        function(*arguments)
+        return
     queue.append(Job(function, *arguments))
     if not queue.awake:
         queue.wake_from_thread()

@@ -7,7 +7,7 @@ between promises: it waits for several, or for something that is no promise, and
 from __future__ import annotations
 
 from contextvars import copy_context
-from typing import Any, Protocol
+from typing import Any
 
 from . import hooks
 from .cancelling import leave
@@ -88,7 +88,7 @@ def then(  # noqa: D417 - a method
     return child
 
 
-def subscribe(promise: CorePromise, node: Subscriber) -> None:
+def subscribe(promise: CorePromise, node: Node) -> None:
     """Have *node* notified when *promise* has settled: never at once, but from the queue."""
     if hooks.observer is not None:
         hooks.observer.consumed(promise)
@@ -120,7 +120,7 @@ def _subscribe_late(promise: CorePromise, subscriber: Any) -> None:
         promise._queue.add(subscriber)
 
 
-def _notify_late(node: Subscriber, promise: CorePromise) -> None:
+def _notify_late(node: Node, promise: CorePromise) -> None:
     if not node._state & SETTLED:
         node._notify(promise)
 
@@ -145,15 +145,6 @@ def observed(promise: CorePromise) -> CorePromise:
 
 
 # --- nodes --------------------------------------------------------------------------------
-
-
-class Subscriber(Protocol):
-    """What `subscribe` takes: a `Node`, or what cannot be derived from it."""
-
-    _state: int
-
-    def _notify(self, parent: CorePromise) -> None:
-        """A promise that this waits for has settled."""
 
 
 class Node:
@@ -190,7 +181,7 @@ class Node:
         node._start(source, *arguments)
         return promise
 
-    def _start(self, source: CorePromise, /, *arguments: Any, **_: Any) -> None:
+    def _start(self, source: CorePromise, /, *arguments: Any) -> None:
         """The rest of `derive`; may settle the promise at once.
 
         Each kind of node says what its arguments are.

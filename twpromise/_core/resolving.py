@@ -29,7 +29,7 @@ class Adopters(dict[type, "Adopter | None"]):
     def __missing__(self, kind: type) -> Adopter | None:
         """How values of that type are followed."""
         if kind is _Declined:
-            # It is no value: who runs a handler looks for it before a promise is resolved.
+            # Anything but None: the drain compares with DECLINED before it calls this.
             return reject
         adopter = hooks.host.adopter_for(kind)
         self[kind] = adopter

@@ -1,4 +1,4 @@
-"""Settling: the only place that changes the state of a promise once it is made.
+"""Settling: what changes the state of a promise once it is made.
 
 What a promise may change into, and by what, is in `states.TRANSITIONS`.
 """
@@ -76,7 +76,7 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
             are allowed, and warned about.
         aux: The traceback of the reason, or the Failure in which it came.
     """
-    if isinstance(reason, hooks.host.failure):
+    if issubclass(type(reason), hooks.host.failure):
         reason, aux = hooks.host.unwrap(reason)
     if aux is None:
         if is_exception(reason):
@@ -101,7 +101,7 @@ def reject_raised(promise: CorePromise, error: BaseException) -> None:
     The caller's own frame is taken out of the traceback: it is of no interest, and its local
     variables would keep the promise alive.
     """
-    if isinstance(error, hooks.host.failure):
+    if issubclass(type(error), hooks.host.failure):
         reject_as_is(promise, *hooks.host.unwrap(error))
         return
     traceback = get_traceback(error)

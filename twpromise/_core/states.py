@@ -3,8 +3,8 @@
 A promise is **pending**, and changes once, into **fulfilled**, **rejected** or **cancelled**.  On
 the way it may be
 
-* *locked*: something that is no promise (a Deferred, a coroutine, an operation such as `all`) will
-  settle it, and no other call of ``resolve`` or ``reject`` counts any more;
+* *locked*: something that is no promise (a Deferred, a coroutine, a future) will settle it, and no
+  other call of ``resolve`` or ``reject`` counts any more;
 * *following* another promise, whose outcome it will share; *bypassed* if its only follower
   subscribes further up in its place (see `following`);
 * *cancelling*: users see it as cancelled, while what stands before it in its chain (a ``finally_``
@@ -131,22 +131,18 @@ class CorePromise:
 
     What each slot holds depends on the state:
 
-    ============== =================  =================  ==========================
-    slot           derived, waiting   settled            otherwise pending
-    ============== =================  =================  ==========================
-    `_value`       on_fulfilled       value or reason    following: None, or the
-                                                         `Cell` of those bypassed
-    `_aux`         on_rejected        rejected: the      following: a promise
-                                      reason's traceback further on; else None
-                                      or Failure         or `BY_CALLBACK`
-    `_subscribers` whom to notify     None (or those to  whom to notify
-                                      be notified yet)
-    `_source`      its parent         None, or what its  what will settle it, if it
-                                      end has given up   can be cancelled
-    `_extra`       None, a Context or an Extra
-    ============== =================  =================  ==========================
+    * `_value`: the value or reason of a settled promise; ``on_fulfilled`` of a derived promise
+      that waits for its parent; the `Cell` of a follower that stands in for others.
+    * `_aux`: of a rejection, the traceback of the reason, or the Failure it came in;
+      ``on_rejected`` of a derived promise that waits; of a follower, a promise further on;
+      `BY_CALLBACK`.
+    * `_subscribers`: whom to notify (see `subscribers`); of a bypassed promise, its `Cell`.
+    * `_source`: the parent of a derived promise; what a follower follows; else what will settle
+      the promise, if that can be cancelled; of a settled promise None, or what its end has given
+      up (see `ending`).
+    * `_extra`: None, a `Context` or an `Extra`.
 
-    Only `settling` assigns `_state`, `_value` and `_aux` once a promise is made.
+    Once a promise is made only `settling`, and the drain, assign `_state`, `_value` and `_aux`.
     """
 
     __slots__ = ("__weakref__", "_aux", "_extra", "_source", "_state", "_subscribers", "_value")

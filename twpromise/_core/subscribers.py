@@ -1,8 +1,8 @@
 """Who is notified when a promise settles: `_subscribers` is None, one subscriber, or `Subscribers`.
 
 A subscriber is a derived promise, a follower, or a `Node`.  It is a *consumer* as long as it is
-alive, which its own state says: whoever leaves marks itself, and takes itself out of no list.  A
-subscriber that is *cancelling* is no consumer, and is still notified.
+alive, which its own state says: a subscriber that leaves marks itself, and is found later.  One
+that is *cancelling* cleans up: it is no consumer, and is still notified.
 """
 
 from __future__ import annotations
@@ -24,17 +24,6 @@ from .states import (
     CorePromise,
 )
 
-__all__ = [
-    "Subscribers",
-    "add_subscriber",
-    "followers_of",
-    "has_consumers",
-    "has_handlers",
-    "notify_from_queue",
-    "remove_subscriber",
-    "replace_subscriber",
-]
-
 
 class Subscribers(dict[Any, tuple[int, ...]]):
     """More than one subscriber, and the numbers under which each has subscribed.
@@ -44,7 +33,7 @@ class Subscribers(dict[Any, tuple[int, ...]]):
     the same however many there are.
     """
 
-    __slots__ = ("_next", "_sorted", "_state", "limit", "observers")
+    __slots__ = ("_next", "_sorted", "_state", "cleaning", "limit")
 
     #: `SEVERAL`, with `FOLLOWING` if there are, or were, followers among them.
     _state: int
@@ -58,16 +47,16 @@ class Subscribers(dict[Any, tuple[int, ...]]):
         # Each has subscribed once, and they stand in the order of their numbers.
         self._sorted = True
         self.limit = 8
-        #: Those that are cancelling, and were found at the end.
-        self.observers: dict[Any, tuple[int, ...]] = {}
+        #: Those that were found cleaning up, at the end.
+        self.cleaning: dict[Any, tuple[int, ...]] = {}
 
     def add(self, subscriber: Any) -> None:
         """Append a subscriber; one that is there already is notified once more."""
-        if len(self) + len(self.observers) >= self.limit:
+        if len(self) + len(self.cleaning) >= self.limit:
             for left in [other for other in self if other._state & SETTLED]:
                 del self[left]
-            self.drop_observers()
-            self.limit = 2 * (len(self) + len(self.observers)) + 8
+            self.drop_cleaned()
+            self.limit = 2 * (len(self) + len(self.cleaning)) + 8
         if subscriber in self:
             self._sorted = False
         self[subscriber] = (*self.get(subscriber, ()), self._next)
@@ -75,42 +64,40 @@ class Subscribers(dict[Any, tuple[int, ...]]):
 
     def replace(self, subscriber: Any, other: Any) -> None:
         """Have another one subscribe in the place of one."""
-        self[other] = self.pop(subscriber, ()) or self.observers.pop(subscriber)
+        self[other] = self.pop(subscriber, ()) or self.cleaning.pop(subscriber)
         self._sorted = False
 
     def has_consumers(self) -> bool:
         """Whether any of them is alive."""
         while self:
-            # Not a look at the last key, which would pass by all that were deleted behind it.
+            # `next(reversed(self))` would step over all that were deleted there, each time.
             last, numbers = self.popitem()
             if not last._state & DEAD:
                 self[last] = numbers
                 return True
             if last._state & CANCELLING:
-                self.observers[last] = numbers
-        self.drop_observers()
+                self.cleaning[last] = numbers
+        self.drop_cleaned()
         return False
 
-    def drop_observers(self) -> None:
+    def drop_cleaned(self) -> None:
         """Drop those that have ended: they need not be notified."""
-        self.observers = {
-            other: numbers
-            for other, numbers in self.observers.items()
-            if not other._state & SETTLED
+        self.cleaning = {
+            other: numbers for other, numbers in self.cleaning.items() if not other._state & SETTLED
         }
 
     def remove(self, subscriber: Any) -> None:
         """Take out a subscriber that is alive again, and waits for something else."""
         self.pop(subscriber, None)
-        self.observers.pop(subscriber, None)
+        self.cleaning.pop(subscriber, None)
 
     def in_order(self) -> Iterator[Any]:
         """Whom to notify, in the order in which they have subscribed, as often as each has."""
-        if self._sorted and not self.observers:
+        if self._sorted and not self.cleaning:
             return iter(self)
         entries = [
             (number, subscriber)
-            for subscriber, numbers in chain(self.items(), self.observers.items())
+            for subscriber, numbers in chain(self.items(), self.cleaning.items())
             for number in numbers
         ]
         return iter([subscriber for _, subscriber in sorted(entries, key=itemgetter(0))])
@@ -141,7 +128,7 @@ def notify_from_queue(promise: CorePromise) -> None:
 def has_consumers(promise: CorePromise) -> bool:
     """Whether any subscriber is alive; if none is, those that have left are dropped.
 
-    For they would not handle it if the cancellation of the promise ended in a rejection.
+    Else a rejection in which the cancellation of the promise ends would count as handled.
     """
     there = promise._subscribers
     if there is None:
@@ -149,7 +136,7 @@ def has_consumers(promise: CorePromise) -> bool:
     if type(there) is Subscribers:
         if there.has_consumers():
             return True
-        if not there.observers:
+        if not there.cleaning:
             promise._subscribers = None
         return False
     if there._state & SETTLED:
@@ -174,7 +161,7 @@ def remove_subscriber(promise: CorePromise, subscriber: Any) -> None:
         promise._subscribers = None
     elif type(there) is Subscribers:
         there.remove(subscriber)
-        if not there and not there.observers:
+        if not there and not there.cleaning:
             promise._subscribers = None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from _thread import get_ident
 from typing import Any, Protocol
 from weakref import ref
 
@@ -93,11 +92,7 @@ class _Guard:
         stand_in._extra = Extra(binding, None, trace)
         stand_in._extra.keeper = self
         # From the queue: the collector may run in the midst of anything, and in any thread.
-        queue = stand_in._queue
-        if queue.thread == get_ident():
-            call_soon(self._class, self._report_now, stand_in)
-        else:
-            call_at_home(queue, self._report_now, stand_in)
+        call_at_home(stand_in._queue, call_soon, self._class, self._report_now, stand_in)
 
     def _report_now(self, stand_in: CorePromise) -> None:
         self._reported = True

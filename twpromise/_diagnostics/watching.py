@@ -71,7 +71,7 @@ class _Watch:
         #: Stands for this object in traces, without references to handlers and promises.
         self.token = object()
         #: A listener is being called: no events are sent of what it does itself.
-        self.telling = False
+        self.notifying = False
         # Bypassed promises: they were counted as settled, and may settle all the same.
         self._counted: WeakSet[CorePromise] = WeakSet()
 
@@ -174,12 +174,12 @@ class _Watch:
     # --- traces, events and warnings
 
     def _emit(self, name: str, *promises: CorePromise) -> None:
-        if not self.telling:
-            self.telling = True
+        if not self.notifying:
+            self.notifying = True
             try:
                 emit(name, *promises)
             finally:
-                self.telling = False
+                self.notifying = False
 
     def _remember(
         self, library: Library, promise: CorePromise, owner: CorePromise | None = None

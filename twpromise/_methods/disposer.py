@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from _thread import get_ident
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context
-from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from .._core import hooks
 from .._core.contexts import keep_context, run_in_context
 from .._core.following import outcome_of
+from .._core.jobs import call_at_home
 from .._core.reactions import Node
 from .._core.resolving import call_into
 from .._core.settling import mark_handled
@@ -152,12 +151,8 @@ class Disposer(Generic[T_co]):
         if self._used or promise is None:
             return
         disposer: Disposer[Any] = Disposer(self._cls, self._release)
-        queue = promise._queue
-        if queue.thread in (None, get_ident()):
-            give_back(disposer, promise)
-        else:
-            # Garbage is collected in any thread.
-            queue.scheduler.call_from_thread(partial(give_back, disposer, promise))
+        # Garbage is collected in any thread.
+        call_at_home(promise._queue, give_back, disposer, promise)
 
     async def __aenter__(self) -> T_co:
         """Wait for the resource."""

@@ -8,7 +8,16 @@ from typing import Any, Generic, TypeVar, cast
 from .._core import hooks
 from .._core.following import root_of
 from .._core.settling import mark_handled
-from .._core.states import CANCELLED, CANCELLING, DEAD, FOLLOWING, FULFILLED, REJECTED, CorePromise
+from .._core.states import (
+    CANCELLED,
+    CANCELLING,
+    DEAD,
+    FOLLOWING,
+    FULFILLED,
+    REJECTED,
+    SETTLED,
+    CorePromise,
+)
 from .._util.checks import shown
 
 __all__ = ["Inspected", "Inspection"]
@@ -117,7 +126,8 @@ class Inspection(CorePromise, Inspected[T_co]):
     def _inspect(self) -> tuple[int, Any]:
         # A follower has settled as soon as its root has, though it is notified later.
         root = root_of(self) if self._state & FOLLOWING else self
-        return root._state | self._state, root._value
+        state = root._state
+        return state if state & SETTLED else state | self._state, root._value
 
     def value(self) -> T_co:
         if hooks.observer is not None:
