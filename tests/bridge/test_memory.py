@@ -190,22 +190,6 @@ del SCENARIOS["await_rejected_inlineCallbacks"]
 
 
 @scenario
-def await_settled(watch: Watch) -> Any:
-    """A coroutine that awaits a rejected promise, and lets it through."""
-
-    def rejected() -> Any:
-        return watch("awaited", Promise.reject(watch("error", Boom())))
-
-    def handler(_: Any) -> Any:
-        return watch("coroutine", _coroutine(rejected))
-
-    promise = watch("promise", Promise.resolve().then(handler))
-    caught = promise.catch(lambda reason: None)
-    yield
-    assert caught.is_fulfilled()
-
-
-@scenario
 def coroutine_and_deferreds(watch: Watch) -> Any:
     """A coroutine that awaits Deferreds, the last of which fails."""
     first, second = watch("first", Deferred()), watch("second", Deferred())

@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 
 from tests.support.outcomes import frames, result_of
 from tests.support.promises import Boom, Source
-from twpromise import CancellationError, Promise
+from twpromise import CancellationError, Promise, RejectionError
+from twpromise._bridge import outcomes
 from twpromise.testing import ManualScheduler
 
 OnAsyncio = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
@@ -250,7 +251,26 @@ def test_an_error_whose_attributes_raise(scheduler: ManualScheduler) -> None:
     error = Hostile()
     results = result_of(Promise.resolve().then(lambda _: Promise.reject(error)).to_deferred())
     scheduler.flush()
-    assert error is results[0].value
+    value = results[0].value
+    assert error is (value.cause if isinstance(value, RejectionError) else value)
+
+
+def test_an_error_that_no_failure_can_be_made_of(
+    scheduler: ManualScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes out as the cause of an error that Twisted can carry; old Twisted needs that."""
+    refused = Boom()
+
+    class Picky(Failure):
+        def __init__(self, error: Any = None, *more: Any) -> None:
+            if error is refused:
+                raise AttributeError("old Twisted has asked for an attribute")
+            super().__init__(error, *more)
+
+    monkeypatch.setattr(outcomes, "Failure", Picky)
+    results = result_of(Promise.resolve().then(lambda _: Promise.reject(refused)).to_deferred())
+    scheduler.flush()
+    assert refused is results[0].value.cause
 
 
 def test_cleaned_failure(scheduler: ManualScheduler) -> None:

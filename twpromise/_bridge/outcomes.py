@@ -11,7 +11,7 @@ from twisted.python.log import logerr
 
 from .._core.settling import mark_handled, reject
 from .._core.states import REJECTED, CorePromise
-from .._util.errors import CancellationError, as_exception
+from .._util.errors import CancellationError, RejectionError, as_exception
 from .._util.exceptions import get_traceback, set_traceback
 
 __all__ = ["adopt_failure", "exception_of", "failure_of", "raised_by", "traceback_of"]
@@ -57,7 +57,11 @@ def failure_of(reason: object, aux: Any) -> Failure:
     # not show in this Failure.
     traceback = get_traceback(error)
     set_traceback(error, None)
-    failure: Failure = kind(error)
+    try:
+        failure: Failure = kind(error)
+    except Exception:
+        # Twisted before 24.10 asks the error for an attribute, and that raises.
+        failure = Failure(RejectionError.wrap(error))
     set_traceback(error, traceback)
     return failure
 

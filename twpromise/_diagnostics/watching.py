@@ -166,10 +166,9 @@ class _Watch:
                 except Exception as error:
                     # Warnings are errors, say; but the handler itself has not failed.
                     hooks.host.escaped(error)
-            # Frames of functions that the handler called refer to this one, and that to `running`.
-            running.promises.clear()
-            # The traceback of an error that is thrown into a generator leads to this frame.
-            del function, arguments
+            # The frames of what the handler called, or of a generator that it threw an error into,
+            # lead to this frame.
+            del function, arguments, running
 
     # --- traces, events and warnings
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reprlib import Repr
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from .._core import hooks
 from .._core.following import root_of
@@ -53,9 +53,11 @@ class Inspected(Generic[T_co]):
 
     __slots__ = ()
 
-    def _inspect(self) -> tuple[int, Any]:
-        """The state, and the value or reason."""
-        raise NotImplementedError(type(self))
+    if TYPE_CHECKING:
+
+        def _inspect(self) -> tuple[int, Any]:
+            """The state, and the value or reason."""
+            ...
 
     def is_pending(self) -> bool:
         """Whether it has not settled yet. Bluebird: ``.isPending``."""
