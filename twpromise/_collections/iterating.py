@@ -155,9 +155,7 @@ class Iterating(Node):
     def _call(self, index: int, *arguments: Any) -> None:
         """Call the function for an item, and go on with what it returns."""
         if self._extra:
-            arguments += (index,)
-            if self._extra == 2:
-                arguments += (self._reader.length,)
+            arguments += (index,) if self._extra == 1 else (index, self._reader.length)
         try:
             result = run_in_context(self._function, *arguments)
         except BaseException as error:

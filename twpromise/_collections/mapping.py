@@ -56,6 +56,9 @@ class _Map(Iterating):
 
     __slots__ = ("_early", "_exhausted", "_limit", "_ready")
 
+    #: An item of a lazy collection is kept until there is a result.
+    _keeps = False
+
     def _start(
         self, source: CorePromise, /, function: Any = None, limit: int | None = None, *_: Any
     ) -> None:
@@ -89,9 +92,9 @@ class _Map(Iterating):
             self._exhausted = True
         else:
             index = len(self._results)
-            self._results.append(None)
+            self._results.append(item if self._keeps else None)
             if adopters[type(item)] is None:
-                self._arrived(item, index)
+                self._ready.append((item, index))
             else:
                 self._go_on(item, self._arrived, index)
 
@@ -143,6 +146,8 @@ class _Filter(_Map):
     """Keeps the items for which a function gives something true."""
 
     __slots__ = ()
+
+    _keeps = True
 
     def _arrived(self, value: Any, index: int) -> None:
         self._results[index] = value
