@@ -81,6 +81,7 @@ class _Map(Iterating):
             ready = self._ready
             for index, item in enumerate(items):
                 if adopters[type(item)] is None:
+                    # As `_go_on`, which costs a third of an item more for a plain value.
                     ready.append((item, index))
                 else:
                     self._early += 1

@@ -76,7 +76,7 @@ class Several(Node):
                 if not self._state & DEAD:
                     self._fulfilled(item)
             elif adopter is follow and not (item._state or self._state & DEAD):
-                # As `_look_at`, which costs a third of an item more.
+                # As `_look_at`, which costs a quarter of an item more.
                 subscribe(item, self)
             else:
                 self._look_at(items, index)
