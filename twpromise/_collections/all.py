@@ -14,15 +14,7 @@ from .._core.following import follow
 from .._core.jobs import call_soon
 from .._core.resolving import adopters, is_followed, new_resolved
 from .._core.settling import fulfill
-from .._core.states import (
-    AT_ONCE,
-    BY_CALLBACK,
-    DEAD,
-    FULFILLED,
-    CorePromise,
-    is_promise,
-    new_pending,
-)
+from .._core.states import AT_ONCE, BY_CALLBACK, DEAD, FULFILLED, CorePromise, new_pending
 from .._methods.reflection import PromiseInspection
 from .._util.both import Both
 from .._util.checks import type_name
@@ -192,8 +184,9 @@ class _AllSettled(All):
         self._less()
 
     def _result(self) -> Any:
+        make, of = PromiseInspection, PromiseInspection._of
         return [
-            PromiseInspection._of(item) if is_promise(item) else PromiseInspection(FULFILLED, item)
+            of(item) if adopters[type(item)] is follow else make(FULFILLED, item)
             for item in self._items or ()
         ]
 

@@ -16,10 +16,10 @@ from .._core.states import DEAD, FULFILLED, CorePromise, is_promise
 from .reading import END, Reader
 from .rules import extra_arguments
 
-__all__ = ["Iterating"]
+__all__ = ["BATCH", "Iterating"]
 
 #: How many items are started, or read, before other jobs of the queue run.
-_BATCH = 32
+BATCH = 32
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -50,7 +50,7 @@ class _Wait(Node):
 class Iterating(Node):
     """Reads a collection, calls a function for each item, and goes on with what that returns.
 
-    A kind of it defines when an item is read or started (`_next`), what happens to one that was
+    A kind of it defines when an item is read or started (`_run`), what happens to one that was
     read (`_take`), and to what the function returned for it (`_called`).
     """
 
@@ -126,23 +126,6 @@ class Iterating(Node):
 
     def _run(self) -> None:
         """Read items and start them, as long as there is something to do."""
-        self._running = True
-        for _ in range(_BATCH):
-            if not self._next():
-                self._running = False
-                return
-        self._run_soon()
-
-    def _next(self) -> bool:
-        """Read an item, or start one; here, read one if nothing is waited for.
-
-        Returns:
-            False if there is nothing to do without waiting.
-        """
-        if self._waits or self._state & DEAD:
-            return False
-        self._read()
-        return True
 
     def _read(self) -> None:
         """Read one more item."""
@@ -172,14 +155,17 @@ class Iterating(Node):
     def _call(self, index: int, *arguments: Any) -> None:
         """Call the function for an item, and go on with what it returns."""
         if self._extra:
-            extra = (index, self._reader.length)
-            arguments = (*arguments, *extra[: self._extra])
+            arguments += (index,) if self._extra == 1 else (index, self._reader.length)
         try:
             result = run_in_context(self._function, *arguments)
         except BaseException as error:
             self.fail(error)
         else:
-            self._go_on(result, self._called, index)
+            # As `_go_on`, which costs a tenth of an item more for a plain value.
+            if adopters[type(result)] is not None:
+                self._go_on(result, self._called, index)
+            elif not self._state & DEAD:
+                self._called(result, index)
 
     def _called(self, result: Any, index: int) -> None:
         """The function has returned this, or what it returned was fulfilled with this."""

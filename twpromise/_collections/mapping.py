@@ -18,7 +18,7 @@ from typing import (
     overload,
 )
 
-from .._core.resolving import new_rejected
+from .._core.resolving import adopters, new_rejected
 from .._core.settling import fulfill
 from .._core.states import DEAD, CorePromise
 from .._util.both import Both
@@ -36,7 +36,7 @@ from .._util.types import (
     SeesIndex,
     Values,
 )
-from .iterating import Iterating
+from .iterating import BATCH, Iterating
 from .reading import END, Reader
 from .rules import derive_calling, not_an_int
 
@@ -54,7 +54,10 @@ _LEFT_OUT: Final = object()
 class _Map(Iterating):
     """Starts a function for each item, first in, first out, as the items come."""
 
-    __slots__ = ("_active", "_exhausted", "_lazy", "_limit", "_ready", "_remaining")
+    __slots__ = ("_early", "_exhausted", "_limit", "_ready")
+
+    #: An item of a lazy collection is kept until there is a result.
+    _keeps = False
 
     def _start(
         self, source: CorePromise, /, function: Any = None, limit: int | None = None, *_: Any
@@ -62,12 +65,9 @@ class _Map(Iterating):
         self._limit = limit
         # Values and indices of items that can be started.
         self._ready: deque[tuple[Any, int]] = deque()
-        # How many of the items that were read have no result yet.
-        self._remaining = 0
-        # How many results are pending, and items of a lazy collection.
-        self._active = 0
-        # Items are read one by one, as the limit allows, and not all at the start.
-        self._lazy = True
+        # How many items of a list are waited for.  They do not count for the limit; a pending item
+        # of a lazy collection does, so that no more are read than it allows.
+        self._early = 0
         # There are no more items to read.
         self._exhausted = False
         super()._start(source, function)
@@ -75,51 +75,65 @@ class _Map(Iterating):
     def _open(self, reader: Reader) -> None:
         items = reader.items
         if items is not None:
-            self._lazy = False
             self._exhausted = True
-            for item in items:
-                self._take(item)
+            # Each item makes room for its result.
+            self._results = items
+            ready = self._ready
+            for index, item in enumerate(items):
+                if adopters[type(item)] is None:
+                    # As `_go_on`, which costs a third of an item more for a plain value.
+                    ready.append((item, index))
+                else:
+                    self._early += 1
+                    self._go_on(item, self._arrived_early, index)
         self._run_soon()
 
     def _take(self, item: Any) -> None:
         if item is END:
             self._exhausted = True
-            return
-        index = len(self._results)
-        self._results.append(None)
-        self._remaining += 1
-        # A pending item of a lazy collection counts: no more are read than the limit allows.
-        self._active += self._lazy
-        self._go_on(item, self._arrived, index)
+        else:
+            index = len(self._results)
+            self._results.append(item if self._keeps else None)
+            if adopters[type(item)] is None:
+                self._ready.append((item, index))
+            else:
+                self._go_on(item, self._arrived, index)
 
     def _arrived(self, value: Any, index: int) -> None:
         """An item has a value."""
-        self._active -= self._lazy
         self._ready.append((value, index))
 
-    def _next(self) -> bool:
-        if self._state & DEAD or (self._limit is not None and self._active >= self._limit):
-            return False
-        if self._ready:
-            value, index = self._ready.popleft()
-            self._active += 1
-            self._call(index, value)
-        elif self._exhausted or self._reading is not None:
-            return False
-        else:
-            self._read()
-        return True
-
-    def _called(self, result: Any, index: int) -> None:
-        self._active -= 1
-        self._remaining -= 1
-        self._results[index] = result
+    def _arrived_early(self, value: Any, index: int) -> None:
+        self._early -= 1
+        self._arrived(value, index)
 
     def _run(self) -> None:
-        super()._run()
-        if self._exhausted and not (self._remaining or self._running or self._state & DEAD):
+        self._running = True
+        ready, limit = self._ready, self._limit
+        for _ in range(BATCH):
+            if self._state & DEAD or (limit is not None and self._active() >= limit):
+                break
+            if ready:
+                value, index = ready.popleft()
+                self._call(index, value)
+            elif self._exhausted or self._reading is not None:
+                break
+            else:
+                self._read()
+        else:
+            self._run_soon()
+            return
+        self._running = False
+        if self._exhausted and not (ready or self._waits or self._state & DEAD):
             results = self._list()
             fulfill(self.finish(), results)
+
+    def _active(self) -> int:
+        """How many results are pending, and items of a lazy collection."""
+        return len(self._waits) - self._early - (self._reading is not None)
+
+    def _called(self, result: Any, index: int) -> None:
+        self._results[index] = result
 
     def _list(self) -> list[Any]:
         return self._results
@@ -134,12 +148,15 @@ class _Filter(_Map):
 
     __slots__ = ()
 
+    _keeps = True
+
     def _arrived(self, value: Any, index: int) -> None:
         self._results[index] = value
         super()._arrived(value, index)
 
     def _called(self, result: Any, index: int) -> None:
-        super()._called(self._results[index] if result else _LEFT_OUT, index)
+        if not result:
+            self._results[index] = _LEFT_OUT
 
     def _list(self) -> list[Any]:
         return [value for value in self._results if value is not _LEFT_OUT]

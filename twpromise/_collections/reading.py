@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    Collection,
-    Generator,
-)
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Generator
+from typing import Any, Final
 
 from .._core import hooks
 from .._core.resolving import new_resolved
@@ -18,12 +13,8 @@ from .rules import expect_iterable
 __all__ = ["END", "Reader"]
 
 
-class _End:
-    __slots__ = ()
-
-
 #: What `Reader.read` returns when there are no more items.
-END = _End()
+END: Final = object()
 
 
 class Reader:

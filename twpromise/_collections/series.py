@@ -11,7 +11,7 @@ from .._core.settling import fulfill, mark_handled
 from .._core.states import DEAD, CorePromise, is_promise
 from .._util.both import Both
 from .._util.types import Either, Fired, Gives, Items, Listed, Promises, Sees, SeesIndex, Values
-from .iterating import Iterating
+from .iterating import BATCH, Iterating
 from .mapping import MapMethod
 from .reading import END, Reader
 from .rules import derive_calling
@@ -40,10 +40,9 @@ MISSING: Final = _Missing()
 class _Series(Iterating):
     """Reads an item, calls a function, waits for its result, and so on."""
 
-    __slots__ = ("_index",)
+    __slots__ = ()
 
     def _start(self, source: CorePromise, /, function: Any = None, *_: Any) -> None:
-        self._index = 0
         super()._start(source, function)
         if not (self._waits or self._state & DEAD):
             self._run_soon()
@@ -64,6 +63,15 @@ class _Series(Iterating):
         mark_handled(promise)
         return promise
 
+    def _run(self) -> None:
+        self._running = True
+        for _ in range(BATCH):
+            if self._waits or self._state & DEAD:
+                self._running = False
+                return
+            self._read()
+        self._run_soon()
+
     def _take(self, item: Any) -> None:
         if item is END:
             result = self._result()
@@ -73,12 +81,7 @@ class _Series(Iterating):
 
     def _item(self, value: Any, _: int) -> None:
         """The next item has this value."""
-        self._call(self._count(), value)
-
-    def _count(self) -> int:
-        """The index of the next item."""
-        self._index += 1
-        return self._index - 1
+        self._call(len(self._results), value)
 
     def _result(self) -> Any:
         return self._results
@@ -94,8 +97,9 @@ class _Each(_Series):
     __slots__ = ()
 
     def _item(self, value: Any, _: int) -> None:
-        self._results.append(value)
-        super()._item(value, _)
+        results = self._results
+        results.append(value)
+        self._call(len(results) - 1, value)
 
 
 class _MapSeries(_Series):
@@ -110,7 +114,7 @@ class _MapSeries(_Series):
 class _Reduce(_Series):
     """Keeps what the function gave last."""
 
-    __slots__ = ("_accumulator", "_initial")
+    __slots__ = ("_accumulator", "_index", "_initial")
 
     _least = 2
 
@@ -120,6 +124,7 @@ class _Reduce(_Series):
         self._class = type(source)
         self._initial: Any = self._later(initial) if is_followed(initial) else initial
         self._accumulator: Any = None
+        self._index = 0
         super()._start(source, function)
 
     def _open(self, reader: Reader) -> None:
@@ -131,7 +136,8 @@ class _Reduce(_Series):
         self._accumulator = result
 
     def _item(self, value: Any, _: int) -> None:
-        index = self._count()
+        index = self._index
+        self._index += 1
         if self._accumulator is MISSING:
             # Nothing to start with: the first item is.
             self._accumulator = value

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from .._core.cancelling import drop, leave
-from .._core.following import outcome_of
-from .._core.reactions import Node, late_observer
+from .._core.following import follow, outcome_of
+from .._core.reactions import Node, late_observer, subscribe
 from .._core.resolving import adopters, new_resolved
 from .._core.settling import mark_handled, pass_on
-from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise, is_promise
+from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
 from .._util.types import AllPromises, AllValues, Either, Fired, Listed
 from .rules import OneInput, expect_iterable
 
@@ -71,16 +71,21 @@ class Several(Node):
     def _iterate(self, items: list[Any]) -> None:
         """Look at each item; also at those behind the one that has settled the promise."""
         for index, item in enumerate(items):
-            if adopters[type(item)] is None:
+            adopter = adopters[type(item)]
+            if adopter is None:
                 if not self._state & DEAD:
                     self._fulfilled(item)
+            elif adopter is follow and not (item._state or self._state & DEAD):
+                # As `_look_at`, which costs a quarter of an item more.
+                subscribe(item, self)
             else:
                 self._look_at(items, index)
 
     def _look_at(self, items: list[Any], index: int) -> None:
         """An item is followed: go on with its value, or wait for it."""
         item = items[index]
-        promise = item if is_promise(item) else new_resolved(self._class, item, self._promise)
+        own = adopters[type(item)] is follow
+        promise = item if own else new_resolved(self._class, item, self._promise)
         outcome = outcome_of(promise)
         if outcome._state & FULFILLED:
             items[index] = outcome._value
@@ -94,7 +99,7 @@ class Several(Node):
             self._failed(outcome if outcome._state & REJECTED else late_observer(promise))
         else:
             items[index] = promise
-            self.wait_for(promise)
+            subscribe(promise, self)
 
     def _too_late(self, promise: CorePromise) -> None:
         """An item is pending or has failed, and the node has ended."""
@@ -130,7 +135,7 @@ class Several(Node):
         self._items = None
         # The first item is to be the first that is cancelled.
         for item in reversed(items):
-            if is_promise(item):
+            if adopters[type(item)] is follow:
                 leave(item, stack)
         return False
 
