@@ -530,3 +530,14 @@ def test_a_cancelled_promise_of_defer_ignores_later_calls(scheduler):
 def test_is(make, expected):
     """Promises of this library, of whichever copy; nothing else, however alike."""
     assert expected is Promise.is_(make())
+
+
+def test_a_late_callback_of_a_bypassed_promise_does_nothing(scheduler):
+    """A promise that follows another was decided: `callback` is ignored, wherever it stands."""
+    outer, between, root = Promise.defer(), Promise.defer(), Promise.defer()
+    outer.resolve(between.promise)
+    between.resolve(root.promise)
+    between.callback(None, "late")
+    root.resolve("value")
+    scheduler.flush()
+    assert ["value"] * 2 == [outer.promise.value(), between.promise.value()]

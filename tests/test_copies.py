@@ -428,3 +428,16 @@ def test_copies_on_clocks():
     assert [] == clocks[0].getDelayedCalls()
     clocks[1].pump([0, 1, 0])
     assert ("fulfilled", "value") == outcome(promises[1])
+
+
+def test_a_rejection_that_a_timeout_has_left_is_reported(scheduler, reports):
+    """Also in a copy without cancellation: the timeout does not count as handling it."""
+    copy = Promise.get_new_library_copy()
+    copy.config(cancellation=False)
+    copy.set_scheduler(scheduler)
+    source = copy.defer()
+    source.promise.timeout(1).catch(lambda _: None)
+    scheduler.advance(2)
+    source.reject(ValueError("late"))
+    scheduler.flush()
+    assert ["late"] == [str(event["log_failure"].value) for event in reports]

@@ -1420,3 +1420,32 @@ def test_a_runner_says_what_it_runs(name):
     arguments = (None,) if name == "_wait_for_other" else ()
     with pytest.raises(NotImplementedError):
         getattr(suspension, name)(*arguments)
+
+
+def test_a_promise_that_cannot_be_cancelled_does_not_disturb_the_clean_up(scheduler):
+    """It settles while the generator, which was cancelled, waits for another one."""
+    without = Promise.get_new_library_copy()
+    without.config(cancellation=False)
+    without.set_scheduler(scheduler)
+    source, gate = without.defer(), Promise.defer()
+    log = []
+
+    @Promise.coroutine
+    def main():
+        try:
+            yield source.promise
+        finally:
+            log.append("cleaning up")
+            yield gate.promise
+            log.append("cleaned up")
+
+    promise = main()
+    promise.cancel()
+    scheduler.flush()
+    source.resolve("value")
+    scheduler.flush()
+    assert ["cleaning up"] == log
+    gate.resolve()
+    scheduler.flush()
+    assert ["cleaning up", "cleaned up"] == log
+    assert promise.is_cancelled()

@@ -1482,3 +1482,48 @@ def test_a_resource_with_many_other_consumers_is_released(scheduler):
     scheduler.flush()
     assert ["released", "behind"] == log
     assert used.is_cancelled()
+
+
+def _running():
+    """A promise for work that cannot be stopped any more."""
+    future = Future()
+    future.set_running_or_notify_cancel()
+    return Promise.resolve(future)
+
+
+def _given_up_by_a_cancellation(scheduler):
+    promise = Promise.all([_running()])
+    promise.cancel()
+    scheduler.flush()
+    return promise
+
+
+def _given_up_by_a_timeout(scheduler):
+    promise = quiet(Promise.all([_running()]).timeout(1))
+    scheduler.advance(1)
+    return promise
+
+
+@pytest.mark.parametrize("give_up", [_given_up_by_a_cancellation, _given_up_by_a_timeout])
+@pytest.mark.parametrize("how", ["using", "async with", "thrown away"])
+def test_a_resource_whose_work_was_given_up(scheduler, how, give_up):
+    """It has settled: cancelling its use, or throwing the disposer away, ends in order."""
+
+    async def enter():
+        async with give_up(scheduler).disposer(pytest.fail):
+            pytest.fail("there is no resource")
+
+    if how == "using":
+        disposer = give_up(scheduler).disposer(pytest.fail)
+        promise = quiet(Promise.using(disposer, Promise.defer().promise, pytest.fail))
+        promise.cancel()
+        scheduler.flush()
+        assert promise.is_cancelled() or promise.is_rejected()
+    elif how == "async with":
+        promise = quiet(Promise.resolve(enter()))
+        scheduler.flush()
+        assert isinstance(promise.reason(), CancellationError | TimeoutError)
+    else:
+        give_up(scheduler).disposer(pytest.fail)
+        gc.collect(1)
+        scheduler.flush()

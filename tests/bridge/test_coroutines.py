@@ -1,4 +1,4 @@
-"""Coroutines that are given to promises: `twpromise._bridge.coroutines`."""
+"""Coroutines that are given to promises: `twpromise._coroutines.coroutines`."""
 
 from __future__ import annotations
 

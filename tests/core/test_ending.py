@@ -144,3 +144,27 @@ def test_dropping_names_the_promise_that_has_settled_without_it(scheduler):
     future.set_result("late")
     scheduler.flush()
     assert has_ended(settled)
+
+
+def test_what_has_ended_is_not_kept(scheduler):
+    """A cancelled promise refers to nothing that has ended; asking costs the same at any depth."""
+    promise = Promise.defer().promise
+    for _ in range(60):
+        promise = Promise.all([promise, promise])
+    promise.cancel()
+    scheduler.flush()
+    assert promise._source is None
+    assert has_ended(promise)
+
+
+def test_shared_work_is_looked_at_once(scheduler):
+    """Promises that were given up together may share what runs on."""
+    promise, future = running()
+    for _ in range(60):
+        promise = Promise.all([promise, promise])
+    promise.cancel()
+    scheduler.flush()
+    assert not has_ended(promise)
+    future.set_result("late")
+    scheduler.flush()
+    assert has_ended(promise)

@@ -10,7 +10,6 @@ from .._core.jobs import call_soon
 from .._core.resolving import adopters
 from .._core.settling import fulfill_by_callback, reject_raised
 from .._core.states import CorePromise
-from .._core.subscribers import notify_from_queue
 from .._methods.resolvers import reject_from_anywhere, resolve_from_anywhere
 from .._util.checks import type_name
 from .._util.errors import OperationalError
@@ -87,7 +86,6 @@ class NodeCallback:
             or adopters[type(value)] is not None
             or get_ident() != promise._queue.thread
         ):
-            notify_from_queue(promise)
             resolve_from_anywhere(promise, value)
         else:
             fulfill_by_callback(promise, value)

@@ -35,6 +35,7 @@ def cancel(promise: CorePromise) -> None:
 
 def cancel_all(stack: list[CorePromise]) -> None:
     """Cancel each promise of *stack*, and all that only they waited for, without recursion."""
+    gave_up: list[CorePromise] = []
     while stack:
         promise = stack.pop()
         # Cancellers may have settled it, or had it follow another, since it was put on the stack.
@@ -59,10 +60,24 @@ def cancel_all(stack: list[CorePromise]) -> None:
                 given_up.append(source)
         if not waits:
             finish_cancel(promise)
-            # For those who ask whether it has ended; see `ending`.
-            promise._source = given_up or None
+            if given_up:
+                promise._source = given_up
+                gave_up.append(promise)
             if following:
                 _cancel_followers(promise)
+    # What has ended by now is not remembered; what was given up by another comes later.
+    for promise in reversed(gave_up):
+        promise._source = _still_under_way(promise._source)
+
+
+def _still_under_way(given_up: list[Any]) -> list[Any] | None:
+    """What has not ended of what a promise has given up, for `ending`; None if all has."""
+    left = [
+        one
+        for one in given_up
+        if (one._source or not one._state & SETTLED if is_promise(one) else one.running())
+    ]
+    return left or None
 
 
 def _cancel_followers(promise: CorePromise) -> None:
@@ -93,7 +108,7 @@ def leave(promise: CorePromise, stack: list[CorePromise]) -> bool:
         return False
     if state & CANCELLING:
         return True
-    if not promise._library.cancellation or has_consumers(promise):
+    if has_consumers(promise) or not promise._library.cancellation:
         return False
     stack.append(promise)
     return True
@@ -112,9 +127,10 @@ def drop(promise: CorePromise, consumer: CorePromise | None = None) -> None:
         return
     stack: list[CorePromise] = []
     leave(promise, stack)
-    if consumer is not None and stack:
-        consumer._source = stack.copy()
+    given_up = stack.copy()
     cancel_all(stack)
+    if consumer is not None:
+        consumer._source = _still_under_way(given_up)
 
 
 def discard(child: CorePromise, result: Any) -> None:

@@ -42,8 +42,12 @@ def _under_way(promise: CorePromise) -> Any:
     Either a promise that is still being cancelled, or a source that cannot be stopped.
     """
     stack: list[Any] = [promise]
+    seen: set[int] = set()
     while stack:
         left = stack.pop()
+        if id(left) in seen:
+            continue
+        seen.add(id(left))
         if not is_promise(left):
             if left.running():
                 return left

@@ -57,10 +57,14 @@ class Subscribers(dict[Any, tuple[int, ...]]):
                 del self[left]
             self.drop_cleaned()
             self.limit = 2 * (len(self) + len(self.cleaning)) + 8
-        if subscriber in self:
+        number = self._next
+        self._next = number + 1
+        numbers = self.get(subscriber)
+        if numbers is None:
+            self[subscriber] = (number,)
+        else:
+            self[subscriber] = (*numbers, number)
             self._sorted = False
-        self[subscriber] = (*self.get(subscriber, ()), self._next)
-        self._next += 1
 
     def replace(self, subscriber: Any, other: Any) -> None:
         """Have another one subscribe in the place of one."""
@@ -150,7 +154,7 @@ def has_handlers(promise: CorePromise) -> bool:
     if there is None:
         return False
     if type(there) is Subscribers:
-        return any(other._state != OBSERVER for other in there.in_order())
+        return any(other._state != OBSERVER for other in chain(there, there.cleaning))
     return bool(there._state != OBSERVER)
 
 

@@ -156,7 +156,7 @@ class Library:
         for name, value in settings.items():
             setattr(self, name, value)
 
-    # The core calls these, if warnings are on or off.
+    # The core calls these, whether warnings are on or off.
 
     def ignored_handler(self, handler: object) -> None:
         """Something that is not callable was given as a handler, and is ignored."""

@@ -18,6 +18,8 @@ def can_be_stopped(promise: CorePromise) -> bool:
 
     If not, its value comes all the same; and if that is a resource, it has to be released.
     """
+    if promise._state & SETTLED:
+        return True
     source = promise._source
     met: object = promise
     steps, limit = 0, 1

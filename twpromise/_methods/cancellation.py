@@ -18,7 +18,7 @@ class Cancellation(CorePromise):
 
         No handler of this promise is called, except those of `finally_` and `reflect`.  What it
         waits for is cancelled too, if it has no other consumer, all the way up to executors
-        (whose hooks run in the next turn), Deferreds, timers and futures.
+        (whose hooks run from the queue), Deferreds, timers and futures.
 
         Bluebird: ``.cancel``; Twisted: ``Deferred.cancel``.
         """

@@ -82,7 +82,7 @@ class _Settler:
             reject_from_anywhere(promise, reason)
 
     def on_cancel(self, hook: Callable[[], object]) -> None:
-        """Have *hook* called, in the next turn, when the promise is cancelled.
+        """Have *hook* called, from the queue, when the promise is cancelled.
 
         Raises:
             TypeError: *hook* is not callable.

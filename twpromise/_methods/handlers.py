@@ -133,7 +133,7 @@ class Handlers(CorePromise, Generic[T_co]):
     __slots__ = ()
 
     if TYPE_CHECKING:
-        # `CorePromise.then` as its users see it.  For why there are so many, see `Followed`.
+        # `reactions.then` as its users see it.  For why there are so many, see `Followed`.
 
         @overload
         def then(

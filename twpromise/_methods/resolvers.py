@@ -13,6 +13,7 @@ from .._core.jobs import call_at_home, is_home
 from .._core.resolving import resolve
 from .._core.settling import reject
 from .._core.states import DECIDED
+from .._core.subscribers import notify_from_queue
 
 __all__ = ["reject_from_anywhere", "resolve_from_anywhere"]
 
@@ -25,6 +26,7 @@ def resolve_from_anywhere(self: Any, value: Any = None) -> None:
     if get_ident() != self._queue.thread and not is_home(self._queue):
         call_at_home(self._queue, resolve_from_anywhere, self, value)
     elif not self._state & DECIDED:
+        notify_from_queue(self)
         if self._source is None:
             resolve(self, value)
         else:

@@ -89,7 +89,7 @@ class JobQueue(deque[Any]):
             self.wake()
 
     def wake(self) -> None:
-        """Ask the scheduler for a drain. Only called when the queue is not awake."""
+        """Ask the scheduler for a drain: when the queue is not awake, or a drain has to stop."""
         self.awake = True
         try:
             self.scheduler.call_soon(self._run)
