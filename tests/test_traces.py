@@ -12,7 +12,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 import twpromise
-from tests.support.promises import Boom
+from tests.support.outcomes import frames
+from tests.support.promises import Boom, quiet
 from twpromise import Promise
 from twpromise._diagnostics.traces import FRAMES, HEADING, SECTIONS, Trace, annotate, capture
 
@@ -447,3 +448,16 @@ def test_printed_without_a_file(monkeypatch):
     error.add_note("a note")
     outcomes.failure_of(error, None).printTraceback()
     assert file.getvalue().endswith("a note\n")
+
+
+def test_a_handler_that_switches_diagnostics_off_and_raises(config, scheduler):
+    """Its traceback shows the handler, and nothing of what watched it."""
+    config(warnings=True)
+
+    def handler(_):
+        config(warnings=False)
+        raise Boom
+
+    promise = quiet(Promise.resolve().then(handler))
+    scheduler.flush()
+    assert ["handler"] == frames(promise.reason().__traceback__)

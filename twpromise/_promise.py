@@ -31,7 +31,6 @@ from ._methods.disposer import Disposer
 from ._methods.executor import execute
 from ._methods.inspection import Inspection
 from ._methods.reflection import PromiseInspection, Reflection
-from ._methods.resolution import Resolution
 from ._methods.timers import Timers
 from ._methods.using import Resources
 from ._methods.values import Values
@@ -66,7 +65,6 @@ class _Promise(
     Racing[T_co],
     Reflection[T_co],
     Reporting,
-    Resolution,
     Resources[T_co],
     Scheduling,
     Timers[T_co],

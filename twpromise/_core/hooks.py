@@ -7,7 +7,7 @@ itself it asks `host`.  Diagnostics that are switched on stand in `observer`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Host(Protocol):
 class Observer(Protocol):
     """Diagnostics that are switched on: what the core tells them."""
 
+    #: What runs a function that is watched: its frame is left out of tracebacks.
+    watching: CodeType
     #: A listener is being notified of an event just now.
     notifying: bool
 
@@ -80,15 +82,14 @@ class Observer(Protocol):
     def watched(self, promise: CorePromise, function: Callable[..., Any], awaited: bool) -> Any:
         """*function*, watched while it runs as a callback of *promise*; see `prepare`."""
 
-    def trimmed(self, traceback: TracebackType) -> TracebackType | None:
-        """A traceback without the frame that `watched` has added."""
-
 
 #: Set by `install`.
 host: Host
 
 # None while diagnostics are off: one look at a module attribute on the hot path.
 observer: Observer | None = None
+# `watching` of the last observer: a handler may switch diagnostics off, and raise.
+watching: CodeType | None = None
 
 
 def install(new: Host) -> None:
@@ -99,5 +100,7 @@ def install(new: Host) -> None:
 
 def observe(new: Observer | None) -> None:
     """Switch diagnostics on (or off, with None)."""
-    global observer
+    global observer, watching
     observer = new
+    if new is not None:
+        watching = new.watching

@@ -181,7 +181,7 @@ class Node:
         node._start(source, *arguments)
         return promise
 
-    def _start(self, source: CorePromise, /, *arguments: Any) -> None:
+    def _start(self, source: CorePromise, /, *arguments: Any, **_: Any) -> None:
         """The rest of `derive`; may settle the promise at once.
 
         Each kind of node says what its arguments are.

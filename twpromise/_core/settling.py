@@ -107,8 +107,8 @@ def reject_raised(promise: CorePromise, error: BaseException) -> None:
     traceback = get_traceback(error)
     if traceback is not None:
         traceback = traceback.tb_next
-        if hooks.observer is not None and traceback is not None:
-            traceback = hooks.observer.trimmed(traceback)
+        if traceback is not None and traceback.tb_frame.f_code is hooks.watching:
+            traceback = traceback.tb_next
         set_traceback(error, traceback)
     reject_as_is(promise, error, traceback)
 

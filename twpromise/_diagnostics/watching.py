@@ -9,7 +9,7 @@ import gc
 from _thread import get_ident
 from collections.abc import Callable
 from functools import partial
-from types import FrameType, MethodType, TracebackType
+from types import FrameType, MethodType
 from typing import Any
 from weakref import WeakSet
 
@@ -72,6 +72,8 @@ class _Watch:
         self.token = object()
         #: A listener is being called: no events are sent of what it does itself.
         self.notifying = False
+        #: See `hooks.Observer`.
+        self.watching = _Watch._run_watched.__code__
         # Bypassed promises: they were counted as settled, and may settle all the same.
         self._counted: WeakSet[CorePromise] = WeakSet()
 
@@ -139,11 +141,6 @@ class _Watch:
         """A handler or another callback, watched while it runs; see `hooks.Observer`."""
         # Not the promise: the traceback of an error refers to all arguments of `_run_watched`.
         return partial(self._run_watched, _made(promise), function, awaited)
-
-    def trimmed(self, traceback: TracebackType) -> TracebackType | None:
-        """A traceback without the frame of `_run_watched`."""
-        watched = traceback.tb_frame.f_code is _Watch._run_watched.__code__
-        return traceback.tb_next if watched else traceback
 
     def _run_watched(
         self,

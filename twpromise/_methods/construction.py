@@ -1,17 +1,17 @@
-"""Starting chains: `try_`, `method`, `defer` and `is_`."""
+"""Making promises: `resolve`, `reject`, `try_`, `method`, `defer`; and `is_`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from .._callbacks.node_callback import node_callback
-from .._core.resolving import call_into, new_rejected
+from .._core.resolving import call_into, new_rejected, new_resolved
 from .._core.states import CorePromise, is_promise, new_pending
 from .._util.checks import shown
-from .._util.types import Class, Gives, Later, Mixed, N, Resolve
+from .._util.types import Class, Followed, Gives, Later, Mixed, N, Resolve
 from .resolvers import reject_from_anywhere, resolve_from_anywhere
 
 if TYPE_CHECKING:
@@ -51,6 +51,41 @@ class Construction(CorePromise, Generic[T_co]):
     """The functions that start chains."""
 
     __slots__ = ()
+
+    @overload
+    @classmethod
+    def resolve(cls) -> Promise[None]: ...
+    @overload
+    @classmethod
+    def resolve(cls, value: Followed[U]) -> Promise[U]: ...
+    @overload
+    @classmethod
+    def resolve(cls, value: U | Followed[U]) -> Promise[U]: ...
+    @classmethod
+    def resolve(cls, value: Any = None) -> Any:
+        """A promise that is resolved with *value*.
+
+        Args:
+            value: A promise of this library copy is returned as it is; whatever else is
+                followed is adopted; any other value fulfils.
+
+        Bluebird: ``Promise.resolve``; Twisted: ``defer.succeed``.
+        """
+        if is_promise(value) and value._library is cls._library:
+            return value
+        return new_resolved(cls, value)
+
+    @classmethod
+    def reject(cls, reason: Any = None) -> Promise[NoReturn]:
+        """A promise that is rejected.
+
+        Args:
+            reason: An exception, or a class of them, or a Failure; other objects are allowed,
+                and warned about.
+
+        Bluebird: ``Promise.reject``; Twisted: ``defer.fail``.
+        """
+        return cast("Promise[NoReturn]", new_rejected(cls, reason))
 
     @overload
     @classmethod
