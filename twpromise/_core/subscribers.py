@@ -25,8 +25,8 @@ from .states import (
 )
 
 
-class Subscribers(dict[Any, tuple[int, ...]]):
-    """More than one subscriber, and the numbers under which each has subscribed.
+class Subscribers(dict[Any, "int | tuple[int, ...]"]):
+    """More than one subscriber, and the number under which each has subscribed, or the numbers.
 
     Those that left are dropped when they are met at the end, and all of them each time the
     number has doubled: so they do not pile up on a promise that stays pending, and leaving costs
@@ -41,14 +41,14 @@ class Subscribers(dict[Any, tuple[int, ...]]):
     __hash__ = object.__hash__  # type: ignore[assignment]
 
     def __init__(self, first: Any) -> None:
-        super().__init__({first: (0,)})
+        super().__init__({first: 0})
         self._state = SEVERAL | first._state & FOLLOWING
         self._next = 1
         # Each has subscribed once, and they stand in the order of their numbers.
         self._sorted = True
         self.limit = 8
         #: Those that were found cleaning up, at the end.
-        self.cleaning: dict[Any, tuple[int, ...]] = {}
+        self.cleaning: dict[Any, int | tuple[int, ...]] = {}
 
     def add(self, subscriber: Any) -> None:
         """Append a subscriber; one that is there already is notified once more."""
@@ -61,14 +61,15 @@ class Subscribers(dict[Any, tuple[int, ...]]):
         self._next = number + 1
         numbers = self.get(subscriber)
         if numbers is None:
-            self[subscriber] = (number,)
+            self[subscriber] = number
         else:
-            self[subscriber] = (*numbers, number)
+            self[subscriber] = (*_all(numbers), number)
             self._sorted = False
 
     def replace(self, subscriber: Any, other: Any) -> None:
         """Have another one subscribe in the place of one."""
-        self[other] = self.pop(subscriber, ()) or self.cleaning.pop(subscriber)
+        holder = self if subscriber in self else self.cleaning
+        self[other] = holder.pop(subscriber)
         self._sorted = False
 
     def has_consumers(self) -> bool:
@@ -102,9 +103,13 @@ class Subscribers(dict[Any, tuple[int, ...]]):
         entries = [
             (number, subscriber)
             for subscriber, numbers in chain(self.items(), self.cleaning.items())
-            for number in numbers
+            for number in _all(numbers)
         ]
         return iter([subscriber for _, subscriber in sorted(entries, key=itemgetter(0))])
+
+
+def _all(numbers: int | tuple[int, ...]) -> tuple[int, ...]:
+    return numbers if isinstance(numbers, tuple) else (numbers,)
 
 
 def add_subscriber(promise: CorePromise, subscriber: Any) -> None:
