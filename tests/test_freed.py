@@ -35,6 +35,8 @@ def _items(p, t):
 
 async def _items_later(held, t):
     yield t.value()
+    # From Python 3.12 on, the frame of a coroutine that fails at once refers to its caller's.
+    await Promise.delay(1)
     yield await held.pop()
 
 
