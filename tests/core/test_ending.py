@@ -43,6 +43,13 @@ def running():
     return promise, executor.future
 
 
+def waiting_for_the_end(promise):
+    """Wait for the end of a promise; returns a list, empty until then."""
+    called = []
+    when_ended(promise, lambda: called.append("ended"))
+    return called
+
+
 def test_what_has_settled_in_the_ordinary_way_has_ended(scheduler):
     """A value, a rejection, a Deferred that was cancelled: nothing is left."""
     rejected = Promise.reject(Boom())
@@ -60,8 +67,7 @@ def test_a_clean_up_is_waited_for(scheduler):
     scheduler.flush()
     assert promise.is_cancelled()
     assert not has_ended(promise)
-    called = []
-    when_ended(promise, lambda: called.append("ended"))
+    called = waiting_for_the_end(promise)
     scheduler.flush()
     assert [] == called
     gate.resolve()
@@ -74,8 +80,7 @@ def test_a_clean_up_that_fails_is_reported_all_the_same(scheduler, reports):
     """Waiting for the end of a promise does not count as handling its rejection."""
     promise, gate = cleaning_up()
     scheduler.flush()
-    called = []
-    when_ended(promise, lambda: called.append("ended"))
+    called = waiting_for_the_end(promise)
     gate.reject(Boom())
     scheduler.flush()
     assert ["ended"] == called
@@ -101,8 +106,7 @@ def test_work_that_cannot_be_stopped_is_waited_for(scheduler, derive):
     scheduler.flush()
     assert promise.is_cancelled()
     assert not has_ended(promise)
-    called = []
-    when_ended(promise, lambda: called.append("ended"))
+    called = waiting_for_the_end(promise)
     scheduler.flush()
     assert [] == called
     future.set_result("late")

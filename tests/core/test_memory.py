@@ -1,6 +1,6 @@
 """Which objects reference counting frees while a chain is held, and when it is dropped.
 
-`tests/test_freed.py` does the same for every method; here are the shapes that chains have.
+`tests/test_freed.py` does the same for every method; this is about chains.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from types import CoroutineType, GeneratorType
 from typing import Any
 
-from .._core.resolving import is_followed, resolve
-from .._core.states import CorePromise, new_fulfilled, new_pending
+from .._core.resolving import is_followed
+from .._core.states import CorePromise, new_fulfilled
 from .._util.checks import shown
 from .._util.errors import CancellationError
 from .awaiting import await_promise
@@ -33,10 +33,8 @@ class CoroutineRunner(Runner):
             raise TypeError(
                 f"a value was awaited that could not be treated as a promise: {shown(yielded)}"
             )
-        promise = new_pending(type(self._promise), owner=self._promise)
-        self._in_context(self._context, resolve, promise, yielded)
         # An asyncio future is asked for its result by its own `__await__`.
-        self._wait_for(promise, not issubclass(type(yielded), Future))
+        self._wait_for_followed(yielded, not issubclass(type(yielded), Future))
 
     def _looks_itself(self) -> bool:
         # As with an awaiter.  Python 3.11 loses frames of what is thrown in through coroutines.

@@ -35,10 +35,7 @@ class _GeneratorRunner(Runner):
     _yield_handler: Callable[[Any], Any] | None
 
     def _wait_for_other(self, yielded: Any) -> None:
-        followed = yielded if is_followed(yielded) else self._handled(yielded)
-        promise = new_pending(type(self._promise), owner=self._promise)
-        self._in_context(self._context, resolve, promise, followed)
-        self._wait_for(promise)
+        self._wait_for_followed(yielded if is_followed(yielded) else self._handled(yielded))
 
     def _handled(self, yielded: Any) -> Any:
         """What the first yield handler that knows *yielded* makes of it."""

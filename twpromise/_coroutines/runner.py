@@ -11,7 +11,7 @@ from .._core.cancelling import discard
 from .._core.jobs import call_soon
 from .._core.resolving import adopters, resolve
 from .._core.settling import finish_cancel, fulfill, lock, reject_raised
-from .._core.states import CANCELLING, CLOSED, FULFILLED, CorePromise
+from .._core.states import CANCELLING, CLOSED, FULFILLED, CorePromise, new_pending
 from .._util.errors import CANCELLATIONS
 from .suspension import RUNNING, Suspension
 
@@ -133,6 +133,12 @@ class Runner(Suspension):
         self._return(result)
         # It may be an error that was thrown in, whose traceback refers to this frame.
         del result
+
+    def _wait_for_followed(self, followed: Any, sends: bool = True) -> None:
+        """Wait for what is followed; *sends* as in `_sends`."""
+        promise = new_pending(type(self._promise), owner=self._promise)
+        self._in_context(self._context, resolve, promise, followed)
+        self._wait_for(promise, sends)
 
     @staticmethod
     def _in_context(

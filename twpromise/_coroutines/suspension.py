@@ -76,6 +76,7 @@ class Suspension(Node):
 
     def _advance(self) -> None:
         """Run the generator, first with what is in `_ready`, until it waits for what is pending."""
+        # Abstract: `Runner` defines it.
         raise NotImplementedError(type(self))
 
     # --- waiting
@@ -126,6 +127,7 @@ class Suspension(Node):
 
     def _wait_for_other(self, yielded: Any) -> None:
         """Wait for a value that is no promise and no Deferred, or raise `TypeError`."""
+        # Abstract: generators and coroutines each take other values.
         raise NotImplementedError(type(self))
 
     def _consume_again(self) -> None:
@@ -259,4 +261,5 @@ class Suspension(Node):
 
     def _cancellation(self) -> BaseException:
         """What a cancellation throws in."""
+        # Abstract: generators are closed, coroutines get a `CancellationError`.
         raise NotImplementedError(type(self))
