@@ -12,7 +12,7 @@ import pytest
 from twisted.internet.task import Clock
 
 import twpromise
-from tests.support.outcomes import outcome
+from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, pending
 from twpromise import IPromise, Promise, PromiseWarning, ReactorScheduler
 from twpromise.testing import ManualScheduler
@@ -251,7 +251,7 @@ def test_unhandled_rejections_across_copies(scheduler, copy, reports):
     error = Boom()
     Promise.resolve(copy.reject(error))
     scheduler.flush()
-    assert [error] == [event["log_failure"].value for event in reports]
+    assert [error] == reasons(reports)
 
 
 # --- cancelling across copies

@@ -14,6 +14,7 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
+from tests.support.outcomes import reasons
 from tests.support.promises import Boom, quiet
 from twpromise import OperationalError, Promise, RejectionError, deferify_all
 
@@ -1393,7 +1394,7 @@ def test_from_callback_errors(reports, scheduler):
 
     assert "value" == Promise.from_callback(raises_later).value()
     scheduler.flush()
-    assert [error] == [event["log_failure"].value for event in reports]
+    assert [error] == reasons(reports)
 
 
 def test_from_callback_is_called_at_once():

@@ -13,6 +13,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from tests.support.outcomes import reasons
 from tests.support.promises import pending
 from twpromise import IScheduler, Promise, ReactorScheduler
 from twpromise._scheduling.schedulers import FunctionScheduler
@@ -274,7 +275,7 @@ def test_an_error_that_escapes_a_job_is_logged_and_stops_nothing(use, clock, rep
     Promise.resolve("handler").then(called.append)
     clock.turn()
     assert ["second hook", "handler"] == called
-    assert errors == [event["log_failure"].value for event in reports]
+    assert errors == reasons(reports)
     assert {"Unhandled error in a job of a Promise"} == {event["log_format"] for event in reports}
     assert [0] == clock.asked
 

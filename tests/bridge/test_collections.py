@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
-from tests.support.outcomes import frames, result_of
+from tests.support.outcomes import frames, reasons, result_of
 from tests.support.promises import Source
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
@@ -170,7 +170,7 @@ def test_a_canceller_that_raises(
     scheduler.flush()
     assert promise.is_cancelled()
     assert good.called
-    assert [error] == [event["log_failure"].value for event in reports]
+    assert [error] == reasons(reports)
 
 
 def test_a_canceller_that_answers_late(scheduler: ManualScheduler, collect: Collect) -> None:

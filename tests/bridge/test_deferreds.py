@@ -19,7 +19,7 @@ from twisted.internet.defer import (
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
-from tests.support.outcomes import frames, result_of
+from tests.support.outcomes import frames, reasons, result_of
 from tests.support.promises import Boom, Source
 from twpromise import CancellationError, IPromise, Promise, RejectionError
 from twpromise.testing import ManualScheduler
@@ -223,7 +223,7 @@ class TestOwnership:
         scheduler.flush()
         del deferred, promise
         gc.collect()
-        assert [failure.value] == [event["log_failure"].value for event in reports]
+        assert [failure.value] == reasons(reports)
         assert [] == deferred_errors
 
     def test_handled_is_not_logged(self, adopt: Adopt, scheduler: ManualScheduler) -> None:

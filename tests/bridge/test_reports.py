@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 
-from tests.support.outcomes import frames, result_of
+from tests.support.outcomes import frames, reasons, result_of
 from tests.support.promises import Boom, Source
 from twpromise import Promise, RejectionError
 from twpromise.testing import ManualScheduler
@@ -66,7 +66,7 @@ def test_uncaught(scheduler: ManualScheduler, reports: list[LogEvent], wrap: Any
 
     Promise.resolve().as_callback(callback)
     scheduler.flush()
-    assert [error] == [event["log_failure"].value for event in reports]
+    assert [error] == reasons(reports)
 
 
 def test_odd_reason(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:

@@ -8,6 +8,7 @@ from threading import Thread
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
+from tests.support.outcomes import reasons
 from tests.support.promises import pending
 from twpromise import Promise, PromiseWarning
 from twpromise._core.reactions import Node, subscribe
@@ -79,7 +80,7 @@ def test_a_handler_that_cancels_its_own_promise_and_fails(scheduler, reports, in
 
     Context().run(main)
     scheduler.flush()
-    assert [error] == [event["log_failure"].value for event in reports]
+    assert [error] == reasons(reports)
     assert children[0].is_cancelled()
 
 

@@ -38,7 +38,6 @@ def pending():
         FULFIL=lambda: made.resolve("value"),
         REJECT=lambda: made.reject(Boom()),
         LOCK=lambda: made.resolve(Deferred()),
-        CANCEL=made.promise.cancel,
         FOLLOW=lambda: made.resolve(Promise.defer().promise),
     )
 

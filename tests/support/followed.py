@@ -22,10 +22,6 @@ class Thenable:
         self.resolve, self.reject = resolve, reject
 
 
-def _promise() -> tuple[Any, Callable[..., None], Callable[..., None]]:
-    return pending()
-
-
 def _deferred() -> tuple[Any, Callable[..., None], Callable[..., None]]:
     deferred: Deferred[Any] = Deferred()
     return deferred, deferred.callback, deferred.errback
@@ -75,7 +71,7 @@ def _asyncios_future() -> tuple[Any, Callable[..., None], Callable[..., None]]:
 
 #: How to make one of each kind.
 _MAKERS = {
-    "promise": _promise,
+    "promise": pending,
     "Deferred": _deferred,
     "coroutine": _coroutine,
     "thenable": _thenable,

@@ -91,9 +91,5 @@ class Things:
 
         return self.keep(failing)
 
-    def either(self, build):
-        """The results of *build* for a handler that returns, and for one that raises."""
-        return [build(self.handler()), build(self.failing())]
-
     def alive(self):
         return [reference() for reference in self.references if reference() is not None]

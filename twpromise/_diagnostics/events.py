@@ -7,7 +7,7 @@ from contextvars import Context
 from typing import Any
 
 from .._core import hooks
-from .._util.checks import shown
+from .._util.checks import shown, spellings
 
 __all__ = ["EVENTS", "MONITORING", "emit", "event_name", "off", "on"]
 
@@ -23,11 +23,7 @@ MONITORING = (
 #: All events.
 EVENTS = ("unhandled_rejection", "rejection_handled", *MONITORING)
 
-_SPELLINGS = {name: name for name in EVENTS} | {
-    "".join([first, *(word.title() for word in rest)]): name
-    for name in EVENTS
-    for first, *rest in [name.split("_")]
-}
+_SPELLINGS = spellings(EVENTS)
 
 # For each event: the listener as it was given, and the callback, which runs it in the context
 # of that moment.

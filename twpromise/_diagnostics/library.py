@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._util.checks import shown, type_name
+from .._util.checks import shown, spellings, type_name
 from .policies import POLICIES, Policy
 from .warning import warn
 
@@ -23,11 +23,7 @@ SETTINGS = (
     "async_hooks",
 )
 
-_SPELLINGS = {name: name for name in SETTINGS} | {
-    "asyncHooks": "async_hooks",
-    "longStackTraces": "long_stack_traces",
-    "wForgottenReturn": "w_forgotten_return",
-}
+_SPELLINGS = spellings(SETTINGS)
 
 
 def check_settings(settings: Mapping[str, Any]) -> dict[str, bool]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["HEADING", "STOPS", "Trace", "annotate", "capture"]
+__all__ = ["HEADING", "PACKAGE", "STOPS", "Trace", "annotate", "capture"]
 
 HEADING = "From previous event:"
 
@@ -17,8 +17,9 @@ HEADING = "From previous event:"
 FRAMES = 16
 SECTIONS = 16
 
-# With the separator: a package whose name only starts like this one is the user's.
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+#: Where this package lies.  With the separator: a package whose name only starts like this one
+#: is the user's.
+PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 #: Where a stack ends: the functions that run handlers and coroutines, since the frames above those
 #: are in the trace of their promise.  By the `id` of the code, which is cheaper than its hash.
@@ -73,7 +74,7 @@ def capture(parent: Trace | None) -> Trace:
     places: list[Place] = []
     while frame is not None and len(places) < FRAMES:
         code = frame.f_code
-        if not code.co_filename.startswith(_PACKAGE):
+        if not code.co_filename.startswith(PACKAGE):
             places.append((code.co_filename, frame.f_lineno, code.co_name))
         elif id(code) in STOPS:
             break

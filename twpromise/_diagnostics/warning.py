@@ -12,13 +12,11 @@ import twisted.internet
 from twisted.logger import Logger
 
 from .._util.errors import PromiseWarning
+from .traces import PACKAGE
 
 __all__ = ["show", "warn"]
 
 _log = Logger(namespace="twpromise")
-
-# With the separator: a package whose name only starts like this one is the user's.
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 # The reactor, which calls everything, and is not the user's code.
 _TWISTED = str(Path(twisted.internet.__file__).parent) + os.sep
@@ -72,7 +70,7 @@ def warn(message: str, promise: Any = None) -> None:
             that made this promise, if that is known.
     """
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
     filename, line = frame.f_code.co_filename, frame.f_lineno
     if promise is not None and filename.startswith(_TWISTED):

@@ -99,8 +99,6 @@ class FunctionScheduler:
     """
 
     def __init__(self, function: Callable[[Callable[[], None]], object], clock: Any) -> None:
-        self.function = function
-        self._clock = clock
         self.call_soon = function
         self.call_later = clock.call_later
         self.call_from_thread = clock.call_from_thread

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeGuard
 
-__all__ = ["check_seconds", "is_int", "shown", "type_name"]
+__all__ = ["check_seconds", "is_int", "shown", "spellings", "type_name"]
 
 
 def type_name(value: object) -> str:
@@ -19,6 +19,16 @@ def shown(value: object, write: Callable[[object], str] = repr) -> str:
         return write(value)
     except Exception:
         return f"<{type_name(value)} without a repr>"
+
+
+def spellings(names: Iterable[str]) -> dict[str, str]:
+    """Which of *names* is meant by each of them, and by bluebird's spelling of it."""
+    return {
+        spelling: name
+        for name in names
+        for first, *rest in [name.split("_")]
+        for spelling in (name, "".join([first, *(word.title() for word in rest)]))
+    }
 
 
 def is_int(value: object) -> TypeGuard[int]:
