@@ -5,11 +5,10 @@ from __future__ import annotations
 from contextvars import Context
 from typing import Any
 
-from .._core import hooks
 from .._core.contexts import context_here
 from .._core.jobs import call_at_home, call_soon
-from .._core.resolving import resolve
-from .._core.settling import fulfill, lock, reject, reject_raised
+from .._core.resolving import reject_or_report, resolve
+from .._core.settling import fulfill, lock, reject
 from .._core.states import DEAD, CorePromise
 
 __all__ = ["adopt_thenable"]
@@ -66,12 +65,8 @@ def _call_then(promise: CorePromise, thenable: Any, context: Context) -> None:
         elif source.take() is not None and not promise._state & DEAD:
             fulfill(promise, thenable)
     except BaseException as error:
-        if source.take() is None:
-            # It has called back before, and only that counts.
-            pass
-        elif promise._state & DEAD:
-            hooks.host.escaped(error)
-        else:
-            reject_raised(promise, error)
+        # If it has called back before, only that counts.
+        if source.take() is not None:
+            reject_or_report(promise, error)
     # The error's traceback refers to this frame.
     del promise, context

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 from .._core.resolving import new_rejected
 from .._core.states import CorePromise, new_fulfilled
 from .._util.both import Static
+from .._util.checks import not_a_function
 from .._util.types import Either, Followed, Gives, Later, Listed, N
 from .all import All
-from .rules import not_a_function
 
 if TYPE_CHECKING:
     from .._promise import Promise

@@ -10,14 +10,13 @@ from .._core.resolving import new_rejected, new_resolved
 from .._core.states import CorePromise
 from .._util.arity import required_positionals
 from .._util.both import Both, show_signature
-from .._util.checks import shown, type_name
+from .._util.checks import not_a_function, shown, type_name
 
 __all__ = [
     "OneInput",
     "derive_calling",
     "expect_iterable",
     "extra_arguments",
-    "not_a_function",
     "not_an_int",
 ]
 
@@ -46,11 +45,6 @@ def not_an_int(name: str, value: object, allowed: str) -> TypeError:
     return TypeError(
         f"expecting a positive integer: {name} must be an int, {allowed}, not {shown(value)}"
     )
-
-
-def not_a_function(name: str, function: object) -> TypeError:
-    """The error for a function that is not callable."""
-    return TypeError(f"fn must be a function: {name} must be callable, not {shown(function)}")
 
 
 def derive_calling(

@@ -39,8 +39,7 @@ class Extra:
 
 def extra_of(parent: CorePromise, context: Context) -> Context | Extra | None:
     """The extra of a promise that is derived in *context*: that, and the binding of its parent."""
-    extra = parent._extra
-    binding = extra.binding if type(extra) is Extra else None
+    binding = binding_of(parent)
     kept = context if context and parent._library.async_hooks else None
     return kept if binding is None else Extra(binding, kept)
 

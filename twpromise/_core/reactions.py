@@ -13,7 +13,7 @@ from . import hooks
 from .cancelling import leave
 from .extra import bind_promise, binding_of, extra_of
 from .following import decided_by, outcome_of, rejoin
-from .jobs import Job
+from .jobs import call_soon
 from .resolving import new_rejected
 from .settling import mark_handled, pass_on, reject_raised
 from .states import (
@@ -114,7 +114,7 @@ def _subscribe_late(promise: CorePromise, subscriber: Any) -> None:
     elif state & REJECTED and not state & HANDLED:
         mark_handled(promise)
     if subscriber._state & NODE:
-        promise._queue.add(Job(_notify_late, subscriber, promise))
+        call_soon(type(promise), _notify_late, subscriber, promise)
     else:
         subscriber._source = promise
         promise._queue.add(subscriber)

@@ -28,10 +28,8 @@ class Adopters(dict[type, "Adopter | None"]):
 
     def __missing__(self, kind: type) -> Adopter | None:
         """How values of that type are followed."""
-        if kind is _Declined:
-            # Anything but None: the drain compares with DECLINED before it calls this.
-            return reject
-        adopter = hooks.host.adopter_for(kind)
+        # For what declines anything but None: the drain compares with DECLINED before it calls it.
+        adopter = reject if kind is _Declined else hooks.host.adopter_for(kind)
         self[kind] = adopter
         return adopter
 

@@ -26,7 +26,6 @@ from .._core.states import (
     CLOSED,
     DEAD,
     FULFILLED,
-    LATE_OBSERVER,
     NODE,
     REJECTED,
     SETTLED,
@@ -70,7 +69,7 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     if promise._state & FULFILLED:
         return promise._value
     if dead and not dead & REJECTED:
-        raise CancellationError(LATE_OBSERVER)
+        raise hooks.host.late_cancellation()
     error, traceback = raised_by(promise)
     set_traceback(error, traceback)
     try:

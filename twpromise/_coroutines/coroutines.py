@@ -27,7 +27,7 @@ class CoroutineRunner(Runner):
     def _wait_for_other(self, yielded: Any) -> None:
         if yielded is None:
             # ``asyncio.sleep(0)``, or a bare ``yield``: go on behind all that is queued.
-            self._wait_for(new_fulfilled(type(self._promise), None))
+            self._wait_for(new_fulfilled(self._class, None))
             return
         if not is_followed(yielded):
             raise TypeError(

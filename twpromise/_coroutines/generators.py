@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeAlias, 
 from .._core.resolving import is_followed, resolve
 from .._core.settling import reject_raised
 from .._core.states import CorePromise, new_pending
-from .._util.checks import shown
+from .._util.checks import not_a_function, shown
 from .._util.errors import CANCELLATIONS
 from .._util.types import Either, Followed
 from .runner import Runner
@@ -115,9 +115,7 @@ class _CoroutineFactory:
                 f"generator_function must be callable, not {shown(generator_function)}"
             )
         if yield_handler is not None and not callable(yield_handler):
-            raise TypeError(
-                f"fn must be a function: yield_handler must be callable, not {shown(yield_handler)}"
-            )
+            raise not_a_function("yield_handler", yield_handler)
         cls = self._cls
 
         def coroutine(*args: Any, **kwargs: Any) -> Any:
@@ -151,9 +149,7 @@ class _CoroutineFactory:
         Bluebird: ``Promise.coroutine.addYieldHandler``.
         """
         if not callable(handler):
-            raise TypeError(
-                f"fn must be a function: handler must be callable, not {shown(handler)}"
-            )
+            raise not_a_function("handler", handler)
         library: Any = self._cls._library
         library.yield_handlers.append(handler)
 

@@ -96,7 +96,7 @@ class Runner(Suspension):
                     self._advance()
                 else:
                     # The context cannot be entered again before this job ends.
-                    call_soon(type(self._promise), self._advance)
+                    call_soon(self._class, self._advance)
             return
         # Not where StopIteration is handled: it would be the context of what follows.
         self._context = contexts.scratch or None
@@ -136,7 +136,7 @@ class Runner(Suspension):
 
     def _wait_for_followed(self, followed: Any, sends: bool = True) -> None:
         """Wait for what is followed; *sends* as in `_sends`."""
-        promise = new_pending(type(self._promise), owner=self._promise)
+        promise = new_pending(self._class, owner=self._promise)
         self._in_context(self._context, resolve, promise, followed)
         self._wait_for(promise, sends)
 

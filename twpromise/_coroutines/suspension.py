@@ -50,7 +50,7 @@ class Suspension(Node):
 
     def __init__(self, promise: CorePromise, generator: Any) -> None:
         Node.__init__(self, promise)
-        # The class of most promises that are yielded.
+        # The class of the promise, and of most that are yielded.
         self._class = type(promise)
         self._generator: Any = generator
         # The generator's own context, once it has set anything in it.
@@ -86,7 +86,7 @@ class Suspension(Node):
         if self._left is not None:
             remove_subscriber(self._left, self)
             self._left = None
-            self._consume_again()
+            self.consume()
         kind = type(yielded)
         try:
             if kind is Awaiter:
@@ -129,12 +129,6 @@ class Suspension(Node):
         """Wait for a value that is no promise and no Deferred, or raise `TypeError`."""
         # Abstract: generators and coroutines each take other values.
         raise NotImplementedError(type(self))
-
-    def _consume_again(self) -> None:
-        """Undo `stop_consuming`."""
-        self.consume()
-
-    # --- being resumed
 
     def _receive(self, parent: CorePromise) -> bool:
         """A promise has settled; returns whether the generator goes on with its outcome."""
@@ -187,7 +181,7 @@ class Suspension(Node):
         """What is waited for has finished: if it was cancelled by this runner, interrupt."""
         if self._interrupted:
             self._interrupted = False
-            self._consume_again()
+            self.consume()
             assert self._ready is not None
             self._ready = self._answered(*self._ready)
 
@@ -197,7 +191,7 @@ class Suspension(Node):
         if self._waiting is RUNNING:
             self._cancelled_itself = True
         elif not self._leave(stack):
-            call_soon(type(self._promise), self._interrupt)
+            call_soon(self._class, self._interrupt)
         return True
 
     def _leave(self, stack: list[CorePromise]) -> bool:

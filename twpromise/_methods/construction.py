@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, ca
 from .._callbacks.node_callback import node_callback
 from .._core.resolving import call_into, new_rejected, new_resolved
 from .._core.states import CorePromise, is_promise, new_pending
-from .._util.checks import shown
+from .._util.checks import not_a_function
 from .._util.types import Class, Followed, Gives, Later, Mixed, N, Resolve
 from .resolvers import reject_from_anywhere, resolve_from_anywhere
 
@@ -107,12 +107,7 @@ class Construction(CorePromise, Generic[T_co]):
         Bluebird: ``Promise.try``; Twisted: ``maybeDeferred``.
         """
         if not callable(function):
-            return new_rejected(
-                cls,
-                TypeError(
-                    f"fn must be a function: function must be callable, not {shown(function)}"
-                ),
-            )
+            return new_rejected(cls, not_a_function("function", function))
         promise = new_pending(cls)
         call_into(promise, function, (), {})
         return promise
@@ -141,9 +136,7 @@ class Construction(CorePromise, Generic[T_co]):
         Bluebird: ``Promise.method``; Twisted: ``maybeDeferred``, as a decorator.
         """
         if not callable(function):
-            raise TypeError(
-                f"fn must be a function: function must be callable, not {shown(function)}"
-            )
+            raise not_a_function("function", function)
 
         def method(*args: Any, **kwargs: Any) -> Any:
             promise = new_pending(cls)

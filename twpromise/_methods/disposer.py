@@ -12,7 +12,6 @@ from .._core import hooks
 from .._core.contexts import keep_context, run_in_context
 from .._core.following import outcome_of
 from .._core.jobs import call_at_home
-from .._core.reactions import Node
 from .._core.resolving import call_into
 from .._core.settling import mark_handled
 from .._core.states import CANCELLED, DEAD, FULFILLED, REJECTED, CorePromise, new_pending
@@ -21,6 +20,7 @@ from .._util.checks import shown
 from .._util.errors import CANCELLATIONS, CancellationError, as_exception
 from .._util.exceptions import get_traceback
 from .acquiring import enter, give_back
+from .handlers import Done
 from .reflection import PromiseInspection
 
 __all__ = ["CANCELLED_USE", "Disposer", "manager_methods"]
@@ -134,16 +134,12 @@ class Disposer(Generic[T_co]):
         mark_handled(released)
         call_into(released, run_in_context, (self._release, promise._value, outcome))
         ended = outcome_of(released)
-        if ended._state & DEAD:
-            self._ended(ended)
-        else:
-            _Watch(self).wait_for(released)
+        if ended._state & REJECTED:
+            # The resource is lost.
+            hooks.host.fatal(self._cls._library, ended._value, ended._aux)
+        elif not ended._state & DEAD:
+            Done().wait_for(released)
         return released
-
-    def _ended(self, released: CorePromise) -> None:
-        """A release has ended; if it failed, the resource is lost."""
-        if released._state & REJECTED:
-            hooks.host.fatal(self._cls._library, released._value, released._aux)
 
     def __del__(self) -> None:
         """Release the resource: it cannot be used any more."""
@@ -189,19 +185,6 @@ class Disposer(Generic[T_co]):
         # A coroutine that is being closed cannot wait.
         if not isinstance(error, GeneratorExit):
             await _to_the_end(released)
-
-
-class _Watch(Node):
-    """Waits for a release, in case it fails."""
-
-    __slots__ = ("_disposer",)
-
-    def __init__(self, disposer: Disposer[Any]) -> None:
-        super().__init__()
-        self._disposer = disposer
-
-    def _notify(self, parent: CorePromise) -> None:
-        self._disposer._ended(parent)
 
 
 async def _to_the_end(released: Any) -> None:

@@ -19,7 +19,7 @@ from .filters import Filter, Filtered, Kind, Test, check_filters, is_operational
 if TYPE_CHECKING:
     from .._promise import Promise
 
-__all__ = ["Finishing", "Handlers"]
+__all__ = ["Done", "Finishing", "Handlers"]
 
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
@@ -117,8 +117,8 @@ class _HandlerEnd(Finishing):
         self._pass_outcome()
 
 
-class _Done(Node):
-    """The end of a chain, where a rejection is fatal."""
+class Done(Node):
+    """Waits for an outcome that nobody else takes: a rejection is fatal."""
 
     __slots__ = ()
 
@@ -352,4 +352,4 @@ class Handlers(CorePromise, Generic[T_co]):
 
         Bluebird: ``.done``.
         """
-        _Done().wait_for(self.then(on_fulfilled, on_rejected))
+        Done().wait_for(self.then(on_fulfilled, on_rejected))

@@ -25,7 +25,6 @@ __all__ = ["Timers"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-U = TypeVar("U")
 
 
 class _Timed(Node):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeGuard
 
-__all__ = ["check_seconds", "is_int", "shown", "spellings", "type_name"]
+__all__ = ["check_seconds", "is_int", "not_a_function", "shown", "spellings", "type_name"]
 
 
 def type_name(value: object) -> str:
@@ -19,6 +19,11 @@ def shown(value: object, write: Callable[[object], str] = repr) -> str:
         return write(value)
     except Exception:
         return f"<{type_name(value)} without a repr>"
+
+
+def not_a_function(name: str, function: object) -> TypeError:
+    """The error for a function that is not callable."""
+    return TypeError(f"fn must be a function: {name} must be callable, not {shown(function)}")
 
 
 def spellings(names: Iterable[str]) -> dict[str, str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Iterator, Sequence
-from typing import Any, Self, cast, overload
+from typing import Any, Self, overload
 
 from twisted.internet import defer
+
+from .exceptions import is_exception
 
 __all__ = [
     "AggregateError",
@@ -75,7 +77,7 @@ class _CausedError(PromiseError):
         super().__init__(message)
         #: What this error stands for; `__cause__` too, if it is an exception.
         self.cause = cause
-        if issubclass(type(cause), BaseException):
+        if is_exception(cause):
             self.__cause__ = cause
 
 
@@ -116,10 +118,7 @@ CANCELLATIONS = (defer.CancelledError, asyncio.CancelledError, GeneratorExit)
 
 def as_exception(reason: object) -> BaseException:
     """*reason* where Python needs an exception: itself, or inside a `RejectionError`."""
-    # Not `isinstance`, which reads the ``__class__`` of the reason.
-    if issubclass(type(reason), BaseException):
-        return cast("BaseException", reason)
-    return RejectionError.wrap(reason)
+    return reason if is_exception(reason) else RejectionError.wrap(reason)
 
 
 class AggregateError(PromiseError, ExceptionGroup[Exception], Sequence[Any]):

@@ -8,7 +8,7 @@ from typing import TypeGuard
 
 
 def is_exception(value: object) -> TypeGuard[BaseException]:
-    """Whether a value is an exception: by its type, as `is_promise`."""
+    """Whether a value is an exception: by its type, since `isinstance` reads its ``__class__``."""
     return issubclass(type(value), BaseException)
 
 
