@@ -87,6 +87,7 @@ class All(Several):
             self.consume_at_once()
 
     def _notify(self, parent: CorePromise) -> None:
+        # As `Several` does it, in fewer calls: 2 to 5 % of an item.
         if parent._state & FULFILLED and self._items is not None:
             self._less()
         else:

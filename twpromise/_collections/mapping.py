@@ -94,6 +94,7 @@ class _Map(Iterating):
         else:
             index = len(self._results)
             self._results.append(item if self._keeps else None)
+            # As `_go_on` and `_arrived`, which cost a tenth of an item more for a plain value.
             if adopters[type(item)] is None:
                 self._ready.append((item, index))
             else:

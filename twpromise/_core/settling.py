@@ -49,6 +49,7 @@ def fulfill_by_callback(promise: CorePromise, value: Any) -> None:
     """As `fulfill`, for a promise that only a callback fulfils; see `NodeCallback`.
 
     Such a promise has no source and no extra.  A node that only counts is notified at once.
+    All in one call: one of `fulfill` would cost 3 to 5 % of a request through callbacks.
     """
     promise._value = value
     promise._aux = None
