@@ -35,11 +35,11 @@ LIMITS = {
     "doxbee-chain": (33, 136, 3900),
     "doxbee-coroutine": (8, 100, 2575),
     "doxbee-await": (9, 127, 2955),
-    "errors-chain": (33, 136, 3800),
-    "parallel-chain": (88, 215, 6370),
-    "over-doxbee-chain": (37, 96, 2570),
+    "errors-chain": (33, 139, 3845),
+    "parallel-chain": (88, 217, 6385),
+    "over-doxbee-chain": (37, 104, 2620),
     "over-doxbee-coroutine": (11, 88, 1850),
-    "over-parallel-chain": (139, 106, 3555),
+    "over-parallel-chain": (139, 108, 3575),
 }
 #: Bytes of one promise; from 3.12 on, Python keeps the list of weak references in front of an
 #: object, and two words for that.

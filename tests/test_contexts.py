@@ -250,69 +250,46 @@ def test_variables_set_by_a_release_are_invisible_to_the_coroutine(scheduler):
     assert "unset" == promise.value()
 
 
-@pytest.mark.parametrize("async_hooks", [True, False])
-def test_hooks_and_listeners_run_in_the_context_in_which_they_were_set(scheduler, async_hooks):
-    """Wherever the cause is."""
-    copy = Promise.get_new_library_copy()
-    copy.config(monitoring=True, async_hooks=async_hooks)
-    seen = []
-
-    def unhandled(*_):
-        seen.append(("unhandled", variable.get()))
-
-    def handled(_):
-        seen.append(("handled", variable.get()))
-
-    def fatal(_):
-        seen.append(("fatal", variable.get()))
-
-    def listener(_):
-        seen.append(("listener", variable.get()))
-
-    def start():
-        variable.set("where they were set")
-        copy.on_possibly_unhandled_rejection(unhandled)
-        copy.on_unhandled_rejection_handled(handled)
-        copy.on_fatal(fatal)
-        copy.on("rejection_handled", listener)
-        copy.on("promise_cancelled", listener)
-
-    def handle(_):
-        variable.set("where they are called")
-        reported.suppress_unhandled_rejections()
-        copy.defer().promise.cancel()
-
-    Context().run(start)
-    try:
-        reported = copy.reject(ValueError())
-        scheduler.flush()
-        copy.resolve().then(handle).throw(ValueError()).done()
-        scheduler.flush()
-    finally:
-        assert copy.off("rejection_handled", listener)
-        assert copy.off("promise_cancelled", listener)
-        copy.config(monitoring=False)
-    where = "where they were set" if async_hooks else "unset"
-    names = ["unhandled", "handled", "listener", "listener", "fatal"]
-    assert [(name, where) for name in names] == seen
-
-
-def test_a_listener_that_was_set_in_an_empty_context(scheduler):
-    """It sees no variables of the code that causes the event."""
+def test_listeners_run_in_the_context_of_the_event(scheduler):
+    """Not in the one in which they were set; so does the hook for what is handled late."""
     copy = Promise.get_new_library_copy()
     copy.config(monitoring=True)
     seen = []
 
-    def listener(_):
-        seen.append(variable.get())
+    def handled(_):
+        seen.append(("handled", variable.get()))
 
-    copy.on("promise_created", listener)
+    def listener(_):
+        seen.append(("listener", variable.get()))
+
+    names = ["promise_created", "promise_cancelled", "rejection_handled"]
+
+    def start():
+        variable.set("where they were set")
+        copy.on_unhandled_rejection_handled(handled)
+        for name in names:
+            copy.on(name, listener)
+
+    def cause():
+        variable.set("where it happens")
+        copy.defer().promise.cancel()
+        reported.suppress_unhandled_rejections()
+
+    Context().run(start)
     try:
-        copy_context().run(lambda: (variable.set("set"), copy.resolve(1)))
+        reported = copy.reject(ValueError())
+        copy.on_possibly_unhandled_rejection()
+        scheduler.flush()
+        Context().run(cause)
     finally:
-        copy.off("promise_created", listener)
+        for name in names:
+            assert copy.off(name, listener)
         copy.config(monitoring=False)
-    assert ["unset"] == seen
+    expected = [("listener", "unset")]
+    expected += [
+        (name, "where it happens") for name in ("listener", "listener", "handled", "listener")
+    ]
+    assert expected == seen
 
 
 def test_variables_set_by_hooks_and_listeners_are_invisible_outside(scheduler):

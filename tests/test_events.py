@@ -606,7 +606,7 @@ def test_the_longest_drain_is_measured():
 
 def test_off_returns_whether_there_was_a_subscription():
     """True if a subscription was ended."""
-    on("promise_created", print, print)
+    on("promise_created", print)
     assert off("promise_created", print)
     assert not off("promise_created", print)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from .._core.following import outcome_of
 from .._core.jobs import call_soon
 from .._core.reactions import Node
 from .._core.resolving import adopters, resolve
-from .._core.settling import fulfill, lock, mark_handled, reject
+from .._core.settling import fulfill, hand_over, mark_handled, reject
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
 from .._util.errors import CancellationError
 from .outcomes import failure_of
@@ -128,7 +129,7 @@ def lock_to_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
     source = DeferredSource()
     source._promise = promise
     source._deferred = deferred
-    lock(promise, source)
+    hand_over(promise, source)
 
 
 def adopt_deferred(
@@ -140,7 +141,7 @@ def adopt_deferred(
     source = kind()
     source._promise = promise
     source._deferred = deferred
-    lock(promise, source)
+    hand_over(promise, source)
     # If it has fired, this settles the promise at once.
     deferred.addBoth(source)
 
@@ -148,30 +149,37 @@ def adopt_deferred(
 class DeferredSink(Node):
     """Stands between a promise and a Deferred that was made of it: one of its consumers."""
 
-    __slots__ = ("_deferred",)
+    __slots__ = ("_context", "_deferred")
 
     def __init__(self, promise: CorePromise) -> None:
         super().__init__(promise)
         self._deferred: Any = Deferred(self._canceller)
+        # For the callbacks.  They leave nothing behind in an empty one, as all in a drain.
+        context = copy_context()
+        kept = context and promise._library.async_hooks
+        self._context: Context | None = context if kept else None
 
     def _canceller(self, deferred: Deferred[Any]) -> None:
         # After this returns, Twisted errbacks with CancelledError.
         drop(self.finish())
 
     def _notify(self, parent: CorePromise) -> None:
-        deferred = self._deferred
+        deferred, context = self._deferred, self._context
         self.finish()
         if not deferred.called:
-            if parent._state & FULFILLED:
-                deferred.callback(parent._value)
-            elif parent._state & REJECTED:
-                deferred.errback(failure_of(parent._value, parent._aux))
+            fire, result = deferred.callback, parent._value
+            if parent._state & REJECTED:
+                fire, result = deferred.errback, failure_of(parent._value, parent._aux)
+            elif not parent._state & FULFILLED:
+                fire, result = deferred.errback, CancellationError("the promise was cancelled")
+            if context is None:
+                fire(result)
             else:
-                deferred.errback(CancellationError("the promise was cancelled"))
+                context.run(fire, result)
 
     def _release(self) -> None:
         # A promise that stays pending may refer to this node for long.
-        self._deferred = None
+        self._deferred = self._context = None
 
 
 def make_deferred(promise: CorePromise) -> Deferred[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from .._core.jobs import Job, call_at_home
 from .._core.reactions import Node
 from .._core.resolving import resolve
-from .._core.settling import finish_cancel, lock, reject
+from .._core.settling import finish_cancel, hand_over, reject
 from .._core.states import DEAD, CorePromise
 
 __all__ = ["FutureSource", "adopt_future"]
@@ -100,7 +100,7 @@ class FutureSource(Node):
 def adopt_future(promise: CorePromise, future: Any) -> None:
     """Have a pending promise settle as a future of asyncio, or of an executor, does."""
     source = FutureSource(promise, future)
-    lock(promise, source)
+    hand_over(promise, source)
     if future.done():
         source._take(future)
         return

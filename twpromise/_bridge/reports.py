@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import Context
+from contextvars import copy_context
 from typing import Any
 
 from twisted.logger import Logger
@@ -44,7 +44,7 @@ def fatal(library: Any, reason: Any, aux: Any) -> None:
         if library.on_fatal is None:
             crash(failure_of(reason, aux))
         else:
-            Context().run(library.on_fatal, reason)
+            copy_context().run(library.on_fatal, reason)
     except BaseException as error:
         # Not raised: the caller has more to do (to release other resources, say).
         escaped(error)
@@ -72,7 +72,7 @@ def _report(promise: Any) -> None:
 
 def _guarded(hook: Any, *arguments: Any) -> None:
     try:
-        # It neither sees nor changes the context of the code that runs now.
-        Context().run(hook, *arguments)
+        # What it sets, nobody else sees.
+        copy_context().run(hook, *arguments)
     except BaseException as error:
         escaped(error)

@@ -8,7 +8,7 @@ from typing import Any
 from .._core.contexts import context_here
 from .._core.jobs import call_at_home, call_soon
 from .._core.resolving import reject_or_report, resolve
-from .._core.settling import fulfill, lock, reject
+from .._core.settling import fulfill, hand_over, reject
 from .._core.states import DEAD, CorePromise
 
 __all__ = ["adopt_thenable"]
@@ -50,7 +50,7 @@ class _ThenableSource:
 def adopt_thenable(promise: CorePromise, thenable: Any) -> None:
     """Have a pending promise settle as a thenable does; its `then` is called later."""
     # What brought the thenable (a Deferred, a future) is done, and cannot be cancelled.
-    lock(promise)
+    hand_over(promise)
     call_soon(type(promise), _call_then, promise, thenable, context_here(promise))
 
 

@@ -95,6 +95,11 @@ class Callback:
         return _held(context, context.run(self._function, *arguments))
 
 
+def kept_by(function: Callable[..., Any]) -> Context | None:
+    """The context that `keep_context` has kept for a function."""
+    return function._context if isinstance(function, Callback) else None
+
+
 def context_here(promise: CorePromise) -> Context:
     """The context of the caller, for what is called later, and once, on behalf of *promise*."""
     return copy_context() if promise._library.async_hooks else Context()

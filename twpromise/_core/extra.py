@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextvars import Context
+from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import Any, final
 
 from .states import CorePromise
@@ -52,11 +53,63 @@ def binding_of(promise: CorePromise) -> Binding | None:
 
 def bind_promise(promise: CorePromise, binding: Binding | None) -> None:
     """Bind a promise that has just been made, and with it all that will be derived from it."""
+    _give(promise, binding, context_of(promise))
+
+
+def _give(promise: CorePromise, binding: Binding | None, context: Context | None) -> None:
     extra = promise._extra
     if type(extra) is Extra:
-        promise._extra = Extra(binding, None, extra.trace)
+        promise._extra = Extra(binding, context, extra.trace)
     else:
-        promise._extra = None if binding is None else Extra(binding)
+        promise._extra = context if binding is None else Extra(binding, context)
+
+
+# --- contexts -----------------------------------------------------------------------------
+
+
+def context_of(promise: CorePromise) -> Context | None:
+    """The context that a promise keeps; None for an empty one, and for none.
+
+    A pending promise keeps the one that it was made in, and a rejected one the one that its
+    rejection came from, until the drain reports what is unhandled.
+    """
+    extra = promise._extra
+    return extra.context if type(extra) is Extra else extra
+
+
+def keep_for_report(promise: CorePromise, context: Context) -> None:
+    """A promise that something else will settle keeps a context, in case it is rejected."""
+    if promise._library.async_hooks and context_of(promise) is None:
+        _give(promise, binding_of(promise), context)
+
+
+def keep_origin(promise: CorePromise, origin: Context | None) -> bool:
+    """A promise that was rejected just now keeps the context that its rejection came from.
+
+    Args:
+        promise: Was rejected.
+        origin: That context, if it is known.  Otherwise it is the one that the promise keeps
+            already, in which its handler ran; or else that of the caller.
+
+    Returns:
+        Whether there is anything in that context; an empty one is not kept.
+    """
+    kept = context_of(promise)
+    if not promise._library.async_hooks:
+        origin = None
+    elif origin is None:
+        origin = copy_context() if kept is None else kept
+    if not origin:
+        origin = None
+    if origin is not kept:
+        _give(promise, binding_of(promise), origin)
+    return origin is not None
+
+
+def run_at_origin(origin: Context | None, function: Callable[..., object], *arguments: Any) -> None:
+    """Call a function in a copy of the context that a rejection came from; None is an empty one."""
+    # A copy, so that nothing sees what the function sets; and the context itself may be entered.
+    (Context() if origin is None else origin.copy()).run(function, *arguments)
 
 
 def drop_context(promise: CorePromise) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import hooks
-from .extra import drop_context
+from .extra import context_of, drop_context
 from .settling import (
     bypass,
     finish_cancel,
@@ -242,7 +242,7 @@ def take(promise: CorePromise, root: CorePromise) -> None:
     elif state & REJECTED:
         if not state & HANDLED:
             mark_handled(root)
-        reject_as_is(promise, root._value, root._aux)
+        reject_as_is(promise, root._value, root._aux, context_of(root))
     elif promise._state & FOLLOWING:
         finish_cancel(promise)
         promise._source = root._source

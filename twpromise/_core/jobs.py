@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .states import JOB, CorePromise
@@ -51,6 +52,7 @@ def call_at_home(queue: JobQueue, function: Callable[..., object], *arguments: A
     if is_home(queue):
         function(*arguments)
         return
-    queue.append(Job(function, *arguments))
+    # In the context of the thread: what it rejects is reported in there.
+    queue.append(Job(copy_context().run, function, *arguments))
     if not queue.awake:
         queue.wake_from_thread()

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import hooks
 from .cancelling import leave
-from .extra import bind_promise, binding_of, extra_of
+from .extra import bind_promise, binding_of, extra_of, keep_for_report
 from .following import decided_by, outcome_of, rejoin
 from .jobs import call_soon
 from .resolving import new_rejected
@@ -175,10 +175,18 @@ class Node:
             *arguments: More arguments for `_start`.
         """
         node = cls()
-        promise = node._promise = new_pending(type(source), node, source)
+        promise = node._make_promise(type(source), source)
         if source._extra is not None:
             bind_promise(promise, binding_of(source))
         node._start(source, *arguments)
+        return promise
+
+    def _make_promise(self, cls: type[CorePromise], parent: CorePromise | None = None) -> Any:
+        """A promise that this node will settle, for users; it keeps the context of the caller."""
+        promise = self._promise = new_pending(cls, self, parent)
+        context = copy_context()
+        if context:
+            keep_for_report(promise, context)
         return promise
 
     def _start(self, source: CorePromise, /, *arguments: Any, **_: Any) -> None:

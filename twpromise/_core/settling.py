@@ -5,12 +5,13 @@ What a promise may change into, and by what, is in `states.TRANSITIONS`.
 
 from __future__ import annotations
 
+from contextvars import Context, copy_context
 from types import TracebackType
 from typing import Any
 
 from .._util.exceptions import get_traceback, is_exception, set_traceback
 from . import hooks
-from .extra import drop_context
+from .extra import context_of, drop_context, keep_for_report, keep_origin, run_at_origin
 from .states import (
     AT_ONCE,
     BYPASSED,
@@ -96,14 +97,16 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
     reject_as_is(promise, reason, aux)
 
 
-def reject_raised(promise: CorePromise, error: BaseException) -> None:
+def reject_raised(
+    promise: CorePromise, error: BaseException, origin: Context | None = None
+) -> None:
     """Reject a promise with what a call raised to the caller of this function.
 
     The caller's own frame is taken out of the traceback: it is of no interest, and its local
-    variables would keep the promise alive.
+    variables would keep the promise alive.  See `extra.keep_origin` for *origin*.
     """
     if issubclass(type(error), hooks.host.failure):
-        reject_as_is(promise, *hooks.host.unwrap(error))
+        reject_as_is(promise, *hooks.host.unwrap(error), origin)
         return
     traceback = get_traceback(error)
     if traceback is not None:
@@ -111,32 +114,38 @@ def reject_raised(promise: CorePromise, error: BaseException) -> None:
         if traceback is not None and traceback.tb_frame.f_code is hooks.watching:
             traceback = traceback.tb_next
         set_traceback(error, traceback)
-    reject_as_is(promise, error, traceback)
+    reject_as_is(promise, error, traceback, origin)
 
 
-def reject_as_is(promise: CorePromise, reason: Any, aux: Any) -> None:
-    """Reject a pending promise with a reason and its `aux` as another promise has them."""
+def reject_as_is(
+    promise: CorePromise, reason: Any, aux: Any, origin: Context | None = None
+) -> None:
+    """Reject a pending promise with a reason, its `aux` and its origin as another has them."""
     handled = promise._state & HANDLED or has_handlers(promise)
     promise._value = reason
     promise._aux = aux
     promise._source = None
     promise._state = REJECTED | HANDLED if handled else REJECTED
-    if not handled:
-        promise._queue.rejections.append(promise)
-    _after_settling(promise, not handled)
+    if not handled or promise._subscribers is not None:
+        # The origin is passed on to the subscribers; the drain that has notified them drops it.
+        if keep_origin(promise, origin) or not handled:
+            promise._queue.rejections.append(promise)
+    elif promise._extra is not None:
+        drop_context(promise)
+    _notify_soon(promise, not handled)
 
 
 def finish_cancel(promise: CorePromise) -> None:
     """Settle a promise as cancelled; its subscribers are notified from the queue."""
     promise._value = promise._aux = promise._source = None
     promise._state = CANCELLED
-    _after_settling(promise)
-
-
-def _after_settling(promise: CorePromise, wakes: bool = False) -> None:
-    """Drop the context of a promise, and have its subscribers notified."""
     if promise._extra is not None:
         drop_context(promise)
+    _notify_soon(promise)
+
+
+def _notify_soon(promise: CorePromise, wakes: bool = False) -> None:
+    """Have the subscribers of a promise notified, and diagnostics at once."""
     queue = promise._queue
     if promise._subscribers is not None:
         queue.append(promise)
@@ -153,7 +162,7 @@ def pass_on(child: CorePromise, parent: CorePromise) -> None:
     if state & FULFILLED:
         fulfill(child, parent._value)
     elif state & REJECTED:
-        reject_as_is(child, parent._value, parent._aux)
+        reject_as_is(child, parent._value, parent._aux, context_of(parent))
     else:
         finish_cancel(child)
         child._source = parent._source
@@ -170,13 +179,22 @@ def mark_handled(promise: CorePromise) -> None:
 
 
 def report_unhandled(promise: CorePromise) -> None:
-    """Report a rejection, if it is still unhandled."""
+    """Report a rejection where it came from, if it is still unhandled; and drop its origin."""
+    origin = context_of(promise)
+    if origin is not None:
+        drop_context(promise)
     if not promise._state & HANDLED:
         promise._state |= REPORTED
         try:
-            hooks.host.unhandled(promise)
+            run_at_origin(origin, hooks.host.unhandled, promise)
         except BaseException as error:
             hooks.host.escaped(error)
+
+
+def report_fatal(promise: CorePromise) -> None:
+    """Hand a rejection that has no other consumer to the fatal hook, where it came from."""
+    report = hooks.host.fatal, promise._library, promise._value, promise._aux
+    run_at_origin(context_of(promise), *report)
 
 
 def restore_traceback(promise: CorePromise) -> None:
@@ -199,6 +217,15 @@ def lock(promise: CorePromise, source: Any = None) -> None:
     """Hand a pending promise to *source*, which will settle it; no other call counts any more."""
     promise._state |= LOCKED
     promise._source = source
+
+
+def hand_over(promise: CorePromise, source: Any = None) -> None:
+    """As `lock`; the promise keeps the context of the caller, in case it is rejected."""
+    promise._state |= LOCKED
+    promise._source = source
+    context = copy_context()
+    if context:
+        keep_for_report(promise, context)
 
 
 def start_following(promise: CorePromise, followee: CorePromise, root: CorePromise) -> None:

@@ -172,12 +172,13 @@ class Runner(Suspension):
             fulfill(promise, result)
 
     def _fail(self, error: BaseException) -> None:
+        context = self._context
         promise = self.finish()
         if promise._state & CANCELLING and issubclass(type(error), CANCELLATIONS):
             finish_cancel(promise)
         else:
             # The first frame of the traceback is that of `_advance`.
-            reject_raised(promise, error)
+            reject_raised(promise, error, context)
 
     def _release(self) -> None:
         self._generator = self._context = self._deferred = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import Context
+from contextvars import copy_context
 from typing import Any
 
 from .._core import hooks
@@ -25,11 +25,7 @@ EVENTS = ("unhandled_rejection", "rejection_handled", *MONITORING)
 
 _SPELLINGS = spellings(EVENTS)
 
-# For each event: the listener as it was given, and the callback, which runs it in the context
-# of that moment.
-_listeners: dict[str, tuple[tuple[Callable[..., object], Callable[..., object]], ...]] = (
-    dict.fromkeys(EVENTS, ())
-)
+_listeners: dict[str, tuple[Callable[..., object], ...]] = dict.fromkeys(EVENTS, ())
 
 
 def event_name(name: object) -> str:
@@ -46,15 +42,15 @@ def event_name(name: object) -> str:
     return _SPELLINGS[name]
 
 
-def on(name: str, listener: Callable[..., object], called: Callable[..., object]) -> None:
-    """Have *listener* notified of an event from now on, by calling *called*."""
-    _listeners[name] = (*_listeners[name], (listener, called))
+def on(name: str, listener: Callable[..., object]) -> None:
+    """Have *listener* notified of an event from now on."""
+    _listeners[name] = (*_listeners[name], listener)
 
 
 def off(name: str, listener: Callable[..., object]) -> bool:
     """Remove a listener; whether there was one."""
     before = _listeners[name]
-    for index, (other, _) in enumerate(before):
+    for index, other in enumerate(before):
         # Not by identity: each access to a method gives a new, equal object.
         if other == listener:
             _listeners[name] = before[:index] + before[index + 1 :]
@@ -69,10 +65,10 @@ def emit(name: str, *arguments: Any) -> bool:
         Whether there is a listener.
     """
     listeners = _listeners[name]
-    for _, called in listeners:
+    for listener in listeners:
         try:
-            # Context variables that it sets, and those of the code that runs just now, stay apart.
-            Context().run(called, *arguments)
+            # What it sets, nobody else sees.
+            copy_context().run(listener, *arguments)
         except BaseException as error:
             hooks.host.escaped(error)
     return bool(listeners)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from contextvars import Context, copy_context
 from typing import Any, Protocol
 from weakref import ref
 
-from .._core.extra import Extra
+from .._core.extra import Extra, run_at_origin
 from .._core.jobs import call_at_home, call_soon
 from .._core.states import CorePromise, new_settled
 
@@ -77,9 +78,12 @@ class _Guard:
         self._extra = (extra.binding, extra.trace) if type(extra) is Extra else (None, None)
         self._report = report
         self._reported = self._handled = False
+        # The one that the rejection came from, until that is reported or handled.
+        self._origin: Context | None = copy_context()
 
     def handled(self, promise: CorePromise) -> bool:
         self._handled = True
+        self._origin = None
         return self._reported
 
     def __del__(self) -> None:
@@ -96,7 +100,8 @@ class _Guard:
 
     def _report_now(self, stand_in: CorePromise) -> None:
         self._reported = True
-        self._report(stand_in)
+        origin, self._origin = self._origin, None
+        run_at_origin(origin, self._report, stand_in)
 
 
 class _LiveList:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._core.contexts import keep_context
 from .._core.states import CorePromise
 from .._util.checks import shown
 from .._util.types import Class
@@ -33,11 +32,13 @@ class Reporting(CorePromise):
             handler: Called with the reason and the promise, instead of the report in the log.
                 Without one, or with something that is not callable, nothing is reported.
 
-        Only for this library copy; see `on` for all.
+        It runs in the context, in the sense of `contextvars`, that the rejection came from: where
+        the failing handler ran, or ``reject`` was called.  Only for this library copy; see `on`
+        for all.
 
         Bluebird: ``Promise.onPossiblyUnhandledRejection``.
         """
-        cls._library.on_unhandled = keep_context(cls, handler) if callable(handler) else False
+        cls._library.on_unhandled = handler if callable(handler) else False
 
     onPossiblyUnhandledRejection = on_possibly_unhandled_rejection
 
@@ -51,12 +52,12 @@ class Reporting(CorePromise):
             handler: Called with the promise.  Without one, or with something that is not
                 callable, the hook is removed.
 
-        Only for this library copy; see `on` for all.
+        It runs in a copy of the context in which the rejection was handled.  Only for this library
+        copy; see `on` for all.
 
         Bluebird: ``Promise.onUnhandledRejectionHandled``.
         """
-        kept = keep_context(cls, handler) if callable(handler) else None
-        cls._library.on_unhandled_handled = kept
+        cls._library.on_unhandled_handled = handler if callable(handler) else None
 
     onUnhandledRejectionHandled = on_unhandled_rejection_handled
 
@@ -98,12 +99,14 @@ class Reporting(CorePromise):
             handler: Called with the reason.  None restores the default: log it at critical
                 level, stop the reactor in order, and make the process exit with status 2.
 
+        It runs in the context that the failure came from.
+
         Raises:
             TypeError: *handler* is neither callable nor None.
         """
         if handler is not None and not callable(handler):
             raise TypeError(f"handler must be callable or None, not {shown(handler)}")
-        cls._library.on_fatal = None if handler is None else keep_context(cls, handler)
+        cls._library.on_fatal = handler
 
     onFatal = on_fatal
 
@@ -120,6 +123,9 @@ class Reporting(CorePromise):
             handler: What it raises is logged.  Of what it does itself, no life-cycle events
                 are sent.
 
+        It runs in a copy of the context of the moment; for ``unhandled_rejection``, of the one
+        that the rejection came from.
+
         Raises:
             TypeError: *name* is no `str`, or *handler* is not callable.
             ValueError: There is no such event.
@@ -128,7 +134,7 @@ class Reporting(CorePromise):
         """
         if not callable(handler):
             raise TypeError(f"handler must be callable, not {shown(handler)}")
-        events.on(events.event_name(name), handler, keep_context(cls, handler))
+        events.on(events.event_name(name), handler)
 
     @staticmethod
     def off(name: str, handler: Callable[..., object]) -> bool:

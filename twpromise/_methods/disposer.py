@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from .._core import hooks
-from .._core.contexts import keep_context, run_in_context
+from .._core.contexts import keep_context, kept_by, run_in_context
+from .._core.extra import run_at_origin
 from .._core.following import outcome_of
 from .._core.jobs import call_at_home
 from .._core.resolving import call_into
@@ -103,8 +104,8 @@ class Disposer(Generic[T_co]):
             raise TypeError(f"release must be callable, not {shown(release)}")
         declared = required_positionals(release)
         passed = 1 if declared is None else min(declared, 2)
-        kept = keep_context(cls, release)
-        return Disposer(cls, lambda *given: kept(*given[:passed]), promise=promise)
+        kept = keep_context(cls, lambda *given: release(*given[:passed]))
+        return Disposer(cls, kept, promise=promise)
 
     def _take(self) -> CorePromise:
         """Use it: a promise for the resource.
@@ -136,7 +137,8 @@ class Disposer(Generic[T_co]):
         ended = outcome_of(released)
         if ended._state & REJECTED:
             # The resource is lost.
-            hooks.host.fatal(self._cls._library, ended._value, ended._aux)
+            report = hooks.host.fatal, self._cls._library, ended._value, ended._aux
+            run_at_origin(kept_by(self._release), *report)
         elif not ended._state & DEAD:
             Done().wait_for(released)
         return released

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-from .._core import hooks
 from .._core.contexts import prepare, run_in_context
 from .._core.jobs import call_soon
 from .._core.reactions import Node, observed
 from .._core.reactions import then as _then
 from .._core.resolving import is_followed, new_rejected, new_resolved
-from .._core.settling import pass_on, reject_raised
+from .._core.settling import pass_on, reject_raised, report_fatal
 from .._core.states import FULFILLED, REJECTED, CorePromise
 from .._util.types import Gives, Later, Mixed, N
 from .filters import Filter, Filtered, Kind, Test, check_filters, is_operational, passes
@@ -124,7 +123,7 @@ class Done(Node):
 
     def _notify(self, parent: CorePromise) -> None:
         if parent._state & REJECTED:
-            hooks.host.fatal(parent._library, parent._value, parent._aux)
+            report_fatal(parent)
 
 
 class Handlers(CorePromise, Generic[T_co]):

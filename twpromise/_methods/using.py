@@ -45,7 +45,7 @@ class _Using(Node):
         self, cls: type[CorePromise], resources: list[Any], function: Callable[..., Any]
     ) -> None:
         super().__init__()
-        promise = self._promise = new_pending(cls, self)
+        promise = self._make_promise(cls)
         self._ahead: CorePromise | None = None
         # None once it has been called.
         self._function: Callable[..., Any] | None = prepare(promise, function)
