@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from contextvars import Context, ContextVar
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from tests.support.outcomes import frames, reasons, result_of
 from tests.support.promises import Boom, Source
 from twpromise import CancellationError, IPromise, Promise, RejectionError
 from twpromise.testing import ManualScheduler
+
+variable: ContextVar[str] = ContextVar("variable", default="unset")
 
 Adopt = Callable[[Deferred[Any]], Promise[Any]]
 
@@ -562,6 +565,36 @@ class TestToDeferred:
         gc.collect()
         # Twisted writes a line before each failure.
         assert [Boom, Boom] == [event["log_failure"].type for event in deferred_errors[1::2]]
+
+    @pytest.mark.parametrize("async_hooks", [True, False], ids=["", "async_hooks=False"])
+    @pytest.mark.parametrize("settle", ["resolve", "reject", "cancel"])
+    def test_context(self, scheduler: ManualScheduler, settle: str, async_hooks: bool) -> None:
+        """Callbacks run in the context in which the Deferred was made, each in its own."""
+        copy = Promise.get_new_library_copy()
+        copy.config(async_hooks=async_hooks)
+        source = Source(copy)
+        seen: list[str] = []
+
+        def callback(_: Any) -> None:
+            seen.append(variable.get())
+            variable.set("set by a callback")
+
+        def make(name: str | None) -> None:
+            if name is not None:
+                variable.set(name)
+            source.promise.to_deferred().addBoth(callback)
+            copy.deferify(lambda: source.promise)().addBoth(callback)
+
+        def settle_it() -> None:
+            variable.set("where it settles")
+            getattr(source, settle, source.promise.cancel)()
+            scheduler.flush()
+
+        for name in ("one", "two", None):
+            Context().run(make, name)
+        Context().run(settle_it)
+        expected = ["one", "one", "two", "two"] if async_hooks else ["unset"] * 4
+        assert [*expected, "unset", "unset"] == sorted(seen)
 
     def test_odd_reason(self, scheduler: ManualScheduler) -> None:
         """A reason that is no exception travels inside a RejectionError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import gc
 import multiprocessing
@@ -28,6 +29,11 @@ variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", defau
 def fail(*arguments: object) -> None:
     """Raise."""
     raise Boom(*arguments)
+
+
+def variable_there() -> str:
+    """What the variable is, wherever this runs."""
+    return variable.get()
 
 
 # --- run_in
@@ -116,6 +122,24 @@ class TestThreads:
         scheduler.flush()
         assert (True, True) == (first.value(), second.is_cancelled())
 
+    def test_context(self, scheduler: ManualScheduler) -> None:
+        """The function sees the context variables of its caller, and changes none of them."""
+
+        def function() -> str:
+            seen = variable.get()
+            variable.set("thread")
+            return seen
+
+        def call(executor: Executor) -> tuple[Promise[str], str]:
+            variable.set("caller")
+            return Promise.run_in(executor, function), variable.get()
+
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            first, after = contextvars.Context().run(call, executor)
+            second = contextvars.Context().run(Promise.run_in, executor, function)
+        scheduler.flush()
+        assert ("caller", "caller", "nothing") == (first.value(), after, second.value())
+
     def test_many(self, scheduler: ManualScheduler) -> None:
         """A thousand calls, each with its own result, in order."""
         with ThreadPoolExecutor() as executor:
@@ -166,6 +190,19 @@ class TestExecutors:
         assert isinstance(copy.run_in(AtOnce(), len, "abc"), copy)
 
 
+@pytest.mark.skipif(
+    not hasattr(concurrent.futures, "InterpreterPoolExecutor"),
+    reason="this Python has no pool of interpreters",
+)
+def test_interpreters(scheduler: ManualScheduler) -> None:
+    """A pool of interpreters is one of threads to Python, but no context can go there."""
+    pool: Any = getattr(concurrent.futures, "InterpreterPoolExecutor")  # noqa: B009 - not in 3.11
+    with pool(max_workers=1) as executor:
+        promise = Promise.run_in(executor, pow, 2, 10)
+    scheduler.flush()
+    assert 1024 == promise.value()
+
+
 @pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessPoolExecutor]:
     """A pool of one process."""
@@ -189,6 +226,17 @@ class TestProcesses:
         promise = Promise.run_in(processes, pow, 2, exp=10)
         self.wait(processes, scheduler)
         assert 1024 == promise.value()
+
+    def test_context(self, processes: ProcessPoolExecutor, scheduler: ManualScheduler) -> None:
+        """Context variables stay here."""
+
+        def call() -> Promise[str]:
+            variable.set("caller")
+            return Promise.run_in(processes, variable_there)
+
+        promise = contextvars.Context().run(call)
+        self.wait(processes, scheduler)
+        assert "nothing" == promise.value()
 
     def test_failing(self, processes: ProcessPoolExecutor, scheduler: ManualScheduler) -> None:
         """The exception's remote traceback is kept in its `__cause__`."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
@@ -86,6 +87,14 @@ def _set(future: asyncio.Future[Any], setter: Callable[[Any], None], value: Any)
         setter(value)
 
 
+def _takes_contexts(executor: Executor) -> bool:
+    """Whether an executor runs functions in threads of this interpreter, where contexts can go."""
+    # A context cannot be pickled.
+    interpreters: Any = getattr(concurrent.futures, "InterpreterPoolExecutor", ())
+    kind = type(executor)
+    return issubclass(kind, ThreadPoolExecutor) and not issubclass(kind, interpreters)
+
+
 class Executors(CorePromise, Generic[T_co]):
     """Work elsewhere, and promises in asyncio."""
 
@@ -104,7 +113,8 @@ class Executors(CorePromise, Generic[T_co]):
 
         Args:
             executor: Any `concurrent.futures.Executor`: threads, processes, or a cluster's.
-            function: What to run.
+            function: What to run; in a `ThreadPoolExecutor` it sees the context variables of the
+                caller, which cannot be sent to other processes or interpreters.
             *args: What it is called with.
             **kwargs: What it is called with.
 
@@ -125,7 +135,10 @@ class Executors(CorePromise, Generic[T_co]):
             raise TypeError(f"function must be callable, not {shown(function)}")
         promise = new_pending(cls)
         try:
-            future: Any = submit(function, *args, **kwargs)
+            if _takes_contexts(executor):
+                future: Any = submit(copy_context().run, function, *args, **kwargs)
+            else:
+                future = submit(function, *args, **kwargs)
         except BaseException as error:
             reject_raised(promise, error)
         else:
