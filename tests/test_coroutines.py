@@ -42,6 +42,55 @@ def frames(error):
     return [frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__)]
 
 
+# --- circles
+
+
+def itself(promise):
+    return promise
+
+
+def a_follower(promise):
+    return Promise(lambda resolve, reject: resolve(promise))
+
+
+def one_with_a_cancel_hook(promise):
+    return Promise(lambda resolve, reject, on_cancel: (on_cancel(print), resolve(promise)))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+@pytest.mark.parametrize("of", [itself, a_follower, one_with_a_cancel_hook])
+def test_a_coroutine_that_awaits_its_own_promise(scheduler, of, steps):
+    """It is refused, instead of pending for ever."""
+
+    async def main():
+        for _ in range(steps):
+            await Promise.delay(1)
+        with pytest.raises(TypeError, match="circular promise resolution chain"):
+            await of(own)
+        return "refused"
+
+    own = Promise.resolve().then(lambda _: main())
+    for _ in range(3):
+        scheduler.advance(1)
+    assert "refused" == own.value()
+
+
+@pytest.mark.parametrize("of", [itself, a_follower, one_with_a_cancel_hook])
+def test_a_generator_that_yields_its_own_promise(scheduler, of):
+    """So is this."""
+
+    @Promise.coroutine
+    def main():
+        yield Promise.delay(1)
+        with pytest.raises(TypeError, match="circular promise resolution chain"):
+            yield of(own)
+        return "refused"
+
+    own = main()
+    scheduler.advance(1)
+    assert "refused" == own.value()
+
+
 # --- calling, yielding, returning
 
 

@@ -792,7 +792,15 @@ class Sync:
     __exit__ = Both.__exit__
 
 
-@pytest.mark.parametrize("make", [Sync, Both, threading.Lock])
+class Awaited(Both):
+    """One that can be awaited too, as what acquires a connection often can."""
+
+    def __await__(self):
+        self.log.append("awaited")
+        yield from Promise.delay(1).__await__()
+
+
+@pytest.mark.parametrize("make", [Sync, Both, Awaited, threading.Lock])
 def test_a_bare_context_manager(scheduler, make):
     """Rejected with the remedy; it is not entered, and what else came is released."""
     log = []

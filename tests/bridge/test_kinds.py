@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock, Mock, NonCallableMock
 
@@ -96,6 +97,200 @@ def test_failures(scheduler: ManualScheduler) -> None:
     scheduler.flush()
     assert failure.value is promise.reason()
     assert failure.value is Promise.resolve(failure).reason()
+
+
+class Call:
+    """What can only be awaited, as a call of grpc's: it waits for a promise."""
+
+    def __init__(self, promise: Promise[Any]) -> None:
+        self._promise = promise
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._promise.__await__()
+
+
+class Pool:
+    """What gives itself when it is awaited; and only once, as a connection of SQLAlchemy's."""
+
+    started = False
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        if self.started:
+            raise Boom("started before")
+        yield from Promise.delay(1).__await__()
+        self.started = True
+        return self
+
+
+class CallInSlots(Call):
+    """It is the class that decides, an inherited `__await__` counts."""
+
+    __slots__ = ()
+
+
+WAYS: dict[str, Callable[[Any], Promise[Any]]] = {
+    "Promise.resolve": Promise.resolve,
+    "a resolver": lambda value: Promise(lambda resolve, _: resolve(value)),
+    "a handler": lambda value: Promise.resolve().then(lambda _: value),
+    "a generator": lambda value: Promise.coroutine(_returning)(value),
+    "an item": lambda value: Promise.race([value]),
+    "Promise.try_": lambda value: Promise.try_(lambda: value),
+}
+
+
+def _returning(value: Any) -> Generator[Any, Any, Any]:
+    yield Promise.resolve()
+    return value
+
+
+def _yielding(value: Any) -> Generator[Any, Any, Any]:
+    return (yield value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+class TestAwaitables:
+    """Objects that can be awaited, and are no coroutines."""
+
+    @pytest.mark.parametrize("kind", [Call, CallInSlots])
+    @pytest.mark.usefixtures("reports")
+    def test_followed(self, scheduler: ManualScheduler, way: str, kind: type[Call]) -> None:
+        """The outcome is what the object gives or raises when it is awaited."""
+        given, raised = Source(), Source()
+        promises = [WAYS[way](kind(source.promise)) for source in (given, raised)]
+        scheduler.flush()
+        assert all(promise.is_pending() for promise in promises)
+        given.resolve("value")
+        raised.reject(Boom())
+        scheduler.flush()
+        assert "value" == promises[0].value()
+        assert isinstance(promises[1].reason(), Boom)
+
+    def test_one_that_gives_itself(self, scheduler: ManualScheduler, way: str) -> None:
+        """It is awaited once, and then a value."""
+        pool = Pool()
+        promise = WAYS[way](pool)
+        for _ in range(3):
+            scheduler.advance(1)
+        assert pool is promise.value()
+
+    def test_cancelled(self, scheduler: ManualScheduler, way: str) -> None:
+        """What it waits for is cancelled with the promise."""
+        source = Source()
+        promise = WAYS[way](Call(source.promise))
+        scheduler.flush()
+        promise.cancel()
+        scheduler.flush()
+        assert (1, True) == (source.cancelled, promise.is_cancelled())
+
+
+def test_what_a_coroutine_returns_is_not_awaited_again(scheduler: ManualScheduler) -> None:
+    """As by ``await`` itself."""
+    pool = Pool()
+
+    async def start() -> Any:
+        return await pool
+
+    promise = Promise.resolve(start())
+    scheduler.advance(1)
+    assert pool is promise.value()
+
+
+@pytest.mark.usefixtures("reports")
+def test_an_awaitable_that_yields_itself(scheduler: ManualScheduler) -> None:
+    """It is refused, as it would wait for itself."""
+
+    class Circle:
+        def __await__(self) -> Generator[Any, Any, Any]:
+            return (yield self)
+
+    reason = Promise.resolve(Circle()).reason()
+    assert isinstance(reason, TypeError)
+    assert "could not be treated as a promise" in str(reason)
+
+
+def test_a_thenable_that_can_be_awaited(scheduler: ManualScheduler) -> None:
+    """Its `then` is called."""
+
+    class Both(Call):
+        def then(self, resolve: Any, reject: Any) -> None:
+            resolve("by then")
+
+    promise = Promise.resolve(Both(Source().promise))
+    scheduler.flush()
+    assert "by then" == promise.value()
+
+
+def test_await_of_an_instance(scheduler: ManualScheduler) -> None:
+    """It is the class of a value that decides."""
+    plain = type("Plain", (), {})()
+    plain.__await__ = lambda: iter(())
+    assert plain is Promise.resolve(plain).value()
+
+
+@types.coroutine
+def _marked(value: Any) -> Generator[Any, Any, Any]:
+    return (yield value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda value: Promise.resolve(_marked(value)),
+        lambda value: Promise.resolve().then(lambda _: _marked(value)),
+        lambda value: Promise.all([_marked(value)]).get(0),
+        Promise.coroutine(_marked),
+        Promise.coroutine(types.coroutine(lambda value: _Wrapped(value))),
+    ],
+    ids=["Promise.resolve", "a handler", "an item", "Promise.coroutine", "what quacks"],
+)
+def test_generators_that_are_coroutines(scheduler: ManualScheduler, make: Any) -> None:
+    """Those that `types.coroutine` has marked run as coroutines do."""
+    source = Source()
+    promise = make(source.promise)
+    scheduler.flush()
+    assert promise.is_pending()
+    source.resolve("value")
+    scheduler.flush()
+    assert "value" == promise.value()
+    cancelled = make(Source().promise)
+    scheduler.flush()
+    cancelled.cancel()
+    scheduler.flush()
+    assert cancelled.is_cancelled()
+
+
+class _Wrapped(Generator[Any, Any, Any]):
+    """A generator of another kind: `types.coroutine` makes a coroutine of it."""
+
+    def __init__(self, value: Any) -> None:
+        self._generator = _yielding(value)
+
+    def send(self, value: Any) -> Any:
+        return self._generator.send(value)
+
+    def throw(self, *raised: Any) -> Any:
+        return self._generator.throw(*raised)
+
+
+def test_plain_generators(scheduler: ManualScheduler) -> None:
+    """They are values, wherever they come from; and collections."""
+    makers = [WAYS[name] for name in ("Promise.resolve", "a resolver", "a handler", "an item")]
+    generators = [_yielding(1) for _ in makers]
+    promises = [make(generator) for make, generator in zip(makers, generators, strict=True)]
+    scheduler.flush()
+    assert generators == [promise.value() for promise in promises]
+    doubled = Promise.map((number for number in (1, 2)), lambda number: 2 * number)
+    scheduler.flush()
+    assert [2, 4] == doubled.value()
+
+
+def test_a_yield_handler_gets_plain_generators(scheduler: ManualScheduler) -> None:
+    """A generator that is yielded is not followed: a handler says how it is waited for."""
+    copy = Promise.get_new_library_copy()
+    copy.coroutine.add_yield_handler(copy.coroutine(lambda generator: generator))
+    promise = copy.coroutine(_yielding)(_yielding(copy.resolve("value")))
+    scheduler.flush()
+    assert "value" == promise.value()
 
 
 class Foreign:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import Any
 
@@ -34,6 +34,19 @@ def _coroutine() -> tuple[Any, Callable[..., None], Callable[..., None]]:
         return await promise
 
     return coroutine(), resolve, reject
+
+
+class _Awaitable:
+    def __init__(self, awaited: Any) -> None:
+        self._awaited = awaited
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._awaited.__await__()
+
+
+def _awaitable() -> tuple[Any, Callable[..., None], Callable[..., None]]:
+    promise, resolve, reject = pending()
+    return _Awaitable(promise), resolve, reject
 
 
 def _thenable() -> tuple[Any, Callable[..., None], Callable[..., None]]:
@@ -74,6 +87,7 @@ _MAKERS = {
     "promise": pending,
     "Deferred": _deferred,
     "coroutine": _coroutine,
+    "awaitable": _awaitable,
     "thenable": _thenable,
     "executor's future": _executors_future,
     "asyncio's future": _asyncios_future,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from types import GeneratorType
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -19,7 +20,11 @@ from .._core.hooks import Adopter
 from .._core.resolving import adopters, resolve
 from .._core.settling import reject_raised
 from .._core.states import CorePromise
-from .._coroutines.coroutines import adopt_coroutine
+from .._coroutines.coroutines import (
+    adopt_awaitable,
+    adopt_coroutine,
+    adopt_generator,
+)
 from .._util.checks import shown
 from ..interfaces import IPromise
 from .deferreds import adopt_deferred
@@ -42,6 +47,7 @@ _FOLLOWED: tuple[tuple[type, Adopter], ...] = (
     (asyncio.Future, adopt_future),
     (concurrent.futures.Future, adopt_future),
     (Coroutine, adopt_coroutine),
+    (GeneratorType, adopt_generator),
 )
 
 
@@ -74,7 +80,7 @@ def decide(kind: type) -> Adopter | None:
     # an instance with a `__getattr__` makes up.
     if any("then" in vars(base) for base in kind.__mro__):
         return adopt_thenable
-    return None
+    return adopt_awaitable if issubclass(kind, Awaitable) else None
 
 
 def _adapter_for(kind: type) -> Callable[[Any], object] | None:

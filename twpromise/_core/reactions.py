@@ -12,7 +12,7 @@ from typing import Any
 from . import hooks
 from .cancelling import leave
 from .extra import bind_promise, binding_of, extra_of, keep_for_report
-from .following import decided_by, outcome_of, rejoin
+from .following import decided_by, end_of, outcome_of, rejoin
 from .jobs import call_soon
 from .resolving import new_rejected
 from .settling import mark_handled, pass_on, reject_raised
@@ -21,6 +21,7 @@ from .states import (
     BYPASSED,
     CANCELLED,
     CANCELLING,
+    CIRCULAR,
     CLOSED,
     DEAD,
     FOLLOWING,
@@ -199,6 +200,16 @@ class Node:
     def wait_for(self, promise: CorePromise) -> None:
         """Be notified when a promise has settled: never at once, but from the queue."""
         subscribe(promise, self)
+
+    def observe(self, promise: CorePromise) -> CorePromise:
+        """What to wait for in order to have the outcome of *promise*; see `observed`.
+
+        Raises:
+            TypeError: That will settle as this node's own promise does.
+        """
+        if end_of(promise) is self._promise:
+            raise TypeError(CIRCULAR)
+        return observed(promise)
 
     def wait_for_source(self, source: CorePromise) -> None:
         """Wait for the promise that is left when the node's own promise is cancelled."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import CO_ITERABLE_COROUTINE
+from types import GeneratorType
 from typing import Any, Final
 
 from . import hooks
@@ -37,9 +39,13 @@ class Adopters(dict[type, "Adopter | None"]):
 adopters: Final = Adopters()
 
 
-def is_followed(value: object) -> bool:
+def is_followed(value: Any) -> bool:
     """Whether a promise that is resolved with *value* follows it, or waits for it."""
-    return adopters[type(value)] is not None
+    kind = type(value)
+    return adopters[kind] is not None and (
+        # All generators are of one type; it is a flag that makes one a coroutine.
+        kind is not GeneratorType or bool(value.gi_code.co_flags & CO_ITERABLE_COROUTINE)
+    )
 
 
 def resolve(promise: CorePromise, value: Any) -> None:

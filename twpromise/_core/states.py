@@ -62,6 +62,9 @@ DEAD: Final = SETTLED | CANCELLING
 #: A subscriber cannot just be put into an empty slot.
 CLOSED: Final = DEAD | FOLLOWING
 
+#: What a coroutine waits for is looked at before: it may have settled, or wait for the coroutine.
+LOOKED_AT: Final = CLOSED | LOCKED
+
 LATE_OBSERVER: Final = "late cancellation observer"
 CIRCULAR: Final = "circular promise resolution chain"
 

@@ -1,22 +1,37 @@
-"""Coroutine objects: driven the Twisted way, as one consumer of what they await."""
+"""Coroutine objects, and what can be awaited: driven the Twisted way, as one consumer."""
 
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine, Generator
 from types import CoroutineType, GeneratorType
 from typing import Any
 
-from .._core.resolving import is_followed
+from .._core.resolving import adopters, is_followed
+from .._core.settling import fulfill
 from .._core.states import CorePromise, new_fulfilled
 from .._util.checks import shown
 from .._util.errors import CancellationError
 from .awaiting import await_promise
 from .runner import Runner
 
-__all__ = ["CoroutineRunner", "adopt_coroutine"]
+__all__ = [
+    "CoroutineRunner",
+    "adopt_awaitable",
+    "adopt_coroutine",
+    "adopt_generator",
+]
 
 _AWAIT = await_promise.__code__
+
+
+def adopt_awaitable(promise: CorePromise, awaitable: Awaitable[Any]) -> None:
+    """Await an object that can only be awaited."""
+    adopt_coroutine(promise, _await(awaitable))
+
+
+async def _await(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 class CoroutineRunner(Runner):
@@ -24,12 +39,16 @@ class CoroutineRunner(Runner):
 
     __slots__ = ()
 
+    # A connection, say, may give itself when it is awaited, and raise when that is done again.
+    _as_it_is = staticmethod(adopt_awaitable)
+
     def _wait_for_other(self, yielded: Any) -> None:
         if yielded is None:
             # ``asyncio.sleep(0)``, or a bare ``yield``: go on behind all that is queued.
             self._wait_for(new_fulfilled(self._class, None))
             return
-        if not is_followed(yielded):
+        # What can only be awaited yields what it waits for: never itself, which would not end.
+        if adopters[type(yielded)] is adopt_awaitable or not is_followed(yielded):
             raise TypeError(
                 f"a value was awaited that could not be treated as a promise: {shown(yielded)}"
             )
@@ -50,3 +69,11 @@ class CoroutineRunner(Runner):
 def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -> None:
     """Start a coroutine object, and resolve a pending promise with its result."""
     CoroutineRunner(promise, coroutine).start()
+
+
+def adopt_generator(promise: CorePromise, generator: Generator[Any, Any, Any]) -> None:
+    """Start a generator that `types.coroutine` has marked; any other is a plain value."""
+    if is_followed(generator):
+        CoroutineRunner(promise, generator).start()
+    else:
+        fulfill(promise, generator)

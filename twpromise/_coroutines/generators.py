@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextvars import Context
 from functools import update_wrapper
+from inspect import CO_ITERABLE_COROUTINE
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
@@ -122,8 +123,12 @@ class _CoroutineFactory:
             promise: Any = new_pending(cls)
             try:
                 result = generator_function(*args, **kwargs)
-                # The first test suffices for most, and is much faster.
-                if type(result) is GeneratorType or issubclass(type(result), Generator):
+                # The first line suffices for most, and is much faster.  A generator made by
+                # `types.coroutine` is a coroutine.
+                if (
+                    type(result) is GeneratorType
+                    and not result.gi_code.co_flags & CO_ITERABLE_COROUTINE
+                ) or (issubclass(type(result), Generator) and not is_followed(result)):
                     runner = _GeneratorRunner(promise, result)
                     runner._yield_handler = yield_handler
                     runner.start()

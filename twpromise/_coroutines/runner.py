@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import Any
+from typing import Any, ClassVar
 
 from .._core import contexts, hooks
 from .._core.cancelling import discard
 from .._core.jobs import call_soon
 from .._core.resolving import adopters, resolve
 from .._core.settling import finish_cancel, fulfill, lock, reject_raised
-from .._core.states import CANCELLING, CLOSED, FULFILLED, CorePromise, new_pending
+from .._core.states import CANCELLING, FULFILLED, LOOKED_AT, CorePromise, new_pending
 from .._util.errors import CANCELLATIONS
 from .suspension import RUNNING, Suspension
 
@@ -40,6 +40,9 @@ class Runner(Suspension):
     """
 
     __slots__ = ()
+
+    #: A result that this would follow is a plain value.
+    _as_it_is: ClassVar[Any] = None
 
     def start(self) -> None:
         """Run up to the first thing to wait for."""
@@ -79,7 +82,7 @@ class Runner(Suspension):
             if (
                 type(yielded) is self._class
                 and yielded._subscribers is None
-                and not yielded._state & CLOSED
+                and not yielded._state & LOOKED_AT
                 and not self._cancelled_itself
                 and not contexts.scratch
                 and hooks.observer is None
@@ -161,10 +164,11 @@ class Runner(Suspension):
     def _return(self, result: Any) -> None:
         context = self._context
         promise = self.finish()
+        adopter = adopters[type(result)]
         if promise._state & CANCELLING:
             finish_cancel(promise)
             self._in_context(context, discard, promise, result)
-        elif adopters[type(result)] is not None:
+        elif adopter is not None and adopter is not self._as_it_is:
             # This runner cannot stop it any more.
             lock(promise)
             self._in_context(context, resolve, promise, result)

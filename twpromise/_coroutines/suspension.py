@@ -13,9 +13,9 @@ from .._bridge.outcomes import traceback_of
 from .._core import hooks
 from .._core.cancelling import cancel_all, leave
 from .._core.jobs import call_soon
-from .._core.reactions import Node, observed, subscribe
+from .._core.reactions import Node, subscribe
 from .._core.settling import lock
-from .._core.states import CANCELLED, CANCELLING, FOLLOWING, FULFILLED, CorePromise
+from .._core.states import CANCELLED, FULFILLED, LOOKED_AT, CorePromise
 from .._core.subscribers import remove_subscriber
 from .._util.errors import as_exception
 from .._util.exceptions import set_traceback
@@ -114,9 +114,9 @@ class Suspension(Node):
         return False
 
     def _wait_for(self, promise: CorePromise, sends: bool = True) -> None:
-        if promise._state & (FOLLOWING | CANCELLED | CANCELLING):
+        if promise._state & LOOKED_AT:
             # If it was cancelled before, another promise notifies this runner.
-            promise = observed(promise)
+            promise = self.observe(promise)
         if sends and self._context is None:
             self._waiting = promise
         else:

@@ -7,7 +7,7 @@ from typing import Any
 from .._core.cancelling import leave
 from .._core.following import outcome_of
 from .._core.reactions import Node, observed
-from .._core.resolving import is_followed, new_rejected, new_resolved
+from .._core.resolving import new_rejected, new_resolved
 from .._core.settling import mark_handled
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise, is_promise
 from .._util.checks import type_name
@@ -53,7 +53,7 @@ class Lease:
         self.promise: CorePromise
         if issubclass(type(resource), Disposer):
             self._take(owner, resource)
-        elif not is_followed(resource) and manager_methods(resource) is not None:
+        elif manager_methods(resource) is not None:
             self.promise = new_rejected(
                 type(owner),
                 TypeError(
