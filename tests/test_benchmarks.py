@@ -38,7 +38,7 @@ LIMITS = {
     "errors-chain": (33, 139, 3845),
     "parallel-chain": (88, 217, 6385),
     "over-doxbee-chain": (37, 104, 2620),
-    "over-doxbee-coroutine": (11, 88, 1850),
+    "over-doxbee-coroutine": (11, 88, 1855),
     "over-parallel-chain": (139, 108, 3575),
 }
 #: Bytes of one promise; from 3.12 on, Python keeps the list of weak references in front of an
