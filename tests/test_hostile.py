@@ -35,7 +35,7 @@ class Hostile:
     """A value whose methods and attributes raise."""
 
     __eq__ = __ne__ = __lt__ = __hash__ = __repr__ = __str__ = __format__ = ask
-    __bool__ = __len__ = __contains__ = __iter__ = __call__ = __await__ = ask
+    __bool__ = __len__ = __contains__ = __iter__ = __call__ = ask
     __int__ = __index__ = __float__ = __reduce_ex__ = ask
     __getattribute__ = ask_unless_special
 

@@ -646,6 +646,9 @@ class Running(Consumer):
             # What was left, in a cancellation.
             self.awaited.consumers.remove(self)
         self.alive, self.gone = True, False
+        if yielded.end().leads_to() is self.child and not self.child.dead:
+            self.ready = None, TypeError("circular promise resolution chain")
+            return
         self.waiting = True
         yielded.attach(self)
 

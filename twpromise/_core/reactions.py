@@ -207,7 +207,8 @@ class Node:
         Raises:
             TypeError: That will settle as this node's own promise does.
         """
-        if end_of(promise) is self._promise:
+        end = end_of(promise)
+        if end is self._promise and not end._state & DEAD:
             raise TypeError(CIRCULAR)
         return observed(promise)
 
