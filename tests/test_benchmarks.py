@@ -35,7 +35,7 @@ LIMITS = {
     "doxbee-chain": (33, 136, 3900),
     "doxbee-coroutine": (8, 100, 2575),
     "doxbee-await": (9, 127, 2955),
-    "errors-chain": (33, 139, 3845),
+    "errors-chain": (33, 136, 3815),
     "parallel-chain": (88, 217, 6385),
     "over-doxbee-chain": (37, 104, 2620),
     "over-doxbee-coroutine": (11, 88, 1855),

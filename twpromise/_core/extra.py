@@ -88,8 +88,8 @@ def keep_origin(promise: CorePromise, origin: Context | None) -> bool:
 
     Args:
         promise: Was rejected.
-        origin: That context, if it is known.  Otherwise it is the one that the promise keeps
-            already, in which its handler ran; or else that of the caller.
+        origin: That context, if it is known and not empty.  Otherwise it is the one that the
+            promise keeps already, in which its handler ran; or else that of the caller.
 
     Returns:
         Whether there is anything in that context; an empty one is not kept.
@@ -97,7 +97,7 @@ def keep_origin(promise: CorePromise, origin: Context | None) -> bool:
     kept = context_of(promise)
     if not promise._library.async_hooks:
         origin = None
-    elif origin is None:
+    elif not origin:
         origin = copy_context() if kept is None else kept
     if not origin:
         origin = None

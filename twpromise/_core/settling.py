@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextvars import Context, copy_context
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from .._util.exceptions import get_traceback, is_exception, set_traceback
 from . import hooks
@@ -26,6 +26,8 @@ from .states import (
     CorePromise,
 )
 from .subscribers import has_handlers
+
+_NOTHING: Final = Context()
 
 # --- settling -----------------------------------------------------------------------------
 
@@ -126,12 +128,18 @@ def reject_as_is(
     promise._aux = aux
     promise._source = None
     promise._state = REJECTED | HANDLED if handled else REJECTED
+    keeps = False
     if not handled or promise._subscribers is not None:
         # The origin is passed on to the subscribers; the drain that has notified them drops it.
-        if keep_origin(promise, origin) or not handled:
-            promise._queue.rejections.append(promise)
+        if origin is None and promise._extra is None:
+            origin = copy_context()
+        # Mostly there is nothing in it.
+        if origin or promise._extra is not None:
+            keeps = keep_origin(promise, origin)
     elif promise._extra is not None:
         drop_context(promise)
+    if keeps or not handled:
+        promise._queue.rejections.append(promise)
     _notify_soon(promise, not handled)
 
 
@@ -162,7 +170,9 @@ def pass_on(child: CorePromise, parent: CorePromise) -> None:
     if state & FULFILLED:
         fulfill(child, parent._value)
     elif state & REJECTED:
-        reject_as_is(child, parent._value, parent._aux, context_of(parent))
+        # It saves looking at the caller's context, in which there is nothing: that of a drain.
+        origin = _NOTHING if parent._extra is None else context_of(parent)
+        reject_as_is(child, parent._value, parent._aux, origin)
     else:
         finish_cancel(child)
         child._source = parent._source
