@@ -75,6 +75,26 @@ def test_a_coroutine_that_awaits_its_own_promise(scheduler, of, steps):
     assert "refused" == own.value()
 
 
+def test_a_generator_that_yields_its_own_promise_once_it_is_cancelled(scheduler):
+    """It learns of the cancellation."""
+    seen = []
+
+    @Promise.coroutine
+    def main():
+        try:
+            yield Promise.delay(1)
+        finally:
+            try:
+                yield own
+            except Exception as error:
+                seen.append(type(error))
+
+    own = main()
+    own.cancel()
+    scheduler.flush()
+    assert [CancellationError] == seen
+
+
 @pytest.mark.parametrize("of", [itself, a_follower, one_with_a_cancel_hook])
 def test_a_generator_that_yields_its_own_promise(scheduler, of):
     """So is this."""

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import Interface, implementedBy, implementer
 
 from tests.support.promises import Boom, Source
-from twpromise import IPromise, Promise
+from twpromise import CancellationError, IPromise, Promise
 from twpromise.testing import ManualScheduler
 
 
@@ -228,42 +228,47 @@ def test_await_of_an_instance(scheduler: ManualScheduler) -> None:
 
 
 @types.coroutine
-def _marked(value: Any) -> Generator[Any, Any, Any]:
-    return (yield value)
+def _marked(value: Any, caught: list[type]) -> Generator[Any, Any, Any]:
+    try:
+        return (yield value)
+    except BaseException as error:
+        caught.append(type(error))
+        raise
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda value: Promise.resolve(_marked(value)),
-        lambda value: Promise.resolve().then(lambda _: _marked(value)),
-        lambda value: Promise.all([_marked(value)]).get(0),
+        lambda *given: Promise.resolve(_marked(*given)),
+        lambda *given: Promise.resolve().then(lambda _: _marked(*given)),
+        lambda *given: Promise.race([_marked(*given)]),
         Promise.coroutine(_marked),
-        Promise.coroutine(types.coroutine(lambda value: _Wrapped(value))),
+        Promise.coroutine(types.coroutine(lambda *given: _Wrapped(*given))),
     ],
     ids=["Promise.resolve", "a handler", "an item", "Promise.coroutine", "what quacks"],
 )
 def test_generators_that_are_coroutines(scheduler: ManualScheduler, make: Any) -> None:
-    """Those that `types.coroutine` has marked run as coroutines do."""
+    """Those that `types.coroutine` has marked run, and are cancelled, as coroutines are."""
     source = Source()
-    promise = make(source.promise)
+    caught: list[type] = []
+    promise = make(source.promise, caught)
     scheduler.flush()
     assert promise.is_pending()
     source.resolve("value")
     scheduler.flush()
     assert "value" == promise.value()
-    cancelled = make(Source().promise)
+    cancelled = make(Source().promise, caught)
     scheduler.flush()
     cancelled.cancel()
     scheduler.flush()
-    assert cancelled.is_cancelled()
+    assert (True, [CancellationError]) == (cancelled.is_cancelled(), caught)
 
 
 class _Wrapped(Generator[Any, Any, Any]):
     """A generator of another kind: `types.coroutine` makes a coroutine of it."""
 
-    def __init__(self, value: Any) -> None:
-        self._generator = _yielding(value)
+    def __init__(self, *given: Any) -> None:
+        self._generator = _marked(*given)
 
     def send(self, value: Any) -> Any:
         return self._generator.send(value)

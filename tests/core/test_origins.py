@@ -10,6 +10,7 @@ from weakref import ref
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
 
 from tests.support.promises import Boom, Source, fail
 from twpromise import Promise
@@ -79,6 +80,10 @@ def by_all_items(copy, shared, settle):
 
 def by_a_mapper(copy, shared, settle):
     copy.map([shared], fail)
+
+
+def by_a_bound_mapper(copy, shared, settle):
+    shared.return_([1]).bind("this").map(lambda this, item: fail())
 
 
 def by_a_collection(copy, shared, settle):
@@ -222,24 +227,23 @@ def test_a_branch_that_is_attached_after_the_report(scheduler, copy, seen):
     assert ["first", "second", "no request"] == seen
 
 
-def test_hooks_may_run_the_queue(scheduler, copy, seen):
-    """A report within another one, of a rejection from the same context."""
+def test_variables_set_by_a_report_are_invisible_to_others(scheduler, reports):
+    """Two rejections of one origin, and an observer of the log that sets something."""
+    seen = []
 
-    def hook(reason, promise):
+    def observe(event):
         seen.append(request.get())
+        request.set("set by the observer")
+
+    failed = run_as("first", Promise.resolve(1).then, fail)
+    failed.then(str)
+    failed.then(int)
+    globalLogPublisher.addObserver(observe)
+    try:
         scheduler.flush()
-
-    def fail_twice():
-        copy.on_possibly_unhandled_rejection(hook)
-        copy.resolve(1).then(fail)
-        copy.resolve(1).then(str).then(lambda _: fail())
-        failed = copy.resolve(1).then(fail)
-        failed.then(str)
-        failed.then(int)
-
-    run_as("first", fail_twice)
-    scheduler.flush()
-    assert ["first"] * 4 == seen
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert (["first"] * 2, 2) == (seen, len(reports))
 
 
 @pytest.mark.parametrize(
@@ -348,4 +352,23 @@ def test_the_context_does_not_outlive_the_report(scheduler, copy, hold):
     scheduler.flush()
     scheduler.flush()
     things.handle()
+    assert kept() is None
+
+
+@pytest.mark.parametrize("way", [by_a_mapper, by_a_deferred, by_a_future, by_a_timeout])
+@pytest.mark.usefixtures("seen", "no_collector")
+def test_no_context_is_kept_without_async_hooks(scheduler, copy, way):
+    """Not even while the promise is pending."""
+    copy.config(async_hooks=False)
+    settle = []
+    pending = copy.defer().promise
+
+    def attach():
+        kept = Request()
+        request.set(kept)
+        way(copy, pending, settle)
+        return ref(kept)
+
+    kept = Context().run(attach)
+    scheduler.flush()
     assert kept() is None

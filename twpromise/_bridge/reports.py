@@ -44,7 +44,7 @@ def fatal(library: Any, reason: Any, aux: Any) -> None:
         if library.on_fatal is None:
             crash(failure_of(reason, aux))
         else:
-            copy_context().run(library.on_fatal, reason)
+            library.on_fatal(reason)
     except BaseException as error:
         # Not raised: the caller has more to do (to release other resources, say).
         escaped(error)

@@ -79,7 +79,7 @@ def context_of(promise: CorePromise) -> Context | None:
 
 def keep_for_report(promise: CorePromise, context: Context) -> None:
     """A promise that something else will settle keeps a context, in case it is rejected."""
-    if promise._library.async_hooks and context_of(promise) is None:
+    if promise._library.async_hooks:
         _give(promise, binding_of(promise), context)
 
 
@@ -108,7 +108,7 @@ def keep_origin(promise: CorePromise, origin: Context | None) -> bool:
 
 def run_at_origin(origin: Context | None, function: Callable[..., object], *arguments: Any) -> None:
     """Call a function in a copy of the context that a rejection came from; None is an empty one."""
-    # A copy, so that nothing sees what the function sets; and the context itself may be entered.
+    # A copy: others may have been rejected from there, and what the function sets is not theirs.
     (Context() if origin is None else origin.copy()).run(function, *arguments)
 
 

@@ -78,12 +78,11 @@ class _Guard:
         self._extra = (extra.binding, extra.trace) if type(extra) is Extra else (None, None)
         self._report = report
         self._reported = self._handled = False
-        # The one that the rejection came from, until that is reported or handled.
+        # The context that the rejection came from, until it is reported.
         self._origin: Context | None = copy_context()
 
     def handled(self, promise: CorePromise) -> bool:
         self._handled = True
-        self._origin = None
         return self._reported
 
     def __del__(self) -> None:
