@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, NoReturn, assert_type
 
 from twisted.internet.defer import Deferred
@@ -20,6 +20,13 @@ Hooks = Callable[[Callable[[], object]], None]
 
 async def coroutine() -> int:
     return 1
+
+
+class Call:
+    """What can only be awaited."""
+
+    def __await__(self) -> Generator[Any, Any, int]:
+        raise NotImplementedError
 
 
 def resolving(
@@ -39,6 +46,8 @@ def resolving(
     assert_type(Promise.resolve(promise), Promise[int])
     assert_type(Promise.resolve(deferred), Promise[int])
     assert_type(Promise.resolve(coroutine()), Promise[int])
+    assert_type(Promise.resolve(Call()), Promise[int])
+    assert_type(Promise.resolve().then(lambda _: Call()), Promise[int])
     assert_type(Promise.resolve(future), Promise[int])
     assert_type(Promise.resolve(task), Promise[int])
     assert_type(Promise.resolve(from_executor), Promise[int])
