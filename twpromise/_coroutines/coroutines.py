@@ -1,37 +1,23 @@
-"""Coroutine objects, and what can be awaited: driven the Twisted way, as one consumer."""
+"""Coroutine objects: driven the Twisted way, as one consumer of what they await."""
 
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Coroutine
 from types import CoroutineType, GeneratorType
 from typing import Any
 
 from .._core.resolving import adopters, is_followed
-from .._core.settling import fulfill
 from .._core.states import CorePromise, new_fulfilled
 from .._util.checks import shown
 from .._util.errors import CancellationError
+from .awaitables import adopt_awaitable
 from .awaiting import await_promise
 from .runner import Runner
 
-__all__ = [
-    "CoroutineRunner",
-    "adopt_awaitable",
-    "adopt_coroutine",
-    "adopt_generator",
-]
+__all__ = ["CoroutineRunner", "adopt_coroutine"]
 
 _AWAIT = await_promise.__code__
-
-
-def adopt_awaitable(promise: CorePromise, awaitable: Awaitable[Any]) -> None:
-    """Await an object that can only be awaited."""
-    adopt_coroutine(promise, _await(awaitable))
-
-
-async def _await(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
 
 
 class CoroutineRunner(Runner):
@@ -69,11 +55,3 @@ class CoroutineRunner(Runner):
 def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -> None:
     """Start a coroutine object, and resolve a pending promise with its result."""
     CoroutineRunner(promise, coroutine).start()
-
-
-def adopt_generator(promise: CorePromise, generator: Generator[Any, Any, Any]) -> None:
-    """Start a generator that `types.coroutine` has marked; any other is a plain value."""
-    if is_followed(generator):
-        CoroutineRunner(promise, generator).start()
-    else:
-        fulfill(promise, generator)
