@@ -10,14 +10,16 @@ import re
 import pytest
 
 from twpromise import Promise
+from twpromise._bridge.in_place import _NotInstalled
 
 pytestmark = pytest.mark.usefixtures("scheduler")
 
-#: The public functions; not the errors and other classes that are attributes.
+#: The public functions; not the errors and other classes that are attributes, nor the methods of
+#: a Deferred, which are not there without `install`.
 NAMES = [
     name
     for name in dir(Promise)
-    if not name.startswith("_") and not isinstance(getattr(Promise, name), type)
+    if not name.startswith("_") and not isinstance(getattr(Promise, name), type | _NotInstalled)
 ]
 MIXINS = [kind.__name__ for kind in Promise.__mro__ if kind not in (Promise, object)]
 INTERNAL = re.compile("|".join([r"(?<!\w)_\w+", *(rf"\b{name}\." for name in MIXINS)]))

@@ -1,5 +1,8 @@
 """Bluebird's promises, at home on Twisted's reactor."""
 
+import os
+
+from ._bridge.doors import install
 from ._diagnostics.background import background
 from ._methods.disposer import Disposer
 from ._methods.reflection import PromiseInspection
@@ -34,7 +37,11 @@ __all__ = [
     "background",
     "deferify",
     "deferify_all",
+    "install",
 ]
 
 deferify = Promise.deferify
 deferify_all = Promise.deferify_all
+
+if os.environ.get("TWPROMISE_INSTALL", "") not in {"", "0"}:
+    install()

@@ -9,7 +9,9 @@ from zope.interface import implementer
 
 from ._bridge import host as _host  # noqa: F401 - installs itself in the core
 from ._bridge.adapters import install as _install_adapters
+from ._bridge.doors import add_classes
 from ._bridge.executors import Executors
+from ._bridge.in_place import InPlace
 from ._bridge.methods import Bridge
 from ._callbacks.callbacks import Callbacks
 from ._callbacks.promisify import Promisification
@@ -56,6 +58,7 @@ class _Promise(
     Construction[T_co],
     Coroutines[T_co],
     Executors[T_co],
+    InPlace,
     InSeries[T_co],
     Inspection[T_co],
     Joining[T_co],
@@ -151,6 +154,7 @@ def _make_library(promise_class: type[_Promise[Any]], scheduler: Any) -> None:
     # own, making one takes half the time.
     promise_class._new = _new_class(promise_class, __init__=object.__init__)
     promise_class._set_queue(scheduler)
+    add_classes(promise_class, promise_class._new)
     watch(promise_class._library)
 
 

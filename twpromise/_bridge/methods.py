@@ -12,7 +12,7 @@ from .._callbacks.promisify import DEFERREDS
 from .._callbacks.promisify_all import add_all
 from .._core.resolving import call_into
 from .._core.settling import mark_handled
-from .._core.states import DEAD, CorePromise, new_pending
+from .._core.states import DEAD, CorePromise, is_promise, new_pending
 from .._coroutines.awaiting import await_promise
 from .._util.checks import check_seconds, shown
 from .._util.types import Class, Gives, Later, Mixed, N
@@ -59,7 +59,8 @@ class Bridge(CorePromise, Generic[T_co]):
         Raises:
             TypeError: *deferred* is no Deferred.
         """
-        if not isinstance(deferred, Deferred):
+        # With `install`, a promise counts as a Deferred.
+        if is_promise(deferred) or not isinstance(deferred, Deferred):
             raise TypeError(f"deferred must be a Deferred, not {shown(deferred)}")
         promise = new_pending(cls)
         adopt_deferred(promise, deferred)

@@ -20,9 +20,9 @@ class Binding:
 
 @final
 class Extra:
-    """A binding, a context, a trace; and what keeps the report of an unhandled rejection."""
+    """A binding, a context, a trace; what keeps a report; and a Deferred made of the promise."""
 
-    __slots__ = ("binding", "context", "keeper", "trace")
+    __slots__ = ("binding", "context", "deferred", "keeper", "trace")
 
     def __init__(
         self, binding: Binding | None, context: Context | None = None, trace: Any = None
@@ -32,6 +32,8 @@ class Extra:
         self.trace = trace
         #: What reports an unhandled rejection later, or never; see `_diagnostics.policies`.
         self.keeper: Any = None
+        #: The Deferred that stands for the promise where that is used as one.
+        self.deferred: Any = None
 
     def arguments(self, value: Any) -> tuple[Any, ...]:
         """What a handler is called with: the bound value, if there is one, and the outcome."""
@@ -118,4 +120,5 @@ def drop_context(promise: CorePromise) -> None:
     if type(extra) is not Extra:
         promise._extra = None
     elif extra.context is not None:
-        promise._extra = Extra(extra.binding, None, extra.trace)
+        kept = promise._extra = Extra(extra.binding, None, extra.trace)
+        kept.deferred = extra.deferred

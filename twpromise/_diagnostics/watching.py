@@ -23,6 +23,7 @@ from .._core.resolving import DECLINED
 from .._core.states import CANCELLED, CANCELLING, FULFILLED, HANDLED, REJECTED, SETTLED, CorePromise
 from .._core.subscribers import Subscribers
 from .._coroutines.runner import Runner
+from . import handed_over
 from .background import code_of, unwrapped
 from .events import emit
 from .library import Library
@@ -283,8 +284,9 @@ def watch(library: Library) -> None:
 
 def switch() -> None:
     """Switch diagnostics on or off, after settings have changed."""
-    wanted = False
+    wanted = warns = False
     for library in _libraries:
+        warns = warns or library.warnings
         wanted = wanted or library.warnings or library.long_stack_traces or library.monitoring
         # The finalizer costs each promise something, so the class has it while warnings are on.
         has = "__del__" in vars(library.promise_class)
@@ -292,6 +294,7 @@ def switch() -> None:
             library.promise_class.__del__ = _never_consumed
         elif has and not library.warnings:
             del library.promise_class.__del__
+    handed_over.switch(on=warns)
     if not wanted:
         hooks.observe(None)
     elif not isinstance(hooks.observer, _Watch):
