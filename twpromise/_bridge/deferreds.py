@@ -19,7 +19,6 @@ from .._core.resolving import adopters, resolve
 from .._core.settling import fulfill, hand_over, mark_handled, reject
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
 from .._util.errors import CancellationError
-from . import rings
 from .outcomes import failure_of
 
 __all__ = ["ThreadSource", "adopt_deferred", "cancel_deferred", "lock_to_deferred", "make_deferred"]
@@ -145,9 +144,6 @@ def adopt_deferred(
     hand_over(promise, source)
     # If it has fired, this settles the promise at once.
     deferred.addBoth(source)
-    if rings.possible and promise in rings.ahead_of_deferred(deferred):
-        source._promise = None
-        reject(promise, rings.circular())
 
 
 class DeferredSink(Node):

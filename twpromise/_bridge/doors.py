@@ -25,9 +25,10 @@ from .._core.states import CorePromise, new_pending
 from .._core.subscribers import has_consumers
 from .._diagnostics import handed_over
 from .._util.errors import PromiseWarning
-from . import rings
+from . import kinds
 from .deferreds import make_deferred
 from .in_place import CALLBACKS, replace_methods, take
+from .rings import adopt_checked
 
 __all__ = ["add_classes", "install"]
 
@@ -79,7 +80,7 @@ def install() -> None:
     if _promises:
         return
     handed_over.stop()
-    rings.possible = True
+    kinds.follow_by(Deferred, adopt_checked)
     replace_methods()
     Deferred.register(CorePromise)  # pyright: ignore[reportAttributeAccessIssue]
     for open_door in _DOORS:
@@ -103,9 +104,9 @@ def install() -> None:
 
 def _open_results() -> None:
     """What a callback returns, and ``yield`` in ``inlineCallbacks``; see `in_place`."""
-    kinds = _Kinds(defer._DEFERRED_SUBCLASSES)
-    defer._DEFERRED_SUBCLASSES = kinds  # type: ignore[assignment]
-    _kinds.update(kinds)
+    known = _Kinds(defer._DEFERRED_SUBCLASSES)
+    defer._DEFERRED_SUBCLASSES = known  # type: ignore[assignment]
+    _kinds.update(known)
     _open_to(_classes)
 
 

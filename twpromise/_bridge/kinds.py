@@ -29,23 +29,29 @@ from .futures import adopt_future
 from .outcomes import adopt_failure
 from .thenables import adopt_thenable
 
-__all__ = ["decide"]
+__all__ = ["decide", "follow_by"]
 
 #: How many types are remembered; a program that makes types without end (mocks do) must not
 #: keep them all.
 LIMIT = 1024
 
 #: In this order: the first that a type is a subclass of.
-_FOLLOWED: tuple[tuple[type, Adopter], ...] = (
-    (CorePromise, follow),
-    (Held, adopt_held),
-    (Deferred, adopt_deferred),
-    (Failure, adopt_failure),
-    (asyncio.Future, adopt_future),
-    (concurrent.futures.Future, adopt_future),
-    (Coroutine, adopt_coroutine),
-    (GeneratorType, adopt_generator),
-)
+_FOLLOWED: dict[type, Adopter] = {
+    CorePromise: follow,
+    Held: adopt_held,
+    Deferred: adopt_deferred,
+    Failure: adopt_failure,
+    asyncio.Future: adopt_future,
+    concurrent.futures.Future: adopt_future,
+    Coroutine: adopt_coroutine,
+    GeneratorType: adopt_generator,
+}
+
+
+def follow_by(kind: type, adopter: Adopter) -> None:
+    """Have values of a type, of those above, followed in another way."""
+    _FOLLOWED[kind] = adopter
+    adopters.clear()
 
 
 class _Adapters(AdapterRegistry):
@@ -67,7 +73,7 @@ def decide(kind: type) -> Adopter | None:
     if len(adopters) >= LIMIT:
         # The adapters remember types too.
         _adapters.changed(_adapters)
-    for followed, adopter in _FOLLOWED:
+    for followed, adopter in _FOLLOWED.items():
         if issubclass(kind, followed):
             return adopter
     adapter = _adapter_for(kind)

@@ -60,7 +60,9 @@ class Bridge(CorePromise, Generic[T_co]):
             TypeError: *deferred* is no Deferred.
         """
         # With `install`, a promise counts as a Deferred.
-        if is_promise(deferred) or not isinstance(deferred, Deferred):
+        if type(deferred) is not Deferred and (
+            is_promise(deferred) or not isinstance(deferred, Deferred)
+        ):
             raise TypeError(f"deferred must be a Deferred, not {shown(deferred)}")
         promise = new_pending(cls)
         adopt_deferred(promise, deferred)

@@ -7,14 +7,11 @@ from typing import Any
 
 from .._core.following import end_of
 from .._core.reactions import Node
+from .._core.settling import reject
 from .._core.states import CIRCULAR, CorePromise
+from .deferreds import DeferredSource, adopt_deferred
 
-__all__ = ["ahead_of", "ahead_of_deferred", "circular"]
-
-
-#: Whether a Deferred may have been made of the promise that adopts it: with `install`, which makes
-#: one of each promise that a Deferred is fired with.
-possible = False
+__all__ = ["adopt_checked", "ahead_of", "circular"]
 
 
 def circular() -> TypeError:
@@ -26,10 +23,10 @@ def ahead_of(promise: CorePromise) -> Iterator[object]:
     """The promises and Deferreds that will settle *promise* as they settle, nearest first."""
     end = end_of(promise)
     yield end
-    yield from ahead_of_deferred(getattr(end._source, "_deferred", None))
+    yield from _ahead_of_deferred(getattr(end._source, "_deferred", None))
 
 
-def ahead_of_deferred(deferred: Any) -> Iterator[object]:
+def _ahead_of_deferred(deferred: Any) -> Iterator[object]:
     """The same for a Deferred."""
     while deferred is not None:
         yield deferred
@@ -38,3 +35,12 @@ def ahead_of_deferred(deferred: Any) -> Iterator[object]:
         if isinstance(sink, Node) and sink._promise is not None:
             yield from ahead_of(sink._promise)
         deferred = deferred._chainedTo
+
+
+def adopt_checked(promise: CorePromise, deferred: Any) -> None:
+    """Have a pending promise settle as a Deferred does, unless that was made of the promise."""
+    adopt_deferred(promise, deferred)
+    source = promise._source
+    if type(source) is DeferredSource and promise in _ahead_of_deferred(deferred):
+        source._promise = None
+        reject(promise, circular())
