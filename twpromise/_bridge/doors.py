@@ -162,10 +162,11 @@ def _open_functions() -> None:
         "_succeed": succeed,
         "_take": take,
     }
-    ensure = defer.ensureDeferred
-    _run_instead(ensure, _ensure_deferred, _promises, take, _copy(ensure))
     from_coroutine = vars(Deferred)["fromCoroutine"].__func__
-    _run_instead(from_coroutine, _from_coroutine, _promises, take, _copy(from_coroutine))
+    start = _copy(from_coroutine)
+    _run_instead(from_coroutine, _from_coroutine, _promises, take, start)
+    ensure = defer.ensureDeferred
+    _run_instead(ensure, _ensure_deferred, _promises, take, start, _copy(ensure))
     _run_instead(defer.race, _race, _consumers, _copy(defer.race))
 
 
@@ -209,12 +210,15 @@ def _maybe_deferred(  # pragma: no cover - it runs under the name of Twisted's f
     return Deferred.fromCoroutine(result) if kind is CoroutineType else _succeed(result)
 
 
-def _ensure_deferred(coro: Any, _promises: Any, _take: Any, _original: Any) -> Any:
-    return _take(coro) if type(coro) in _promises else _original(coro)
-
-
 def _from_coroutine(cls: Any, coro: Any, _promises: Any, _take: Any, _original: Any) -> Any:
     return _take(coro) if type(coro) in _promises else _original(cls, coro)
+
+
+def _ensure_deferred(coro: Any, _promises: Any, _take: Any, _start: Any, _original: Any) -> Any:
+    kind = type(coro)
+    if kind is CoroutineType:
+        return _start(Deferred, coro)
+    return _take(coro) if kind in _promises else _original(coro)
 
 
 def _race(ds: Any, _consumers: Any, _original: Any) -> Any:
