@@ -7,6 +7,7 @@ import gc
 import inspect
 import weakref
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from typing import Any
 
 import pytest
@@ -331,6 +332,19 @@ def test_in_place_keeps_a_binding_and_a_context(scheduler: ManualScheduler) -> N
     scheduler.flush()
     assert ("bound", 1) == bound.value()
     assert [2] == result_of(defer.maybeDeferred(lambda: promise))
+
+
+def test_in_place_while_a_variable_is_set(scheduler: ManualScheduler, context: Context) -> None:
+    """What was added in place is waited for, whatever else the promise keeps."""
+    for settle in ("resolve", "reject"):
+        source = Source()
+        promise: Any = source.promise
+        promise.addBoth(lambda _: "changed")
+        promise.bind("bound").addBoth(lambda _: None)
+        getattr(source, settle)(Boom())
+        results = result_of(defer.maybeDeferred(lambda promise=promise: promise))
+        scheduler.flush()
+        assert ["changed"] == results
 
 
 @pytest.mark.usefixtures("no_collector")

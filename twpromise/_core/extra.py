@@ -61,7 +61,8 @@ def bind_promise(promise: CorePromise, binding: Binding | None) -> None:
 def _give(promise: CorePromise, binding: Binding | None, context: Context | None) -> None:
     extra = promise._extra
     if type(extra) is Extra:
-        promise._extra = Extra(binding, context, extra.trace)
+        given = promise._extra = Extra(binding, context, extra.trace)
+        given.deferred = extra.deferred
     else:
         promise._extra = context if binding is None else Extra(binding, context)
 
@@ -120,5 +121,4 @@ def drop_context(promise: CorePromise) -> None:
     if type(extra) is not Extra:
         promise._extra = None
     elif extra.context is not None:
-        kept = promise._extra = Extra(extra.binding, None, extra.trace)
-        kept.deferred = extra.deferred
+        _give(promise, extra.binding, None)
