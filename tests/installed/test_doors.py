@@ -327,11 +327,30 @@ def test_in_place_keeps_a_binding_and_a_context(scheduler: ManualScheduler) -> N
     source = Source()
     promise: Any = source.promise.bind("bound")
     promise.addCallback(lambda value: value + 1)
+    taken = result_of(defer.maybeDeferred(lambda: promise))
     bound = promise.then(lambda this, value: (this, value))
     source.resolve(1)
     scheduler.flush()
     assert ("bound", 1) == bound.value()
-    assert [2] == result_of(defer.maybeDeferred(lambda: promise))
+    assert [2] == taken
+
+
+def test_in_place_belongs_to_who_returns_the_promise(scheduler: ManualScheduler) -> None:
+    """Another user of the promise does not get what the first one has left of it."""
+
+    def use(promise: Any, results: list[Any]) -> None:
+        promise.addCallback(results.append)
+        promise.addErrback(lambda failure: results.append(failure.type))
+
+    source, results = Source(), list[Any]()
+    promise: Any = source.promise
+    use(promise, results)
+    use(promise, results)
+    login = result_of(defer.maybeDeferred(lambda: promise))
+    source.reject(Boom())
+    scheduler.flush()
+    assert [Boom, Boom] == results
+    assert [Boom] == [failure.type for failure in login]
 
 
 def test_in_place_while_a_variable_is_set(scheduler: ManualScheduler, context: Context) -> None:

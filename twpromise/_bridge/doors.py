@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakSet
 
 import twisted
-from twisted.internet import defer, task
+from twisted.internet import defer
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 from twisted.web import _flatten
@@ -285,13 +285,6 @@ def _checks() -> Iterator[tuple[str, bool]]:
     def wait(promise: Any) -> Any:
         yield promise
 
-    def cooperate(promise: Any) -> object:
-        steps: list[Any] = []
-        later: Any = steps.append
-        running = task.Cooperator(scheduler=later).cooperate(iter([promise]))
-        steps.pop()()
-        return running
-
     def cancelled_alone() -> bool:
         promise = new_pending(cls)
         other = make_deferred(promise)
@@ -308,5 +301,4 @@ def _checks() -> Iterator[tuple[str, bool]]:
     yield "Deferred.callback", taken(lambda p: Deferred().callback(p))
     yield "DeferredList", taken(lambda p: defer.DeferredList([p]))
     yield "race", taken(lambda p: defer.race([p]))
-    yield "cooperate", taken(cooperate)
     yield "templates", taken(lambda p: _flatten.flatten(None, p, lambda _: None))

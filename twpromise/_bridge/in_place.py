@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import CoroutineType
+from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import defer
@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from .._core import hooks
 from .._core.extra import Extra
 from .._core.following import outcome_of, root_of
+from .._core.jobs import call_soon
 from .._core.settling import mark_handled
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
 from .deferreds import make_deferred
@@ -29,18 +30,11 @@ __all__ = ["CALLBACKS", "InPlace", "replace_methods", "take"]
 #: Where a Deferred keeps its callbacks: Twisted 25 has renamed it.
 CALLBACKS = "_callbacks" if hasattr(defer.Deferred(), "_callbacks") else "callbacks"
 
+_DEFER = vars(defer)
+_PACKAGE = __name__.partition(".")[0] + "."
+
 #: What `inlineCallbacks` adds to what is yielded.
 _RESUME: Any = getattr(defer, "_gotResultInlineCallbacks", None)
-
-#: Modules of Twisted that keep what such a method does for themselves, so that each call is
-#: a consumer of its own.
-_KEEP_FOR_THEMSELVES = {
-    # `cooperate`
-    "twisted.internet.task",
-    "twisted.conch.ssh.filetransfer",
-    "twisted.mail.imap4",
-    "twisted.spread.pb",
-}
 
 
 class _NotInstalled:
@@ -78,27 +72,77 @@ class InPlace(CorePromise):
         chainDeferred = _NotInstalled()
 
 
+class _Made:
+    """A Deferred made in place, and whose it is: the code's that made it, and of its callers.
+
+    Who does not return the promise to Twisted or to a caller drops the Deferred with it: another
+    user of the same promise (the next login, say) must not get what is left of it.
+    """
+
+    __slots__ = ("deferred", "frames")
+
+    def __init__(self, deferred: Any, user: FrameType) -> None:
+        self.deferred = deferred
+        self.belong_to(user)
+
+    def belong_to(self, user: FrameType) -> None:
+        """Belong to a function from now on, and to what has called it."""
+        self.frames = [user]
+        while (caller := self.frames[-1].f_back) is not None:
+            self.frames.append(caller)
+
+    def belongs_to(self, user: FrameType) -> bool:
+        """Whether a function got the promise from who used it, or used it itself."""
+        if user in self.frames:
+            return True
+        # It was given to a function of Twisted.
+        while user.f_globals is _DEFER:
+            user = user.f_back  # type: ignore[assignment]
+        return user is self.frames[0]
+
+
+def _user() -> FrameType:
+    """The function that uses a promise: the first one outside this package."""
+    frame: Any = sys._getframe(2)
+    while frame.f_globals["__name__"].startswith(_PACKAGE):
+        frame = frame.f_back
+    user: FrameType = frame
+    return user
+
+
 def _made_in_place(promise: CorePromise) -> Any:
     extra = promise._extra
-    return extra.deferred if type(extra) is Extra else None
+    made = extra.deferred if type(extra) is Extra else None
+    return made.deferred if made is not None and made.belongs_to(_user()) else None
 
 
 def _make_in_place(promise: CorePromise) -> Any:
     extra = promise._extra
     if type(extra) is not Extra:
         extra = promise._extra = Extra(None, extra)
-    if extra.deferred is None:
-        extra.deferred = make_deferred(promise)
-    return extra.deferred
+    user, made = _user(), extra.deferred
+    if made is not None and user in made.frames:
+        made.belong_to(user)
+    else:
+        made = extra.deferred = _Made(make_deferred(promise), user)
+        call_soon(type(promise), _drop, extra, made)
+    return made.deferred
+
+
+def _drop(extra: Extra, made: _Made) -> None:
+    # The functions that it may belong to have returned.
+    if extra.deferred is made:
+        extra.deferred = None
 
 
 def take(promise: CorePromise) -> Any:
     """A Deferred that belongs to who calls this: the one made in place, or a new consumer."""
-    extra = promise._extra
-    if type(extra) is Extra and extra.deferred is not None:
-        deferred, extra.deferred = extra.deferred, None
-        return deferred
-    return make_deferred(promise)
+    deferred = _made_in_place(promise)
+    if deferred is None:
+        return make_deferred(promise)
+    extra: Any = promise._extra
+    extra.deferred = None
+    return deferred
 
 
 def _refuse(promise: CorePromise) -> Any:
@@ -112,9 +156,7 @@ def _refuse(promise: CorePromise) -> Any:
 
 def _method(name: str) -> Callable[..., Any]:
     def method(self: CorePromise, *args: Any, **kwargs: Any) -> Any:
-        caller = sys._getframe(1).f_globals.get("__name__")
-        get = take if caller in _KEEP_FOR_THEMSELVES else _make_in_place
-        return getattr(get(self), name)(*args, **kwargs)
+        return getattr(_make_in_place(self), name)(*args, **kwargs)
 
     method.__name__ = name
     return method
