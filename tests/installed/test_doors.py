@@ -446,6 +446,18 @@ def test_a_list_of_both() -> None:
     assert [[1, 2]] == result_of(mixed)
 
 
+def test_what_promises_did_before(scheduler: ManualScheduler) -> None:
+    """They adopt a Deferred that has fired, and are awaited by Twisted's coroutines in a drain."""
+    assert 1 == Promise.resolve(defer.succeed(1)).value()
+
+    async def wait() -> Any:
+        return await Promise.delay(1, "awaited")
+
+    promise = Promise.resolve().then(lambda _: defer.ensureDeferred(wait()))
+    scheduler.advance(1)
+    assert "awaited" == promise.value()
+
+
 def test_cooperate_goes_on(scheduler: ManualScheduler) -> None:
     """With the next step, once the promise is fulfilled."""
     calls: list[Callable[[], object]] = []
