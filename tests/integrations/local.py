@@ -7,6 +7,7 @@ from typing import Any
 
 import treq
 from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.tcp import Connection
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
@@ -53,13 +54,22 @@ class Settled(Pending):
 
 
 class Local(TestCase):
-    """Servers that stop when the test ends."""
+    """Servers that stop when the test ends, once their last connection is closed."""
+
+    timeout = 20
+
+    async def _disconnected(self) -> None:
+        from twisted.internet import reactor
+
+        while any(isinstance(reader, Connection) for reader in reactor.getReaders()):
+            await Promise.delay(0.001)
 
     def serve(self, factory: IProtocolFactory) -> int:
         """The port on which a server listens."""
         from twisted.internet import reactor
 
         port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(self._disconnected)
         self.addCleanup(port.stopListening)
         return port.getHost().port
 
