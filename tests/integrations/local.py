@@ -61,7 +61,13 @@ class Local(TestCase):
     async def _disconnected(self) -> None:
         from twisted.internet import reactor
 
-        while any(isinstance(reader, Connection) for reader in reactor.getReaders()):
+        await self.until(
+            lambda: not any(isinstance(reader, Connection) for reader in reactor.getReaders())
+        )
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something holds."""
+        while not condition():
             await Promise.delay(0.001)
 
     def serve(self, factory: IProtocolFactory) -> int:
@@ -81,3 +87,10 @@ class Local(TestCase):
         """The status and the text that a web server answers with."""
         response = await treq.get(url, persistent=False, **options)
         return response.code, await response.text()
+
+    async def get_thrice(self, resource: IResource) -> tuple[int, str]:
+        """What a resource answers with three times: twice at once, and again later."""
+        url = self.serve_web(resource)
+        answers = await Promise.all([self.get(url), self.get(url)])
+        self.assertEqual(answers, [await self.get(url)] * 2)
+        return answers[0]

@@ -73,13 +73,6 @@ class Echo(Resource):
 class Pages:
     """Each page is fetched twice at once, and again later."""
 
-    async def fetch(self, resource):
-        url = self.serve_web(resource)
-        first, second = ensureDeferred(self.get(url)), ensureDeferred(self.get(url))
-        pages = {await first, await second, await self.get(url)}
-        self.assertEqual(1, len(pages), pages)
-        return pages.pop()
-
     async def test_callbacks_of_the_promise(self):
         """A page that is written by callbacks."""
 
@@ -95,7 +88,7 @@ class Pages:
 
         for function, expected in (lambda: b"page", (200, "page")), (boom, (500, "")):
             answer = await self.answers(function)
-            assert expected == await self.fetch(Page(write))
+            assert expected == await self.get_thrice(Page(write))
 
     async def test_a_coroutine(self):
         """A page that is written by a coroutine, which Twisted drives."""
@@ -106,17 +99,17 @@ class Pages:
 
         answer = await self.answers(lambda: b"page")
         page = Page(lambda request: ensureDeferred(write(request)) and NOT_DONE_YET)
-        assert (200, "page") == await self.fetch(page)
+        assert (200, "page") == await self.get_thrice(page)
 
     async def test_a_resource_that_is_found_later(self):
         """`DeferredResource` serves the resource that the promise is fulfilled with."""
         answer = await self.answers(lambda: Page(lambda request: b"page"))
-        assert (200, "page") == await self.fetch(Children(answer))
+        assert (200, "page") == await self.get_thrice(Children(answer))
 
     async def test_a_resource_that_cannot_be_found(self):
         """`DeferredResource` serves an error."""
         answer = await self.answers(boom)
-        status, _ = await self.fetch(Children(answer))
+        status, _ = await self.get_thrice(Children(answer))
         assert 500 == status
         assert 3 == len(self.flushLoggedErrors(OSError))
 
@@ -124,7 +117,7 @@ class Pages:
         """A renderer's promises become text, as often as they are in the page."""
         answer = await self.answers(lambda: "hello")
         page = Page(lambda request: renderElement(request, Greeting(answer)))
-        assert (200, "<!DOCTYPE html>\n<p>hello hello</p>") == await self.fetch(page)
+        assert (200, "<!DOCTYPE html>\n<p>hello hello</p>") == await self.get_thrice(page)
 
     async def test_a_body(self):
         """A request body, with a length and without, ends when its promise does."""
@@ -165,11 +158,17 @@ class TestPending(Pages, Pending, Local):
     async def test_a_request_that_is_given_up(self):
         """Another request, whose body waits for the same promise, is sent."""
         url = self.serve_web(Echo())
-        answer = await self.answers(lambda: None)
         for length in 5, UNKNOWN_LENGTH:
+            waiting, started = Promise.defer(), []
+
+            def answer(waiting=waiting, started=started):
+                started.append(None)
+                return waiting.promise
+
             given_up = self.post(url, Body(answer, length))
             other = self.post(url, Body(answer, UNKNOWN_LENGTH))
-            await Promise.delay(0.01)
+            await self.until(lambda started=started: 2 == len(started))
             given_up.cancel()
-            await self.assertFailure(given_up, Exception)
+            await self.assertFailure(given_up, RequestGenerationFailed)
+            waiting.resolve()
             assert b"body" == await other
