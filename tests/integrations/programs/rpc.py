@@ -77,7 +77,7 @@ def start():
 def run():
     from twisted.internet import reactor
 
-    reactor.callWhenRunning(start)
+    reactor.callLater(0, start)
     reactor.run()
 
 
