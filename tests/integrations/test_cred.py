@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword, UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
@@ -83,3 +85,11 @@ class TestPending(Logins, Pending, Local):
         given_up.cancel()
         await self.assertFailure(given_up, CancelledError)
         assert b"ada" == (await other)[1]
+
+
+def test_without_install_development_mode_warns(run_python):
+    """The warning names the function that handed a promise over, and its file."""
+    output = run_python("-X", "dev", "-m", "tests.integrations.programs.open_door")
+    assert "avatar" in output
+    (warning,) = re.findall(r"^.*/open_door.py:\d+: PromiseWarning: .*$", output, re.MULTILINE)
+    assert "Checker.requestAvatarId" in warning
