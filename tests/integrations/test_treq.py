@@ -57,7 +57,7 @@ class Requests:
         answer = await self.answers(lambda: "more")
         url = self.serve_web(Page(lambda request: b"page"))
         requested = [treq.get(url, persistent=False).addCallback(answer) for _ in range(2)]
-        assert ["more", "more"] == await Promise.all(requested)
+        assert ["more", "more"] == [await request for request in requested]
 
 
 class TestSettled(Requests, Settled, Local):
