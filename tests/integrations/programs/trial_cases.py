@@ -30,7 +30,7 @@ class Cases(TestCase):
         return self.later(self.assertEqual, 1, 2)
 
     def test_fail_that_is_known(self):
-        return Promise.try_(self.assertEqual, 1, 2)
+        return Promise.try_(lambda: self.assertEqual(1, 2))
 
     def test_fail_each_time_a(self):
         return self.cached()
