@@ -1,0 +1,114 @@
+"""Twisted's reactor in an asyncio loop that a server runs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from twisted.internet import asyncioreactor
+from twisted.internet.base import ReactorBase
+from twisted.internet.error import ReactorNotRestartable, ReactorNotRunning
+from twisted.internet.process import reapAllProcesses
+
+from .._util.checks import type_name
+
+__all__ = ["reactor_in_loop"]
+
+
+@asynccontextmanager
+async def reactor_in_loop() -> AsyncGenerator[Any]:
+    """Run Twisted's reactor in the running asyncio loop, which stays its server's.
+
+    It is what a server's *lifespan* enters: uvicorn, hypercorn and others run and stop the
+    loop; inside, the reactor is installed and runs.  Promises need nothing else.  On leaving,
+    shutdown triggers are called, as by ``reactor.stop()``, and waited for.
+
+    Yields:
+        The reactor.
+
+    Raises:
+        ReactorNotRestartable: The reactor runs, or has run: it can be started once in
+            a process.  `use_running_loop` needs no reactor, and can be entered again.
+        RuntimeError: A reactor was installed that is not asyncio's.
+
+    Signals are left to the server, except for ``SIGCHLD``, which ``spawnProcess`` needs (in the
+    main thread; a loop of another thread gets no signals).  ``reactor.stop()`` calls the shutdown
+    triggers, and ends neither the loop nor the server.
+
+    Twisted: ``asyncioreactor.install()`` and ``reactor.run()``.
+    """
+    loop = asyncio.get_running_loop()
+    reactor = _reactor_on(loop)
+    started, stopped = asyncio.Event(), asyncio.Event()
+    reactor.callWhenRunning(started.set)
+    reactor.addSystemEventTrigger("after", "shutdown", stopped.set)
+    watching = _watch_children(loop)
+    reactor.startRunning(installSignalHandlers=False)
+    try:
+        await started.wait()
+        yield reactor
+    finally:
+        try:
+            reactor.stop()
+        except ReactorNotRunning:
+            # A service has stopped it before.
+            pass
+        await stopped.wait()
+        if watching:
+            loop.remove_signal_handler(signal.SIGCHLD)
+
+
+def _reactor_on(loop: asyncio.AbstractEventLoop) -> Any:
+    """Twisted's asyncio reactor on that loop, ready to be started: installed here, or before."""
+    if "twisted.internet.reactor" not in sys.modules:
+        asyncioreactor.install(loop)
+    reactor: Any = sys.modules["twisted.internet.reactor"]
+    if not issubclass(type(reactor), asyncioreactor.AsyncioSelectorReactor):
+        raise RuntimeError(
+            f"reactor_in_loop() needs Twisted's asyncio reactor, and {type_name(reactor)} is "
+            "installed: something has imported twisted.internet.reactor before (or used a "
+            "promise).  Begin the program with "
+            "`from twisted.internet import asyncioreactor; asyncioreactor.install()`"
+        )
+    if reactor._started or reactor._startedBefore:
+        raise ReactorNotRestartable(
+            "Twisted's reactor can be started once in a process, and it has been: where it runs, "
+            "use it as it is; `twpromise.loops.use_running_loop()` needs none, and can be entered "
+            "again"
+        )
+    if reactor._asyncioEventloop is not loop:
+        _move(reactor, loop)
+    # Twisted's asyncio reactor stops its loop when it is shut down; this loop is the server's.
+    crash = partial(ReactorBase.crash, reactor)
+    during = reactor._eventTriggers["shutdown"].during
+    during[during.index((reactor.crash, (), {}))] = (crash, (), {})
+    reactor.crash = crash
+    return reactor
+
+
+def _move(reactor: Any, loop: asyncio.AbstractEventLoop) -> None:
+    """Take a reactor that was installed, and not started, to another loop."""
+    # `asyncioreactor.install()` has made the other loop, and nothing else would close it.
+    reactor._asyncioEventloop.close()
+    waiting = [(reactor.addReader, each) for each in reactor._readers]
+    waiting += [(reactor.addWriter, each) for each in reactor._writers]
+    reactor._readers, reactor._writers = {}, {}
+    reactor._scheduledAt = reactor._timerHandle = None
+    reactor._asyncioEventloop = loop
+    for add, selectable in waiting:
+        add(selectable)
+    reactor._reschedule()
+
+
+def _watch_children(loop: asyncio.AbstractEventLoop) -> bool:
+    """Have child processes reaped when they end, if this thread gets signals."""
+    try:
+        loop.add_signal_handler(signal.SIGCHLD, reapAllProcesses)
+    except (RuntimeError, ValueError):
+        return False
+    return True

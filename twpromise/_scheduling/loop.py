@@ -1,0 +1,161 @@
+"""A scheduler on asyncio's own loop: promises without a reactor."""
+
+from __future__ import annotations
+
+import asyncio
+from _thread import get_ident
+from collections.abc import Callable
+from contextvars import Context
+from time import perf_counter
+from typing import Any, cast
+
+from zope.interface import implementer
+
+from .._util.checks import check_seconds, shown
+from ..interfaces import IDelayedCall, IScheduler
+from .queue import DEFAULT_TIME_SLICE, JobQueue
+
+__all__ = ["LoopScheduler"]
+
+
+@implementer(IDelayedCall)
+class _DelayedCall:
+    """A call that the loop will make later; asyncio's own handle does not know if it was made."""
+
+    __slots__ = ("_active", "_arguments", "_function", "_handle")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        active: set[_DelayedCall],
+        seconds: float,
+        function: Callable[..., object],
+        arguments: tuple[Any, ...],
+    ) -> None:
+        self._active = active
+        self._function = function
+        self._arguments = arguments
+        active.add(self)
+        # A timer that was cancelled may stay in the loop for long, and with it the context.
+        self._handle = loop.call_later(seconds, self._run, context=Context())
+
+    def _run(self) -> None:
+        self._active.discard(self)
+        self._function(*self._arguments)
+
+    def cancel(self) -> None:
+        """Cancel the call."""
+        self._active.discard(self)
+        self._handle.cancel()
+
+    def active(self) -> bool:
+        """Whether the call is still to be made."""
+        return self in self._active
+
+
+@implementer(IScheduler)
+class LoopScheduler:
+    """Runs promises on an asyncio loop, with no reactor: timers and threads are the loop's, too.
+
+    Args:
+        loop: The loop; by default the one that is running.  A loop that does not run yet is
+            to be run by the thread that makes the scheduler.
+        time_slice: Seconds that one batch of handlers may take before the rest of it waits
+            for the next turn of the loop.
+
+    Raises:
+        RuntimeError: No loop was given, and none is running; *loop* is closed, or is run by
+            another thread.
+        TypeError: *loop* is no asyncio loop, or *time_slice* is no number.
+        ValueError: *time_slice* is negative or NaN.
+
+    Once the loop has closed, whatever needs it raises a `RuntimeError`.  `use_running_loop`
+    makes a `LoopScheduler`, and sets it for as long as it is needed.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        time_slice: float = DEFAULT_TIME_SLICE,
+    ) -> None:
+        running = asyncio._get_running_loop()
+        if loop is None:
+            if running is None:
+                raise RuntimeError(
+                    "no asyncio loop is running: make the LoopScheduler in a coroutine that "
+                    "asyncio runs, or give it a loop, LoopScheduler(loop)"
+                )
+            loop = running
+        elif not isinstance(loop, asyncio.AbstractEventLoop):
+            raise TypeError(f"loop must be an asyncio event loop, not {shown(loop)}")
+        elif loop.is_running() and loop is not running:
+            raise RuntimeError(
+                f"{shown(loop)} is run by another thread: make its LoopScheduler in that thread"
+            )
+        self._loop = loop
+        self._home = get_ident()
+        # Calls that the loop is still to make, and functions that threads have not ended yet.
+        self._timers: set[_DelayedCall] = set()
+        self._in_threads: set[asyncio.Future[None]] = set()
+        self.time_slice: float = check_seconds("time_slice", time_slice)
+        self._open_loop()
+
+    def __repr__(self) -> str:
+        """Which loop it is on."""
+        return f"<LoopScheduler on {shown(self._loop)}>"
+
+    def _open_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop.is_closed():
+            raise RuntimeError(
+                f"the asyncio loop that promises run on has closed ({shown(self._loop)}): use "
+                "promises in the loop that runs now, inside "
+                "`async with twpromise.loops.use_running_loop():`"
+            )
+        return self._loop
+
+    def call_soon(self, function: Callable[[], None], /) -> object:
+        """Have *function* called in the loop's next turn."""
+        return self._open_loop().call_soon(function, context=Context())
+
+    def call_later(
+        self, seconds: float, function: Callable[..., object], /, *arguments: Any
+    ) -> IDelayedCall:
+        """Have *function* called after *seconds*."""
+        call: Any = _DelayedCall(self._open_loop(), self._timers, seconds, function, arguments)
+        return cast("IDelayedCall", call)
+
+    def call_from_thread(self, function: Callable[[], None], /) -> object:
+        """Have *function* called on the loop's thread; callable from any thread."""
+        return self._open_loop().call_soon_threadsafe(function, context=Context())
+
+    def call_in_thread(self, function: Callable[[], None], /) -> None:
+        """Have *function* called in a thread of the loop's default executor.
+
+        Raises:
+            RuntimeError: The executor was shut down.
+        """
+        future = self._open_loop().run_in_executor(None, function)
+        self._in_threads.add(future)
+        future.add_done_callback(self._in_threads.discard)
+
+    async def _finish(self, queue: JobQueue) -> None:
+        """Wait until nothing is queued, nor done by threads; then clear the timers."""
+        while queue or queue.awake or self._in_threads:
+            if self._in_threads:
+                await asyncio.wait(self._in_threads)
+            await asyncio.sleep(0)
+        for timer in list(self._timers):
+            timer.cancel()
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop."""
+        return self._loop
+
+    def home_thread(self) -> int:
+        """The thread that made this scheduler."""
+        return self._home
+
+    def timer(self) -> float:
+        """Python's `time.perf_counter`."""
+        return perf_counter()

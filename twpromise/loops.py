@@ -1,0 +1,100 @@
+"""Promises in asyncio programs: on a loop that asyncio, a server or a test tool runs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from _thread import get_ident
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from ._core.states import CorePromise
+from ._promise import Promise
+from ._scheduling.guest import reactor_in_loop
+from ._scheduling.loop import LoopScheduler
+from ._scheduling.schedulers import ReactorScheduler
+from ._util.checks import shown
+
+__all__ = ["LoopScheduler", "reactor_in_loop", "use_running_loop"]
+
+
+@asynccontextmanager
+async def use_running_loop(*promise_classes: type[Promise[Any]]) -> AsyncGenerator[None]:
+    """Run promises on the running asyncio loop, with no reactor, inside of ``async with``.
+
+    Args:
+        *promise_classes: The library copies that are meant; `Promise` by default.
+
+    What is queued already is run on this loop.  On leaving, handlers that are queued are called,
+    and threads of `Promise.in_thread` waited for; then the former scheduler is set again.  Timers
+    that are left are cleared: a promise that waits for one stays pending.
+
+    Inside of itself, on the same loop, it changes nothing.  It can be entered again, by one loop
+    after the other.  As a library copy has one scheduler, which all threads share, it cannot be
+    used by loops of two threads at a time.
+
+    Raises:
+        RuntimeError: No loop is running; or the promises are in use on the loop, or the reactor,
+            of another thread.
+        TypeError: *promise_classes* has something that is no library copy.
+
+    Bluebird: ``Promise.setScheduler``.
+    """
+    scheduler = LoopScheduler()
+    moved = [
+        promise_class
+        for promise_class in promise_classes or (Promise,)
+        if _is_to_move(promise_class, scheduler.event_loop())
+    ]
+    former = [_move(promise_class, scheduler) for promise_class in moved]
+    try:
+        yield
+    finally:
+        try:
+            if moved:
+                await scheduler._finish(moved[0]._queue)
+        finally:
+            for promise_class, before in zip(moved, former, strict=True):
+                promise_class.set_scheduler(before)
+
+
+def _is_to_move(promise_class: Any, loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the promises of a library copy are on another loop, or none; checked."""
+    if not (isinstance(promise_class, type) and issubclass(promise_class, CorePromise)):
+        raise TypeError(
+            "use_running_loop() takes library copies, use_running_loop(Promise), "
+            f"not {shown(promise_class)}"
+        )
+    at: Any = promise_class._queue.scheduler
+    if isinstance(at, LoopScheduler):
+        if at.event_loop() is loop:
+            return False
+        elsewhere = at.event_loop().is_running()
+    else:
+        reactor: Any = sys.modules.get("twisted.internet.reactor")
+        elsewhere = (
+            isinstance(at, ReactorScheduler)
+            and getattr(reactor, "running", False)
+            and at.home_thread() != get_ident()
+        )
+    if elsewhere:
+        raise RuntimeError(
+            f"another thread uses these promises, on {shown(at)}: this loop needs a library copy "
+            "of its own, use_running_loop(Promise.get_new_library_copy())"
+        )
+    return True
+
+
+def _move(promise_class: type[Promise[Any]], scheduler: LoopScheduler) -> Any:
+    """Set a scheduler, which runs what is queued, too; the one that was set before."""
+    old = promise_class._queue
+    before = promise_class.set_scheduler(scheduler)
+    new = promise_class._queue
+    new.extend(old)
+    new.rejections += old.rejections
+    old.clear()
+    old.rejections = []
+    if not new.awake and (new or new.rejections):
+        new.wake()
+    return before
