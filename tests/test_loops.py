@@ -25,7 +25,7 @@ variable = ContextVar("variable", default=None)
 
 NOT_RUNNING = "no asyncio loop is running"
 CLOSED = "the asyncio loop that promises run on has closed"
-ELSEWHERE = "another thread uses these promises"
+ELSEWHERE = "another thread uses Promise"
 
 
 @pytest.fixture
@@ -366,7 +366,6 @@ def test_loops_of_two_threads_need_two_library_copies(scheduler):
             with pytest.raises(RuntimeError, match=ELSEWHERE):
                 await asyncio.to_thread(asyncio.run, second(Promise))
             copy = Promise.get_new_library_copy()
-            copy.set_scheduler(scheduler)
             assert "second" == await asyncio.to_thread(asyncio.run, second(copy))
             assert "first" == await Promise.delay(0, "first")
 
@@ -428,7 +427,7 @@ assert "twisted.internet.reactor" not in sys.modules
 
 
 def test_promises_of_a_reactor_in_another_thread_are_refused():
-    """They stay on that reactor, and it still settles them."""
+    """They stay on that reactor, and it still settles them; a library copy need not."""
     program = """
 import asyncio, threading
 from twisted.internet import reactor
@@ -436,6 +435,9 @@ from twpromise import Promise
 from twpromise.loops import use_running_loop
 
 async def main():
+    copy = Promise.get_new_library_copy()
+    async with use_running_loop(copy):
+        print(await copy.delay(0.001, "copy"))
     try:
         async with use_running_loop():
             pass
@@ -454,8 +456,9 @@ def begin(_):
 
 reactor.run()
 """
-    (line,) = run(program)
-    assert line.startswith(ELSEWHERE)
+    copy, refused = run(program)
+    assert "copy" == copy
+    assert refused.startswith(ELSEWHERE)
 
 
 IN_LOOP = """

@@ -30,13 +30,13 @@ async def use_running_loop(*promise_classes: type[Promise[Any]]) -> AsyncGenerat
     and threads of `Promise.in_thread` waited for; then the former scheduler is set again.  Timers
     that are left are cleared: a promise that waits for one stays pending.
 
-    Inside of itself, on the same loop, it changes nothing.  It can be entered again, by one loop
-    after the other.  As a library copy has one scheduler, which all threads share, it cannot be
-    used by loops of two threads at a time.
+    Inside of itself, on the same loop, it changes nothing.  One loop after the other can enter
+    it; loops of two threads at a time need a library copy each, which has one scheduler for all
+    threads.
 
     Raises:
-        RuntimeError: No loop is running; or the promises are in use on the loop, or the reactor,
-            of another thread.
+        RuntimeError: No loop is running; or `Promise` is meant, and in use on the loop, or the
+            reactor, of another thread.
         TypeError: *promise_classes* has something that is no library copy.
 
     Bluebird: ``Promise.setScheduler``.
@@ -67,23 +67,27 @@ def _is_to_move(promise_class: Any, loop: asyncio.AbstractEventLoop) -> bool:
             f"not {shown(promise_class)}"
         )
     at: Any = promise_class._queue.scheduler
-    if isinstance(at, LoopScheduler):
-        if at.event_loop() is loop:
-            return False
-        elsewhere = at.event_loop().is_running()
-    else:
-        reactor: Any = sys.modules.get("twisted.internet.reactor")
-        elsewhere = (
-            isinstance(at, ReactorScheduler)
-            and getattr(reactor, "running", False)
-            and at.home_thread() != get_ident()
-        )
-    if elsewhere:
+    if isinstance(at, LoopScheduler) and at.event_loop() is loop:
+        return False
+    # A copy starts with the scheduler of `Promise`, though nothing there uses its promises.
+    if promise_class is Promise and _is_used_elsewhere(at):
         raise RuntimeError(
-            f"another thread uses these promises, on {shown(at)}: this loop needs a library copy "
-            "of its own, use_running_loop(Promise.get_new_library_copy())"
+            f"another thread uses Promise, on {shown(at)}: this loop needs a library copy of its "
+            "own, use_running_loop(Promise.get_new_library_copy())"
         )
     return True
+
+
+def _is_used_elsewhere(at: Any) -> bool:
+    """Whether a scheduler's loop, or reactor, runs in another thread."""
+    if isinstance(at, LoopScheduler):
+        return at.event_loop().is_running()
+    reactor = sys.modules.get("twisted.internet.reactor")
+    return (
+        isinstance(at, ReactorScheduler)
+        and getattr(reactor, "running", False)
+        and at.home_thread() != get_ident()
+    )
 
 
 def _move(promise_class: type[Promise[Any]], scheduler: LoopScheduler) -> Any:
