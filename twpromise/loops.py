@@ -48,12 +48,13 @@ async def use_running_loop(*promise_classes: type[Promise[Any]]) -> AsyncGenerat
         if _is_to_move(promise_class, scheduler.event_loop())
     ]
     former = [_move(promise_class, scheduler) for promise_class in moved]
+    queues = {promise_class._queue for promise_class in moved}
     try:
         yield
     finally:
         try:
-            if moved:
-                await scheduler._finish(moved[0]._queue)
+            for queue in queues:
+                await scheduler._finish(queue)
         finally:
             for promise_class, before in zip(moved, former, strict=True):
                 promise_class.set_scheduler(before)
