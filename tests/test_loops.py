@@ -298,7 +298,7 @@ def test_timers_are_cleared_when_it_is_left(scheduler):
     assert not Promise._queue
 
 
-def test_what_was_queued_before_runs_on_the_loop(scheduler, reports):
+def test_what_was_queued_before_runs_on_the_loop(scheduler):
     """A promise of a module that was imported before settles; it does not wait for ever."""
 
     async def main():
@@ -306,8 +306,20 @@ def test_what_was_queued_before_runs_on_the_loop(scheduler, reports):
             return await early
 
     early = Promise.resolve(1).then(lambda number: number + 1)
-    Promise.reject(Boom("unhandled"))
+    queue = Promise._queue
     assert 2 == asyncio.run(main())
+    assert not queue
+
+
+def test_what_was_rejected_before_is_reported(scheduler, reports):
+    """So it is though nothing else is queued."""
+
+    async def main():
+        async with use_running_loop():
+            pass
+
+    Promise.reject(Boom("unhandled"))
+    asyncio.run(main())
     assert ["unhandled"] == [str(reason) for reason in reasons(reports)]
 
 
@@ -468,9 +480,8 @@ reactor.run()
 IN_LOOP = """
 import asyncio, sys
 from twpromise import Promise
-from twpromise.loops import reactor_in_loop
+from twpromise.loops import reactor_in_loop, use_running_loop
 from twisted.internet import asyncioreactor, task
-from twisted.internet.defer import ensureDeferred
 
 def say_later(seconds, what):
     from twisted.internet import reactor
@@ -486,20 +497,17 @@ def test_a_reactor_lives_in_the_loop_of_a_server(installed):
         + """
 if sys.argv[1] == "before the loop":
     asyncioreactor.install()
-    from twisted.internet import reactor
-    reactor.callLater(0, print, "asked for before")
-elif sys.argv[1] == "by itself":
-    print("asked for before")
 
 async def main():
     if sys.argv[1] == "in the loop":
         asyncioreactor.install()
-        print("asked for before")
     async with reactor_in_loop() as reactor:
         assert reactor.running and sys.modules["twisted.internet.reactor"] is reactor
         reactor.addSystemEventTrigger("before", "shutdown", say_later, 0.01, "trigger")
         print(await Promise.delay(0.001, "promise"))
         print(await say_later(0.001, "Deferred").asFuture(asyncio.get_running_loop()))
+        async with use_running_loop():
+            print(await Promise.delay(0.001, "without it"))
     assert not reactor.running
     await asyncio.sleep(0.001)
     print("loop")
@@ -507,8 +515,43 @@ async def main():
 asyncio.run(main())
 """
     )
-    lines = ["asked for before", "promise", "Deferred", "None", "trigger", "loop"]
+    lines = ["promise", "Deferred", "None", "without it", "trigger", "loop"]
     assert lines == run(program, installed)
+
+
+def test_what_a_reactor_was_asked_for_before():
+    """Modules that were imported before the loop ran may listen, connect and wait."""
+    program = (
+        IN_LOOP
+        + """
+asyncioreactor.install()
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol
+
+def a_while():
+    return Deferred.fromFuture(asyncio.ensure_future(asyncio.sleep(0.01)))
+
+class Greeting(Protocol):
+    def connectionMade(self):
+        self.transport.write(b"hello")
+        self.transport.loseConnection()
+
+reactor.callLater(0, print, "timer")
+reactor.addSystemEventTrigger("before", "startup", a_while)
+port = reactor.listenTCP(0, Factory.forProtocol(Greeting), interface="127.0.0.1")
+
+async def main():
+    async with reactor_in_loop():
+        assert reactor.running
+        reader, writer = await asyncio.open_connection("127.0.0.1", port.getHost().port)
+        print((await asyncio.wait_for(reader.read(), 20)).decode())
+        writer.close()
+
+asyncio.run(main())
+"""
+    )
+    assert ["timer", "hello"] == run(program)
 
 
 def test_a_reactor_can_be_in_a_loop_once():

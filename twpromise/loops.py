@@ -100,6 +100,6 @@ def _move(promise_class: type[Promise[Any]], scheduler: LoopScheduler) -> Any:
     new.rejections += old.rejections
     old.clear()
     old.rejections = []
-    if not new.awake and (new or new.rejections):
+    if new or new.rejections:
         new.wake()
     return before

@@ -22,6 +22,7 @@ from twisted.internet.endpoints import (
     connectProtocol,
 )
 from twisted.internet.protocol import Factory
+from twisted.internet.utils import getProcessValue
 from twisted.protocols.basic import LineReceiver
 
 from twpromise import CancellationError, Promise
@@ -109,6 +110,13 @@ async def echo(text: str) -> str:
     question = Question(text.encode())
     await Promise.resolve(connectProtocol(app.state.twisted, question))
     return (await Promise.resolve(question.answer).timeout(20)).decode()
+
+
+@app.get("/child")
+async def child() -> int:
+    """Waits for a process that closes its output long before it ends."""
+    value = getProcessValue("/bin/sh", ["-c", "exec >&- 2>&- <&-; sleep 0.05; exit 3"])
+    return await Promise.resolve(value).timeout(20)
 
 
 @app.get("/thread/{number}")

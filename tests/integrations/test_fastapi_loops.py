@@ -97,6 +97,7 @@ def use(address: str, on: str) -> None:
         assert 49 == client.get("/thread/7").json()
         if on != "loop":
             assert "by Twisted" == client.get("/echo/by Twisted").json()
+            assert 3 == client.get("/child").json()
         assert "part 0\npart 1\npart 2\n" == client.get("/stream").text
         with websockets.connect(f"ws://{address}/words") as words:
             for word in ("one", "two"):

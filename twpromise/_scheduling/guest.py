@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from functools import partial
+import threading
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from twisted.internet import asyncioreactor
@@ -47,20 +47,18 @@ async def reactor_in_loop() -> AsyncGenerator[Any]:
     started, stopped = asyncio.Event(), asyncio.Event()
     reactor.callWhenRunning(started.set)
     reactor.addSystemEventTrigger("after", "shutdown", stopped.set)
-    watching = _watch_children(loop)
-    reactor.startRunning(installSignalHandlers=False)
-    try:
-        await started.wait()
-        yield reactor
-    finally:
+    with _children_watched(loop):
+        reactor.startRunning(installSignalHandlers=False)
         try:
-            reactor.stop()
-        except ReactorNotRunning:
-            # A service has stopped it before.
-            pass
-        await stopped.wait()
-        if watching:
-            loop.remove_signal_handler(signal.SIGCHLD)
+            await started.wait()
+            yield reactor
+        finally:
+            try:
+                reactor.stop()
+            except ReactorNotRunning:
+                # A service has stopped it before.
+                pass
+            await stopped.wait()
 
 
 def _reactor_on(loop: asyncio.AbstractEventLoop) -> Any:
@@ -84,10 +82,8 @@ def _reactor_on(loop: asyncio.AbstractEventLoop) -> Any:
     if reactor._asyncioEventloop is not loop:
         _move(reactor, loop)
     # Twisted's asyncio reactor stops its loop when it is shut down; this loop is the server's.
-    crash = partial(ReactorBase.crash, reactor)
     during = reactor._eventTriggers["shutdown"].during
-    during[during.index((reactor.crash, (), {}))] = (crash, (), {})
-    reactor.crash = crash
+    during[during.index((reactor.crash, (), {}))] = (ReactorBase.crash, (reactor,), {})
     return reactor
 
 
@@ -105,10 +101,16 @@ def _move(reactor: Any, loop: asyncio.AbstractEventLoop) -> None:
     reactor._reschedule()
 
 
-def _watch_children(loop: asyncio.AbstractEventLoop) -> bool:
+@contextmanager
+def _children_watched(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Have child processes reaped when they end, if this thread gets signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # Not by `loop.add_signal_handler`: uvloop keeps this signal to itself.
+    former = signal.signal(signal.SIGCHLD, lambda *_: loop.call_soon_threadsafe(reapAllProcesses))
+    signal.siginterrupt(signal.SIGCHLD, False)
     try:
-        loop.add_signal_handler(signal.SIGCHLD, reapAllProcesses)
-    except (RuntimeError, ValueError):
-        return False
-    return True
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, former)
