@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -102,7 +102,7 @@ def _move(reactor: Any, loop: asyncio.AbstractEventLoop) -> None:
 
 
 @contextmanager
-def _children_watched(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+def _children_watched(loop: asyncio.AbstractEventLoop) -> Generator[None]:
     """Have child processes reaped when they end, if this thread gets signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
