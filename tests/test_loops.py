@@ -496,7 +496,7 @@ def test_a_reactor_lives_in_the_loop_of_a_server(installed):
         IN_LOOP
         + """
 if sys.argv[1] == "before the loop":
-    asyncioreactor.install()
+    asyncioreactor.install(asyncio.new_event_loop())
 
 async def main():
     if sys.argv[1] == "in the loop":
@@ -524,7 +524,8 @@ def test_what_a_reactor_was_asked_for_before():
     program = (
         IN_LOOP
         + """
-asyncioreactor.install()
+# Without a loop, the oldest Twisted asks asyncio for one, in a way that newer Pythons warn of.
+asyncioreactor.install(asyncio.new_event_loop())
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol

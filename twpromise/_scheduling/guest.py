@@ -66,6 +66,7 @@ def _reactor_on(loop: asyncio.AbstractEventLoop) -> Any:
     if "twisted.internet.reactor" not in sys.modules:
         asyncioreactor.install(loop)
     reactor: Any = sys.modules["twisted.internet.reactor"]
+    # Not `isinstance`: for checkers, what follows would be about that class.
     if not issubclass(type(reactor), asyncioreactor.AsyncioSelectorReactor):
         raise RuntimeError(
             f"reactor_in_loop() needs Twisted's asyncio reactor, and {type_name(reactor)} is "
@@ -89,7 +90,7 @@ def _reactor_on(loop: asyncio.AbstractEventLoop) -> Any:
 
 def _move(reactor: Any, loop: asyncio.AbstractEventLoop) -> None:
     """Take a reactor that was installed, and not started, to another loop."""
-    # `asyncioreactor.install()` has made the other loop, and nothing else would close it.
+    # `asyncioreactor.install()` made the other loop, and nothing else would close it.
     reactor._asyncioEventloop.close()
     waiting = [(reactor.addReader, each) for each in reactor._readers]
     waiting += [(reactor.addWriter, each) for each in reactor._writers]
