@@ -13,12 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
-
-httpx = pytest.importorskip("httpx")
-for _name in ("fastapi", "hypercorn", "uvicorn", "uvloop"):
-    pytest.importorskip(_name)
-websockets = pytest.importorskip("websockets.sync.client")
+from websockets.sync.client import connect
 
 HERE = Path(__file__).parent
 
@@ -47,7 +44,8 @@ SERVERS = {
 
 def environment(on: str) -> dict[str, str]:
     """The variables of a process that finds the service and this package."""
-    paths = [str(HERE), str(HERE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    before = filter(None, [os.environ.get("PYTHONPATH")])
+    paths = [str(HERE / "programs"), str(HERE.parents[1]), *before]
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "TWPROMISE_TEST_ON": on}
 
 
@@ -99,7 +97,7 @@ def use(address: str, on: str) -> None:
             assert "by Twisted" == client.get("/echo/by Twisted").json()
             assert 3 == client.get("/child").json()
         assert "part 0\npart 1\npart 2\n" == client.get("/stream").text
-        with websockets.connect(f"ws://{address}/words") as words:
+        with connect(f"ws://{address}/words") as words:
             for word in ("one", "two"):
                 words.send(word)
                 assert word.upper() == words.recv(20)
