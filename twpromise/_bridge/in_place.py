@@ -30,7 +30,7 @@ __all__ = ["CALLBACKS", "InPlace", "replace_methods", "take"]
 #: Where a Deferred keeps its callbacks: Twisted 25 has renamed it.
 CALLBACKS = "_callbacks" if hasattr(defer.Deferred(), "_callbacks") else "callbacks"
 
-_DEFER = vars(defer)
+_DEFER: Any = vars(defer)
 _PACKAGE = __name__.partition(".")[0] + "."
 
 #: What `inlineCallbacks` adds to what is yielded.
