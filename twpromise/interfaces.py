@@ -9,6 +9,7 @@ Unless an interface says otherwise, everything is called on the reactor's thread
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,13 @@ class IScheduler(Interface):
         """Have *function* called on the reactor's thread.
 
         May be called from any thread.
+        """
+
+    def event_loop() -> AbstractEventLoop | None:
+        """The asyncio loop that promises run on; None if they run on none.
+
+        A scheduler that anything may run, a test say, gives the loop that is running.  May be
+        called from any thread.
         """
 
     def home_thread() -> int:

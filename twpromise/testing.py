@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
@@ -80,6 +81,10 @@ class ManualScheduler:
     def call_from_thread(self, function: Callable[[], None], /) -> None:
         """Keep *function* for `flush`, which is called on the test's own thread."""
         self._calls.append(function)
+
+    def event_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that is running: a task may call `flush`."""
+        return asyncio._get_running_loop()
 
     def home_thread(self) -> int:
         """The thread that made this scheduler."""

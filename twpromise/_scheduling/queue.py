@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 __all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "Waker"]
 
@@ -28,6 +31,10 @@ class Waker(Protocol):
 
     def call_from_thread(self, function: Callable[[], None], /) -> object:
         """Have *function* called on the reactor's thread; callable from any thread."""
+
+    def event_loop(self) -> AbstractEventLoop | None:
+        """The asyncio loop that handlers run on, if they do."""
+        ...
 
 
 class JobQueue(deque[Any]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from _thread import get_ident
 from collections.abc import Callable
 from time import perf_counter
@@ -84,6 +86,11 @@ class ReactorScheduler:
             # A Clock runs in no thread that could be woken.
             reactor.callLater(0, function)
 
+    def event_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop of Twisted's asyncio reactor; None on any other, or if there is none yet."""
+        reactor = self._reactor or sys.modules.get("twisted.internet.reactor")
+        return getattr(reactor, "_asyncioEventloop", None)
+
     def home_thread(self) -> int:
         """The thread the reactor runs on; until it does, the one that made this scheduler."""
         return cast("int | None", threadable.ioThread) or self._home
@@ -105,3 +112,7 @@ class FunctionScheduler:
         self.home_thread = clock.home_thread
         self.time_slice = clock.time_slice
         self.timer = clock.timer
+
+    def event_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that is running: the function may be that loop's, and nothing says so."""
+        return asyncio._get_running_loop()
