@@ -21,7 +21,7 @@ from .._core.resolving import adopters, resolve
 from .._core.settling import reject_raised
 from .._core.states import CorePromise
 from .._coroutines.awaitables import adopt_awaitable, adopt_generator
-from .._coroutines.coroutines import adopt_coroutine
+from .._coroutines.tasks import adopt_coroutine
 from .._util.checks import shown
 from ..interfaces import IPromise
 from .deferreds import adopt_deferred

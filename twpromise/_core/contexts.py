@@ -24,12 +24,12 @@ scratch: Context | None = None
 driving = False
 
 
-def drive(step: Callable[[], object]) -> None:
+def drive(step: Callable[..., object], *arguments: Any) -> None:
     """Make a call that runs a coroutine, where nothing is driven."""
     global driving
     driving = True
     try:
-        step()
+        step(*arguments)
     finally:
         driving = False
 

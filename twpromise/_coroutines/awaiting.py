@@ -36,6 +36,9 @@ from .._util.exceptions import set_traceback
 
 __all__ = ["Awaiter", "await_promise"]
 
+#: The task that a `TaskRunner` has entered last; what it calls may be other tasks.
+driven: Any = None
+
 
 def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     """Wait for the value: under Twisted, in an asyncio task, or in a promise's coroutine.
@@ -48,9 +51,13 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
         dead = promise._state & DEAD
     if not dead:
         ours = False
-        if contexts.driving and asyncio._get_running_loop() is None:
-            # It is no asyncio task.  `CoroutineRunner` waits for the promise itself; and Twisted's
-            # driver sends back at once what is no Deferred.
+        if (
+            contexts.driving and asyncio._get_running_loop() is None
+            if driven is None
+            else driven is asyncio.current_task(driven._loop)
+        ):
+            # It is no asyncio task, or one of ours.  `CoroutineRunner` waits for the promise
+            # itself; and Twisted's driver sends back at once what is no Deferred.
             try:
                 ours = (yield promise) is not promise
             except BaseException:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Coroutine
 from types import CoroutineType, GeneratorType
 from typing import Any
 
 from .._core.resolving import adopters, is_followed
-from .._core.states import CorePromise, new_fulfilled
+from .._core.states import new_fulfilled
 from .._util.checks import shown
 from .._util.errors import CancellationError
 from .awaitables import adopt_awaitable
 from .awaiting import await_promise
 from .runner import Runner
 
-__all__ = ["CoroutineRunner", "adopt_coroutine"]
+__all__ = ["CoroutineRunner"]
 
 _AWAIT = await_promise.__code__
 
@@ -50,8 +49,3 @@ class CoroutineRunner(Runner):
 
     def _cancellation(self) -> BaseException:
         return CancellationError("the coroutine was cancelled")
-
-
-def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Start a coroutine object, and resolve a pending promise with its result."""
-    CoroutineRunner(promise, coroutine).start()

@@ -13,6 +13,7 @@ from .._core.resolving import adopters, resolve
 from .._core.settling import finish_cancel, fulfill, lock, reject_raised
 from .._core.states import CANCELLING, FULFILLED, LOOKED_AT, CorePromise, new_pending
 from .._util.errors import CANCELLATIONS
+from .._util.running import outside_tasks
 from .suspension import RUNNING, Suspension
 
 __all__ = ["Runner"]
@@ -51,9 +52,9 @@ class Runner(Suspension):
             context = Context()
         self._context = context
         if contexts.driving:
-            self._advance()
+            outside_tasks(self._advance, self._loop)
         else:
-            contexts.drive(self._advance)
+            contexts.drive(outside_tasks, self._advance, self._loop)
 
     # --- steps
 

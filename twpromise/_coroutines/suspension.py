@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import Context
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from .._core.states import CANCELLED, FULFILLED, LOOKED_AT, CorePromise
 from .._core.subscribers import remove_subscriber
 from .._util.errors import as_exception
 from .._util.exceptions import set_traceback
+from .._util.running import outside_tasks
 from .awaiting import Awaiter
 
 __all__ = ["RUNNING", "Suspension"]
@@ -44,6 +46,8 @@ class Suspension(Node):
         "_waiting",
     )
 
+    #: The asyncio loop that the generator is a task of, if it is.
+    _loop: asyncio.AbstractEventLoop | None = None
     #: Set together with `_special`: whether its outcome is sent in, or thrown in; if not, the
     #: generator reads the outcome from the promise itself.
     _sends: bool
@@ -109,7 +113,7 @@ class Suspension(Node):
             self._cancelled_itself = False
             stack: list[CorePromise] = []
             # Cancellers are no part of the generator, whose context this may be.
-            Context().run(self._abandon, stack)
+            Context().run(self._stop, stack)
             Context().run(cancel_all, stack)
         return False
 
@@ -175,7 +179,7 @@ class Suspension(Node):
             self._answer()
             # The error's traceback refers to this frame.
             del result, error
-            self._advance()
+            outside_tasks(self._advance, self._loop)
 
     def _answer(self) -> None:
         """What is waited for has finished: if it was cancelled by this runner, interrupt."""
@@ -188,11 +192,15 @@ class Suspension(Node):
     # --- being interrupted
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
+        self._stop(stack)
+        return True
+
+    def _stop(self, stack: list[CorePromise]) -> None:
+        """Interrupt the generator where it waits, or waits next; *stack* as in `_abandon`."""
         if self._waiting is RUNNING:
             self._cancelled_itself = True
         elif not self._leave(stack):
             call_soon(self._class, self._interrupt)
-        return True
 
     def _leave(self, stack: list[CorePromise]) -> bool:
         """Leave the promise that is waited for.

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .._util.running import outside_tasks
+
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
@@ -123,7 +125,8 @@ class JobQueue(deque[Any]):
 
     def _run(self) -> None:
         try:
-            self._drain(self)
+            # No handler is part of a task that may have called this.
+            outside_tasks(lambda: self._drain(self))
         except BaseException:
             # An exception was raised between two items (Ctrl-C, say); the others have to be run.
             self.awake = False

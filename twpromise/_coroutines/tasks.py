@@ -1,0 +1,324 @@
+"""Coroutines as asyncio tasks: how they are driven where promises run on an asyncio loop.
+
+`asyncio.timeout`, `TaskGroup` and the libraries that build on asyncio ask for the task that runs,
+and cancel it.  So the runner of a coroutine takes part as a third-party task, by the functions
+that asyncio documents for that, and with the methods that are called of a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.base_tasks import _task_get_stack, _task_print_stack
+from collections.abc import Coroutine
+from contextvars import Context
+from types import FrameType
+from typing import Any, Final, TextIO
+
+from .._core import contexts
+from .._core.cancelling import cancel_all
+from .._core.settling import start_cancelling
+from .._core.states import CANCELLED, CorePromise
+from .._util.errors import CANCELLATIONS
+from . import awaiting
+from .coroutines import CoroutineRunner
+from .suspension import RUNNING
+
+__all__ = ["CoroutineTask", "TaskRunner", "adopt_coroutine"]
+
+#: What a runner "waits for" once the loop has been asked to resume the coroutine.
+WOKEN: Final = object()
+
+_cancel = asyncio.Future.cancel
+_set_result = asyncio.Future.set_result
+_set_exception = asyncio.Future.set_exception
+
+
+class TaskRunner(CoroutineRunner):
+    """Runs a coroutine as a task of an asyncio loop.
+
+    Beside the states of a `Runner`, a suspended coroutine may wait for a future of that loop
+    (`_future`), or for the next turn of the loop (`_waiting` is `WOKEN`).  The loop resumes it then
+    by `_wake`, and the cancellation that comes meanwhile is thrown in there.
+
+    Args:
+        promise: What to resolve.
+        coroutine: What to run.
+        loop: The loop that promises run on; it need not be running yet.
+    """
+
+    __slots__ = ("_future", "_loop", "_task")
+
+    def __init__(
+        self,
+        promise: CorePromise,
+        coroutine: Coroutine[Any, Any, Any],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        CoroutineRunner.__init__(self, promise, coroutine)
+        self._loop: Any = loop
+        self._future: Any = None
+        task: CoroutineTask = CoroutineTask(loop=loop)
+        task._coro = coroutine
+        task._runner = self
+        self._task: Any = task
+        asyncio._register_task(task)
+
+    # --- steps
+
+    def _notify(self, parent: CorePromise) -> None:
+        # Most steps: as `_advance`, which this may call.
+        loop, task = self._loop, self._task
+        if loop.is_running():
+            asyncio._enter_task(loop, task)
+            outer, awaiting.driven = awaiting.driven, task
+            try:
+                CoroutineRunner._notify(self, parent)
+            finally:
+                awaiting.driven = outer
+                asyncio._leave_task(loop, task)
+                # The traceback of its reason refers to this frame.
+                del parent
+        elif self._receive(parent):
+            del parent
+            self._advance()
+
+    def _advance(self) -> None:
+        loop, task = self._loop, self._task
+        if awaiting.driven is task or not loop.is_running():
+            # It has been entered; or its loop does not run yet, and has no current task.
+            CoroutineRunner._advance(self)
+            return
+        asyncio._enter_task(loop, task)
+        outer, awaiting.driven = awaiting.driven, task
+        try:
+            CoroutineRunner._advance(self)
+        finally:
+            awaiting.driven = outer
+            asyncio._leave_task(loop, task)
+
+    def _wait_for_other(self, yielded: Any) -> None:
+        if yielded is None:
+            # ``asyncio.sleep(0)``: callbacks of the loop run before the coroutine goes on.
+            self._wake_soon()
+        elif asyncio.isfuture(yielded) and yielded.get_loop() is self._loop:
+            if yielded is self._task:
+                raise RuntimeError(f"a coroutine cannot await its own task: {yielded!r}")
+            yielded._asyncio_future_blocking = False
+            yielded.add_done_callback(self._wake, context=Context())
+            self._future = yielded
+        else:
+            CoroutineRunner._wait_for_other(self, yielded)
+
+    def _wake_soon(self) -> None:
+        self._waiting = WOKEN
+        self._loop.call_soon(self._wake, context=Context())
+
+    def _wake(self, future: Any = None) -> None:
+        """The loop resumes the coroutine; a future is asked for its result by its `__await__`."""
+        self._future = None
+        if self._cancelled_itself:
+            self._cancelled_itself = False
+            self._ready = None, self._cancellation()
+        elif self._ready is None:
+            self._ready = None, None
+        self._advance()
+
+    # --- being cancelled
+
+    def cancel_task(self) -> None:
+        """Throw asyncio's CancelledError into the coroutine, which may catch it.
+
+        As in asyncio, the coroutine does not wait until what it waited for has cleaned up; and it
+        is resumed by the loop, which may be about to end, and not by the queue.
+        """
+        if self._halt():
+            return
+        waiting: Any = self._waiting or self._special
+        if waiting is None:
+            # A Deferred may resume the coroutine at once.
+            self._loop.call_soon(self._interrupt, context=Context())
+            return
+        stack: list[CorePromise] = []
+        self._leave(stack)
+        self._interrupted = False
+        self._special, self._left = None, waiting
+        self._ready = None, self._cancellation()
+        self._wake_soon()
+        Context().run(cancel_all, stack)
+
+    def _halt(self) -> bool:
+        """Cancel the coroutine where it runs, or where the loop will resume it.
+
+        Returns:
+            False if it waits for a promise or a Deferred.
+        """
+        if self._future is not None:
+            if not self._future.cancel(msg=self._task._cancel_message):
+                self._cancelled_itself = True
+        elif self._waiting is RUNNING or self._waiting is WOKEN:
+            self._cancelled_itself = True
+        else:
+            return False
+        return True
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        self._task._requests += 1
+        self._task._cancel_message = None
+        return CoroutineRunner._abandon(self, stack)
+
+    def _stop(self, stack: list[CorePromise]) -> None:
+        if not self._halt():
+            CoroutineRunner._stop(self, stack)
+
+    def _interrupt(self) -> None:
+        if not self._halt():
+            CoroutineRunner._interrupt(self)
+
+    def _receive(self, parent: CorePromise) -> bool:
+        interrupted = self._interrupted
+        if not CoroutineRunner._receive(self, parent):
+            return False
+        if interrupted and parent._state & CANCELLED:
+            self._ready = None, self._cancellation()
+        return True
+
+    def _answered(
+        self, value: Any, error: BaseException | None
+    ) -> tuple[Any, BaseException | None]:
+        # What a Deferred says that was cancelled.
+        return value, self._cancellation() if isinstance(error, CANCELLATIONS) else error
+
+    def _cancellation(self) -> BaseException:
+        message = self._task._cancel_message
+        return asyncio.CancelledError() if message is None else asyncio.CancelledError(message)
+
+    # --- the end
+
+    def _return(self, result: Any) -> None:
+        promise, task = self._promise, self._task
+        task._runner = None
+        if self._cancelled_itself:
+            # As in asyncio: it has ended before the cancellation could be thrown in.
+            start_cancelling(promise)
+        CoroutineRunner._return(self, result)
+        if promise._state & CANCELLED:
+            _cancel(task, task._cancel_message)
+        else:
+            _set_result(task, result)
+
+    def _fail(self, error: BaseException) -> None:
+        promise, task = self._promise, self._task
+        task._runner = None
+        if isinstance(error, asyncio.CancelledError):
+            start_cancelling(promise)
+        CoroutineRunner._fail(self, error)
+        if promise._state & CANCELLED:
+            _cancel(task, task._cancel_message)
+        else:
+            _set_exception(task, error)
+            # The promise reports it, if need be.
+            task.exception()
+
+
+class CoroutineTask(asyncio.Future[Any]):
+    """What `asyncio.current_task()` and `asyncio.all_tasks()` show of a promise's coroutine.
+
+    It has the methods of an `asyncio.Task`.  Cancelling it cancels the promise, unless the
+    coroutine catches the CancelledError; cancelling the promise cancels it.
+    """
+
+    __slots__ = ("_coro", "_runner")
+
+    _coro: Coroutine[Any, Any, Any]
+    #: None once the coroutine has ended.
+    _runner: TaskRunner | None
+    # Most never get others than these.
+    _name: str | None = None
+    _requests = 0
+
+    def __repr__(self) -> str:
+        """As a task of asyncio's."""
+        state = "cancelled" if self.cancelled() else "finished" if self.done() else "pending"
+        return f"<{type(self).__name__} {state} name={self.get_name()!r} coro={self._coro!r}>"
+
+    # --- as asyncio, and what builds on it, see it
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Ask the coroutine to end: it sees CancelledError at its await, or at the next one."""
+        runner = self._runner
+        if runner is None:
+            return False
+        self._requests += 1
+        self._cancel_message = msg
+        runner.cancel_task()
+        return True
+
+    def cancelling(self) -> int:
+        """How many requests to cancel it are in force."""
+        return self._requests
+
+    def uncancel(self) -> int:
+        """Take back a request to cancel it; returns how many are left."""
+        if self._requests:
+            self._requests -= 1
+            if not self._requests and self._runner is not None:
+                self._runner._cancelled_itself = False
+        return self._requests
+
+    def get_coro(self) -> Coroutine[Any, Any, Any]:
+        """The coroutine."""
+        return self._coro
+
+    def get_context(self) -> Context:
+        """The context that the coroutine runs in."""
+        runner = self._runner
+        context = None
+        if runner is not None:
+            context = runner._context
+            if context is None and runner._waiting is RUNNING:
+                context = contexts.scratch
+        return Context() if context is None else context
+
+    def get_name(self) -> str:
+        """The name that was set, or else that of the coroutine."""
+        if self._name is None:
+            return getattr(self._coro, "__qualname__", type(self._coro).__qualname__)
+        return self._name
+
+    def set_name(self, value: object, /) -> None:
+        """Set the name."""
+        self._name = str(value)
+
+    def get_stack(self, *, limit: int | None = None) -> list[FrameType]:
+        """The frame where the coroutine waits, or those of the traceback that it ended with."""
+        frames: list[FrameType] = _task_get_stack(self, limit)
+        return frames
+
+    def print_stack(self, *, limit: int | None = None, file: TextIO | None = None) -> None:
+        """Print what `get_stack` gives."""
+        _task_print_stack(self, limit, file)
+
+    def set_result(self, result: object, /) -> None:
+        """The coroutine alone says how a task ends."""
+        raise RuntimeError("Task does not support set_result operation")
+
+    def set_exception(self, exception: object, /) -> None:
+        """The coroutine alone says how a task ends."""
+        raise RuntimeError("Task does not support set_exception operation")
+
+    @property
+    def _fut_waiter(self) -> Any:
+        return None if self._runner is None else self._runner._future
+
+    @property
+    def _must_cancel(self) -> bool:
+        return self._runner is not None and self._runner._cancelled_itself
+
+
+def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Start a coroutine object, and resolve a pending promise with its result."""
+    loop = promise._queue.scheduler.event_loop()
+    if loop is None:
+        CoroutineRunner(promise, coroutine).start()
+    else:
+        TaskRunner(promise, coroutine, loop).start()
