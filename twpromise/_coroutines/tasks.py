@@ -57,10 +57,10 @@ class TaskRunner(CoroutineRunner):
         CoroutineRunner.__init__(self, promise, coroutine)
         self._loop: Any = loop
         self._future: Any = None
-        task: CoroutineTask = CoroutineTask(loop=loop)
+        task: Any = CoroutineTask(loop=loop)
+        self._task: Any = task
         task._coro = coroutine
         task._runner = self
-        self._task: Any = task
         asyncio._register_task(task)
 
     # --- steps
@@ -76,18 +76,17 @@ class TaskRunner(CoroutineRunner):
             finally:
                 awaiting.driven = outer
                 asyncio._leave_task(loop, task)
-                # The traceback of its reason refers to this frame.
-                del parent
-        elif self._receive(parent):
-            del parent
-            self._advance()
+                # Tracebacks refer to this frame: of the parent's reason, of the task's exception.
+                del parent, task
+        else:
+            CoroutineRunner._notify(self, parent)
 
     def _advance(self) -> None:
-        loop, task = self._loop, self._task
-        if awaiting.driven is task or not loop.is_running():
+        if awaiting.driven is self._task or not self._loop.is_running():
             # It has been entered; or its loop does not run yet, and has no current task.
             CoroutineRunner._advance(self)
             return
+        loop, task = self._loop, self._task
         asyncio._enter_task(loop, task)
         outer, awaiting.driven = awaiting.driven, task
         try:
@@ -95,6 +94,8 @@ class TaskRunner(CoroutineRunner):
         finally:
             awaiting.driven = outer
             asyncio._leave_task(loop, task)
+            # The traceback of the task's exception refers to this frame.
+            del task
 
     def _wait_for_other(self, yielded: Any) -> None:
         if yielded is None:
@@ -115,6 +116,8 @@ class TaskRunner(CoroutineRunner):
 
     def _wake(self, future: Any = None) -> None:
         """The loop resumes the coroutine; a future is asked for its result by its `__await__`."""
+        # The traceback of its exception refers to this frame.
+        del future
         self._future = None
         if self._cancelled_itself:
             self._cancelled_itself = False
@@ -196,7 +199,7 @@ class TaskRunner(CoroutineRunner):
 
     def _return(self, result: Any) -> None:
         promise, task = self._promise, self._task
-        task._runner = None
+        task._runner = self._task = None
         if self._cancelled_itself:
             # As in asyncio: it has ended before the cancellation could be thrown in.
             start_cancelling(promise)
@@ -208,7 +211,7 @@ class TaskRunner(CoroutineRunner):
 
     def _fail(self, error: BaseException) -> None:
         promise, task = self._promise, self._task
-        task._runner = None
+        task._runner = self._task = None
         if isinstance(error, asyncio.CancelledError):
             start_cancelling(promise)
         CoroutineRunner._fail(self, error)
@@ -291,12 +294,13 @@ class CoroutineTask(asyncio.Future[Any]):
 
     def get_stack(self, *, limit: int | None = None) -> list[FrameType]:
         """The frame where the coroutine waits, or those of the traceback that it ended with."""
-        frames: list[FrameType] = _task_get_stack(self, limit)
-        return frames
+        task: Any = self
+        return _task_get_stack(task, limit)
 
     def print_stack(self, *, limit: int | None = None, file: TextIO | None = None) -> None:
         """Print what `get_stack` gives."""
-        _task_print_stack(self, limit, file)
+        arguments: Any = self, limit, file
+        _task_print_stack(*arguments)
 
     def set_result(self, result: object, /) -> None:
         """The coroutine alone says how a task ends."""
