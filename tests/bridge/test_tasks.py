@@ -597,7 +597,9 @@ class TestCancellingThePromise:
 class TestCancellingTheTask:
     """Cancelling the task of a coroutine cancels its promise."""
 
-    @pytest.mark.parametrize("kind", ["promise", "shared", "Deferred", "future", "turn", "done"])
+    @pytest.mark.parametrize(
+        "kind", ["promise", "shared", "settled", "Deferred", "future", "turn", "done"]
+    )
     def test_sees_asyncios_error(self, on_loop: OnLoop, kind: str) -> None:
         """The coroutine sees CancelledError with the message, whatever it waits for."""
         seen: list[Any] = []
@@ -610,6 +612,7 @@ class TestCancellingTheTask:
             awaited: Any = {
                 "promise": lambda: source.promise,
                 "shared": lambda: source.promise,
+                "settled": lambda: source.promise,
                 "Deferred": lambda: deferred,
                 "future": lambda: future,
                 "turn": turn,
@@ -627,10 +630,10 @@ class TestCancellingTheTask:
             promise = Promise.resolve(coroutine())
             if "done" == kind:
                 future.set_result(None)
+            elif "settled" == kind:
+                source.resolve()
             assert seen[0].cancel("enough")
             assert promise.is_pending()
-            # It comes too late for the coroutine.
-            source.resolve()
             await ended(promise)
             await Promise.resolve().then()
             assert ("promise" == kind) == bool(source.cancelled)
@@ -644,6 +647,7 @@ class TestCancellingTheTask:
         assert promise.is_cancelled()
         assert task.cancelled()
         assert not task.cancel()
+        assert (1, 0) == (task.cancelling(), task.uncancel())
 
     def test_does_not_wait_for_clean_up(self, on_loop: OnLoop) -> None:
         """As other tasks, it goes on while what it waited for is cleaning up."""
@@ -736,7 +740,8 @@ class TestCancellingTheTask:
         async def coroutine() -> str:
             task = current()
             assert (True, 1) == (task.cancel(), task.cancelling())
-            assert (0, 0) == (task.uncancel(), task.uncancel())
+            assert (True, 2) == (task.cancel(), task.cancelling())
+            assert (1, 0, 0) == (task.uncancel(), task.uncancel(), task.uncancel())
             await asyncio.sleep(0)
             return "went on"
 
