@@ -261,6 +261,30 @@ async def cancelling_a_promises_coroutine() -> None:
     assert 1 == len(seen)
 
 
+async def timed_out() -> str:
+    """Gives the name of its task, after a timeout of asyncio's."""
+    await Promise.delay(0)
+    try:
+        async with asyncio.timeout(0.001):
+            await Promise.delay(3600)
+    except TimeoutError:
+        pass
+    task: Any = asyncio.current_task()
+    return str(task.get_name())
+
+
+#: What was started before the reactor was.
+STARTED_BEFORE: list[Promise[str]] = []
+
+
+@scenario
+async def coroutines_are_tasks() -> None:
+    """Coroutines of promises are tasks of the reactor's loop; also those that are older than it."""
+    assert "timed_out" == await Promise.resolve(timed_out())
+    assert ["timed_out"] * 2 == await Promise.map([1, 2], lambda _: timed_out())
+    assert "timed_out" == await STARTED_BEFORE[0]
+
+
 @scenario
 async def adopted_futures() -> None:
     """Futures of asyncio and of executors are adopted, whatever thread they are done in."""
@@ -362,6 +386,7 @@ def main() -> None:
     asyncioreactor.install(loop)
     from twisted.internet import reactor
 
+    STARTED_BEFORE.append(Promise.resolve(timed_out()))
     tasks: list[asyncio.Task[dict[str, str]]] = []
 
     def start() -> None:
