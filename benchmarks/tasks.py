@@ -17,24 +17,32 @@ from collections.abc import Awaitable, Callable
 from statistics import median
 from typing import Any
 
-from twpromise import Promise
+from zope.interface import implementer
+
+from twpromise import Promise, ReactorScheduler
+from twpromise.interfaces import IScheduler
 
 #: How many coroutines are under way at once.
 WIDTH = 200
 
 
-class OffLoop:
-    """Has a function called by the loop that runs, and does not say which loop that is."""
+@implementer(IScheduler)
+class OnLoop(ReactorScheduler):
+    """Runs promises on a loop; timers and threads are not used.
 
-    def __init__(self, scheduler: Any, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        loop: The loop.
+        tasks: Whether to say which loop it is: only then coroutines are tasks.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, tasks: bool) -> None:
+        super().__init__()
         self.call_soon = loop.call_soon
-        self.scheduler = scheduler
+        self._loop = loop if tasks else None
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.scheduler, name)
-
-    def event_loop(self) -> None:
-        """No loop: coroutines are no tasks."""
+    def event_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that coroutines are tasks of."""
+        return self._loop
 
 
 async def future_step(loop: asyncio.AbstractEventLoop) -> None:
@@ -84,9 +92,7 @@ async def seconds(name: str, number: int, repeat: int) -> float:
     """Processor's time of a step."""
     step, run, on_loop = ROWS[name]
     loop = asyncio.get_running_loop()
-    previous = Promise.set_scheduler(lambda function: loop.call_soon(function))
-    if not on_loop:
-        Promise._queue.scheduler = OffLoop(Promise._queue.scheduler, loop)
+    previous = Promise.set_scheduler(OnLoop(loop, on_loop))
     try:
         await run(step, number)
         gc.collect()

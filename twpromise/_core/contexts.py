@@ -24,12 +24,12 @@ scratch: Context | None = None
 driving = False
 
 
-def drive(step: Callable[..., object], *arguments: Any) -> None:
+def drive(step: Callable[[], object]) -> None:
     """Make a call that runs a coroutine, where nothing is driven."""
     global driving
     driving = True
     try:
-        step(*arguments)
+        step()
     finally:
         driving = False
 

@@ -51,10 +51,9 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
         dead = promise._state & DEAD
     if not dead:
         ours = False
-        if (
-            contexts.driving and asyncio._get_running_loop() is None
-            if driven is None
-            else driven is asyncio.current_task(driven._loop)
+        if contexts.driving and (
+            asyncio._get_running_loop() is None
+            or (driven is not None and driven is asyncio.current_task(driven._loop))
         ):
             # It is no asyncio task, or one of ours.  `CoroutineRunner` waits for the promise
             # itself; and Twisted's driver sends back at once what is no Deferred.

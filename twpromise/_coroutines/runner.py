@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, ClassVar
@@ -13,7 +14,6 @@ from .._core.resolving import adopters, resolve
 from .._core.settling import finish_cancel, fulfill, lock, reject_raised
 from .._core.states import CANCELLING, FULFILLED, LOOKED_AT, CorePromise, new_pending
 from .._util.errors import CANCELLATIONS
-from .._util.running import outside_tasks
 from .suspension import RUNNING, Suspension
 
 __all__ = ["Runner"]
@@ -51,10 +51,13 @@ class Runner(Suspension):
         if not self._promise._library.async_hooks:
             context = Context()
         self._context = context
+        if self._loop is None:
+            self._loop = asyncio._get_running_loop()
+        step = self._advance if self._loop is None else self._advance_outside
         if contexts.driving:
-            outside_tasks(self._advance, self._loop)
+            step()
         else:
-            contexts.drive(outside_tasks, self._advance, self._loop)
+            contexts.drive(step)
 
     # --- steps
 

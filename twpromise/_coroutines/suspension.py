@@ -40,14 +40,13 @@ class Suspension(Node):
         "_generator",
         "_interrupted",
         "_left",
+        "_loop",
         "_ready",
         "_sends",
         "_special",
         "_waiting",
     )
 
-    #: The asyncio loop that the generator is a task of, if it is.
-    _loop: asyncio.AbstractEventLoop | None = None
     #: Set together with `_special`: whether its outcome is sent in, or thrown in; if not, the
     #: generator reads the outcome from the promise itself.
     _sends: bool
@@ -76,12 +75,19 @@ class Suspension(Node):
         # What to send or to throw in next.  Not an argument of `_advance`: errors refer, by their
         # tracebacks, to the frames that lead to the generator.
         self._ready: tuple[Any, BaseException | None] | None = (None, None)
+        # The asyncio loop on which the generator is run: a task of that may resume it, and it is
+        # no part of that task.
+        self._loop: asyncio.AbstractEventLoop | None = None
         lock(promise, self)
 
     def _advance(self) -> None:
         """Run the generator, first with what is in `_ready`, until it waits for what is pending."""
         # Abstract: `Runner` defines it.
         raise NotImplementedError(type(self))
+
+    def _advance_outside(self) -> None:
+        """The same, where a task of asyncio's may make the call."""
+        outside_tasks(self._advance, self._loop)
 
     # --- waiting
 
@@ -179,7 +185,10 @@ class Suspension(Node):
             self._answer()
             # The error's traceback refers to this frame.
             del result, error
-            outside_tasks(self._advance, self._loop)
+            if self._loop is None:
+                self._advance()
+            else:
+                self._advance_outside()
 
     def _answer(self) -> None:
         """What is waited for has finished: if it was cancelled by this runner, interrupt."""

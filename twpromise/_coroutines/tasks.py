@@ -46,7 +46,9 @@ class TaskRunner(CoroutineRunner):
         loop: The loop that promises run on; it need not be running yet.
     """
 
-    __slots__ = ("_future", "_loop", "_task")
+    __slots__ = ("_future", "_task")
+
+    _loop: Any
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class TaskRunner(CoroutineRunner):
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         CoroutineRunner.__init__(self, promise, coroutine)
-        self._loop: Any = loop
+        self._loop = loop
         self._future: Any = None
         task: Any = CoroutineTask(loop=loop)
         self._task: Any = task
