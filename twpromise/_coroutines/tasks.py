@@ -201,7 +201,7 @@ class TaskRunner(CoroutineRunner):
 
     def _return(self, result: Any) -> None:
         promise, task = self._promise, self._task
-        task._runner = self._task = None
+        task._runner = None
         if self._cancelled_itself:
             # As in asyncio: it has ended before the cancellation could be thrown in.
             start_cancelling(promise)
@@ -213,6 +213,7 @@ class TaskRunner(CoroutineRunner):
 
     def _fail(self, error: BaseException) -> None:
         promise, task = self._promise, self._task
+        # The traceback leads to frames that refer to this runner.
         task._runner = self._task = None
         if isinstance(error, asyncio.CancelledError):
             start_cancelling(promise)
