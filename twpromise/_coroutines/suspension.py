@@ -75,8 +75,8 @@ class Suspension(Node):
         # What to send or to throw in next.  Not an argument of `_advance`: errors refer, by their
         # tracebacks, to the frames that lead to the generator.
         self._ready: tuple[Any, BaseException | None] | None = (None, None)
-        # The asyncio loop on which the generator is run: a task of that may resume it, and it is
-        # no part of that task.
+        # An asyncio loop that runs where the generator is started.  A task of a loop may resume
+        # the generator, which is no part of that task; without a loop none can.
         self._loop: asyncio.AbstractEventLoop | None = None
         lock(promise, self)
 
@@ -87,7 +87,7 @@ class Suspension(Node):
 
     def _advance_outside(self) -> None:
         """The same, where a task of asyncio's may make the call."""
-        outside_tasks(self._advance, self._loop)
+        outside_tasks(self._advance)
 
     # --- waiting
 

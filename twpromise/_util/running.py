@@ -8,20 +8,13 @@ from collections.abc import Callable
 __all__ = ["outside_tasks"]
 
 
-def outside_tasks(
-    function: Callable[[], object], loop: asyncio.AbstractEventLoop | None = None
-) -> None:
+def outside_tasks(function: Callable[[], object]) -> None:
     """Call a function; if an asyncio task makes the call, not as a part of that task.
 
     What the function runs is no concern of that task.  A coroutine with an `asyncio.timeout`, for
     instance, would cancel the task when its time is up.
-
-    Args:
-        function: What to call.
-        loop: The loop whose task may make the call; by default the one that is running.
     """
-    if loop is None:
-        loop = asyncio._get_running_loop()
+    loop = asyncio._get_running_loop()
     task = None if loop is None else asyncio.current_task(loop)
     if loop is None or task is None:
         function()
