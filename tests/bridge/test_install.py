@@ -21,6 +21,7 @@ from twisted.logger import LogEvent
 
 from tests.support.outcomes import reasons, result_of
 from twpromise import Promise, PromiseWarning
+from twpromise.testing import ManualScheduler
 
 ROOT = Path(__file__).parents[2]
 # A test that hands a promise over.
@@ -161,6 +162,18 @@ def test_a_generator_that_yields_one(place: Any) -> None:
 
     result_of(inlineCallbacks(wait)())
     place(wait, 1, "yielded a promise in inlineCallbacks")
+
+
+@pytest.mark.usefixtures("place")
+def test_a_coroutine_that_awaits_one(scheduler: ManualScheduler) -> None:
+    """It waits, in its first step and in a drain, and there is nothing to warn about."""
+
+    async def wait() -> list[int]:
+        return [await Promise.resolve(number).then() for number in range(2)]
+
+    results = result_of(defer.ensureDeferred(wait()))
+    scheduler.flush()
+    assert [[0, 1]] == results
 
 
 def test_a_generator_that_returns_one(place: Any) -> None:

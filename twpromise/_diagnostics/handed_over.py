@@ -11,7 +11,7 @@ import sys
 from asyncio import iscoroutine
 from collections.abc import Iterable
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, GeneratorType
 from typing import Any
 
 import twisted
@@ -87,8 +87,9 @@ def _is_coroutine(value: object) -> bool:
     """Twisted calls this with what a generator has yielded."""
     if is_promise(value):
         frame = sys._getframe(1)
-        if frame.f_code.co_name == "_inlineCallbacks":
-            generator = frame.f_locals["gen"]
+        generator: Any = frame.f_locals.get("gen")
+        # What a coroutine yields is from an ``await``, which waits for the promise.
+        if frame.f_code.co_name == "_inlineCallbacks" and issubclass(type(generator), GeneratorType):
             line = generator.gi_frame.f_lineno
             _show(generator.gi_code, "yielded a promise in inlineCallbacks", line)
     return iscoroutine(value)
