@@ -17,32 +17,18 @@ from collections.abc import Awaitable, Callable
 from statistics import median
 from typing import Any
 
-from zope.interface import implementer
-
-from twpromise import Promise, ReactorScheduler
-from twpromise.interfaces import IScheduler
+from twpromise import Promise
+from twpromise.loops import LoopScheduler
 
 #: How many coroutines are under way at once.
 WIDTH = 200
 
 
-@implementer(IScheduler)
-class OnLoop(ReactorScheduler):
-    """Runs promises on a loop; timers and threads are not used.
+class OffLoop(LoopScheduler):
+    """Runs promises on a loop without saying so: coroutines are no tasks."""
 
-    Args:
-        loop: The loop.
-        tasks: Whether to say which loop it is: only then coroutines are tasks.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, tasks: bool) -> None:
-        super().__init__()
-        self.call_soon = loop.call_soon
-        self._loop = loop if tasks else None
-
-    def event_loop(self) -> asyncio.AbstractEventLoop | None:
-        """The loop that coroutines are tasks of."""
-        return self._loop
+    def event_loop(self) -> Any:
+        """None."""
 
 
 async def future_step(loop: asyncio.AbstractEventLoop) -> None:
@@ -77,22 +63,21 @@ def in_promises(step: Step, number: int) -> Any:
     return Promise.all([steps(step, number) for _ in range(WIDTH)])
 
 
-#: What is awaited, and who drives: the first of each is what the others are compared with.
-ROWS: dict[str, tuple[Step, Callable[[Step, int], Any], bool]] = {
-    "a promise, no task": (promise_step, in_promises, False),
-    "a promise, our task": (promise_step, in_promises, True),
-    "a promise, asyncio's task": (promise_step, in_tasks, True),
-    "a future, no task": (future_step, in_promises, False),
-    "a future, our task": (future_step, in_promises, True),
-    "a future, asyncio's task": (future_step, in_tasks, True),
+#: What is awaited, who drives, and on which scheduler.
+ROWS: dict[str, tuple[Step, Callable[[Step, int], Any], type[LoopScheduler]]] = {
+    "a promise, no task": (promise_step, in_promises, OffLoop),
+    "a promise, our task": (promise_step, in_promises, LoopScheduler),
+    "a promise, asyncio's task": (promise_step, in_tasks, LoopScheduler),
+    "a future, no task": (future_step, in_promises, OffLoop),
+    "a future, our task": (future_step, in_promises, LoopScheduler),
+    "a future, asyncio's task": (future_step, in_tasks, LoopScheduler),
 }
 
 
 async def seconds(name: str, number: int, repeat: int) -> float:
     """Processor's time of a step."""
-    step, run, on_loop = ROWS[name]
-    loop = asyncio.get_running_loop()
-    previous = Promise.set_scheduler(OnLoop(loop, on_loop))
+    step, run, kind = ROWS[name]
+    previous = Promise.set_scheduler(kind())
     try:
         await run(step, number)
         gc.collect()

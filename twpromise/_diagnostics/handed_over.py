@@ -89,7 +89,9 @@ def _is_coroutine(value: object) -> bool:
         frame = sys._getframe(1)
         generator: Any = frame.f_locals.get("gen")
         # What a coroutine yields is from an ``await``, which waits for the promise.
-        if frame.f_code.co_name == "_inlineCallbacks" and issubclass(type(generator), GeneratorType):
+        if frame.f_code.co_name == "_inlineCallbacks" and issubclass(
+            type(generator), GeneratorType
+        ):
             line = generator.gi_frame.f_lineno
             _show(generator.gi_code, "yielded a promise in inlineCallbacks", line)
     return iscoroutine(value)
