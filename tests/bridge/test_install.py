@@ -239,6 +239,20 @@ def _fired(deferred: Deferred[Any]) -> Deferred[Any]:
     return deferred
 
 
+def test_library_copies_without_warnings(
+    config: Callable[..., dict[str, Any]], recwarn: pytest.WarningsRecorder
+) -> None:
+    """Only promises of copies that have warnings switched on are warned about."""
+    config(warnings=True)
+    other = Promise.get_new_library_copy()
+    other.config(warnings=False)
+    value = other.resolve(1)
+    result_of(defer.succeed(None).addCallback(lambda _: value))
+    result_of(defer.maybeDeferred(lambda: value))
+    Deferred().callback(value)
+    assert [] == list(recwarn)
+
+
 def test_off_again(config: Callable[..., dict[str, Any]]) -> None:
     """With warnings off, Twisted has what it had."""
     before = Deferred.callback, defer.iscoroutine, defer._DEFERRED_SUBCLASSES

@@ -73,7 +73,7 @@ class _Kinds(list[Any]):
     def __contains__(self, kind: object) -> bool:
         if list.__contains__(self, kind):
             return True
-        if isinstance(kind, type) and issubclass(kind, CorePromise):
+        if isinstance(kind, type) and issubclass(kind, CorePromise) and kind._library.warnings:
             frame = sys._getframe(1)
             if frame.f_code is defer.maybeDeferred.__code__:
                 _warn_of_call(frame)
@@ -85,7 +85,7 @@ class _Kinds(list[Any]):
 
 def _is_coroutine(value: object) -> bool:
     """Twisted calls this with what a generator has yielded."""
-    if is_promise(value):
+    if _is_watched(value):
         frame = sys._getframe(1)
         generator: Any = frame.f_locals.get("gen")
         # What a coroutine yields is from an ``await``, which waits for the promise.
@@ -101,11 +101,16 @@ def _callback(callback: Any) -> Any:
     """`Deferred.callback`, which looks at what the Deferred is fired with."""
 
     def watched(self: Any, result: Any) -> None:
-        if is_promise(result):
+        if _is_watched(result):
             _warn_of_firing(sys._getframe(1))
         callback(self, result)
 
     return watched
+
+
+def _is_watched(value: object) -> bool:
+    """Whether a value is a promise of a library copy with warnings on."""
+    return is_promise(value) and value._library.warnings
 
 
 def _warn_of_firing(frame: Any) -> None:
