@@ -213,6 +213,17 @@ def test_no_warning_for_other_values(place: Any, recwarn: pytest.WarningsRecorde
     assert [] == [each for each in recwarn if each.category is PromiseWarning]
 
 
+def test_no_warning_for_await(place: Any, scheduler: ManualScheduler) -> None:
+    """It waits, wherever the coroutine was started."""
+
+    async def wait() -> Any:
+        return await Promise.delay(1, "awaited")
+
+    promise = Promise.resolve().then(lambda _: defer.ensureDeferred(wait()))
+    scheduler.advance(1)
+    assert "awaited" == promise.value()
+
+
 def test_warnings_as_errors(place: Any, reports: list[LogEvent]) -> None:
     """They are logged: raised in Twisted's midst, they would leave Deferreds half run."""
     with warnings.catch_warnings():

@@ -11,7 +11,7 @@ import sys
 from asyncio import iscoroutine
 from collections.abc import Iterable
 from pathlib import Path
-from types import CodeType, FrameType, GeneratorType
+from types import CodeType, FrameType
 from typing import Any
 
 import twisted
@@ -87,13 +87,12 @@ def _is_coroutine(value: object) -> bool:
     """Twisted calls this with what a generator has yielded."""
     if _is_watched(value):
         frame = sys._getframe(1)
-        generator: Any = frame.f_locals.get("gen")
-        # What a coroutine yields is from an ``await``, which waits for the promise.
-        if frame.f_code.co_name == "_inlineCallbacks" and issubclass(
-            type(generator), GeneratorType
-        ):
-            line = generator.gi_frame.f_lineno
-            _show(generator.gi_code, "yielded a promise in inlineCallbacks", line)
+        if frame.f_code.co_name == "_inlineCallbacks":
+            # A coroutine has none: `await` waits in any case.
+            running = getattr(frame.f_locals["gen"], "gi_frame", None)
+            if running is not None:
+                what = "yielded a promise in inlineCallbacks"
+                _show(running.f_code, what, running.f_lineno)
     return iscoroutine(value)
 
 
