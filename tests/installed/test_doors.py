@@ -211,6 +211,42 @@ def test_a_generator_cannot_wait_for_itself(scheduler: ManualScheduler) -> None:
     assert isinstance(made[0].reason(), TypeError)
 
 
+def test_callbacks_that_call_each_other() -> None:
+    """Two Deferreds that `chainDeferred` has made a ring of are adopted as before."""
+    first: Deferred[Any] = Deferred()
+    second: Deferred[Any] = Deferred()
+    first.chainDeferred(second)
+    second.chainDeferred(first)
+    source = Source()
+    assert source.promise.then().is_pending()
+    source.resolve(second)
+    assert source.promise.is_pending()
+
+
+def test_long_chains(scheduler: ManualScheduler) -> None:
+    """Each link waits for the one before; they are no ring, and nothing recurses."""
+
+    def fired(promise: Any) -> Any:
+        deferred: Deferred[Any] = Deferred()
+        deferred.callback(promise)
+        return deferred
+
+    for make in (fired, Promise.to_deferred):
+        source = Source()
+        promise: Any = source.promise
+        for _ in range(1000):
+            promise = Promise.resolve(make(promise))
+        end: Deferred[Any] = Deferred()
+        results = result_of(end)
+        end.callback(promise)
+        last = Source()
+        derived = last.promise.then()
+        last.resolve(promise.to_deferred())
+        source.resolve(1)
+        scheduler.flush()
+        assert ([1], 1) == (results, derived.value())
+
+
 # --- in place -----------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from .._core.following import end_of
 from .._core.reactions import Node
 from .._core.settling import reject
-from .._core.states import CIRCULAR, CorePromise
+from .._core.states import CIRCULAR, CorePromise, is_promise
 from .deferreds import DeferredSource, adopt_deferred
 
 __all__ = ["adopt_checked", "ahead_of", "circular"]
@@ -19,28 +19,32 @@ def circular() -> TypeError:
     return TypeError(CIRCULAR)
 
 
-def ahead_of(promise: CorePromise) -> Iterator[object]:
-    """The promises and Deferreds that will settle *promise* as they settle, nearest first."""
-    end = end_of(promise)
-    yield end
-    yield from _ahead_of_deferred(getattr(end._source, "_deferred", None))
-
-
-def _ahead_of_deferred(deferred: Any) -> Iterator[object]:
-    """The same for a Deferred."""
-    while deferred is not None:
-        yield deferred
-        # If it was made of a promise, this is a method of what stands between the two.
-        sink = getattr(deferred._canceller, "__self__", None)
-        if isinstance(sink, Node) and sink._promise is not None:
-            yield from ahead_of(sink._promise)
-        deferred = deferred._chainedTo
+def ahead_of(waiting: object) -> Iterator[object]:
+    """The promises and Deferreds that will settle a promise or a Deferred; itself comes first."""
+    ahead, seen = [waiting], set[object]()
+    while ahead:
+        one: Any = ahead.pop()
+        if is_promise(one):
+            one = end_of(one)
+        # `chainDeferred` can make a ring of Deferreds alone.
+        if one is None or one in seen:
+            continue
+        seen.add(one)
+        yield one
+        if is_promise(one):
+            ahead.append(getattr(one._source, "_deferred", None))
+        else:
+            ahead.append(one._chainedTo)
+            # If it was made of a promise, this is a method of what stands between the two.
+            sink = getattr(one._canceller, "__self__", None)
+            if isinstance(sink, Node):
+                ahead.append(sink._promise)
 
 
 def adopt_checked(promise: CorePromise, deferred: Any) -> None:
     """Have a pending promise settle as a Deferred does, unless that was made of the promise."""
     adopt_deferred(promise, deferred)
     source = promise._source
-    if type(source) is DeferredSource and promise in _ahead_of_deferred(deferred):
+    if type(source) is DeferredSource and promise in ahead_of(deferred):
         source._promise = None
         reject(promise, circular())
