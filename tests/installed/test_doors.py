@@ -247,7 +247,122 @@ def test_long_chains(scheduler: ManualScheduler) -> None:
         assert ([1], 1) == (results, derived.value())
 
 
+def test_a_paused_deferred_is_fired(scheduler: ManualScheduler, logged: list[LogEvent]) -> None:
+    """It is a consumer at once: it can be cancelled, and a rejection is not reported."""
+    source, rejected = Source(), Source()
+    for each in source, rejected:
+        deferred: Deferred[Any] = Deferred()
+        deferred.pause()
+        deferred.callback(each.promise)
+        if each is source:
+            deferred.cancel()
+        else:
+            rejected.reject(Boom("paused"))
+        scheduler.flush()
+        deferred.unpause()
+        assert [True] == [isinstance(result, Failure) for result in result_of(deferred)]
+    assert source.promise.is_cancelled()
+    assert [] == logged
+
+
 # --- in place -----------------------------------------------------------------------------
+
+
+def _refuse(_: object) -> None:
+    raise Boom("refused")
+
+
+def _refused(promise: Any) -> Any:
+    promise.addCallback(_refuse)
+    return promise
+
+
+@inlineCallbacks
+def _yields(promise: Any) -> Any:
+    promise.addCallback(_refuse)
+    return (yield promise)
+
+
+@inlineCallbacks
+def _returns(promise: Any) -> Any:
+    yield None
+    promise.addCallback(_refuse)
+    return promise
+
+
+async def _returns_as_coroutine(promise: Any) -> Any:
+    promise.addCallback(_refuse)
+    return promise
+
+
+def _fires(promise: Any) -> Any:
+    deferred: Deferred[Any] = Deferred()
+    deferred.callback(_refused(promise))
+    return deferred
+
+
+_CHECKS: dict[str, Door] = {
+    "callback": lambda promise: defer.succeed(None).addCallback(lambda _: _refused(promise)),
+    "maybeDeferred": lambda promise: defer.maybeDeferred(_refused, promise),
+    "ensureDeferred": lambda promise: defer.ensureDeferred(_refused(promise)),
+    "fromCoroutine": lambda promise: Deferred.fromCoroutine(_refused(promise)),
+    "coroutine": lambda promise: defer.ensureDeferred(_returns_as_coroutine(promise)),
+    "list": lambda promise: defer.gatherResults([_refused(promise)]),
+    "race": lambda promise: defer.race([_refused(promise)]),
+    "yield": _yields,
+    "return": _returns,
+    "fire": _fires,
+    "succeed": lambda promise: defer.succeed(_refused(promise)),
+}
+
+
+@settled_or_not
+@pytest.mark.parametrize("check", _CHECKS.values(), ids=_CHECKS)
+def test_what_was_added_in_place_is_waited_for(
+    scheduler: ManualScheduler, check: Door, early: bool
+) -> None:
+    """However the function that has added it hands the promise over: a check must not be lost."""
+    source = Source()
+    if early:
+        source.resolve(VALUE)
+    results = result_of(check(source.promise))
+    if not early:
+        source.resolve(VALUE)
+    scheduler.flush()
+    assert [True] == [isinstance(result, Failure) for result in results]
+
+
+def test_in_place_in_code_of_no_module(scheduler: ManualScheduler) -> None:
+    """Code that `exec` runs, a template's for example, has no name."""
+    names = {"promise": Promise.resolve(1)}
+    exec("deferred = promise.addCallback(str)", names)
+    assert ["1"] == result_of(names["deferred"])
+
+
+@settled_or_not
+def test_cancelling_what_waits_for_a_deferred_in_place(
+    scheduler: ManualScheduler, early: bool
+) -> None:
+    """The Deferred that a callback has returned is cancelled, whether or not one waited before."""
+    cancelled: list[Any] = []
+    inner: Deferred[Any] = Deferred(cancelled.append)
+    source = Source()
+
+    @inlineCallbacks
+    def wait() -> Any:
+        if not early:
+            yield source.promise
+        promise: Any = Promise.resolve(1)
+        promise.addCallback(lambda _: inner)
+        yield promise
+
+    waiting = wait()
+    source.resolve(None)
+    scheduler.flush()
+    waiting.cancel()
+    results = result_of(waiting)
+    assert [inner] == cancelled
+    assert [defer.CancelledError] == [failure.type for failure in results]
 
 
 @settled_or_not
@@ -467,6 +582,8 @@ def test_signatures_stay() -> None:
     """`inspect` shows Twisted's parameters."""
     assert ["f", "args", "kwargs"] == list(inspect.signature(defer.maybeDeferred).parameters)
     assert ["result"] == list(inspect.signature(defer.succeed).parameters)
+    assert ["self", "result"] == list(inspect.signature(Deferred.callback).parameters)
+    assert "consumeErrors" in inspect.signature(defer.DeferredList).parameters
 
 
 def test_calling_it_again_does_nothing() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
 from inspect import signature
 from types import CoroutineType, FunctionType
 from typing import Any
@@ -27,7 +28,7 @@ from .._diagnostics import handed_over
 from .._util.errors import PromiseWarning
 from . import kinds
 from .deferreds import make_deferred
-from .in_place import CALLBACKS, replace_methods, take
+from .in_place import CALLBACKS, replace_methods, take, take_for
 from .rings import adopt_checked
 
 __all__ = ["add_classes", "install"]
@@ -131,16 +132,15 @@ def _open_cancelling() -> None:
 def _open_firing() -> None:
     """``Deferred.callback`` and ``succeed``; what ``inlineCallbacks`` returns."""
 
+    @wraps(Deferred.callback)
     def callback(self: Any, result: Any) -> None:
         if type(result) in _promises and not self.called:
-            # As if the first callback had returned the promise.
-            promise = result
-            give: Any = ((lambda _: promise), (), {})
+            result = take_for(self, result)
+            # As if the first callback had returned it.
+            give: Any = (defer.passthru, (), {})
             getattr(self, CALLBACKS).insert(0, (give, give))
-            result = None
         self._startRunCallbacks(result)
 
-    callback.__doc__ = Deferred.callback.__doc__
     Deferred.callback = callback  # type: ignore[method-assign]
 
 
@@ -230,6 +230,7 @@ def _open_lists() -> None:
     lists: Any = defer.DeferredList
     init = lists.__init__
 
+    @wraps(init)
     def __init__(self: Any, deferredList: Any, *args: Any, **kwargs: Any) -> None:
         items = list(deferredList)
         consumers = _consumers(items)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +26,15 @@ from .deferreds import make_deferred
 from .outcomes import failure_of
 from .rings import ahead_of, circular
 
-__all__ = ["CALLBACKS", "InPlace", "replace_methods", "take"]
+__all__ = ["CALLBACKS", "InPlace", "replace_methods", "take", "take_for"]
 
 #: Where a Deferred keeps its callbacks: Twisted 25 has renamed it.
 CALLBACKS = "_callbacks" if hasattr(defer.Deferred(), "_callbacks") else "callbacks"
 
 _DEFER: Any = vars(defer)
-_PACKAGE = __name__.partition(".")[0] + "."
+_PACKAGE = str(Path(__file__).parents[1])
+#: Functions of Twisted that hand on what they are given, as it is.
+_HANDING_ON = (defer.gatherResults.__code__, defer.succeed.__code__)
 
 #: What `inlineCallbacks` adds to what is yielded.
 _RESUME: Any = getattr(defer, "_gotResultInlineCallbacks", None)
@@ -104,7 +107,8 @@ class _Made:
 def _user() -> FrameType:
     """The function that uses a promise: the first one outside this package."""
     frame: Any = sys._getframe(2)
-    while frame.f_globals["__name__"].startswith(_PACKAGE):
+    # By the file: some functions of Twisted's run code of this package.
+    while frame.f_code.co_filename.startswith(_PACKAGE) or frame.f_code in _HANDING_ON:
         frame = frame.f_back
     user: FrameType = frame
     return user
@@ -145,8 +149,10 @@ def take(promise: CorePromise) -> Any:
     return deferred
 
 
-def _refuse(promise: CorePromise) -> Any:
-    """A Deferred that fails, instead of one that would wait for itself."""
+def take_for(waiting: Any, promise: CorePromise) -> Any:
+    """The same for a Deferred that will wait for it; one that fails if that closes a ring."""
+    if waiting not in ahead_of(promise):
+        return take(promise)
     mark_handled(promise)
     return defer.fail(circular())
 
@@ -169,12 +175,13 @@ def _add_both(self: CorePromise, callback: Any, *args: Any, **kwargs: Any) -> An
         # `await_promise` wants what Twisted does with a plain value.
         return callback(self, *args)
     # `yield` in `inlineCallbacks`: a consumer of its own.
-    if self._source is not None and args[2].deferred in ahead_of(self):
-        deferred = _refuse(self)
+    if self._source is None and self._extra is None:
+        # As below, for most.
+        deferred = make_deferred(self)
     else:
-        deferred = make_deferred(self) if self._extra is None else take(self)
+        deferred = take_for(args[2].deferred, self)
     deferred.addBoth(callback, *args)
-    if not deferred.called:
+    if args[0][0]:
         # Twisted will take the promise for what it waits on; see `doors`.
         args[2]._waits_on = deferred
     return deferred
@@ -234,8 +241,7 @@ class _Callbacks:
     def append(self, continuation: Any) -> None:
         """Have a Deferred wait for a consumer of its own, in the place of the promise."""
         waiting = continuation[0][1][0]
-        promise = self._promise
-        deferred = _refuse(promise) if waiting in ahead_of(promise) else take(promise)
+        deferred = take_for(waiting, self._promise)
         waiting.result = waiting._chainedTo = deferred
         getattr(deferred, CALLBACKS).append(continuation)
         if deferred.called:
