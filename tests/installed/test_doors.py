@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from twisted.internet import defer
+from twisted.internet.base import _ThreePhaseEvent
 from twisted.internet.defer import Deferred, inlineCallbacks, setDebugging
 from twisted.internet.task import Clock, Cooperator
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
@@ -155,6 +156,24 @@ def test_a_rejection_is_reported_once(
     failures = [event["log_failure"].type for event in logged if "log_failure" in event]
     assert [Boom] == failures
     assert "twpromise" not in [event["log_namespace"] for event in logged]
+
+
+@settled_or_not
+def test_a_rejection_in_a_list_that_is_dropped(
+    scheduler: ManualScheduler, logged: list[LogEvent], early: bool
+) -> None:
+    """Reported too, by Twisted: nothing looks at what the triggers of a shutdown have returned."""
+    source = Source()
+    if early:
+        source.reject(Boom("lost"))
+    event = _ThreePhaseEvent()
+    event.addTrigger("before", lambda promise: promise, source.promise)
+    event.fireEvent()
+    source.reject(Boom("lost"))
+    scheduler.flush()
+    del source, event
+    gc.collect()
+    assert [Boom] == [event["log_failure"].type for event in logged if "log_failure" in event]
 
 
 # --- rings --------------------------------------------------------------------------------

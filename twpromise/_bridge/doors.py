@@ -235,10 +235,10 @@ def _open_lists() -> None:
         items = list(deferredList)
         consumers = _consumers(items)
         init(self, consumers, *args, **kwargs)
-        if consumers != items:
+        if self.fireOnOneErrback:
             for item, consumer in zip(items, consumers, strict=True):
                 if item is not consumer:
-                    # The list has its error, and nothing else can ask for it.
+                    # The list fails with its error, which is reported once.
                     consumer.addErrback(lambda _: None)
 
     lists.__init__ = __init__
