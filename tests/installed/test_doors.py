@@ -536,6 +536,27 @@ def test_in_place_while_a_variable_is_set(scheduler: ManualScheduler, context: C
         assert ["changed"] == results
 
 
+@pytest.mark.usefixtures("no_collector", "context")
+@pytest.mark.parametrize("settle", ["resolve", "reject"])
+def test_the_calls_that_used_it_are_not_kept(scheduler: ManualScheduler, settle: str) -> None:
+    """After the turn, even if the promise has been rejected in it, and keeps a context."""
+
+    class Local:
+        pass
+
+    def use(promise: Any) -> weakref.ref[Any]:
+        local = Local()
+        promise.addBoth(lambda _: None)
+        return weakref.ref(local)
+
+    source = Source()
+    promise = source.promise
+    local = use(promise)
+    getattr(source, settle)(Boom())
+    scheduler.flush()
+    assert local() is None
+
+
 @pytest.mark.usefixtures("no_collector")
 def test_nothing_is_kept(scheduler: ManualScheduler) -> None:
     """Neither the promise nor its Deferred, once both are dropped."""

@@ -34,7 +34,7 @@ CALLBACKS = "_callbacks" if hasattr(defer.Deferred(), "_callbacks") else "callba
 _DEFER: Any = vars(defer)
 _PACKAGE = str(Path(__file__).parents[1])
 #: Functions of Twisted that hand on what they are given, as it is.
-_HANDING_ON = (defer.gatherResults.__code__, defer.succeed.__code__)
+_HANDING_ON = ("gatherResults", "succeed")
 
 #: What `inlineCallbacks` adds to what is yielded.
 _RESUME: Any = getattr(defer, "_gotResultInlineCallbacks", None)
@@ -105,13 +105,20 @@ class _Made:
 
 
 def _user() -> FrameType:
-    """The function that uses a promise: the first one outside this package."""
+    """The function that uses a promise: the first one that does not just hand it on."""
     frame: Any = sys._getframe(2)
-    # By the file: some functions of Twisted's run code of this package.
-    while frame.f_code.co_filename.startswith(_PACKAGE) or frame.f_code in _HANDING_ON:
+    while _hands_on(frame):
         frame = frame.f_back
     user: FrameType = frame
     return user
+
+
+def _hands_on(frame: FrameType) -> bool:
+    code = frame.f_code
+    # By the file: some functions of Twisted's run code of this package.
+    if code.co_filename.startswith(_PACKAGE):
+        return True
+    return frame.f_globals is _DEFER and code.co_name in _HANDING_ON
 
 
 def _made_in_place(promise: CorePromise) -> Any:
@@ -129,13 +136,14 @@ def _make_in_place(promise: CorePromise) -> Any:
         made.belong_to(user)
     else:
         made = extra.deferred = _Made(make_deferred(promise), user)
-        call_soon(type(promise), _drop, extra, made)
+        call_soon(type(promise), _drop, promise, made)
     return made.deferred
 
 
-def _drop(extra: Extra, made: _Made) -> None:
+def _drop(promise: CorePromise, made: _Made) -> None:
     # The functions that it may belong to have returned.
-    if extra.deferred is made:
+    extra = promise._extra
+    if type(extra) is Extra and extra.deferred is made:
         extra.deferred = None
 
 
