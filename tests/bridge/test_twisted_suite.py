@@ -17,7 +17,6 @@ SUITES = [
     "twisted.internet.test.test_inlinecb",
     "twisted.test.test_amp",
     "twisted.test.test_defer",
-    "twisted.test.test_defgen",
     "twisted.test.test_task",
     "twisted.trial.test",
     "twisted.web.test",
