@@ -7,15 +7,14 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Self
 
+import aiohttp
+import anyio
+import httpx
 import pytest
+import uvloop
+from aiohttp import web
 
 from twpromise import Promise
-
-aiohttp = pytest.importorskip("aiohttp")
-anyio = pytest.importorskip("anyio")
-httpx = pytest.importorskip("httpx")
-uvloop = pytest.importorskip("uvloop")
-web = pytest.importorskip("aiohttp.web")
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
