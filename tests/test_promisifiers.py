@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from twisted.internet import threads as twisted_threads
 from twisted.internet.defer import Deferred, fail, succeed
 
 from tests.support.promises import Boom, quiet
@@ -152,22 +151,14 @@ def test_returning_for_all(scheduler):
 
 
 @pytest.fixture
-def at_once(monkeypatch):
-    """The reactor's pool, without a reactor; threads themselves: see tests/real."""
-
-    def defer(function, *arguments, **keywords):
-        try:
-            return succeed(function(*arguments, **keywords))
-        except Exception as error:
-            return fail(error)
-
-    monkeypatch.setattr(twisted_threads, "deferToThread", defer)
-    monkeypatch.setattr("twpromise._bridge.executors.deferToThread", defer)
+def at_once(scheduler, monkeypatch):
+    """The scheduler's pool, without a thread; threads themselves: see tests/real."""
+    monkeypatch.setattr(scheduler, "call_in_thread", lambda function: function())
 
 
 @pytest.mark.usefixtures("at_once")
 def test_threads():
-    """Each call runs in the reactor's pool."""
+    """Each call runs in the scheduler's pool."""
 
     def blocking(one, *, key):
         return one, key

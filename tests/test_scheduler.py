@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import Future
 from threading import Thread, get_ident
 
 import pytest
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
@@ -668,6 +671,43 @@ def test_a_scheduler_without_a_reactor_belongs_to_the_thread_that_used_it_first(
     home = scheduler.home_thread()
     in_thread(lambda: scheduler.home_thread())
     assert home == scheduler.home_thread()
+
+
+def test_a_clock_has_the_pool_of_the_global_reactor(monkeypatch):
+    """It has no threads of its own."""
+    from twisted.internet import reactor
+
+    called = []
+    monkeypatch.setattr(reactor, "callInThread", called.append)
+    for scheduler in ReactorScheduler(), ReactorScheduler(Clock()):
+        scheduler.call_in_thread(print)
+    assert [print, print] == called
+
+
+def test_the_loop_of_a_reactor_scheduler():
+    """It is that of asyncio's reactor; another reactor runs on none."""
+    loop = asyncio.new_event_loop()
+    on_asyncio = AsyncioSelectorReactor(loop)
+    assert loop is ReactorScheduler(on_asyncio).event_loop()
+    on_asyncio.removeAll()
+    loop.close()
+    assert None is ReactorScheduler(SelectReactor()).event_loop()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [ManualScheduler, lambda: FunctionScheduler(print, ManualScheduler())],
+    ids=["ManualScheduler", "FunctionScheduler"],
+)
+def test_the_loop_of_a_scheduler_that_anything_runs(make):
+    """It is whichever runs, since that may be what runs the scheduler."""
+    scheduler = make()
+
+    async def main():
+        return scheduler.event_loop() is asyncio.get_running_loop()
+
+    assert asyncio.run(main())
+    assert None is scheduler.event_loop()
 
 
 def expect(expected, promise):

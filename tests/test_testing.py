@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from threading import Thread, get_ident
+from threading import Thread, current_thread, get_ident
 
 import pytest
+from twisted.internet import reactor
 from twisted.internet.task import Clock
+from twisted.python.threadpool import ThreadPool
 
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
@@ -90,6 +92,21 @@ def test_its_thread_is_the_one_that_made_it(scheduler):
     assert get_ident() == scheduler.home_thread()
     scheduler.flush()
     assert "value" == promise.value()
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_a_function_in_a_thread(scheduler, monkeypatch, started):
+    """It is a thread of the reactor's pool; or of its own, if the reactor does not run."""
+    pool = ThreadPool(1, 1, "the pool")
+    monkeypatch.setattr(reactor, "getThreadPool", lambda: pool)
+    if started:
+        pool.start()
+    promise = Promise.in_thread(lambda: current_thread().name)
+    while promise.is_pending():
+        scheduler.flush()
+    if started:
+        pool.stop()
+    assert started == ("the pool" in promise.value())
 
 
 def _pending():

@@ -54,6 +54,12 @@ class IScheduler(Interface):
         May be called from any thread.
         """
 
+    def call_in_thread(function: Callable[[], None]) -> object:
+        """Have *function*, which does not raise, called in a thread of the scheduler's pool.
+
+        What this raises rejects the promise of `Promise.in_thread`.
+        """
+
     def event_loop() -> AbstractEventLoop | None:
         """The asyncio loop that promises run on; None if they run on none.
 

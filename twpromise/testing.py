@@ -6,6 +6,7 @@ import asyncio
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
+from threading import Thread
 from typing import Any, cast
 
 from twisted.internet.task import Clock
@@ -81,6 +82,19 @@ class ManualScheduler:
     def call_from_thread(self, function: Callable[[], None], /) -> None:
         """Keep *function* for `flush`, which is called on the test's own thread."""
         self._calls.append(function)
+
+    def call_in_thread(self, function: Callable[[], None], /) -> None:
+        """Have *function* called in a thread; what comes of it waits for `flush`.
+
+        It is one of the global reactor's pool, or a thread of its own while no reactor runs.
+        """
+        from twisted.internet import reactor
+
+        pool = cast("Any", reactor).getThreadPool()
+        if pool.started:
+            pool.callInThread(function)
+        else:
+            Thread(target=function).start()
 
     def event_loop(self) -> asyncio.AbstractEventLoop | None:
         """The loop that is running: a task may call `flush`."""

@@ -14,11 +14,13 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from typing import Any
 
 import pytest
+from twisted.internet import reactor
 from twisted.logger import LogEvent
 from twisted.trial.unittest import TestCase
 
 from tests.support.promises import Boom, Source, quiet
 from twpromise import CancellationError, Promise, RejectionError
+from twpromise._core.ending import has_ended
 from twpromise.testing import ManualScheduler
 
 OnAsyncio = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
@@ -321,9 +323,18 @@ class InThread(TestCase):
 
     async def test_running(self) -> None:
         """The promise's source says whether the thread runs on, and calls when it has ended."""
-        go = threading.Event()
-        promise = Promise.in_thread(lambda: go.wait() and fail())
+        started, go = threading.Event(), threading.Event()
+
+        def function() -> None:
+            started.set()
+            go.wait()
+            fail()
+
+        promise = Promise.in_thread(function)
         source = promise._source
+        # The pool begins in the reactor's turn.
+        while not started.is_set():
+            await Promise.delay(0)
         promise.cancel()
         ended = [Promise.defer(), Promise.defer()]
         source.when_done(ended[0].resolve)
@@ -337,6 +348,20 @@ class InThread(TestCase):
         assert ended[1].promise.is_pending()
         await ended[1].promise
 
+    async def test_cancelled_while_it_is_queued(self) -> None:
+        """The function is never called, and what waited for it has ended."""
+        go = threading.Event()
+        called: list[str] = []
+        pool: Any = reactor.getThreadPool()  # type: ignore[attr-defined]
+        busy = [Promise.in_thread(go.wait) for _ in range(pool.max)]
+        queued = Promise.in_thread(called.append, "called")
+        queued.cancel()
+        assert has_ended(queued)
+        go.set()
+        await Promise.all(busy)
+        await Promise.in_thread(len, "")
+        assert [] == called
+
     async def test_timeout(self) -> None:
         """A thread that hangs does not make its caller hang."""
         go = threading.Event()
@@ -348,6 +373,26 @@ class InThread(TestCase):
         """Something that cannot be called is refused at once."""
         with pytest.raises(TypeError, match="function must be callable, not 5"):
             Promise.in_thread(5)  # type: ignore[arg-type]
+
+
+class TestInThread:
+    """`in_thread` asks the scheduler for the thread."""
+
+    def test_by_the_scheduler(self, scheduler: ManualScheduler) -> None:
+        """The function runs where the scheduler calls it; its end waits for the scheduler."""
+        done = threading.Event()
+        promise = Promise.in_thread(lambda: (done.set(), threading.get_ident())[1])
+        assert done.wait(60)
+        while promise.is_pending():
+            scheduler.flush()
+        assert threading.get_ident() != promise.value()
+
+    def test_a_scheduler_that_has_no_thread(
+        self, scheduler: ManualScheduler, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What it raises rejects."""
+        monkeypatch.setattr(scheduler, "call_in_thread", fail)
+        assert isinstance(quiet(Promise.in_thread(len, "")).reason(), Boom)
 
 
 # --- to_future
@@ -615,10 +660,18 @@ class TestAcquiringInAThread(TestCase):
 
     async def test_it_is_waited_for(self) -> None:
         """What a thread acquires after the cancellation is released."""
-        go = threading.Event()
+        started, go = threading.Event(), threading.Event()
         released: list[Any] = []
-        acquiring = Promise.in_thread(lambda: go.wait(30) and "connection")
+
+        def acquire() -> str:
+            started.set()
+            go.wait(30)
+            return "connection"
+
+        acquiring = Promise.in_thread(acquire)
         promise = Promise.using(acquiring.disposer(released.append), lambda _: None)
+        while not started.is_set():
+            await Promise.delay(0)
         promise.cancel()
         go.set()
         while not released:

@@ -121,13 +121,11 @@ class TestConcurrent:
         assert promise.is_cancelled()
 
     def test_cancelling(self, scheduler: ManualScheduler) -> None:
-        """Cancelling the promise cancels the future, in a turn of its own."""
+        """Cancelling the promise cancels the future at once: no thread begins the work later."""
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         promise = Promise.resolve(future)
         promise.cancel()
         assert promise.is_cancelled()
-        assert not future.cancelled()
-        scheduler.flush()
         assert future.cancelled()
 
     def test_cancelling_what_runs(self, scheduler: ManualScheduler) -> None:
@@ -184,7 +182,7 @@ class TestRunning:
         promise.cancel()
         ended: list[str] = []
         source.when_done(lambda: ended.append("ended"))
-        assert source.running()
+        assert [] == ended
         scheduler.flush()
         assert ["ended"] == ended
         assert not source.running()

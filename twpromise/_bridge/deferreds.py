@@ -21,7 +21,7 @@ from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
 from .._util.errors import CancellationError
 from .outcomes import failure_of
 
-__all__ = ["ThreadSource", "adopt_deferred", "cancel_deferred", "lock_to_deferred", "make_deferred"]
+__all__ = ["adopt_deferred", "cancel_deferred", "lock_to_deferred", "make_deferred"]
 
 
 def cancel_deferred(deferred: Deferred[Any]) -> None:
@@ -91,39 +91,6 @@ class DeferredSource:
         return True
 
 
-class ThreadSource(DeferredSource):
-    """The same for a Deferred of a thread, which cannot be stopped: it outlives its promise."""
-
-    __slots__ = ("_class",)
-
-    #: Of the promise that was cancelled.
-    _class: type[CorePromise]
-
-    def __call__(self, result: Any) -> None:
-        super().__call__(result)
-        self._deferred = None
-
-    def _abandon(self, stack: list[CorePromise]) -> bool:
-        # The Deferred is not cancelled: Twisted would fire it at once, and ignore the thread's end.
-        self._class = type(self._promise)
-        self._promise = None
-        return False
-
-    def _can_stop(self) -> bool:
-        return False
-
-    def running(self) -> bool:
-        """Whether the thread has not ended yet."""
-        return self._deferred is not None
-
-    def when_done(self, function: Callable[[], object]) -> None:
-        """Call a function, from the queue, once the thread has ended; after a cancellation."""
-        if self.running():
-            self._deferred.addCallback(lambda _: call_soon(self._class, function))
-        else:
-            call_soon(self._class, function)
-
-
 def lock_to_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
     """Have a Deferred cancelled when a pending promise is."""
     source = DeferredSource()
@@ -132,13 +99,9 @@ def lock_to_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
     hand_over(promise, source)
 
 
-def adopt_deferred(
-    promise: CorePromise,
-    deferred: Deferred[Any],
-    kind: type[DeferredSource] = DeferredSource,
-) -> None:
+def adopt_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
     """Have a pending promise settle as a Deferred does, which it owns from now on."""
-    source = kind()
+    source = DeferredSource()
     source._promise = promise
     source._deferred = deferred
     hand_over(promise, source)

@@ -7,9 +7,8 @@ import concurrent.futures
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
-
-from twisted.internet.threads import deferToThread
 
 from .._core.cancelling import drop
 from .._core.jobs import call_at_home
@@ -19,7 +18,6 @@ from .._core.states import CANCELLED, DEAD, FULFILLED, CorePromise, new_pending
 from .._util.checks import shown
 from .._util.errors import RejectionError
 from .._util.types import Class
-from .deferreds import ThreadSource, adopt_deferred
 from .futures import adopt_future
 from .outcomes import exception_of
 
@@ -95,6 +93,20 @@ def _takes_contexts(executor: Executor) -> bool:
     return issubclass(kind, ThreadPoolExecutor) and not issubclass(kind, interpreters)
 
 
+def _run(future: concurrent.futures.Future[Any], call: Callable[[], object]) -> None:
+    """In a thread: settle a future with what a call gives, unless it was cancelled before."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as error:
+        future.set_exception(error)
+        # The traceback of the error refers to this frame.
+        del future, call
+    else:
+        future.set_result(result)
+
+
 class Executors(CorePromise, Generic[T_co]):
     """Work elsewhere, and promises in asyncio."""
 
@@ -151,12 +163,15 @@ class Executors(CorePromise, Generic[T_co]):
     def in_thread(
         cls: Class, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
     ) -> Promise[U]:
-        """A promise for what a function returns that a thread of the reactor's pool runs.
+        """A promise for what a function returns that a thread of the scheduler's pool runs.
 
         Args:
             function: What to run; it sees the context variables of the caller.
             *args: What it is called with.
             **kwargs: What it is called with.
+
+        On a reactor that is the reactor's pool.  Cancelling takes the function back, if no
+        thread runs it yet.
 
         Raises:
             TypeError: *function* is not callable.
@@ -166,8 +181,14 @@ class Executors(CorePromise, Generic[T_co]):
         if not callable(function):
             raise TypeError(f"function must be callable, not {shown(function)}")
         promise = new_pending(cls)
-        run = cast("Callable[..., U]", copy_context().run)
-        adopt_deferred(promise, deferToThread(run, function, *args, **kwargs), ThreadSource)
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        call: Any = partial(copy_context().run, function, *args, **kwargs)
+        try:
+            cls._queue.scheduler.call_in_thread(partial(_run, future, call))
+        except BaseException as error:
+            reject_raised(promise, error)
+        else:
+            adopt_future(promise, future)
         return cast("Promise[U]", promise)
 
     inThread = in_thread

@@ -60,7 +60,11 @@ class FutureSource(Node):
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
         self._promise = None
-        self._queue.add(Job(self._cancel))
+        if isinstance(self._future, asyncio.Future):
+            self._queue.add(Job(self._cancel))
+        else:
+            # At once: a thread may begin the work at any moment.
+            self._future.cancel()
         return False
 
     def _can_stop(self) -> bool:
@@ -72,16 +76,15 @@ class FutureSource(Node):
         if future is None:
             # It was done, and on its way here.
             return
-        if isinstance(future, asyncio.Future):
-            loop = future.get_loop()
-            if loop.is_closed():
-                # It will never be done.
-                self._take(future)
-                return
-            if loop is not asyncio._get_running_loop():
-                loop.call_soon_threadsafe(future.cancel)
-                return
-        future.cancel()
+        # An asyncio future, whose loop runs callbacks as it likes.
+        loop = future.get_loop()
+        if loop.is_closed():
+            # It will never be done.
+            self._take(future)
+        elif loop is asyncio._get_running_loop():
+            future.cancel()
+        else:
+            loop.call_soon_threadsafe(future.cancel)
 
     # --- after a cancellation
 

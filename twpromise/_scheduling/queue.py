@@ -34,6 +34,9 @@ class Waker(Protocol):
     def call_from_thread(self, function: Callable[[], None], /) -> object:
         """Have *function* called on the reactor's thread; callable from any thread."""
 
+    def call_in_thread(self, function: Callable[[], None], /) -> object:
+        """Have *function* called in a thread of a pool."""
+
     def event_loop(self) -> AbstractEventLoop | None:
         """The asyncio loop that handlers run on, if they do."""
         ...

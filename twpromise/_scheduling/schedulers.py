@@ -9,7 +9,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any, cast
 
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IReactorFromThreads, IReactorInThreads
 from twisted.python import threadable
 from zope.interface import implementer
 
@@ -86,6 +86,14 @@ class ReactorScheduler:
             # A Clock runs in no thread that could be woken.
             reactor.callLater(0, function)
 
+    def call_in_thread(self, function: Callable[[], None], /) -> None:
+        """Have *function* called in a thread of the reactor's pool."""
+        reactor = self._get_reactor()
+        if not IReactorInThreads.providedBy(reactor):
+            # A Clock has no pool.
+            reactor = ReactorScheduler()._get_reactor()
+        reactor.callInThread(function)
+
     def event_loop(self) -> asyncio.AbstractEventLoop | None:
         """The loop of Twisted's asyncio reactor; None on any other, or if there is none yet."""
         reactor = self._reactor or sys.modules.get("twisted.internet.reactor")
@@ -109,6 +117,7 @@ class FunctionScheduler:
         self.call_soon = function
         self.call_later = clock.call_later
         self.call_from_thread = clock.call_from_thread
+        self.call_in_thread = clock.call_in_thread
         self.home_thread = clock.home_thread
         self.time_slice = clock.time_slice
         self.timer = clock.timer
