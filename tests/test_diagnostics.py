@@ -291,19 +291,16 @@ def errors_in_a_thread(function):
 WORDS = "a promise was used in a thread that is not the reactor's"
 
 
-@pytest.mark.parametrize("use", ["then", "catch", "resolve", "constructor"])
+@pytest.mark.parametrize("use", ["then", "catch", "resolve"])
 def test_another_thread_is_warned_about(scheduler, config, use):
-    """With warnings on, using promises in a thread that is not the reactor's warns."""
+    """With warnings on, what raises nothing in a thread that is not the reactor's warns."""
     promise, _, _ = pending()
-    Promise.resolve().then(str)
-    scheduler.flush()
     config(warnings=True)
     errors = errors_in_a_thread(
         {
             "then": lambda: promise.then(str),
             "catch": lambda: promise.catch(str),
             "resolve": lambda: Promise.resolve(1),
-            "constructor": pending,
         }[use]
     )
     assert [(PromiseWarning, WORDS)] == [(type(error), str(error)) for error in errors]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
+
 import pytest
 from twisted.internet.task import Clock
 
@@ -24,6 +26,8 @@ class Scheduler:
         self.asked.append(function)
 
     call_from_thread = call_soon
+
+    home_thread = staticmethod(get_ident)
 
 
 def make(drained):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Thread, get_ident
 
 import pytest
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
+from twisted.python import threadable
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -284,7 +286,7 @@ def test_an_error_that_escapes_a_job_is_logged_and_stops_nothing(use, clock, rep
 
 
 def test_a_scheduler_that_fails_to_wake_is_called_again(use):
-    """The error goes to the caller; its job stays queued, and the next one calls again."""
+    """The error goes to the caller, whose handler is not attached; the next one calls again."""
     asked = []
     called = []
 
@@ -298,7 +300,7 @@ def test_a_scheduler_that_fails_to_wake_is_called_again(use):
         Promise.resolve(1).then(called.append)
     Promise.resolve(2).then(called.append)
     asked[1]()
-    assert [1, 2] == called
+    assert [2] == called
 
 
 # --- setting a scheduler
@@ -618,15 +620,148 @@ def test_the_first_call_counts_across_threads(use):
     assert (1, "from the thread") == (first.value(), second.value())
 
 
-def test_an_executor_in_a_thread(use):
-    """Its promise settles on the reactor's thread, whatever the executor does and raises."""
+def refused(function, *arguments):
+    """Call a function in a thread of its own, where it must be refused."""
+
+    def run():
+        with pytest.raises(RuntimeError, match=r"use Promise.call_from_thread\(function, \*args\)"):
+            function(*arguments)
+
+    in_thread(run)
+
+
+def call_coroutine():
+    """Drive a coroutine by a promise."""
+
+    async def coroutine():
+        return None
+
+    coroutine = coroutine()
+    try:
+        Promise.resolve(coroutine)
+    finally:
+        coroutine.close()
+
+
+MAKING = {
+    "Promise": lambda: Promise(print),
+    "resolve": call_coroutine,
+    "reject": lambda: Promise.reject(ValueError()),
+    "try_": lambda: Promise.try_(print),
+    "method": lambda: Promise.method(print)(),
+    "defer": Promise.defer,
+    "from_callback": lambda: Promise.from_callback(print),
+    "from_deferred": lambda: Promise.from_deferred(succeed(1)),
+    "deferify": lambda: Promise.deferify(print)(),
+    "in_thread": lambda: Promise.in_thread(print),
+    "run_in": lambda: Promise.run_in(ThreadPoolExecutor(), print),
+    "all": lambda: Promise.all([]),
+    "map": lambda: Promise.map([], print),
+    "join": lambda: Promise.join(1, print),
+    "using": lambda: Promise.using(1, print),
+    "delay": lambda: Promise.delay(1),
+}
+
+
+@pytest.mark.parametrize("drained", [False, True])
+@pytest.mark.parametrize("make", MAKING)
+def test_a_thread_makes_no_promises(use, make, drained):
+    """It is told to call the function at home; nothing is called, and nothing is left queued."""
     scheduler = use(ManualScheduler())
+    if drained:
+        Promise.resolve().then(str)
+        scheduler.flush()
+    refused(MAKING[make])
+    assert not Promise._queue
+    assert [] == scheduler.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("method", ["delay", "timeout"])
+def test_a_thread_starts_no_timers(use, method):
+    """The promise has no consumer of which nobody knows."""
+    scheduler = use(ManualScheduler())
+    promise, _, _ = pending()
+    refused(getattr(promise, method), 1)
+    assert [] == scheduler.clock.getDelayedCalls()
+    assert None is promise._subscribers
+
+
+@pytest.mark.parametrize("how", ["fulfilled", "rejected", "cancelled"])
+def test_a_handler_that_a_thread_attaches_is_refused(use, reports, how):
+    """If the promise has settled: the handler is not queued, and handles nothing."""
+    scheduler = use(ManualScheduler())
+    promise, resolve, reject = pending()
+    {"fulfilled": resolve, "rejected": reject, "cancelled": promise.cancel}[how]()
+    # The report of a rejection comes at the end of a drain.
+    Promise._queue.awake = False
+    called = []
+    refused(promise.then, called.append, called.append)
+    Promise._queue.wake()
+    scheduler.flush()
+    assert [] == called
+    assert ("rejected" == how) == len(reports)
+
+
+def test_a_reactor_is_home_where_it_runs(use, monkeypatch):
+    """The thread that has made promises before it was started is foreign from then on."""
+    use(ReactorScheduler(ThreadedClock()))
     Promise.resolve().then(str)
+    Promise.defer().resolve()
+    monkeypatch.setattr(threadable, "ioThread", -1)
+    with pytest.raises(RuntimeError, match="call_from_thread"):
+        Promise._queue.check_thread()
+
+
+def test_a_clock_is_home_where_it_was_made(use, monkeypatch):
+    """Wherever a reactor runs."""
+    monkeypatch.setattr(threadable, "ioThread", -1)
+    clock = Clock()
+    use(ReactorScheduler(clock))
+    called = []
+    Promise.resolve(1).then(called.append)
+    clock.advance(0)
+    assert [1] == called
+
+
+def test_a_function_is_home_where_it_was_set(use):
+    """Until the reactor runs, or a first batch has shown where it is run."""
+    queued = []
+
+    def in_another_thread():
+        use(queued.append)
+        Promise.resolve(1).then(called.append)
+
+    called = []
+    in_thread(in_another_thread)
+    in_thread(queued[0])
+    assert [1] == called
+
+
+def test_what_a_foreign_thread_settles_reaches_its_handlers(use):
+    """By a Deferred that is fired there: the call raises, and no handler waits for ever."""
+    scheduler = use(ManualScheduler())
+    deferred = Deferred()
+    called = []
+    Promise.from_deferred(deferred).then(lambda value: called.append((value, get_ident())))
+    failures = []
+    in_thread(deferred.callback, "value")
+    deferred.addErrback(failures.append)
+    assert [] == called
     scheduler.flush()
-    promises = []
-    in_thread(lambda: promises.append(Promise(lambda resolve, reject: resolve("value"))))
+    assert [("value", get_ident())] == called
+    assert [RuntimeError] == [failure.type for failure in failures]
+
+
+def test_cancelling_from_another_thread(use):
+    """The promise is cancelled on the reactor's thread."""
+    scheduler = use(ManualScheduler())
+    hooks = []
+    promise = Promise(lambda resolve, reject, on_cancel: on_cancel(lambda: hooks.append(1)))
+    in_thread(promise.cancel)
+    assert promise.is_pending()
     scheduler.flush()
-    assert ["value"] == [promise.value() for promise in promises]
+    assert promise.is_cancelled()
+    assert [1] == hooks
 
 
 def test_a_thenable_that_calls_back_from_a_thread(use):

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from .._callbacks.promisify import DEFERREDS
 from .._callbacks.promisify_all import add_all
+from .._core.jobs import check_home
 from .._core.resolving import call_into
 from .._core.settling import mark_handled
 from .._core.states import DEAD, CorePromise, is_promise, new_pending
@@ -64,6 +65,7 @@ class Bridge(CorePromise, Generic[T_co]):
             is_promise(deferred) or not isinstance(deferred, Deferred)
         ):
             raise TypeError(f"deferred must be a Deferred, not {shown(deferred)}")
+        check_home(cls)
         promise = new_pending(cls)
         adopt_deferred(promise, deferred)
         return cast("Promise[U]", promise)
@@ -128,6 +130,7 @@ class Bridge(CorePromise, Generic[T_co]):
             raise TypeError(f"function must be callable, not {shown(function)}")
 
         def deferified(*args: Any, **kwargs: Any) -> Deferred[Any]:
+            check_home(cls)
             promise: Any = new_pending(cls)
             mark_handled(promise)
             call_into(promise, function, args, kwargs)

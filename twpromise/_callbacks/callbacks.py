@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from .._core import hooks
 from .._core.contexts import prepare, run_in_context
-from .._core.jobs import call_soon
+from .._core.jobs import call_soon, check_home
 from .._core.reactions import Node
 from .._core.resolving import new_rejected
 from .._core.states import CANCELLED, FULFILLED, CorePromise, new_pending
@@ -78,6 +78,7 @@ class Callbacks(CorePromise, Generic[T_co]):
                     f"expecting a function: resolver must be callable, not {shown(resolver)}"
                 ),
             )
+        check_home(cls)
         promise = new_pending(cls)
         callback = node_callback(promise, multi_args)
         try:

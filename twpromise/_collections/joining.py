@@ -145,6 +145,7 @@ class Joining(CorePromise, Generic[T_co]):
 
         Bluebird: ``Promise.join``.
         """
+        cls._queue.check_thread()
         handler = values[-1] if values else None
         if callable(handler):
             return All.derive(new_fulfilled(cls, values[:-1])).then(_Spread(handler))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .._core.extra import binding_of
+from .._core.jobs import check_home
 from .._core.resolving import new_rejected, new_resolved
 from .._core.states import CorePromise
 from .._util.arity import required_positionals
@@ -84,6 +85,7 @@ else:
             def static(cls: type[CorePromise], *inputs: Any, **others: Any) -> Any:
                 if len(inputs) != 1 or others:
                     raise TypeError(f"{name}() takes one {example.format(name)}")
+                check_home(cls)
                 return function(new_resolved(cls, inputs[0]))
 
             show_signature(static, function)

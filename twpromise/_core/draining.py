@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from _thread import get_ident
 from collections.abc import Iterator
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -52,7 +51,6 @@ class _Rest:
 
 def drain(queue: JobQueue) -> None:
     """Run all that is queued, and what is queued meanwhile, until a time slice is used up."""
-    queue.thread = get_ident()
     timer = queue.timer
     began = timer()
     deadline = began + queue.time_slice

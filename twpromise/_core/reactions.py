@@ -81,7 +81,12 @@ def then(  # noqa: D417 - a method
         queue = self._queue
         queue.append(child)
         if not queue.awake:
-            queue.wake()
+            try:
+                queue.wake()
+            except BaseException:
+                # A foreign thread is refused, and its handler is not called by the next drain.
+                child._state = CANCELLED
+                raise
     else:
         _subscribe_late(self, child)
     if hooks.observer is not None:
@@ -110,6 +115,9 @@ def _subscribe_late(promise: CorePromise, subscriber: Any) -> None:
             # The follower has not been notified yet, whether or not its root has settled.
             add_subscriber(promise, subscriber)
             return
+    if not promise._queue.awake:
+        # First of all: what is refused handles nothing.
+        promise._queue.wake()
     if state & (CANCELLED | CANCELLING):
         promise = late_observer(promise)
     elif state & REJECTED and not state & HANDLED:

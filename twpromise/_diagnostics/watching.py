@@ -6,7 +6,6 @@ It is installed while any library copy has one of those switched on, and costs n
 from __future__ import annotations
 
 import gc
-from _thread import get_ident
 from collections.abc import Callable
 from functools import partial
 from types import FrameType, MethodType
@@ -183,8 +182,7 @@ class _Watch:
     ) -> None:
         """Remember where a promise was made, and which handler has made it."""
         if library.warnings:
-            home = promise._queue.thread
-            if home is not None and home != get_ident():
+            if not promise._queue.is_home():
                 warn("a promise was used in a thread that is not the reactor's")
         elif not library.long_stack_traces:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .._core.cancelling import cancel
+from .._core.jobs import call_at_home
 from .._core.states import CorePromise
 
 __all__ = ["Cancellation"]
@@ -20,6 +21,9 @@ class Cancellation(CorePromise):
         waits for is cancelled too, if it has no other consumer, all the way up to executors
         (whose hooks run from the queue), Deferreds, timers and futures.
 
+        May be called from any thread: from another one than the promise's own the call is queued
+        for that.
+
         Bluebird: ``.cancel``; Twisted: ``Deferred.cancel``.
         """
-        cancel(self)
+        call_at_home(self._queue, cancel, self)

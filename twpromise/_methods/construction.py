@@ -8,7 +8,8 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from .._callbacks.node_callback import node_callback
-from .._core.resolving import call_into, new_rejected, new_resolved
+from .._core.jobs import check_home
+from .._core.resolving import call_into, is_followed, new_rejected, new_resolved
 from .._core.states import CorePromise, is_promise, new_pending
 from .._util.checks import not_a_function
 from .._util.types import Class, Followed, Gives, Later, Mixed, N, Resolve
@@ -73,6 +74,8 @@ class Construction(CorePromise, Generic[T_co]):
         """
         if is_promise(value) and value._library is cls._library:
             return value
+        if is_followed(value):
+            check_home(cls)
         return new_resolved(cls, value)
 
     @classmethod
@@ -85,6 +88,7 @@ class Construction(CorePromise, Generic[T_co]):
 
         Bluebird: ``Promise.reject``; Twisted: ``defer.fail``.
         """
+        check_home(cls)
         return cast("Promise[NoReturn]", new_rejected(cls, reason))
 
     @overload
@@ -108,6 +112,7 @@ class Construction(CorePromise, Generic[T_co]):
         """
         if not callable(function):
             return new_rejected(cls, not_a_function("function", function))
+        check_home(cls)
         promise = new_pending(cls)
         call_into(promise, function, (), {})
         return promise
@@ -139,6 +144,7 @@ class Construction(CorePromise, Generic[T_co]):
             raise not_a_function("function", function)
 
         def method(*args: Any, **kwargs: Any) -> Any:
+            check_home(cls)
             promise = new_pending(cls)
             call_into(promise, function, args, kwargs)
             return promise
@@ -151,6 +157,7 @@ class Construction(CorePromise, Generic[T_co]):
 
         Bluebird: ``Promise.defer``; Twisted: ``Deferred()``.
         """
+        check_home(cls)
         return Resolver(new_pending(cls))
 
     @staticmethod

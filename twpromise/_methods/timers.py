@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, o
 from .._core.cancelling import drop
 from .._core.contexts import context_here
 from .._core.following import outcome_of
+from .._core.jobs import check_home
 from .._core.reactions import Node, observed
 from .._core.resolving import new_rejected, new_resolved
 from .._core.settling import fulfill, reject
@@ -117,6 +118,7 @@ class _Timeout(_Timed):
 
 def _checked(cls: type[CorePromise], seconds: object) -> tuple[Any, float]:
     """None and *seconds*; or a rejected promise, if *seconds* is not a valid time."""
+    check_home(cls)
     try:
         return None, check_seconds("seconds", seconds)
     except (TypeError, ValueError) as error:

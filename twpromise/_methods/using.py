@@ -272,6 +272,7 @@ class Resources(CorePromise, Generic[T_co]):
 
         Bluebird: ``Promise.using``; Python: ``async with``.
         """
+        cls._queue.check_thread()
         if len(resources_and_handler) < 2:
             return cls.reject(TypeError("you must pass at least 2 arguments to Promise.using"))
         *resources, handler = resources_and_handler

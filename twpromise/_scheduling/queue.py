@@ -5,8 +5,10 @@ All that a queue does beyond a `deque` is to ask its scheduler for a drain.
 
 from __future__ import annotations
 
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
+from threading import current_thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -58,6 +60,7 @@ class JobQueue(deque[Any]):
         "_asked",
         "_drain",
         "awake",
+        "drained_in",
         "longest",
         "rejections",
         "scheduler",
@@ -82,8 +85,11 @@ class JobQueue(deque[Any]):
         self.awake = False
         #: Items to be looked at when the queue is empty: rejections that may be unhandled.
         self.rejections: list[Any] = []
-        #: The thread that drains this queue; unknown until it is first used.
+        #: The thread that promises belong to, once it has been asked for; it may turn out to be
+        #: another one when the reactor is started.
         self.thread: int | None = None
+        #: The thread of the last drain; None before the first.
+        self.drained_in: int | None = None
         self.time_slice = time_slice
         self.timer = timer
         #: Seconds that the longest drain took.
@@ -94,6 +100,28 @@ class JobQueue(deque[Any]):
     __eq__ = object.__eq__
     __ne__ = object.__ne__
 
+    def is_home(self) -> bool:
+        """Whether this is the thread that the promises of this queue belong to."""
+        here = get_ident()
+        if here == self.drained_in:
+            return True
+        if self.drained_in is None and here == self.scheduler.home_thread():
+            self.thread = here
+            return True
+        return False
+
+    def check_thread(self) -> None:
+        """Raise unless this is the thread that the promises of this queue belong to.
+
+        Raises:
+            RuntimeError: It is another.
+        """
+        if not self.is_home() and get_ident() != self.scheduler.home_thread():
+            raise RuntimeError(
+                f"a promise was used in the thread {current_thread().name!r}, which is not the "
+                "one that promises run in: use Promise.call_from_thread(function, *args) there"
+            )
+
     def add(self, item: Any) -> None:
         """Append an item; from the queue's own thread."""
         self.append(item)
@@ -101,7 +129,18 @@ class JobQueue(deque[Any]):
             self.wake()
 
     def wake(self) -> None:
-        """Ask the scheduler for a drain: when the queue is not awake, or a drain has to stop."""
+        """Ask the scheduler for a drain: when the queue is not awake, or a drain has to stop.
+
+        Raises:
+            RuntimeError: This is not the thread that the promises of this queue belong to.  What
+                is queued is run in that thread all the same.
+        """
+        if get_ident() != self.drained_in:
+            try:
+                self.check_thread()
+            except RuntimeError:
+                self.wake_from_thread()
+                raise
         self.awake = True
         try:
             self.scheduler.call_soon(self._run)
@@ -127,6 +166,7 @@ class JobQueue(deque[Any]):
             self.wake()
 
     def _run(self) -> None:
+        self.thread = self.drained_in = get_ident()
         try:
             # No handler is part of a task that may have called this.
             outside_tasks(lambda: self._drain(self))

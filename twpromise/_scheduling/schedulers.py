@@ -101,6 +101,9 @@ class ReactorScheduler:
 
     def home_thread(self) -> int:
         """The thread the reactor runs on; until it does, the one that made this scheduler."""
+        if self._reactor is not None and not IReactorFromThreads.providedBy(self._reactor):
+            # A Clock is moved by the thread that has made it, wherever a reactor runs.
+            return self._home
         return cast("int | None", threadable.ioThread) or self._home
 
 

@@ -57,7 +57,8 @@ class Scheduling(CorePromise):
         if IScheduler.providedBy(scheduler):
             at = scheduler
         elif callable(scheduler):
-            at = FunctionScheduler(scheduler, reactor_scheduler)
+            # Its thread is this one, until the reactor runs.
+            at = FunctionScheduler(scheduler, ReactorScheduler())
         else:
             raise TypeError(
                 "scheduler must be an IScheduler or a function that takes a function, "

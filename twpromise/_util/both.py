@@ -8,6 +8,7 @@ from functools import update_wrapper
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, cast
 
+from .._core.jobs import check_home
 from .._core.resolving import new_resolved
 
 __all__ = ["Both", "Static", "name_publicly", "show_signature"]
@@ -52,6 +53,7 @@ def _of_anything(function: Callable[..., Any]) -> Callable[..., Any]:
         if subject is _MISSING:
             # Python says what is missing.
             return function(*args, **kwargs)
+        check_home(owner)
         return function(new_resolved(owner, subject), *args, **kwargs)
 
     show_signature(static, function)
