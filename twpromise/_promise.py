@@ -13,6 +13,7 @@ from ._bridge.doors import add_classes
 from ._bridge.executors import Executors
 from ._bridge.in_place import InPlace
 from ._bridge.methods import Bridge
+from ._bridge.threads import Threads
 from ._callbacks.callbacks import Callbacks
 from ._callbacks.promisify import Promisification
 from ._callbacks.promisify_all import PromisifyAll
@@ -21,6 +22,7 @@ from ._collections.joining import Joining
 from ._collections.mapping import Mapped
 from ._collections.series import InSeries
 from ._collections.some import Racing
+from ._core.jobs import check_home
 from ._core.states import make_pending
 from ._coroutines.generators import Coroutines
 from ._diagnostics.configuration import Configuration
@@ -70,6 +72,7 @@ class _Promise(
     Reporting,
     Resources[T_co],
     Scheduling,
+    Threads,
     Timers[T_co],
     Values[T_co],
     Generic[T_co],
@@ -116,6 +119,7 @@ class _Promise(
                 "the promise constructor requires a resolver function: "
                 f"executor must be callable, not {shown(executor)}"
             )
+        check_home(type(self))
         make_pending(self)
         execute(self, executor)
 

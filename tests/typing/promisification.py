@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from typing import Any, assert_type
 
 from twisted.internet.defer import Deferred
@@ -79,6 +79,14 @@ def elsewhere(promise: Promise[int], executor: Executor) -> None:
     assert_type(promise.to_future(), asyncio.Future[int])
 
 
+def from_a_thread() -> None:
+    """What another thread gets is unwrapped as by `try_`."""
+    assert_type(Promise.call_from_thread(blocking, "name", times=2), Future[int])
+    assert_type(Promise.call_from_thread(coroutine, "name"), Future[int])
+    assert_type(Promise.call_from_thread(deferring, "name"), Future[int])
+    assert_type(Promise.call_from_thread(promisifiers.threads(blocking), "").result(30), int)
+
+
 def with_a_deadline() -> None:
     """`deferify` with a timeout is a decorator."""
     assert_type(deferify(timeout=1)(blocking)("name", times=2), Deferred[int])
@@ -98,6 +106,7 @@ def mistaken(promise: Promise[int], executor: Executor) -> None:
     Promise.in_thread(blocking, 5)  # type: ignore[arg-type]
     Promise.in_thread(5)  # type: ignore[arg-type]
     Promise.run_in(executor, blocking, 5)  # type: ignore[arg-type]
+    Promise.call_from_thread(5)  # type: ignore[call-overload]
     Promise.run_in(blocking, "name")  # type: ignore[arg-type]
     deferify(timeout=1)(blocking)(5)  # type: ignore[arg-type]
     deferify(timeout="1")  # type: ignore[call-overload]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from typing import Any, NoReturn, assert_type
 
 from twisted.internet.defer import Deferred
@@ -23,6 +23,7 @@ def functions(promises: list[Promise[int]], deferred: Deferred[int], executor: E
     assert_type(Promise.fromDeferred(deferred), Promise[int])
     assert_type(Promise.inThread(abs, 1), Promise[int])
     assert_type(Promise.runIn(executor, abs, 1), Promise[int])
+    assert_type(Promise.callFromThread(abs, 1), Future[int])
     assert_type(Promise.promisifyAll(promises), Any)
     assert_type(Promise.deferifyAll(promises), Any)
     assert_type(Promise.getNewLibraryCopy(), type[Promise[Any]])

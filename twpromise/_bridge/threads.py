@@ -1,0 +1,170 @@
+"""`Promise.call_from_thread`: other threads have functions called where promises run."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from .._core.cancelling import drop
+from .._core.following import outcome_of
+from .._core.jobs import call_at_home
+from .._core.reactions import Node
+from .._core.resolving import call_into
+from .._core.settling import mark_handled
+from .._core.states import CANCELLED, DEAD, FULFILLED, SETTLED, CorePromise, new_pending
+from .._util.checks import shown
+from .._util.types import Class, Gives, Later, Mixed, N
+from .outcomes import exception_of
+
+if TYPE_CHECKING:
+    from .._scheduling.queue import JobQueue
+
+__all__ = ["Threads"]
+
+U = TypeVar("U")
+P = ParamSpec("P")
+
+
+class _Answer(concurrent.futures.Future[Any]):
+    """A future that is not waited for in the thread that is to settle it."""
+
+    def __init__(self, queue: JobQueue) -> None:
+        super().__init__()
+        self._queue = queue
+
+    def result(self, timeout: float | None = None) -> Any:
+        self._check("result")
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._check("exception")
+        return super().exception(timeout)
+
+    def _check(self, name: str) -> None:
+        if not self.done() and self._queue.is_home():
+            raise RuntimeError(
+                f"{name}() of what Promise.call_from_thread gave would wait for its own thread, "
+                "the one that promises run in: use `await Promise.resolve(future)` or "
+                "`Promise.resolve(future).then(handler)` there"
+            )
+
+
+class _AnswerSink(Node):
+    """Stands between a promise and the future for a caller in another thread: one consumer."""
+
+    __slots__ = ("_future", "_queue")
+
+    def __init__(self, cls: type[CorePromise], future: _Answer) -> None:
+        super().__init__()
+        self._future: Any = future
+        self._queue = cls._queue
+        future.add_done_callback(self._done)
+
+    def call(self, cls: type[CorePromise], run: Callable[..., object], *call: Any) -> None:
+        """Make the call, at home, and wait for what comes of it.
+
+        Args:
+            cls: The class of the promise for that.
+            run: Runs what is in *call* in the caller's context.
+            *call: Arguments of `call_into`.
+        """
+        if self._future.cancelled():
+            return
+        promise = self._promise = new_pending(cls)
+        run(call_into, promise, *call)
+        outcome = outcome_of(promise)
+        if outcome._state & SETTLED:
+            # No trip through the queue.
+            mark_handled(promise)
+            self._notify(outcome)
+        else:
+            self.wait_for(promise)
+
+    def _notify(self, parent: CorePromise) -> None:
+        future = self._future
+        self.finish()
+        if parent._state & CANCELLED:
+            future.cancel()
+        # False if it was cancelled, by the caller or just now; tells those that wait.
+        if not future.set_running_or_notify_cancel():
+            return
+        if parent._state & FULFILLED:
+            future.set_result(parent._value)
+        else:
+            future.set_exception(exception_of(parent))
+
+    def _release(self) -> None:
+        self._future = None
+
+    def _done(self, future: concurrent.futures.Future[Any]) -> None:
+        if future.cancelled():
+            call_at_home(self._queue, self._leave)
+
+    def _leave(self) -> None:
+        if self._state & DEAD:
+            return
+        self._future.set_running_or_notify_cancel()
+        promise = self.finish()
+        if promise is not None:
+            drop(promise)
+
+
+class Threads(CorePromise):
+    """What other threads may ask of promises."""
+
+    __slots__ = ()
+
+    @overload
+    @classmethod
+    def call_from_thread(
+        cls: Class, function: Later[P, U], /, *args: P.args, **kwargs: P.kwargs
+    ) -> concurrent.futures.Future[U]: ...
+    @overload
+    @classmethod
+    def call_from_thread(
+        cls: Class, function: Mixed[P, U, N], /, *args: P.args, **kwargs: P.kwargs
+    ) -> concurrent.futures.Future[U | N]: ...
+    @overload
+    @classmethod
+    def call_from_thread(
+        cls: Class, function: Gives[P, U], /, *args: P.args, **kwargs: P.kwargs
+    ) -> concurrent.futures.Future[U]: ...
+    @classmethod
+    def call_from_thread(
+        cls: Class, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[Any]:
+        """Call a function in the thread that promises run in; in any thread.
+
+        Args:
+            function: What to call, in a copy of the caller's context.  What it returns is
+                followed: a promise, a Deferred, a coroutine.
+            *args: What it is called with.
+            **kwargs: What it is called with.
+
+        Returns:
+            A `concurrent.futures.Future` for what comes of it.  Cancelling that takes the call
+            back, or cancels what the function returned.  In the thread that promises run in the
+            function is called at once, and ``result()`` and ``exception()`` of the future raise
+            `RuntimeError` while it is pending.
+
+        Raises:
+            TypeError: *function* is not callable.
+
+        Twisted: ``reactor.callFromThread``, ``blockingCallFromThread``; Python:
+        ``asyncio.run_coroutine_threadsafe``.
+
+        Example::
+
+            def endpoint():  # in a thread of a web framework
+                return Promise.call_from_thread(fetch, "https://example.com").result(30)
+        """
+        if not callable(function):
+            raise TypeError(f"function must be callable, not {shown(function)}")
+        future = _Answer(cls._queue)
+        sink = _AnswerSink(cls, future)
+        call_at_home(cls._queue, sink.call, cls, copy_context().run, function, args, kwargs)
+        return future
+
+    callFromThread = call_from_thread
