@@ -187,6 +187,19 @@ class TestRunning:
         assert ["ended"] == ended
         assert not source.running()
 
+    def test_a_future_that_is_done_when_it_is_cancelled(self, on_asyncio: OnAsyncio) -> None:
+        """The promise is cancelled; the news of the future come in between."""
+
+        async def main() -> bool:
+            future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            promise = Promise.resolve(future)
+            future.set_result("value")
+            promise.cancel()
+            await asyncio.sleep(0.001)
+            return promise.is_cancelled()
+
+        assert on_asyncio(main)
+
     def test_a_task_that_cleans_up(self, on_asyncio: OnAsyncio) -> None:
         """A task has ended when its own clean-up has."""
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from .._core.cancelling import drop
-from .._core.jobs import call_at_home
+from .._core.jobs import call_at_home, check_home
 from .._core.reactions import Node
 from .._core.settling import reject_raised
 from .._core.states import CANCELLED, DEAD, FULFILLED, CorePromise, new_pending
@@ -20,6 +20,7 @@ from .._util.errors import RejectionError
 from .._util.types import Class
 from .futures import adopt_future
 from .outcomes import exception_of
+from .whereabouts import runs_at_home
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -40,7 +41,11 @@ class _FutureSink(Node):
         super().__init__(promise)
         self._future: Any = future
         future.add_done_callback(self._done)
-        self.wait_for(promise)
+        # In another thread the future may be cancelled before.
+        call_at_home(promise._queue, self._begin)
+
+    def _begin(self) -> None:
+        self.wait_for(self._promise)
 
     def _notify(self, parent: CorePromise) -> None:
         future = self._future
@@ -145,6 +150,7 @@ class Executors(CorePromise, Generic[T_co]):
             )
         if not callable(function):
             raise TypeError(f"function must be callable, not {shown(function)}")
+        check_home(cls)
         promise = new_pending(cls)
         try:
             if _takes_contexts(executor):
@@ -180,6 +186,7 @@ class Executors(CorePromise, Generic[T_co]):
         """
         if not callable(function):
             raise TypeError(f"function must be callable, not {shown(function)}")
+        check_home(cls)
         promise = new_pending(cls)
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         call: Any = partial(copy_context().run, function, *args, **kwargs)
@@ -204,13 +211,16 @@ class Executors(CorePromise, Generic[T_co]):
         the future.
 
         Raises:
-            RuntimeError: No loop was given, and none is running.
+            RuntimeError: No loop was given, and none is running; or promises cannot settle while
+                the loop that is running runs.
             TypeError: *loop* is no event loop.
         """
         if loop is None:
             loop = asyncio.get_running_loop()
         elif not isinstance(loop, asyncio.AbstractEventLoop):
             raise TypeError(f"loop must be an asyncio event loop, not {shown(loop)}")
+        if loop is asyncio._get_running_loop():
+            runs_at_home(self._queue, loop)
         future: asyncio.Future[T_co] = loop.create_future()
         _FutureSink(self, future)
         return future

@@ -17,9 +17,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from .._bridge.outcomes import raised_by
+from .._bridge.whereabouts import runs_at_home
 from .._core import contexts, hooks
 from .._core.cancelling import drop
 from .._core.following import outcome_of
+from .._core.jobs import call_at_home
 from .._core.reactions import Node
 from .._core.settling import mark_handled
 from .._core.states import (
@@ -94,16 +96,69 @@ def _decided_by(promise: CorePromise) -> CorePromise:
 
 
 class _Woken:
-    """What an asyncio task is woken with: it reads the result, which is None."""
+    """What an asyncio task is woken with: it reads the result, which is None or is raised."""
 
-    __slots__ = ("_cancelled",)
+    __slots__ = ("_error",)
 
-    def __init__(self, cancelled: tuple[object, ...] | None) -> None:
-        self._cancelled = cancelled
+    def __init__(self, error: BaseException | None) -> None:
+        self._error = error
 
     def result(self) -> None:
-        if self._cancelled is not None:
-            raise asyncio.CancelledError(*self._cancelled)
+        if self._error is not None:
+            raise self._error
+
+
+def _woken(cancelled: tuple[object, ...] | None) -> _Woken:
+    return _Woken(None if cancelled is None else asyncio.CancelledError(*cancelled))
+
+
+class _Abroad(Node):
+    """Waits for a promise of another thread, on behalf of a task whose loop runs in this one.
+
+    What is subscribed, and left, is in the promise's thread; the task is woken in its own.
+    """
+
+    __slots__ = ("_loop", "_queue", "_wake")
+
+    def __init__(
+        self,
+        promise: CorePromise,
+        loop: asyncio.AbstractEventLoop,
+        wake: Callable[[tuple[object, ...] | None], object],
+    ) -> None:
+        super().__init__(promise)
+        self._loop = loop
+        self._queue = promise._queue
+        # Looked at on the loop only, so that the task is woken once.
+        self._wake: Callable[[tuple[object, ...] | None], object] | None = wake
+        call_at_home(self._queue, self._begin)
+
+    def _begin(self) -> None:
+        self.wait_for(self._promise)
+
+    def _notify(self, parent: CorePromise) -> None:
+        self.finish()
+        # The traceback of its reason leads to this frame.
+        del parent
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._resume, None)
+
+    def _resume(self, cancelled: tuple[object, ...] | None) -> None:
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            wake(cancelled)
+
+    def cancel(self, cancelled: tuple[object, ...]) -> bool:
+        """Wake the task, if it has not been woken, and leave the promise."""
+        if self._wake is None:
+            return False
+        self._resume(cancelled)
+        call_at_home(self._queue, self._leave)
+        return True
+
+    def _leave(self) -> None:
+        if not self._state & DEAD:
+            drop(self.finish())
 
 
 class Awaiter(Node, Deferred[Any]):
@@ -123,6 +178,9 @@ class Awaiter(Node, Deferred[Any]):
     _given_up = False
     #: Called with None, or with what asyncio's CancelledError is to be made with.
     _wake: Callable[[tuple[object, ...] | None], object] | None = None
+
+    #: What waits in the place of this for a promise of another thread.
+    _abroad: _Abroad | None = None
 
     #: asyncio's sign that this is to be waited for like a future; the task sets it to False.
     _asyncio_future_blocking = True
@@ -150,11 +208,14 @@ class Awaiter(Node, Deferred[Any]):
 
     def cancel(self, msg: object = None) -> bool:  # type: ignore[override]
         """Stop waiting: the coroutine sees `CancellationError` (asyncio's, in a task)."""
+        cancelled = () if msg is None else (msg,)
+        if self._abroad is not None:
+            return self._abroad.cancel(cancelled)
         if self._state & DEAD:
             return False
         self._given_up = True
         drop(self.finish())
-        self._resume(() if msg is None else (msg,))
+        self._resume(cancelled)
         return True
 
     # --- as an asyncio task sees it
@@ -168,5 +229,19 @@ class Awaiter(Node, Deferred[Any]):
     ) -> None:
         """Remember how to wake the task, and start to wait."""
         loop = asyncio.get_running_loop()
-        self._wake = lambda cancelled: loop.call_soon(callback, _Woken(cancelled), context=context)
-        self.wait_for(self._promise)
+        promise = self._promise
+        try:
+            here = runs_at_home(promise._queue, loop)
+        except RuntimeError as error:
+            # Raised at the await.
+            loop.call_soon(callback, _Woken(error), context=context)
+            return
+
+        def wake(cancelled: tuple[object, ...] | None) -> None:
+            loop.call_soon(callback, _woken(cancelled), context=context)
+
+        if here:
+            self._wake = wake
+            self.wait_for(promise)
+        else:
+            self._abroad = _Abroad(promise, loop, wake)
