@@ -36,10 +36,10 @@ LIMITS = {
     "doxbee-coroutine": (8, 100, 2590),
     "doxbee-await": (9, 128, 2981),
     "errors-chain": (33, 136, 3815),
-    "parallel-chain": (88, 217, 6385),
-    "over-doxbee-chain": (37, 104, 2620),
-    "over-doxbee-coroutine": (11, 88, 1895),
-    "over-parallel-chain": (139, 108, 3575),
+    "parallel-chain": (88, 217, 6395),
+    "over-doxbee-chain": (37, 104, 2640),
+    "over-doxbee-coroutine": (11, 88, 1905),
+    "over-parallel-chain": (139, 108, 3585),
 }
 #: Bytes of one promise; from 3.12 on, Python keeps the list of weak references in front of an
 #: object, and two words for that.

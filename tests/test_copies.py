@@ -142,7 +142,7 @@ def test_settings_are_those_of_the_start(config, copy):
     assert (False, True) == (other.config()["async_hooks"], copy.config()["async_hooks"])
 
 
-def test_warnings_of_one_copy(copy):
+def test_warnings_of_one_copy(scheduler, copy):
     """The other copy warns of nothing."""
     copy.config(warnings=True)
     Promise.resolve().then(5)
