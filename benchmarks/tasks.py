@@ -60,7 +60,11 @@ def in_tasks(step: Step, number: int) -> Any:
 
 def in_promises(step: Step, number: int) -> Any:
     """All of them by promises."""
-    return Promise.all([steps(step, number) for _ in range(WIDTH)])
+    done = asyncio.get_running_loop().create_future()
+    # Not awaited: `OffLoop` does not say that promises run on this loop.
+    every = Promise.all([steps(step, number) for _ in range(WIDTH)])
+    every.then(done.set_result, done.set_exception)
+    return done
 
 
 #: What is awaited, who drives, and on which scheduler.
