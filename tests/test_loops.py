@@ -434,7 +434,7 @@ async def add(number):
 async def main():
     print(await Promise.map([1, 2], add))
     print(await Promise.delay(60).timeout(0.001).catch(TimeoutError, str))
-    print(await Promise.resolve(asyncio.to_thread(str, 5)))
+    print(await Promise.in_thread(str, 5))
 
 asyncio.run(main())
 assert "twisted.internet.reactor" not in sys.modules

@@ -217,3 +217,38 @@ async def test(number):
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     last = run("-m", "pytest", "-q", "-W", "error", str(tmp_path), cwd=tmp_path)[-1]
     assert last.startswith("3 passed")
+
+
+def test_without_a_scheduler_for_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would hang raises instead, and says what to do: in pytest-asyncio, and a TestClient."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    (tmp_path / "test_service.py").write_text(
+        r"""
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from twpromise import Promise
+
+use = pytest.raises(RuntimeError, match=r"async with twpromise.loops.use_running_loop\(\):")
+app = FastAPI()
+
+@app.get("/")
+async def endpoint():
+    return await Promise.delay(0.001, 1)
+
+@pytest.mark.asyncio
+async def test_await():
+    with use:
+        await Promise.delay(0.001, 1)
+
+def test_client():
+    with use:
+        TestClient(app).get("/")
+"""
+    )
+    plugins = ["-p", "pytest_asyncio.plugin", "-p", "no:cacheprovider", "-c", "/dev/null"]
+    options = ["-o", "asyncio_default_fixture_loop_scope=function", "--rootdir", str(tmp_path)]
+    for mode in [], ["-X", "dev"]:
+        last = run(*mode, "-m", "pytest", "-q", *plugins, *options, str(tmp_path), cwd=tmp_path)[-1]
+        assert last.startswith("2 passed"), last

@@ -5,17 +5,15 @@ All that a queue does beyond a `deque` is to ask its scheduler for a drain.
 
 from __future__ import annotations
 
+import asyncio
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from threading import current_thread
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from .._util.running import outside_tasks
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
 
 __all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "Waker"]
 
@@ -39,7 +37,7 @@ class Waker(Protocol):
     def call_in_thread(self, function: Callable[[], None], /) -> object:
         """Have *function* called in a thread of a pool."""
 
-    def event_loop(self) -> AbstractEventLoop | None:
+    def event_loop(self) -> asyncio.AbstractEventLoop | None:
         """The asyncio loop that handlers run on, if they do."""
         ...
 
@@ -117,10 +115,16 @@ class JobQueue(deque[Any]):
             RuntimeError: It is another.
         """
         if not self.is_home() and get_ident() != self.scheduler.home_thread():
-            raise RuntimeError(
+            message = (
                 f"a promise was used in the thread {current_thread().name!r}, which is not the "
                 "one that promises run in: use Promise.call_from_thread(function, *args) there"
             )
+            if asyncio._get_running_loop() is not None:
+                message += (
+                    "; or have promises run on the asyncio loop of this thread: "
+                    "`async with twpromise.loops.use_running_loop():`"
+                )
+            raise RuntimeError(message)
 
     def add(self, item: Any) -> None:
         """Append an item; from the queue's own thread."""
