@@ -122,7 +122,7 @@ def test_queue_and_timeout(scheduler):
     assert "item" == later.value()
 
 
-def test_queue_errors():
+def test_queue_errors(scheduler):
     """What the queue raises at once rejects, through `Promise.method`."""
     queue = DeferredQueue(size=0, backlog=0)
     for method, error in ((queue.get, QueueUnderflow), (lambda: queue.put(1), QueueOverflow)):
