@@ -250,6 +250,16 @@ def test_a_reactor_that_was_never_started() -> None:
         assert ["True", "True"] == run(*options, "-c", program)
 
 
+def test_a_thread_with_a_loop_of_its_own(scheduler: ManualScheduler) -> None:
+    """The error of a foreign thread also says how promises can run on its loop."""
+
+    async def main() -> None:
+        Promise.delay(1)
+
+    with pytest.raises(RuntimeError, match=r"twpromise\.loops\.use_running_loop\(\)"):
+        in_thread(lambda: asyncio.run(main()))
+
+
 def run(*arguments: str) -> list[str]:
     """What another Python prints, line by line."""
     done = subprocess.run(
