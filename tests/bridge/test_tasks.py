@@ -712,6 +712,41 @@ class TestCancellingTheTask:
 
         assert on_loop(main)
 
+    @pytest.mark.parametrize("requests", ["tt", "tp", "pt"])
+    @pytest.mark.parametrize("kind", ["promise", "shared", "settled", "Deferred", "future", "turn"])
+    def test_requests_that_come_together(self, on_loop: OnLoop, kind: str, requests: str) -> None:
+        """They throw in one CancelledError: by the task, by the promise, or by both."""
+        seen: list[Any] = []
+
+        async def main() -> bool:
+            source = Source()
+            if "shared" == kind:
+                source.promise.then()
+            awaited: Any = {
+                "Deferred": Deferred,
+                "future": asyncio.get_running_loop().create_future,
+                "turn": turn,
+            }.get(kind, lambda: source.promise)()
+
+            async def coroutine() -> None:
+                seen.append(current())
+                try:
+                    await awaited
+                finally:
+                    await asyncio.sleep(0.001)
+                    seen.append("cleaned up")
+
+            promise = Promise.resolve(coroutine())
+            if "settled" == kind:
+                source.resolve()
+            for request in requests:
+                {"p": promise, "t": seen[0]}[request].cancel()
+            await asyncio.wait(list(seen))
+            return promise.is_cancelled()
+
+        assert on_loop(main)
+        assert ["cleaned up"] == seen[1:]
+
     def test_a_coroutine_that_catches_it(self, on_loop: OnLoop) -> None:
         """The promise is not cancelled: it is fulfilled with what the coroutine returns."""
 

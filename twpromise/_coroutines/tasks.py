@@ -46,7 +46,7 @@ class TaskRunner(CoroutineRunner):
         loop: The loop that promises run on; it need not be running yet.
     """
 
-    __slots__ = ("_future", "_task")
+    __slots__ = ("_due", "_future", "_task")
 
     _loop: Any
 
@@ -59,6 +59,9 @@ class TaskRunner(CoroutineRunner):
         CoroutineRunner.__init__(self, promise, coroutine)
         self._loop = loop
         self._future: Any = None
+        # A cancellation is still to be thrown in by `_interrupt`, which the loop, the queue or
+        # both have been asked to call.
+        self._due = False
         task: Any = CoroutineTask(loop=loop)
         self._task: Any = task
         task._coro = coroutine
@@ -141,6 +144,7 @@ class TaskRunner(CoroutineRunner):
         waiting: Any = self._waiting or self._special
         if waiting is None:
             # A Deferred may resume the coroutine at once.
+            self._due = True
             self._loop.call_soon(self._interrupt, context=Context())
             return
         stack: list[CorePromise] = []
@@ -173,9 +177,14 @@ class TaskRunner(CoroutineRunner):
 
     def _stop(self, stack: list[CorePromise]) -> None:
         if not self._halt():
+            self._due = True
             CoroutineRunner._stop(self, stack)
 
     def _interrupt(self) -> None:
+        if not self._due:
+            # As in asyncio: requests that come together throw in one CancelledError.
+            return
+        self._due = False
         if not self._halt():
             CoroutineRunner._interrupt(self)
 
