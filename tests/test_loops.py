@@ -231,7 +231,10 @@ def test_one_loop_after_the_other(scheduler):
 
 
 def test_the_former_scheduler_is_set_again_whatever_is_raised(scheduler):
-    """So it is when the block raises, and when the task is cancelled while it is left."""
+    """So it is when the block raises, and when the task is cancelled while it is left.
+
+    Timers are cleared then, too.
+    """
 
     async def main():
         with pytest.raises(Boom):
@@ -241,16 +244,18 @@ def test_the_former_scheduler_is_set_again_whatever_is_raised(scheduler):
         try:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.01), use_running_loop():
-                    again()
+                    late.extend([Promise.delay(0.03), again()])
         finally:
             left.append(True)
         assert scheduler is Promise.set_scheduler(scheduler)
+        await asyncio.sleep(0.05)
+        assert late[0].is_pending()
 
     def again(_=None):
         if not left:
             Promise.resolve().then(again)
 
-    left = []
+    left, late = [], []
     asyncio.run(main())
 
 
@@ -339,10 +344,10 @@ def test_inside_of_itself_it_changes_nothing(scheduler):
 
 
 def test_library_copies_are_named(scheduler):
-    """Those that are given are moved to the loop, in one queue; no other is."""
+    """Those that are given, even twice, are moved to the loop, in one queue; no other is."""
 
     async def main():
-        async with use_running_loop(one, other):
+        async with use_running_loop(one, other, one):
             order = []
             last = one.resolve(1).then(order.append)
             other.resolve(2).then(order.append)

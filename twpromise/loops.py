@@ -44,7 +44,8 @@ async def use_running_loop(*promise_classes: type[Promise[Any]]) -> AsyncGenerat
     scheduler = LoopScheduler()
     moved = [
         promise_class
-        for promise_class in promise_classes or (Promise,)
+        # Each once.
+        for promise_class in dict.fromkeys(promise_classes or (Promise,))
         if _is_to_move(promise_class, scheduler.event_loop())
     ]
     former = [_move(promise_class, scheduler) for promise_class in moved]

@@ -141,12 +141,14 @@ class LoopScheduler:
 
     async def _finish(self, queue: JobQueue) -> None:
         """Wait until nothing is queued, nor done by threads; then clear the timers."""
-        while queue or queue.awake or self._in_threads:
-            if self._in_threads:
-                await asyncio.wait(self._in_threads)
-            await asyncio.sleep(0)
-        for timer in list(self._timers):
-            timer.cancel()
+        try:
+            while queue or queue.awake or self._in_threads:
+                if self._in_threads:
+                    await asyncio.wait(self._in_threads)
+                await asyncio.sleep(0)
+        finally:
+            for timer in list(self._timers):
+                timer.cancel()
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
         """The loop."""
