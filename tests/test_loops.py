@@ -13,11 +13,12 @@ from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
+from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from tests.support.outcomes import reasons
 from tests.support.promises import Boom, Source
-from twpromise import IScheduler, Promise
+from twpromise import IScheduler, Promise, ReactorScheduler
 from twpromise.interfaces import IDelayedCall
 from twpromise.loops import LoopScheduler, use_running_loop
 
@@ -244,11 +245,11 @@ def test_the_former_scheduler_is_set_again_whatever_is_raised(scheduler):
         try:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.01), use_running_loop():
-                    late.extend([Promise.delay(0.03), again()])
+                    late.extend([Promise.delay(0.3), again()])
         finally:
             left.append(True)
         assert scheduler is Promise.set_scheduler(scheduler)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.4)
         assert late[0].is_pending()
 
     def again(_=None):
@@ -301,6 +302,45 @@ def test_timers_are_cleared_when_it_is_left(scheduler):
 
     asyncio.run(main())
     assert not Promise._queue
+
+
+def test_coroutines_are_cancelled_before_it_is_left(scheduler):
+    """Their clean-up may await promises; it would wait for ever once the scheduler is gone."""
+
+    async def clean_up():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            order.append(await Promise.delay(0.001, "cleaned up"))
+
+    async def main():
+        async with use_running_loop():
+            left = Promise.all([clean_up()])
+            waited_for = Promise.resolve(clean_up())
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(waited_for, 0)
+        order.append("left")
+        assert left.is_cancelled()
+        assert waited_for.is_cancelled()
+
+    order = []
+    Promise.set_scheduler(ReactorScheduler(Clock()))
+    asyncio.run(main())
+    assert ["cleaned up", "cleaned up", "left"] == order
+
+
+def test_coroutines_go_on_if_the_former_scheduler_is_on_the_same_loop(scheduler):
+    """Promises run on this loop after the block, too."""
+
+    async def main():
+        Promise.set_scheduler(LoopScheduler().call_soon)
+        async with use_running_loop():
+            pass
+        async with use_running_loop():
+            promise = Promise.resolve(asyncio.sleep(0.001, "went on"))
+        assert "went on" == await promise
+
+    asyncio.run(main())
 
 
 def test_what_was_queued_before_runs_on_the_loop(scheduler):

@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ._core.states import CorePromise
+from ._coroutines.tasks import coroutine_tasks
 from ._promise import Promise
 from ._scheduling.guest import reactor_in_loop
 from ._scheduling.loop import LoopScheduler
+from ._scheduling.queue import JobQueue
 from ._scheduling.schedulers import ReactorScheduler
 from ._util.checks import shown
 
@@ -27,8 +29,9 @@ async def use_running_loop(*promise_classes: type[Promise[Any]]) -> AsyncGenerat
         *promise_classes: The library copies that are meant; `Promise` by default.
 
     What is queued already is run on this loop.  On leaving, handlers that are queued are called,
-    and threads of `Promise.in_thread` waited for; then the former scheduler is set again.  Timers
-    that are left are cleared: a promise that waits for one stays pending.
+    and threads of `Promise.in_thread` waited for; coroutines that still run are cancelled, and
+    their clean-up is waited for; then the former scheduler is set again.  Timers that are left
+    are cleared: a promise that waits for one stays pending.
 
     Inside of itself, on the same loop, it changes nothing.  One loop after the other can enter
     it; loops of two threads at a time need a library copy each, which has one scheduler for all
@@ -48,6 +51,12 @@ async def use_running_loop(*promise_classes: type[Promise[Any]]) -> AsyncGenerat
         for promise_class in dict.fromkeys(promise_classes or (Promise,))
         if _is_to_move(promise_class, scheduler.event_loop())
     ]
+    # Those that do not run on this loop before and after.
+    visiting = [
+        promise_class
+        for promise_class in moved
+        if promise_class._queue.scheduler.event_loop() is not scheduler.event_loop()
+    ]
     former = [_move(promise_class, scheduler) for promise_class in moved]
     queues = {promise_class._queue for promise_class in moved}
     try:
@@ -56,7 +65,11 @@ async def use_running_loop(*promise_classes: type[Promise[Any]]) -> AsyncGenerat
         try:
             for queue in queues:
                 await scheduler._finish(queue)
+            await _cancel_coroutines({promise_class._queue for promise_class in visiting})
+            for queue in queues:
+                await scheduler._finish(queue)
         finally:
+            scheduler._clear_timers()
             for promise_class, before in zip(moved, former, strict=True):
                 promise_class.set_scheduler(before)
 
@@ -78,6 +91,20 @@ def _is_to_move(promise_class: Any, loop: asyncio.AbstractEventLoop) -> bool:
             "own, use_running_loop(Promise.get_new_library_copy())"
         )
     return True
+
+
+async def _cancel_coroutines(queues: set[JobQueue]) -> None:
+    """Cancel the coroutines of promises that leave this loop, and wait for their end.
+
+    They could not await promises any more: not even to clean up.
+    """
+    tasks = coroutine_tasks(queues)
+    for task in tasks:
+        # A clean-up that has begun is not interrupted.
+        if not task.cancelling():
+            task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
 
 
 def _is_used_elsewhere(at: Any) -> bool:

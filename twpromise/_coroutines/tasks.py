@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.base_tasks import _task_get_stack, _task_print_stack
-from collections.abc import Coroutine
+from collections.abc import Container, Coroutine
 from contextvars import Context
 from types import FrameType
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 from .._core import contexts
 from .._core.cancelling import cancel_all
@@ -23,7 +23,7 @@ from . import awaiting
 from .coroutines import CoroutineRunner
 from .suspension import RUNNING
 
-__all__ = ["CoroutineTask", "TaskRunner", "adopt_coroutine"]
+__all__ = ["CoroutineTask", "TaskRunner", "adopt_coroutine", "coroutine_tasks"]
 
 #: What a runner "waits for" once the loop has been asked to resume the coroutine.
 WOKEN: Final = object()
@@ -338,3 +338,14 @@ def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -
         CoroutineRunner(promise, coroutine).start()
     else:
         TaskRunner(promise, coroutine, loop).start()
+
+
+def coroutine_tasks(queues: Container[object]) -> list[CoroutineTask]:
+    """The tasks of the running loop whose promises have one of these queues."""
+    return [
+        task
+        for task in cast("set[object]", asyncio.all_tasks())
+        if isinstance(task, CoroutineTask)
+        and task._runner is not None
+        and task._runner._class._queue in queues
+    ]

@@ -140,15 +140,15 @@ class LoopScheduler:
         future.add_done_callback(self._in_threads.discard)
 
     async def _finish(self, queue: JobQueue) -> None:
-        """Wait until nothing is queued, nor done by threads; then clear the timers."""
-        try:
-            while queue or queue.awake or self._in_threads:
-                if self._in_threads:
-                    await asyncio.wait(self._in_threads)
-                await asyncio.sleep(0)
-        finally:
-            for timer in list(self._timers):
-                timer.cancel()
+        """Wait until nothing is queued, nor done by threads."""
+        while queue or queue.awake or self._in_threads:
+            if self._in_threads:
+                await asyncio.wait(self._in_threads)
+            await asyncio.sleep(0)
+
+    def _clear_timers(self) -> None:
+        for timer in list(self._timers):
+            timer.cancel()
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
         """The loop."""
