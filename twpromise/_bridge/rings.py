@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MethodType
 from typing import Any
 
 from .._core.following import end_of
@@ -44,6 +45,9 @@ def ahead_of(waiting: object) -> Iterator[object]:
 def adopt_checked(promise: CorePromise, deferred: Any) -> None:
     """Have a pending promise settle as a Deferred does, unless that was made of the promise."""
     adopt_deferred(promise, deferred)
+    # Most wait for no other Deferred, and were not made of a promise: see `ahead_of`.
+    if deferred._chainedTo is None and type(deferred._canceller) is not MethodType:
+        return
     source = promise._source
     if type(source) is DeferredSource and promise in ahead_of(deferred):
         source._promise = None
