@@ -14,6 +14,7 @@ from twisted.logger import globalLogPublisher
 
 from tests.support.promises import Boom, Source, fail
 from twpromise import Promise
+from twpromise._core.extra import context_of
 
 request: ContextVar[object] = ContextVar("request", default="no request")
 
@@ -372,3 +373,21 @@ def test_no_context_is_kept_without_async_hooks(scheduler, copy, way):
     kept = Context().run(attach)
     scheduler.flush()
     assert kept() is None
+
+
+def test_a_handled_rejection_keeps_its_origin_no_longer_than_its_subscribers_need_it(scheduler):
+    """Not to the end of the drain: an endless loop of failing steps stays in constant memory."""
+    kept = []
+
+    def program():
+        rejected = Promise.resolve().then(fail)
+        rejected.catch(lambda _: kept.append(context_of(rejected)))
+        rejected.catch(
+            lambda _: Promise.resolve().then(lambda _: kept.append(context_of(rejected)))
+        )
+
+    run_as("a request", program)
+    scheduler.flush()
+    during, after = kept
+    assert "a request" == during[request]
+    assert after is None

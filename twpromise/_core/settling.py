@@ -12,6 +12,7 @@ from typing import Any, Final
 from .._util.exceptions import get_traceback, is_exception, set_traceback
 from . import hooks
 from .extra import context_of, drop_context, keep_for_report, keep_origin, run_at_origin
+from .jobs import Job
 from .states import (
     AT_ONCE,
     BYPASSED,
@@ -130,7 +131,7 @@ def reject_as_is(
     promise._state = REJECTED | HANDLED if handled else REJECTED
     keeps = False
     if not handled or promise._subscribers is not None:
-        # The origin is passed on to the subscribers; the drain that has notified them drops it.
+        # The origin is passed on to the subscribers.
         if origin is None and promise._extra is None:
             origin = copy_context()
         # Mostly there is nothing in it.
@@ -138,9 +139,12 @@ def reject_as_is(
             keeps = keep_origin(promise, origin)
     elif promise._extra is not None:
         drop_context(promise)
-    if keeps or not handled:
+    if not handled:
+        # What reports it drops the origin, too.
         promise._queue.rejections.append(promise)
     _notify_soon(promise, not handled)
+    if keeps and handled:
+        promise._queue.append(Job(drop_context, promise))
 
 
 def finish_cancel(promise: CorePromise) -> None:
