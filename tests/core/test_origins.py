@@ -380,8 +380,11 @@ def test_a_handled_rejection_keeps_its_origin_no_longer_than_its_subscribers_nee
     kept = []
 
     def program():
+        def look(_):
+            kept.append(context_of(rejected))
+
         rejected = Promise.resolve().then(fail)
-        rejected.catch(lambda _: kept.append(context_of(rejected)))
+        rejected.catch(look)
         rejected.catch(
             lambda _: Promise.resolve().then(lambda _: kept.append(context_of(rejected)))
         )
