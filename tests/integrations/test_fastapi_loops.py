@@ -21,7 +21,9 @@ HERE = Path(__file__).parent
 
 #: uvicorn as a task on the loop of Twisted's reactor, which is what runs it.
 TASK = """
-import asyncio, sys
+import asyncio, faulthandler, sys
+# If it hangs, it says where.
+faulthandler.dump_traceback_later(45)
 from twisted.internet import asyncioreactor
 loop = asyncio.new_event_loop()
 asyncioreactor.install(loop)
