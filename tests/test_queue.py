@@ -149,7 +149,7 @@ def test_a_queue_starts_asleep_and_empty():
     assert (False, [], None, DEFAULT_TIME_SLICE, 0.0) == (
         queue.awake,
         queue.rejections,
-        queue.thread,
+        queue.drained_in,
         queue.time_slice,
         queue.longest,
     )

@@ -260,6 +260,39 @@ def test_a_thread_with_a_loop_of_its_own(scheduler: ManualScheduler) -> None:
         in_thread(lambda: asyncio.run(main()))
 
 
+def test_a_reactor_that_is_started_in_another_thread_than_was_expected() -> None:
+    """As by crochet, once promises have been made: they belong to its thread from then on."""
+    program = (
+        "import threading\n"
+        "from twisted.internet import reactor\n"
+        "from twpromise import Promise\n"
+        "first, second = Promise.defer(), Promise.defer()\n"
+        "seen, both = [], threading.Event()\n"
+        "def see(_):\n"
+        "    seen.append(threading.current_thread().name)\n"
+        "    if len(seen) == 2:\n"
+        "        both.set()\n"
+        "first.promise.then(see)\n"
+        "second.promise.catch(see)\n"
+        "started = threading.Event()\n"
+        "reactor.callWhenRunning(started.set)\n"
+        "thread = threading.Thread(target=reactor.run, args=(False,), name='reactor')\n"
+        "thread.start()\n"
+        "started.wait(60)\n"
+        "for make in Promise.delay, Promise.try_, Promise.in_thread:\n"
+        "    try:\n"
+        "        make(0.1 if make == Promise.delay else str)\n"
+        "    except RuntimeError as error:\n"
+        "        print('call_from_thread' in str(error))\n"
+        "first.resolve()\n"
+        "second.reject(ValueError())\n"
+        "print(both.wait(60), *seen)\n"
+        "reactor.callFromThread(reactor.stop)\n"
+        "thread.join()\n"
+    )
+    assert ["True", "True", "True", "True reactor reactor"] == run("-c", program)
+
+
 def run(*arguments: str) -> list[str]:
     """What another Python prints, line by line."""
     done = subprocess.run(

@@ -84,7 +84,7 @@ class NodeCallback:
         if (
             promise._state
             or adopters[type(value)] is not None
-            or get_ident() != promise._queue.thread
+            or get_ident() != promise._queue.drained_in
         ):
             resolve_from_anywhere(promise, value)
         else:

@@ -44,7 +44,7 @@ def check_home(cls: type[CorePromise]) -> None:
     Raises:
         RuntimeError: See `JobQueue.check_thread`.
     """
-    if get_ident() != cls._queue.thread:
+    if get_ident() != cls._queue.drained_in:
         cls._queue.check_thread()
 
 

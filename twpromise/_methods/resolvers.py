@@ -23,7 +23,7 @@ def resolve_from_anywhere(self: Any, value: Any = None) -> None:
 
     From another thread the call is queued for the promise's own.
     """
-    if get_ident() != self._queue.thread and not self._queue.is_home():
+    if get_ident() != self._queue.drained_in and not self._queue.is_home():
         call_at_home(self._queue, resolve_from_anywhere, self, value)
     elif not self._state & DECIDED:
         notify_from_queue(self)
@@ -39,7 +39,7 @@ def reject_from_anywhere(self: Any, reason: Any = None) -> None:
 
     From another thread the call is queued for the promise's own.
     """
-    if get_ident() != self._queue.thread and not self._queue.is_home():
+    if get_ident() != self._queue.drained_in and not self._queue.is_home():
         call_at_home(self._queue, reject_from_anywhere, self, reason)
     elif not self._state & DECIDED:
         reject(self, reason)

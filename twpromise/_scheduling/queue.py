@@ -62,7 +62,6 @@ class JobQueue(deque[Any]):
         "longest",
         "rejections",
         "scheduler",
-        "thread",
         "time_slice",
         "timer",
     )
@@ -83,10 +82,8 @@ class JobQueue(deque[Any]):
         self.awake = False
         #: Items to be looked at when the queue is empty: rejections that may be unhandled.
         self.rejections: list[Any] = []
-        #: The thread that promises belong to, once it has been asked for; it may turn out to be
-        #: another one when the reactor is started.
-        self.thread: int | None = None
-        #: The thread of the last drain; None before the first.
+        #: The thread of the last drain; None before the first.  Until then the scheduler is asked
+        #: each time, since a reactor may be started in another thread than was expected.
         self.drained_in: int | None = None
         self.time_slice = time_slice
         self.timer = timer
@@ -101,12 +98,9 @@ class JobQueue(deque[Any]):
     def is_home(self) -> bool:
         """Whether this is the thread that the promises of this queue belong to."""
         here = get_ident()
-        if here == self.drained_in:
-            return True
-        if self.drained_in is None and here == self.scheduler.home_thread():
-            self.thread = here
-            return True
-        return False
+        return here == self.drained_in or (
+            self.drained_in is None and here == self.scheduler.home_thread()
+        )
 
     def check_thread(self) -> None:
         """Raise unless this is the thread that the promises of this queue belong to.
@@ -170,7 +164,7 @@ class JobQueue(deque[Any]):
             self.wake()
 
     def _run(self) -> None:
-        self.thread = self.drained_in = get_ident()
+        self.drained_in = get_ident()
         try:
             # No handler is part of a task that may have called this.
             outside_tasks(lambda: self._drain(self))
