@@ -141,6 +141,26 @@ class TestCallFromThread:
         assert {future} == wait([future], 1).done
         assert future.cancelled()
 
+    @pytest.mark.parametrize("result", ["value", "pending", "raised"])
+    def test_cancelled_by_the_function(
+        self, scheduler: ManualScheduler, reports: list[Any], result: str
+    ) -> None:
+        """What it returns all the same is dropped: cancelled, if it is pending."""
+        source = Source()
+        futures: list[Future[Any]] = []
+
+        def function() -> Any:
+            assert futures[0].cancel()
+            if result == "raised":
+                raise Boom
+            return source.promise if result == "pending" else result
+
+        futures.append(from_thread(function))
+        scheduler.flush()
+        assert {futures[0]} == wait(futures, 1).done
+        assert (result == "pending") == source.promise.is_cancelled()
+        assert [] == reports
+
     def test_promise_cancelled(self, scheduler: ManualScheduler) -> None:
         """A promise that others cancel cancels the future."""
         source = Source()

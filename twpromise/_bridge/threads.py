@@ -72,8 +72,14 @@ class _AnswerSink(Node):
         """
         if self._future.cancelled():
             return
-        promise = self._promise = new_pending(cls)
+        promise = new_pending(cls)
         run(call_into, promise, *call)
+        if self._state & DEAD:
+            # The function has cancelled the future.
+            mark_handled(promise)
+            drop(promise)
+            return
+        self._promise = promise
         outcome = outcome_of(promise)
         if outcome._state & SETTLED:
             # No trip through the queue.
