@@ -203,6 +203,41 @@ class TestCallAtHome:
         assert source.promise.is_cancelled()
 
 
+class TestRefused:
+    """What raises in another thread has done nothing."""
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda pending, cancelled, follow: Promise.try_(5),  # type: ignore[call-overload]
+            lambda pending, cancelled, follow: Promise.from_node(5),  # type: ignore[arg-type]
+            lambda pending, cancelled, follow: pending.map(5),
+            lambda pending, cancelled, follow: cancelled.finally_(str),
+            lambda pending, cancelled, follow: pending.bind(follow()),
+            lambda pending, cancelled, follow: Promise.bind(1, follow()),
+        ],
+        ids=["try_", "from_node", "map", "finally_", "bind", "Promise.bind"],
+    )
+    @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+    def test_nothing_is_called_or_reported(
+        self, scheduler: ManualScheduler, reports: list[Any], make: Callable[..., Any]
+    ) -> None:
+        """Neither at once nor later."""
+        called: list[str] = []
+
+        async def follow() -> None:
+            called.append("called")
+
+        pending, cancelled = Source().promise, Source().promise
+        cancelled.cancel()
+        scheduler.flush()
+        with pytest.raises(RuntimeError, match="call_from_thread"):
+            in_thread(lambda: make(pending, cancelled, follow))
+        Promise.resolve().then(str)
+        scheduler.flush()
+        assert ([], []) == (called, reports)
+
+
 # --- awaiting
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from . import hooks
 from .hooks import Adopter
+from .jobs import check_home
 from .settling import fulfill, reject, reject_raised
 from .states import DEAD, CorePromise, new_fulfilled, new_pending
 
@@ -82,7 +83,12 @@ def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None =
 
 
 def new_rejected(cls: type[CorePromise], reason: Any, aux: Any = None) -> Any:
-    """A promise that is rejected; see `reject` for *aux*."""
+    """A promise that is rejected; see `reject` for *aux*.
+
+    Raises:
+        RuntimeError: See `check_home`.  Nothing is reported then.
+    """
+    check_home(cls)
     promise = new_pending(cls)
     reject(promise, reason, aux)
     return promise

@@ -88,7 +88,6 @@ class Construction(CorePromise, Generic[T_co]):
 
         Bluebird: ``Promise.reject``; Twisted: ``defer.fail``.
         """
-        check_home(cls)
         return cast("Promise[NoReturn]", new_rejected(cls, reason))
 
     @overload
