@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 
 from tests.support.promises import Boom, Source
 from twpromise import Promise, ReactorScheduler
+from twpromise.loops import LoopScheduler, use_running_loop
 from twpromise.testing import ManualScheduler
 
 ROOT = Path(__file__).parents[2]
@@ -477,6 +478,38 @@ class TestAbroad:
         assert not task.done()
         # Of a task that was never finished asyncio logs that it was destroyed.
         task._log_destroy_pending = False
+
+    def test_awaited_while_a_coroutine_runs(self, abroad: asyncio.AbstractEventLoop) -> None:
+        """The task there is not taken for one that is driven here."""
+
+        async def main() -> Any:
+            async with use_running_loop():
+                source = Source()
+
+                async def coroutine() -> Any:
+                    await Promise.delay(0)
+                    return [self.on(abroad, start(source.promise))]
+
+                [task] = await Promise.resolve(coroutine())
+                source.resolve("value")
+                return await asyncio.wrap_future(
+                    asyncio.run_coroutine_threadsafe(awaiting(task), abroad)
+                )
+
+        assert "value" == asyncio.run(main())
+
+    def test_the_loop_of_the_promise_has_closed(self, abroad: asyncio.AbstractEventLoop) -> None:
+        """An await raises, instead of waiting for what cannot come."""
+
+        async def main() -> Any:
+            Own.set_scheduler(LoopScheduler())
+            await Own.delay(0)
+            return [Own.defer().promise]
+
+        Own = Promise.get_new_library_copy()
+        [promise] = asyncio.run(main())
+        with pytest.raises(RuntimeError, match="has closed"):
+            self.on(abroad, awaiting(promise))
 
     def test_to_future(self, scheduler: ManualScheduler, abroad: asyncio.AbstractEventLoop) -> None:
         """A future that was made there is settled there."""

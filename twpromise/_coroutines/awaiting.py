@@ -54,8 +54,9 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     if not dead:
         ours = False
         if contexts.driving and (
-            asyncio._get_running_loop() is None
-            or (driven is not None and driven is asyncio.current_task(driven._loop))
+            (loop := asyncio._get_running_loop()) is None
+            # Of this loop: another thread's may be driven at the moment.
+            or (driven is not None and driven is asyncio.current_task(loop))
         ):
             # It is no asyncio task, or one of ours.  `CoroutineRunner` waits for the promise
             # itself; and Twisted's driver sends back at once what is no Deferred.
@@ -230,18 +231,16 @@ class Awaiter(Node, Deferred[Any]):
         """Remember how to wake the task, and start to wait."""
         loop = asyncio.get_running_loop()
         promise = self._promise
-        try:
-            here = runs_at_home(promise._queue, loop)
-        except RuntimeError as error:
-            # Raised at the await.
-            loop.call_soon(callback, _Woken(error), context=context)
-            return
 
         def wake(cancelled: tuple[object, ...] | None) -> None:
             loop.call_soon(callback, _woken(cancelled), context=context)
 
-        if here:
-            self._wake = wake
-            self.wait_for(promise)
-        else:
-            self._abroad = _Abroad(promise, loop, wake)
+        try:
+            if runs_at_home(promise._queue, loop):
+                self._wake = wake
+                self.wait_for(promise)
+            else:
+                self._abroad = _Abroad(promise, loop, wake)
+        except RuntimeError as error:
+            # Raised at the await.
+            loop.call_soon(callback, _Woken(error), context=context)
