@@ -31,6 +31,9 @@ def run(row: Row, requests: int, *, count: bool = False) -> Waves:
     """Run a wave, and one before it, on a clock by hand; every request is checked."""
     scheduler = ManualScheduler()
     previous = Promise.set_scheduler(scheduler)
+    # As in a program that runs: until the first drain its thread is looked up each time.
+    Promise.resolve().then(str)
+    scheduler.flush()
     ended: list[bool] = []
     try:
         waves = Waves(row, requests, 1, 1, scheduler.call_later, lambda: ended.append(True), count)

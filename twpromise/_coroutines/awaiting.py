@@ -54,9 +54,9 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     if not dead:
         ours = False
         if contexts.driving and (
-            (loop := asyncio._get_running_loop()) is None
-            # Of this loop: another thread's may be driven at the moment.
-            or (driven is not None and driven is asyncio.current_task(loop))
+            asyncio._get_running_loop() is None
+            # Of this thread's loop: a task of another one's may be driven at the moment.
+            or (driven is not None and driven is asyncio.current_task())
         ):
             # It is no asyncio task, or one of ours.  `CoroutineRunner` waits for the promise
             # itself; and Twisted's driver sends back at once what is no Deferred.
