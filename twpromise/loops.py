@@ -16,6 +16,7 @@ from ._scheduling.guest import reactor_in_loop
 from ._scheduling.loop import LoopScheduler
 from ._scheduling.queue import JobQueue
 from ._scheduling.schedulers import ReactorScheduler
+from ._scheduling.scheduling import schedulers
 from ._util.checks import shown
 
 __all__ = ["LoopScheduler", "reactor_in_loop", "use_running_loop"]
@@ -34,12 +35,11 @@ async def use_running_loop(*promise_classes: type[Promise[Any]]) -> AsyncGenerat
     are cleared: a promise that waits for one stays pending.
 
     Inside of itself, on the same loop, it changes nothing.  One loop after the other can enter
-    it; loops of two threads at a time need a library copy each, which has one scheduler for all
-    threads.
+    it; promises run in one thread at a time.
 
     Raises:
-        RuntimeError: No loop is running; or `Promise` is meant, and in use on the loop, or the
-            reactor, of another thread.
+        RuntimeError: No loop is running; or promises run on the loop, or the reactor, of another
+            thread.
         TypeError: *promise_classes* has something that is no library copy.
 
     Bluebird: ``Promise.setScheduler``.
@@ -84,12 +84,12 @@ def _is_to_move(promise_class: Any, loop: asyncio.AbstractEventLoop) -> bool:
     at: Any = promise_class._queue.scheduler
     if isinstance(at, LoopScheduler) and at.event_loop() is loop:
         return False
-    # A copy starts with the scheduler of `Promise`, though nothing there uses its promises.
-    if promise_class is Promise and _is_used_elsewhere(at):
-        raise RuntimeError(
-            f"another thread uses Promise, on {shown(at)}: this loop needs a library copy of its "
-            "own, use_running_loop(Promise.get_new_library_copy())"
-        )
+    for other in schedulers():
+        if _is_used_elsewhere(other):
+            raise RuntimeError(
+                f"promises run in another thread, on {shown(other)}, and in one thread at a time: "
+                "await them here, or use Promise.call_from_thread(function, *args)"
+            )
     return True
 
 

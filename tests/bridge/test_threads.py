@@ -16,7 +16,7 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 
 from tests.support.promises import Boom, Source
-from twpromise import Promise, ReactorScheduler
+from twpromise import Promise, ReactorScheduler, RejectionError
 from twpromise.loops import LoopScheduler, use_running_loop
 from twpromise.testing import ManualScheduler
 
@@ -80,6 +80,12 @@ class TestCallFromThread:
         deferred.callback("Deferred")
         scheduler.advance(1)
         assert ["promise", "Deferred", "coroutine"] == [future.result() for future in futures]
+
+    def test_stop_iteration(self, scheduler: ManualScheduler) -> None:
+        """It is wrapped: asyncio's futures, which may wait for this one, do not take it."""
+        future = from_thread(next, iter(()))
+        scheduler.flush()
+        assert isinstance(future.exception(), RejectionError)
 
     @pytest.mark.parametrize("when", ["now", "later"])
     def test_failing(self, scheduler: ManualScheduler, when: str) -> None:

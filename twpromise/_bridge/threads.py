@@ -15,6 +15,7 @@ from .._core.resolving import call_into
 from .._core.settling import mark_handled
 from .._core.states import CANCELLED, DEAD, FULFILLED, SETTLED, CorePromise, new_pending
 from .._util.checks import shown
+from .._util.errors import RejectionError
 from .._util.types import Class, Gives, Later, Mixed, N
 from .outcomes import exception_of
 
@@ -99,7 +100,13 @@ class _AnswerSink(Node):
         if parent._state & FULFILLED:
             future.set_result(parent._value)
         else:
-            future.set_exception(exception_of(parent))
+            error = exception_of(parent)
+            if issubclass(type(error), StopIteration):
+                # `asyncio.wrap_future` does not take it.
+                error = RejectionError.wrap(error)
+            future.set_exception(error)
+            # The traceback of the error leads to this frame.
+            del parent, error
 
     def _release(self) -> None:
         self._future = None

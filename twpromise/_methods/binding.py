@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast, overload
 from .._core.cancelling import drop, leave
 from .._core.extra import Binding, bind_promise
 from .._core.following import follow
-from .._core.jobs import check_home
 from .._core.reactions import Node, observed
 from .._core.resolving import is_followed, new_resolved
 from .._core.settling import pass_on
@@ -97,7 +96,7 @@ def _bind(self: CorePromise, this: Any = None) -> Any:  # noqa: D417 - a method
     Bluebird: ``.bind``; Python: what ``self`` is.
     """
     cls = type(self)
-    check_home(cls)
+    cls._queue.check_thread()
     if not is_followed(this):
         promise = new_pending(cls, parent=self)
         bind_promise(promise, None if this is None else Binding(this))
@@ -110,7 +109,7 @@ _bind.__name__ = "bind"
 
 
 def _static_bind(cls: type[CorePromise], this: Any = None, value: Any = None) -> Any:
-    check_home(cls)
+    cls._queue.check_thread()
     return _bind(new_resolved(cls, value), this)
 
 

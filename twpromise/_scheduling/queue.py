@@ -160,7 +160,7 @@ class JobQueue(deque[Any]):
     def _rouse(self) -> None:
         # First of all: a thread that queues from now on asks again.
         self._asked = False
-        if self and not self.awake:
+        if (self or self.rejections) and not self.awake:
             self.wake()
 
     def _run(self) -> None:

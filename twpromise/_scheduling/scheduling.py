@@ -13,7 +13,7 @@ from ..interfaces import IScheduler
 from .queue import JobQueue
 from .schedulers import FunctionScheduler, ReactorScheduler
 
-__all__ = ["Scheduling", "reactor_scheduler"]
+__all__ = ["Scheduling", "reactor_scheduler", "schedulers"]
 
 #: The one that is used unless another is set.
 reactor_scheduler: Final = ReactorScheduler()
@@ -21,6 +21,11 @@ reactor_scheduler: Final = ReactorScheduler()
 # Library copies with the same scheduler share its queue, which lives for as long as one has it or
 # anything is queued.
 _queues: WeakValueDictionary[Any, JobQueue] = WeakValueDictionary()
+
+
+def schedulers() -> list[Any]:
+    """The schedulers that promises run on, of all library copies."""
+    return [queue.scheduler for queue in list(_queues.values())]
 
 
 class Scheduling(CorePromise):
