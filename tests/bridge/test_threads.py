@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from tests.support.promises import Boom, Source
 from twpromise import Promise, ReactorScheduler, RejectionError
@@ -501,42 +501,6 @@ class TestAbroad:
                 return await asyncio.wrap_future(
                     asyncio.run_coroutine_threadsafe(awaiting(task), abroad)
                 )
-
-        assert "value" == asyncio.run(main())
-
-    def test_coroutines_of_two_loops_at_a_time(self, abroad: asyncio.AbstractEventLoop) -> None:
-        """While one is driven here, another is driven there, by another library copy."""
-        Own = Promise.get_new_library_copy()
-        running, over = threading.Event(), threading.Event()
-
-        async def there() -> None:
-            async with use_running_loop(Own):
-                await Own.resolve(held())
-
-        async def held() -> None:
-            await Own.delay(0)
-            running.set()
-            assert over.wait(60)
-
-        class Fired:
-            """Yields what has a result already: the coroutine goes on in the same step."""
-
-            def __await__(self) -> Any:
-                return (yield succeed("value"))
-
-        async def here() -> Any:
-            await Promise.delay(0)
-            future = asyncio.run_coroutine_threadsafe(there(), abroad)
-            assert running.wait(60)
-            try:
-                return await Fired()
-            finally:
-                over.set()
-                future.result(60)
-
-        async def main() -> Any:
-            async with use_running_loop():
-                return await asyncio.wait_for(Promise.resolve(here()), 60)
 
         assert "value" == asyncio.run(main())
 

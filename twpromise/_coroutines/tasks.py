@@ -87,12 +87,11 @@ class TaskRunner(CoroutineRunner):
             CoroutineRunner._notify(self, parent)
 
     def _advance(self) -> None:
-        loop, task = self._loop, self._task
-        if not loop.is_running() or asyncio.current_task(loop) is task:
-            # Its loop does not run yet, and has no current task; or it has been entered.
-            del task
+        if awaiting.driven is self._task or not self._loop.is_running():
+            # It has been entered; or its loop does not run yet, and has no current task.
             CoroutineRunner._advance(self)
             return
+        loop, task = self._loop, self._task
         asyncio._enter_task(loop, task)
         outer, awaiting.driven = awaiting.driven, task
         try:
