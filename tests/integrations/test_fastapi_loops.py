@@ -21,9 +21,7 @@ HERE = Path(__file__).parent
 
 #: uvicorn as a task on the loop of Twisted's reactor, which is what runs it.
 TASK = """
-import asyncio, faulthandler, sys
-# If it hangs, it says where.
-faulthandler.dump_traceback_later(45)
+import asyncio, sys
 from twisted.internet import asyncioreactor
 loop = asyncio.new_event_loop()
 asyncioreactor.install(loop)
@@ -53,7 +51,7 @@ def environment(on: str) -> dict[str, str]:
 
 @contextmanager
 def served(arguments: list[str], on: str) -> Iterator[str]:
-    """The address of the service, run by a server; which ends well when it is interrupted."""
+    """The address of the service, run by a server; which ends well when it is told to."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         # Connections wait in the socket until the server is there.
         port, number = listening.getsockname()[1], listening.fileno()
@@ -67,7 +65,9 @@ def served(arguments: list[str], on: str) -> Iterator[str]:
         )
     try:
         yield f"127.0.0.1:{port}"
-        process.send_signal(signal.SIGINT)
+        # Where SIGINT is ignored, as in what a shell runs in the background, Twisted does not end by
+        # it; and uvicorn, where it is not a task, ends by SIGTERM in another way.
+        process.send_signal(signal.SIGTERM if "task" == on else signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     except BaseException:
         process.kill()
