@@ -65,8 +65,8 @@ def served(arguments: list[str], on: str) -> Iterator[str]:
         )
     try:
         yield f"127.0.0.1:{port}"
-        # Where SIGINT is ignored, as in what a shell runs in the background, Twisted does not end by
-        # it; and uvicorn, where it is not a task, ends by SIGTERM in another way.
+        # Twisted does not end by SIGINT where that is ignored, as in what a shell runs in the
+        # background; and uvicorn, where it is not a task, ends by SIGTERM in another way.
         process.send_signal(signal.SIGTERM if "task" == on else signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     except BaseException:
