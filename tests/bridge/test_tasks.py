@@ -387,7 +387,7 @@ class TestAsyncio:
         assert "followed" == on_loop(main)
 
     def test_its_own_task(self, on_loop: OnLoop) -> None:
-        """A coroutine that awaits its own task would wait for ever: it fails at once."""
+        """A coroutine that awaits its own task could never go on: it fails at once."""
 
         async def coroutine() -> None:
             await current()
@@ -951,7 +951,7 @@ class TestTask:
         on_loop(main)
 
     def test_its_end_is_its_own(self, on_loop: OnLoop) -> None:
-        """Nobody else can give it a result."""
+        """Only its coroutine gives it a result."""
 
         async def coroutine() -> None:
             for method in current().set_result, current().set_exception:

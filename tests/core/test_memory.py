@@ -1,6 +1,6 @@
 """Which objects reference counting frees while a chain is held, and when it is dropped.
 
-`tests/test_freed.py` does the same for every method; this is about chains.
+`tests/test_freed.py` does the same for every method; these tests cover chains.
 """
 
 from __future__ import annotations

@@ -38,7 +38,6 @@ _classes: WeakSet[type[CorePromise]] = WeakSet()
 #: The same once Twisted takes them: it keeps the classes of Deferreds, too.
 _promises: set[type] = set()
 
-
 #: The classes of Deferreds and promises.
 _kinds: set[type] = set()
 

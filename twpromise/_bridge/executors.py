@@ -16,10 +16,9 @@ from .._core.reactions import Node
 from .._core.settling import reject_raised
 from .._core.states import CANCELLED, DEAD, FULFILLED, CorePromise, new_pending
 from .._util.checks import shown
-from .._util.errors import RejectionError
 from .._util.types import Class
 from .futures import adopt_future
-from .outcomes import exception_of
+from .outcomes import exception_for_future
 from .whereabouts import runs_at_home
 
 if TYPE_CHECKING:
@@ -55,11 +54,7 @@ class _FutureSink(Node):
         elif parent._state & FULFILLED:
             _on_loop(future, _set, future, future.set_result, parent._value)
         else:
-            error = exception_of(parent)
-            if issubclass(type(error), StopIteration):
-                # asyncio does not take it: it would end the generator that waits for it.
-                error = RejectionError.wrap(error)
-            _on_loop(future, _set, future, future.set_exception, error)
+            _on_loop(future, _set, future, future.set_exception, exception_for_future(parent))
 
     def _release(self) -> None:
         # A promise that stays pending may refer to this node for long.

@@ -14,7 +14,14 @@ from .._core.states import REJECTED, CorePromise
 from .._util.errors import CancellationError, RejectionError, as_exception
 from .._util.exceptions import get_traceback, set_traceback
 
-__all__ = ["adopt_failure", "exception_of", "failure_of", "raised_by", "traceback_of"]
+__all__ = [
+    "adopt_failure",
+    "exception_for_future",
+    "exception_of",
+    "failure_of",
+    "raised_by",
+    "traceback_of",
+]
 
 
 class NotedFailure(Failure):
@@ -101,6 +108,13 @@ def exception_of(promise: CorePromise) -> BaseException:
     error, traceback = raised_by(promise)
     set_traceback(error, traceback)
     return error
+
+
+def exception_for_future(promise: CorePromise) -> BaseException:
+    """The same for a future, of either kind, that is made of such a promise."""
+    error = exception_of(promise)
+    # asyncio does not take it: it would end the generator that waits for the future.
+    return RejectionError.wrap(error) if issubclass(type(error), StopIteration) else error
 
 
 def adopt_failure(promise: CorePromise, failure: Failure) -> None:

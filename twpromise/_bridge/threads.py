@@ -15,9 +15,8 @@ from .._core.resolving import call_into
 from .._core.settling import mark_handled
 from .._core.states import CANCELLED, DEAD, FULFILLED, SETTLED, CorePromise, new_pending
 from .._util.checks import shown
-from .._util.errors import RejectionError
 from .._util.types import Class, Gives, Later, Mixed, N
-from .outcomes import exception_of
+from .outcomes import exception_for_future
 
 if TYPE_CHECKING:
     from .._scheduling.queue import JobQueue
@@ -100,13 +99,9 @@ class _AnswerSink(Node):
         if parent._state & FULFILLED:
             future.set_result(parent._value)
         else:
-            error = exception_of(parent)
-            if issubclass(type(error), StopIteration):
-                # `asyncio.wrap_future` does not take it.
-                error = RejectionError.wrap(error)
-            future.set_exception(error)
+            future.set_exception(exception_for_future(parent))
             # The traceback of the error leads to this frame.
-            del parent, error
+            del parent
 
     def _release(self) -> None:
         self._future = None

@@ -44,7 +44,7 @@ def switch(*, on: bool) -> None:
         while _before:
             setattr(*_before.pop())
     elif not _before and not _installed:
-        _replace(defer, "_DEFERRED_SUBCLASSES", _Kinds(defer._DEFERRED_SUBCLASSES))
+        _replace(defer, "_DEFERRED_SUBCLASSES", _WatchedKinds(defer._DEFERRED_SUBCLASSES))
         _replace(defer, "iscoroutine", _is_coroutine)
         _replace(defer.Deferred, "callback", _callback(defer.Deferred.callback))
 
@@ -54,7 +54,7 @@ def _replace(owner: Any, name: str, new: Any) -> None:
     setattr(owner, name, new)
 
 
-class _Kinds(list[Any]):
+class _WatchedKinds(list[Any]):
     """Twisted asks this for the type of what a callback has returned.
 
     Args:
@@ -113,9 +113,10 @@ def _is_watched(value: object) -> bool:
 
 
 def _warn_of_firing(frame: Any) -> None:
-    if frame.f_code is defer.succeed.__code__:  # pragma: no cover - Twisted 24.7
+    # Only in Twisted 24.7 do `succeed`, and so `maybeDeferred`, fire by `callback`.
+    if frame.f_code is defer.succeed.__code__:  # pragma: no cover - only in Twisted 24.7
         frame = frame.f_back
-    if frame.f_code is defer.maybeDeferred.__code__:  # pragma: no cover - Twisted 24.7
+    if frame.f_code is defer.maybeDeferred.__code__:  # pragma: no cover - only in Twisted 24.7
         _warn_of_call(frame)
     elif frame.f_code.co_name == "_inlineCallbacks":
         generator = frame.f_locals["gen"]
