@@ -588,12 +588,6 @@ def test_a_failure_is_matched_by_what_it_holds(scheduler, method):
     assert [error] == calls
 
 
-@pytest.mark.parametrize("error", [TimeoutError("x"), defer.TimeoutError(1, "x")], ids=repr)
-def test_twisteds_timeouts_are_caught_by_ours(scheduler, error):
-    """`catch(Promise.TimeoutError, ...)` takes what `Deferred.addTimeout` gives."""
-    assert seen_by(scheduler, "catch", (Promise.TimeoutError,), error)[0]
-
-
 def test_a_filtered_rejection_counts_as_handled_only_where_it_is_handled(scheduler, reports):
     """A filter that does not match leaves it to be reported; once."""
     error = Boom("let through")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from twisted.internet import defer
 from twisted.internet.defer import Deferred, ensureDeferred, fail, inlineCallbacks
 from twisted.python.failure import Failure
 
 from tests.support.outcomes import frames, result_of
 from tests.support.promises import Boom, Source
-from twpromise import CancellationError, Promise, RejectionError
+from twpromise import CancellationError, Promise, RejectionError, TimeoutError
 from twpromise._bridge import outcomes
 from twpromise.testing import ManualScheduler
 
@@ -287,3 +289,103 @@ def test_cleaned_failure(scheduler: ManualScheduler) -> None:
     assert [["_awaiting", "await_promise"]] == awaited
     assert imitation is results[0]
     assert "innermost" in imitation.getTraceback()
+
+
+class TestTwistedsTimeouts:
+    """The error of `Deferred.addTimeout` becomes ours where a Deferred is adopted or awaited."""
+
+    @staticmethod
+    async def _awaits(late: Any) -> Any:
+        try:
+            await late()
+        except TimeoutError as error:
+            return error
+
+    @staticmethod
+    @Promise.coroutine
+    def _yields(late: Any) -> Any:
+        try:
+            yield late()
+        except TimeoutError as error:
+            return error
+
+    @staticmethod
+    def _calls_back(late: Any) -> Any:
+        return Promise.from_callback(lambda callback: late().addErrback(callback))
+
+    WAYS: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        "resolve": lambda late: Promise.resolve(late()),
+        "from_deferred": lambda late: Promise.from_deferred(late()),
+        "an executor": lambda late: Promise(lambda resolve, reject: late().addErrback(reject)),
+        "a handler": lambda late: Promise.resolve().then(lambda _: late()),
+        "a handler that gets a Failure": lambda late: Promise(
+            lambda resolve, reject: late().addErrback(resolve)
+        ),
+        "a collection": lambda late: Promise.all([late()]),
+        "a callback": lambda late: TestTwistedsTimeouts._calls_back(late),
+        "await": lambda late: Promise.resolve(TestTwistedsTimeouts._awaits(late)),
+        "yield": lambda late: TestTwistedsTimeouts._yields(late),
+        "another promise behind a Deferred": lambda late: Promise.resolve(
+            Promise.resolve(late()).to_deferred()
+        ),
+    }
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_they_are_ours(self, scheduler: ManualScheduler, way: str) -> None:
+        """With the seconds in the message, and Twisted's error behind it."""
+        promise = self.WAYS[way](lambda: Deferred().addTimeout(5, scheduler.clock))
+        caught = promise.catch(TimeoutError, lambda error: error)
+        scheduler.advance(5)
+        error = caught.value()
+        assert (TimeoutError, "Deferred timed out after 5 seconds") == (type(error), str(error))
+        assert (defer.TimeoutError, (5, "Deferred")) == (
+            type(error.__cause__),
+            error.__cause__.args,
+        )
+        assert "convertCancelled" in frames(error.__traceback__)
+
+    def test_an_error_of_a_callback_is_operational(self, scheduler: ManualScheduler) -> None:
+        """As every error that a callback is given."""
+        late = fail(defer.TimeoutError("late"))
+        caught = self._calls_back(lambda: late).error(lambda error: error)
+        scheduler.flush()
+        assert (TimeoutError, "late") == (type(caught.value()), str(caught.value()))
+
+    @pytest.mark.parametrize(
+        "kind", [TimeoutError, defer.TimeoutError, builtins.TimeoutError], ids=str
+    )
+    def test_back_in_a_deferred(self, scheduler: ManualScheduler, kind: type) -> None:
+        """The Failure is checked, and trapped, by all names."""
+        late: Deferred[Any] = Deferred().addTimeout(5, scheduler.clock)
+        failures: list[Failure] = []
+        Promise.resolve(late).to_deferred().addErrback(failures.append)
+        scheduler.advance(5)
+        assert kind is failures[0].check(kind)
+        assert "timed out after 5 seconds" in failures[0].getErrorMessage()
+
+    def test_an_error_without_a_traceback(self, scheduler: ManualScheduler) -> None:
+        """Nor has ours one."""
+        promise = Promise.resolve(fail(defer.TimeoutError()))
+        caught = promise.catch(TimeoutError, lambda error: error)
+        scheduler.flush()
+        assert ("", None) == (str(caught.value()), caught.value().__traceback__)
+
+    def test_classes_derived_from_it_stay(self, scheduler: ManualScheduler) -> None:
+        """They may be caught by their own name, and carry more."""
+
+        class Special(defer.TimeoutError):
+            pass
+
+        error = Special()
+        caught = Promise.resolve(fail(error)).catch(TimeoutError, Special, lambda error: error)
+        scheduler.flush()
+        assert error is caught.value()
+
+    @pytest.mark.parametrize(
+        "error", [defer.TimeoutError("raised"), builtins.TimeoutError("asyncio's")], ids=str
+    )
+    def test_what_is_raised_stays(self, scheduler: ManualScheduler, error: Exception) -> None:
+        """An error that does not come in a Failure is not replaced; nor is asyncio's."""
+        caught = Promise.reject(error).catch(lambda error: error)
+        scheduler.flush()
+        assert error is caught.value()

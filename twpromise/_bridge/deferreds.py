@@ -71,7 +71,7 @@ class DeferredSource:
             if adopters[type(result)] is None:
                 fulfill(promise, result)
             elif issubclass(type(result), Failure):
-                reject(promise, result.value, result)
+                reject(promise, result)
             else:
                 resolve(promise, result)
 

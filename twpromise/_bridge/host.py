@@ -23,11 +23,7 @@ class TwistedHost:
     handled = staticmethod(reports.handled)
     fatal = staticmethod(reports.fatal)
     escaped = staticmethod(reports.escaped)
-
-    @staticmethod
-    def unwrap(failure: Failure) -> tuple[object, Failure]:
-        """A Failure stands for its value, and goes out again with the same traceback."""
-        return failure.value, failure
+    unwrap = staticmethod(outcomes.unwrap)
 
     @staticmethod
     def late_cancellation() -> BaseException:

@@ -6,12 +6,13 @@ from io import StringIO
 from types import TracebackType
 from typing import Any
 
+from twisted.internet import defer
 from twisted.python.failure import Failure
 from twisted.python.log import logerr
 
 from .._core.settling import mark_handled, reject
 from .._core.states import REJECTED, CorePromise
-from .._util.errors import CancellationError, RejectionError, as_exception
+from .._util.errors import CancellationError, RejectionError, TimeoutError, as_exception
 from .._util.exceptions import get_traceback, set_traceback
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "failure_of",
     "raised_by",
     "traceback_of",
+    "unwrap",
 ]
 
 
@@ -119,4 +121,27 @@ def exception_for_future(promise: CorePromise) -> BaseException:
 
 def adopt_failure(promise: CorePromise, failure: Failure) -> None:
     """Reject with what a Failure holds: returning one means failing, as it does to Twisted."""
-    reject(promise, failure.value, failure)
+    reject(promise, failure)
+
+
+def unwrap(failure: Failure) -> tuple[object, Any]:
+    """The reason that a Failure stands for, and the `aux` to reject with; see `settling.reject`.
+
+    Mostly the Failure itself is the `aux`, and goes out again.  Twisted's own TimeoutError becomes
+    ours, so that ``except`` and ``catch`` need one name; classes derived from it stay.
+    """
+    error = failure.value
+    if type(error) is not defer.TimeoutError:
+        return error, failure
+    late: Any = TimeoutError(_lateness(error))
+    late.__cause__ = error
+    set_traceback(late, traceback_of(failure))
+    return late, traceback_of(failure)
+
+
+def _lateness(error: defer.TimeoutError) -> str:
+    match error.args:
+        case (int() | float() as seconds, str() as what):
+            # As `Deferred.addTimeout` makes it.
+            return f"{what} timed out after {seconds} seconds"
+    return str(error)

@@ -32,9 +32,9 @@ def operational(error: object) -> BaseException:
     else arrives inside an `OperationalError`.  A Failure stands for the exception in it.
     """
     if issubclass(type(error), hooks.host.failure):
-        inside, _ = hooks.host.unwrap(error)
+        inside, aux = hooks.host.unwrap(error)
         reason = operational(inside)
-        return cast("BaseException", error) if reason is inside else reason
+        return cast("BaseException", error) if reason is inside and aux is error else reason
     kind = type(error)
     if is_exception(error) and kind is not Exception and kind is not BaseException:
         try:

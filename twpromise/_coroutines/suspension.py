@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from .._bridge.deferreds import cancel_deferred
-from .._bridge.outcomes import traceback_of
+from .._bridge.outcomes import traceback_of, unwrap
 from .._core import hooks
 from .._core.cancelling import cancel_all, leave
 from .._core.jobs import call_soon
@@ -174,17 +174,18 @@ class Suspension(Node):
             # A cancellation has left it.
             return
         self._deferred = None
-        error = None
+        error = reason = aux = None
         if issubclass(type(result), Failure):
-            error = as_exception(result.value)
-            set_traceback(error, traceback_of(result))
+            reason, aux = unwrap(result)
+            error = as_exception(reason)
+            set_traceback(error, traceback_of(aux))
             result = None
         self._ready = result, error
         # If the Deferred had fired before, the loop in `_advance` goes on with the result.
         if self._waiting is not RUNNING:
             self._answer()
             # The error's traceback refers to this frame.
-            del result, error
+            del result, error, reason, aux
             if self._loop is None:
                 self._advance()
             else:

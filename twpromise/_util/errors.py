@@ -35,22 +35,12 @@ class PromiseError(Exception):
         return str(self.args[0]) if self.args else ""
 
 
-class _AlsoTwisteds(type):
-    # The error of `Deferred.addTimeout` is no instance of our class, and `catch(TimeoutError)`
-    # catches it all the same.
-    def __instancecheck__(cls, instance: object) -> bool:
-        return super().__instancecheck__(instance) or (
-            cls is TimeoutError and isinstance(instance, defer.TimeoutError)
-        )
-
-
-class TimeoutError(
-    PromiseError, builtins.TimeoutError, defer.TimeoutError, metaclass=_AlsoTwisteds
-):
+class TimeoutError(PromiseError, builtins.TimeoutError, defer.TimeoutError):
     """An operation took longer than it was given.
 
-    It is also the builtin `TimeoutError` and `twisted.internet.defer.TimeoutError`; and
-    ``isinstance`` and ``catch`` accept the error of `Deferred.addTimeout`.
+    It is also the builtin `TimeoutError` and `twisted.internet.defer.TimeoutError`.  The error of
+    `Deferred.addTimeout` becomes one, with the original in `__cause__`, where a promise adopts
+    the Deferred, or a coroutine of a promise awaits it.
 
     Bluebird: ``Promise.TimeoutError``.
     """
