@@ -16,10 +16,8 @@ from typing import Any
 import pytest
 from twisted.internet import asyncioreactor
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
-from twisted.python.failure import Failure
 
 from twpromise import Promise
-from twpromise._bridge import reports as bridge_reports
 from twpromise.testing import ManualScheduler
 
 
@@ -148,18 +146,6 @@ def _nothing_unhandled(request: pytest.FixtureRequest) -> Iterator[None]:
     globalLogPublisher.removeObserver(observe)
     if not taken and not (request.cls and issubclass(request.cls, unittest.TestCase)):
         assert [] == [event["log_failure"] for event in logged]
-
-
-@pytest.fixture(autouse=True)
-def _not_fatal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail the test that calls the default fatal hook, which would stop the global reactor.
-
-    Later tests of the same process would find it stopped.
-    """
-    failures: list[Failure] = []
-    monkeypatch.setattr(bridge_reports, "crash", failures.append)
-    yield
-    assert [] == failures
 
 
 @pytest.fixture(autouse=True)

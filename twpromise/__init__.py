@@ -2,6 +2,7 @@
 
 import os
 
+from ._bridge.crash import exit_process
 from ._bridge.doors import install
 from ._diagnostics.background import background
 from ._methods.disposer import Disposer
@@ -37,6 +38,7 @@ __all__ = [
     "background",
     "deferify",
     "deferify_all",
+    "exit_process",
     "install",
 ]
 

@@ -1,4 +1,4 @@
-"""The end of the process: `twpromise._bridge.crash`, each time in a process of its own."""
+"""Failures without a caller, and `exit_process`, each time in a process of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from twisted.logger import LogEvent
+from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.outcomes import frames
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
@@ -24,7 +26,9 @@ warnings.simplefilter("error")
 from twisted.internet import reactor
 from twisted.logger import globalLogPublisher
 
-from twpromise import Promise
+from twpromise import Promise, exit_process
+
+Promise.on_fatal(exit_process)
 
 
 def observe(event):
@@ -122,6 +126,21 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
         "reactor.callWhenRunning(crash)\nreactor.callWhenRunning(crash)\nreactor.run()\n",
         [FATAL, FATAL, *SHUTDOWN],
     ),
+    "a loop of asyncio's, and no reactor": (
+        (
+            "import asyncio\n"
+            "from twpromise.loops import use_running_loop\n"
+            "async def main():\n"
+            "    try:\n"
+            "        async with use_running_loop():\n"
+            "            crash()\n"
+            "            await asyncio.sleep(600)\n"
+            "    finally:\n"
+            "        print('cleaned up')\n"
+            "asyncio.run(main())\n"
+        ),
+        [FATAL, "cleaned up"],
+    ),
     "an exit status of its own": (
         "reactor.callWhenRunning(crash)\nreactor.run()\nsys.exit(0)\n",
         [FATAL, *SHUTDOWN],
@@ -142,19 +161,97 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_crash(name: str) -> None:
-    """Logged at critical level, the reactor stopped in order, and exit status 2 in any case."""
-    program, expected = PROGRAMS[name]
-    process = subprocess.run(
-        [sys.executable, "-c", PROLOGUE + program],
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_exit_process(name: str) -> None:
+    """Logged at critical level, the reactor stopped in order, and exit status 2 in any case.
+
+    The last line of standard error says why.
+    """
+    program, expected = PROGRAMS[name]
+    process = run(PROLOGUE + program)
     assert (expected, 2) == (process.stdout.splitlines(), process.returncode), process.stderr
+    assert (
+        "twpromise: exit status 2, because of a fatal error in a promise: ValueError('fatal')"
+    ) == process.stderr.splitlines()[-1]
+
+
+def test_exit_process_logs_where_it_was_raised() -> None:
+    """With the traceback that the promise was rejected with."""
+    program = "globalLogPublisher.removeObserver(observe)\nreactor.callWhenRunning(crash)\n"
+    assert " in release\n" in run(f"{PROLOGUE}{program}reactor.run()\n").stderr
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "reactor.callWhenRunning(crash)\n",
+        "reactor.callWhenRunning(lambda: Promise.reject(ValueError('fatal')).done())\n",
+    ],
+    ids=["a release that fails", "done"],
+)
+def test_the_process_goes_on(program: str) -> None:
+    """Unless a hook is set, the failure is logged at critical level, and that is all."""
+    process = run(
+        f"{PROLOGUE}Promise.on_fatal()\n{program}"
+        "Promise.delay(0.01).then(lambda _: reactor.stop())\nreactor.run()\n"
+    )
+    line = "critical Fatal error in Promise: a release failed, or done() got a rejection fatal"
+    assert (0, [line, *SHUTDOWN]) == (process.returncode, process.stdout.splitlines())
+
+
+class TestTrial(SynchronousTestCase):
+    """Under trial a fatal failure fails the test that it belongs to, and not the process."""
+
+    def test_it_is_a_logged_error(self) -> None:
+        """So the test fails, unless it flushes the error."""
+        scheduler = ManualScheduler()
+        previous = Promise.set_scheduler(scheduler)
+        self.addCleanup(Promise.set_scheduler, previous)
+        Promise.reject(ValueError("fatal")).done()
+        scheduler.flush()
+        assert 1 == len(self.flushLoggedErrors(ValueError))
+
+
+def test_the_hook_gets_the_traceback(scheduler: ManualScheduler, fatal: list[Any]) -> None:
+    """The one that the reason was rejected with, whatever was done with it meanwhile."""
+
+    def handler(_: object) -> None:
+        raise ValueError
+
+    Promise.on_fatal(lambda reason: fatal.append(frames(reason.__traceback__)))
+    failed = Promise.resolve().then(handler)
+    failed.catch(lambda reason: reason.with_traceback(None))
+    failed.done()
+    scheduler.flush()
+    assert ["handler"] == fatal[0][-1:]
+
+
+def test_a_release_that_fails_is_logged(
+    scheduler: ManualScheduler, reports: list[LogEvent]
+) -> None:
+    """With its own error; the promise of `using` is fulfilled."""
+
+    def release(_: object) -> None:
+        raise ValueError("fatal")
+
+    promise = Promise.using(Promise.resolve(1).disposer(release), lambda one: one)
+    scheduler.flush()
+    assert (1, ["fatal"]) == (
+        promise.value(),
+        [str(event["log_failure"].value) for event in reports],
+    )
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""The end of the process, in order: what the fatal hook does unless it is replaced."""
+"""`exit_process`: the end of the process, in order, for `Promise.on_fatal`."""
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import logging
 import os
@@ -10,24 +11,53 @@ from typing import Any
 
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-__all__ = ["EXIT_STATUS", "crash"]
+from .._util.checks import shown
+from .._util.exceptions import get_traceback, is_exception
+from .outcomes import failure_of
+
+__all__ = ["EXIT_STATUS", "exit_process"]
 
 #: What the process exits with.
 EXIT_STATUS = 2
 
 _log = Logger(namespace="twpromise")
-_crashed = False
+
+# What is written at exit: the first reason.  None while the process need not end.
+_why: str | None = None
 
 
-def crash(failure: Failure) -> None:
-    """Log a failure, stop the reactor in order, and make the process exit with status 2."""
-    global _crashed
-    _log.failure("Fatal error in Promise: the process is going to end", failure)
-    if _crashed:
+def exit_process(reason: object) -> None:
+    """Stop the reactor in order, and make the process exit with status 2.
+
+    For `Promise.on_fatal`, where a supervisor starts the process again: bluebird's crash.
+
+    Args:
+        reason: Why.  It is logged at critical level, and written to standard error when the
+            process exits.
+
+    Shutdown triggers run, and what they return is waited for.  The status is 2, whatever the
+    program exits with; a program in which no reactor runs, but a loop of asyncio's, gets
+    a `SystemExit` from that loop.  Functions that `atexit` was given before twpromise was imported
+    are not called.
+
+    Example::
+
+        Promise.on_fatal(exit_process)
+    """
+    global _why
+    traceback = get_traceback(reason) if is_exception(reason) else None
+    _log.failure(
+        "Fatal error in Promise: the process is going to end", failure_of(reason, traceback)
+    )
+    if _why is not None:
         return
-    _crashed = True
+    _why = shown(reason)
+    loop = asyncio._get_running_loop()
+    installed = sys.modules.get("twisted.internet.reactor")
+    if loop is not None and not getattr(installed, "running", False):
+        loop.call_soon(sys.exit, EXIT_STATUS)
+        return
     reactor = _get_reactor()
     try:
         reactor.stop()
@@ -52,19 +82,22 @@ def _stop() -> None:
 def _exit() -> None:
     # The program goes on when the reactor has stopped, and would exit with status 0.  So this
     # exits, after writing out what must not be lost.
-    if not _crashed:
+    if _why is None:
         return
     try:
         logging.shutdown()
-        for stream in (sys.stdout, sys.stderr):
+        for stream, text in ((sys.stdout, ""), (sys.stderr, _EPITAPH.format(EXIT_STATUS, _why))):
             try:
+                stream.write(text)
                 stream.flush()
             except (AttributeError, OSError, ValueError):
-                # It is None, its reader has gone, or it is closed.
+                # It is None, its reader has gone, it is closed, or it cannot show the text.
                 pass
     finally:
         os._exit(EXIT_STATUS)
 
+
+_EPITAPH = "twpromise: exit status {}, because of a fatal error in a promise: {}\n"
 
 # Exit handlers run in the reverse order of their registration: all that are registered from now
 # on come before this one.

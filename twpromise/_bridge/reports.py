@@ -11,9 +11,8 @@ from twisted.python.failure import Failure
 from .._core.states import CorePromise
 from .._diagnostics.events import emit
 from .._diagnostics.policies import was_reported
-from .._util.exceptions import get_traceback
-from .crash import crash
-from .outcomes import failure_of
+from .._util.exceptions import get_traceback, is_exception, set_traceback
+from .outcomes import failure_of, traceback_of
 
 __all__ = ["escaped", "fatal", "handled", "unhandled"]
 
@@ -39,11 +38,16 @@ def handled(promise: CorePromise) -> None:
 
 
 def fatal(library: Any, reason: Any, aux: Any) -> None:
-    """Hand a failure to the fatal hook of its library copy."""
+    """Hand a failure to the fatal hook of its library copy; without one, log it."""
     try:
         if library.on_fatal is None:
-            crash(failure_of(reason, aux))
+            _log.failure(
+                "Fatal error in Promise: a release failed, or done() got a rejection",
+                failure_of(reason, aux),
+            )
         else:
+            if is_exception(reason):
+                set_traceback(reason, traceback_of(aux))
             library.on_fatal(reason)
     except BaseException as error:
         # Not raised: the caller has more to do (to release other resources, say).

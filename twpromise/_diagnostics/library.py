@@ -133,7 +133,7 @@ class Library:
         self.scheduler: Any = None
         #: What `Promise.coroutine.add_yield_handler` was given.
         self.yield_handlers: list[Callable[[Any], Any]] = []
-        #: Called with the reason of a fatal error, instead of ending the process.
+        #: Called with the reason of a fatal error, instead of logging it.
         self.on_fatal: Callable[[Any], object] | None = None
         #: Called with the reason and the promise instead of the default report; False: there is
         #: no report.

@@ -96,8 +96,9 @@ class Reporting(CorePromise):
         """Set the hook for failures that have no caller: in `done`, or in a disposer.
 
         Args:
-            handler: Called with the reason.  None restores the default: log it at critical
-                level, stop the reactor in order, and make the process exit with status 2.
+            handler: Called with the reason; `exit_process` is one that ends the process.  None
+                restores the default: the failure is logged at critical level, and the process
+                goes on.
 
         It runs in the context that the failure came from.
 

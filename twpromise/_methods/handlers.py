@@ -346,8 +346,7 @@ class Handlers(CorePromise, Generic[T_co]):
     def done(self, on_fulfilled: Any = None, on_rejected: Any = None) -> None:
         """Like `then`, at the end of a chain: a rejection that is not handled here is fatal.
 
-        It goes to the fatal hook, which by default logs it, stops the reactor, and makes the
-        process exit with status 2.
+        It goes to the hook of `on_fatal`; without one it is logged at critical level.
 
         Bluebird: ``.done``.
         """
