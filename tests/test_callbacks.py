@@ -105,6 +105,22 @@ def test_an_error_that_cannot_be_marked():
     assert not hasattr(error, "is_operational")
 
 
+@pytest.mark.parametrize("kind", [Exception, BaseException])
+@pytest.mark.parametrize("wrap", [lambda error: error, Failure], ids=["itself", "in a Failure"])
+def test_attributes_of_a_bare_exception(scheduler, kind, wrap):
+    """The `OperationalError` has them, except those that it has itself."""
+    error = kind("no such file")
+    error.errno, error.cause, error.message, error.is_operational = 2, "other", "other", False
+    error.add_note("note")
+    promise = Promise.from_callback(lambda callback: callback(wrap(error)))
+    caught = promise.catch({"errno": 2}, lambda reason: reason)
+    scheduler.flush()
+    reason = caught.value()
+    assert (OperationalError, 2, error) == (type(reason), reason.errno, reason.cause)
+    assert ("no such file", True) == (reason.message, reason.is_operational)
+    assert not hasattr(reason, "__notes__")
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), Exception("x")], ids=["typed", "bare"])
 def test_a_failure_is_taken_for_what_is_in_it(scheduler, error):
     """An errback may hand it on: `deferred.addErrback(callback)`."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import copy
+import pickle
 
 import pytest
 from twisted.internet import defer
@@ -90,6 +92,44 @@ def test_a_cause_is_carried(error):
     )
     assert ("no exception", None) == (error("", "no exception").cause, error("", 1).__cause__)
     assert (None, "") == (error().cause, error().message)
+
+
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda error: pickle.loads(pickle.dumps(error)),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("error", [OperationalError, RejectionError])
+def test_copies_carry_the_cause(how, error):
+    """In both places, and what else the error has."""
+    original = error("text", KeyError("cause"))
+    original.code = "ENOENT"
+    copied = COPIES[how](original)
+    assert (error, ("text",), "ENOENT") == (type(copied), copied.args, copied.code)
+    assert "KeyError('cause')" == repr(copied.cause)
+    assert copied.cause is copied.__cause__
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_copies_carry_what_the_error_was_raised_from(how):
+    """Also if that is not its `cause`; and no `__cause__` where there is none."""
+    try:
+        raise OperationalError("text", KeyError("cause")) from ValueError("from")
+    except OperationalError as original:
+        copied = COPIES[how](original)
+    assert ("KeyError('cause')", "ValueError('from')") == (
+        repr(copied.cause),
+        repr(copied.__cause__),
+    )
+    copied = COPIES[how](OperationalError("text", "odd"))
+    assert ("odd", None, False) == (
+        copied.cause,
+        copied.__cause__,
+        copied.__suppress_context__,
+    )
 
 
 def test_operational_errors_say_so():

@@ -244,6 +244,31 @@ def test_timeouts_are_caught_by_all_their_names(scheduler, error):
     assert ["caught"] == seen
 
 
+def _serve(promise, *message):
+    return promise.timeout(5, *message)
+
+
+@pytest.mark.parametrize("message", [[], ["too slow"]], ids=repr)
+def test_an_unhandled_timeout_is_reported_with_its_place(scheduler, reports, message):
+    """The report names the seconds, and the line that called `timeout`."""
+    _serve(Source().promise, *message)
+    scheduler.advance(5)
+    [report] = reports
+    text = report["log_failure"].getTraceback()
+    line = _serve.__code__.co_firstlineno + 1
+    assert f"{''.join(message) or 'operation timed out'}\n" in text
+    assert f'After 5 seconds; timeout() was called here:\n  File "{__file__}", line {line}' in text
+    assert "in _serve\n" in text
+
+
+def test_an_error_of_the_user_gets_no_note(scheduler):
+    """It may be used again."""
+    error = Boom("too slow")
+    Source().promise.timeout(5, error).catch(Boom, lambda _: None)
+    scheduler.advance(5)
+    assert not hasattr(error, "__notes__")
+
+
 @pytest.mark.parametrize("message", ["too slow", ""], ids=repr)
 def test_timeout_with_a_message(scheduler, message):
     """The error has it."""

@@ -144,4 +144,5 @@ def _lateness(error: defer.TimeoutError) -> str:
         case (int() | float() as seconds, str() as what):
             # As `Deferred.addTimeout` makes it.
             return f"{what} timed out after {seconds} seconds"
-    return str(error)
+        case _:
+            return str(error)

@@ -29,7 +29,8 @@ def operational(error: object) -> BaseException:
     """The reason to reject with for an error that a callback was given: an operational error.
 
     An exception with a class of its own stays itself, and is marked as operational; anything
-    else arrives inside an `OperationalError`.  A Failure stands for the exception in it.
+    else arrives inside an `OperationalError`, with the attributes of a bare `Exception`.
+    A Failure stands for the exception in it.
     """
     if issubclass(type(error), hooks.host.failure):
         inside, aux = hooks.host.unwrap(error)
@@ -47,7 +48,12 @@ def operational(error: object) -> BaseException:
         message = str(error)[:200]
     except Exception:
         message = f"a {type_name(error)} without a text"
-    return OperationalError(message, error)
+    reason = OperationalError(message, error)
+    if is_exception(error):
+        for name, value in vars(error).items():
+            if name != "__notes__" and not hasattr(reason, name):
+                setattr(reason, name, value)
+    return reason
 
 
 def is_error(error: object) -> bool:

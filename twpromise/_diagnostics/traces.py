@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import linecache
-import os
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from .._util.callers import PACKAGE
 
 __all__ = ["HEADING", "PACKAGE", "STOPS", "Trace", "annotate", "capture"]
 
@@ -16,10 +16,6 @@ HEADING = "From previous event:"
 #: How many places of a stack are kept, and how many stacks.
 FRAMES = 16
 SECTIONS = 16
-
-#: Where this package lies.  With the separator: a package whose name only starts like this one
-#: is the user's.
-PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 #: Where a stack ends: the functions that run handlers and coroutines, since the frames above those
 #: are in the trace of their promise.  By the `id` of the code, which is cheaper than its hash.

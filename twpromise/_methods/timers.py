@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, overload
 
 from .._core.cancelling import drop
@@ -15,6 +16,7 @@ from .._core.resolving import new_rejected, new_resolved
 from .._core.settling import fulfill, reject
 from .._core.states import DEAD, FULFILLED, CorePromise
 from .._util.both import Both
+from .._util.callers import calling
 from .._util.checks import check_seconds, shown
 from .._util.errors import TimeoutError
 from .._util.types import Either, Followed
@@ -116,6 +118,16 @@ class _Timeout(_Timed):
         super()._release()
 
 
+def _late(message: str, seconds: float, code: CodeType, line: int) -> TimeoutError:
+    error = TimeoutError(message)
+    # No part of the message, which is bluebird's, or the user's.
+    error.add_note(
+        f"After {seconds} seconds; timeout() was called here:\n"
+        f'  File "{code.co_filename}", line {line}, in {code.co_name}'
+    )
+    return error
+
+
 def _checked(cls: type[CorePromise], seconds: object) -> tuple[Any, float]:
     """None and *seconds*; or a rejected promise, if *seconds* is not a valid time."""
     check_home(cls)
@@ -188,7 +200,8 @@ class Timers(CorePromise, Generic[T_co]):
             seconds: How long, 0 or more; anything else rejects as with `delay`.
             message_or_error: The message of the `TimeoutError`, by default "operation timed
                 out"; or the exception to reject with.  Anything else rejects with
-                a `TypeError`.
+                a `TypeError`.  Notes of a `TimeoutError` say how long was waited, and where
+                `timeout` was called.
 
         When time is up this promise has one consumer less: if it has no other consumer, it is
         cancelled, and so is the Deferred behind it.  The rejection does not wait for this
@@ -201,7 +214,8 @@ class Timers(CorePromise, Generic[T_co]):
         if promise is None and isinstance(error, BaseException):
             promise = _Timeout.derive(self, seconds, lambda: error)
         elif promise is None and isinstance(error, str):
-            promise = _Timeout.derive(self, seconds, lambda: TimeoutError(error))
+            place = calling()
+            promise = _Timeout.derive(self, seconds, lambda: _late(error, seconds, *place))
         elif promise is None:
             wrong = f"message_or_error must be a str or an exception, not {shown(error)}"
             promise = new_rejected(type(self), TypeError(wrong))

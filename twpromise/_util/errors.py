@@ -70,12 +70,19 @@ class _CausedError(PromiseError):
         if is_exception(cause):
             self.__cause__ = cause
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As of any exception, and with `__cause__`: copies, and pickles, show it too."""
+        state = dict(vars(self))
+        if self.__cause__ is not None:
+            state["__cause__"] = self.__cause__
+        return type(self), self.args, state
+
 
 class OperationalError(_CausedError):
     """An expected error that was handed over, as opposed to raised by a mistake in the code.
 
     An error that comes through a promisified callback and has no class of its own arrives as
-    an `OperationalError`, with the original error in `cause`.
+    an `OperationalError`, with the original error in `cause`, and its attributes.
 
     Bluebird: ``Promise.OperationalError``.
     """

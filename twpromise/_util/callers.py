@@ -1,0 +1,22 @@
+"""Which of the user's functions is running."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import CodeType
+
+__all__ = ["PACKAGE", "calling"]
+
+#: Where this package lies.  With the separator: a package whose name only starts like this one
+#: is the user's.
+PACKAGE = str(Path(__file__).parent.parent) + os.sep
+
+
+def calling() -> tuple[CodeType, int]:
+    """The innermost function outside of this package that is being called, and its line."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    return frame.f_code, frame.f_lineno
