@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -130,3 +132,100 @@ def test_escaped(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
     assert [Boom] == [event["log_failure"].type for event in reports]
     assert ["Unhandled error in a job of a Promise"] == [formatEvent(event) for event in reports]
     assert 1 == after.value()
+
+
+FORGED = "x\r\n2026-01-01 [-] forged\x1b[2J\u2028\N{RIGHT-TO-LEFT OVERRIDE}"
+ESCAPED = r"x\r\n2026-01-01 [-] forged\x1b[2J\u2028\u202e"
+
+
+class Forging:
+    """Its repr has more than one line, and escape characters."""
+
+    def __repr__(self) -> str:
+        return FORGED
+
+
+def _text(event: LogEvent) -> str:
+    """What a log shows of an event."""
+    return formatEvent(event) + "\n" + event["log_failure"].getTraceback()
+
+
+def _release(_: object) -> None:
+    raise Boom(FORGED)
+
+
+REPORTED: dict[str, Callable[[], object]] = {
+    "rejected": lambda: Promise.reject(Boom(FORGED)),
+    "raised": lambda: Promise.resolve().then(_release),
+    "in a Failure": lambda: Promise.reject(Failure(Boom(FORGED))),
+    "no exception": lambda: Promise.reject(Forging()),
+    "given to a callback": lambda: Promise.from_callback(lambda callback: callback(FORGED)),
+    "done": lambda: Promise.reject(Boom(FORGED)).done(),
+    "a release": lambda: Promise.using(Promise.resolve(1).disposer(_release), str),
+    "escaped": lambda: Promise.resolve(1).as_callback(_release_both),
+    "a wrong argument": lambda: Promise.delay(Forging()),  # type: ignore[call-overload]
+}
+
+
+def _release_both(*_: object) -> None:
+    raise Boom(FORGED)
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_no_line_of_the_log_is_forged(
+    scheduler: ManualScheduler, reports: list[LogEvent], name: str
+) -> None:
+    """The text of an error is on one line, without escape characters; the error is unchanged."""
+    REPORTED[name]()
+    scheduler.flush()
+    [event] = reports
+    lines = _text(event).split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert [ESCAPED] == [ESCAPED for line in lines if line.endswith(ESCAPED)]
+
+
+@pytest.mark.parametrize("detail", ["brief", "default", "verbose"])
+def test_a_report_in_each_detail(
+    scheduler: ManualScheduler, reports: list[LogEvent], detail: str
+) -> None:
+    """As Twisted prints it, with the text on one line."""
+    Promise.reject(Boom(FORGED))
+    scheduler.flush()
+    printed = StringIO()
+    reports[0]["log_failure"].printTraceback(printed, detail=detail)
+    assert f": {ESCAPED}\n" in printed.getvalue()
+    assert FORGED == str(reports[0]["log_failure"].value)
+
+
+def test_notes_keep_their_lines(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
+    """A long stack trace is a note, for instance; escape characters are shown."""
+    error = Boom("text")
+    error.add_note("one\ntwo\x1b[2J")
+    Promise.reject(error)
+    scheduler.flush()
+    assert _text(reports[0]).endswith("Boom: text\none\ntwo\\x1b[2J\n")
+
+
+def test_an_error_with_odd_notes(scheduler: ManualScheduler, reports: list[LogEvent]) -> None:
+    """It is reported without them."""
+
+    class Hostile(Exception):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "__notes__":
+                raise Boom
+            return super().__getattribute__(name)
+
+    Promise.reject(Hostile("text"))
+    scheduler.flush()
+    assert _text(reports[0]).endswith("Hostile: text\n")
+
+
+@pytest.mark.parametrize("settle", [Promise.resolve, Promise.reject], ids=["value", "reason"])
+def test_repr_is_one_line(scheduler: ManualScheduler, reports: list[LogEvent], settle: Any) -> None:
+    """Of a promise, and of a `PromiseInspection`."""
+    promise = settle(Forging())
+    inspections = promise.reflect()
+    scheduler.flush()
+    for text in (repr(promise), repr(inspections.value())):
+        assert text.isprintable()
+        assert text.endswith(f": {ESCAPED}>")

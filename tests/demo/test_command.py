@@ -193,9 +193,10 @@ def test_a_step_that_fails(run, tmp_path):
     assert NAMES == [name for _, name, _ in rows(done.stdout)]
     failed = {name: text for mark, name, text in rows(done.stdout) if mark != "✓"}
     assert ["Agent", "map", "any"] == list(failed)
-    assert "ServiceError: status 500: no WHERE id today" == failed["Agent"]
+    assert "ServiceError: status 500: internal server error" == failed["Agent"]
     assert re.fullmatch(
-        r"python -m twpromise: 3 failed: Agent \(ServiceError: status 500: no WHERE id today\); "
+        r"python -m twpromise: 3 failed: "
+        r"Agent \(ServiceError: status 500: internal server error\); "
         r"map \(.+\); any \(AggregateError: .+\)\n",
         done.stderr,
     )

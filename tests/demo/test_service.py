@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 from twisted.web.client import ResponseFailed, ResponseNeverReceived
 
@@ -67,14 +68,22 @@ class Endpoints(OnReactor):
     async def test_not_found(self):
         """A book that there is not, and any other path: status 404."""
         await self.database.create(BOOKS)
-        for path in ("/books/99", "/books/x", "/books/1/more", "/elsewhere", "/"):
+        huge = ("/books/" + "9" * digits for digits in (18, 19, 4_300, 5_000))
+        for path in ("/books/99", "/books/x", "/books/1/more", "/elsewhere", "/", *huge):
             assert 404 == await self.status(path), path
 
     async def test_a_database_that_fails(self):
-        """An unexpected error is status 500, with the reason, and the service goes on."""
+        """An unexpected error is status 500, the reason is logged, and the service goes on."""
+        logged: list[LogEvent] = []
+        globalLogPublisher.addObserver(logged.append)
+        self.addCleanup(globalLogPublisher.removeObserver, logged.append)
         for _ in range(2):
-            with pytest.raises(ServiceError, match="status 500: no such table"):
+            with pytest.raises(ServiceError, match=r"^status 500: internal server error$"):
                 await self.client.get("/books")
+        failures = [event["log_failure"] for event in logged if "log_failure" in event]
+        assert 2 == len(failures)
+        assert "no such table" in failures[0].getErrorMessage()
+        self.flushLoggedErrors()
         self.client.url += "/broken"
         assert 503 == await self.status("")
 

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from .._util.checks import shown
 from .._util.exceptions import get_traceback, is_exception
-from .outcomes import failure_of
+from .outcomes import report_of
 
 __all__ = ["EXIT_STATUS", "exit_process"]
 
@@ -48,7 +48,7 @@ def exit_process(reason: object) -> None:
     global _why
     traceback = get_traceback(reason) if is_exception(reason) else None
     _log.failure(
-        "Fatal error in Promise: the process is going to end", failure_of(reason, traceback)
+        "Fatal error in Promise: the process is going to end", report_of(reason, traceback)
     )
     if _why is not None:
         return

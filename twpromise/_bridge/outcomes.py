@@ -9,9 +9,11 @@ from typing import Any
 from twisted.internet import defer
 from twisted.python.failure import Failure
 from twisted.python.log import logerr
+from twisted.python.reflect import safe_str
 
 from .._core.settling import mark_handled, reject
 from .._core.states import REJECTED, CorePromise
+from .._util.checks import printable
 from .._util.errors import CancellationError, RejectionError, TimeoutError, as_exception
 from .._util.exceptions import get_traceback, set_traceback
 
@@ -21,6 +23,7 @@ __all__ = [
     "exception_of",
     "failure_of",
     "raised_by",
+    "report_of",
     "traceback_of",
     "unwrap",
 ]
@@ -29,21 +32,25 @@ __all__ = [
 class NotedFailure(Failure):
     """A Failure that prints the notes of its exception, as Python does, but Twisted does not.
 
-    The places of a long stack trace are in such a note.
+    The places of a long stack trace are in such a note.  The text of the exception, which may be
+    a client's, stays on one line: it must not pass for other lines of the log.
     """
 
     def printTraceback(
         self, file: Any = None, elideFrameworkCode: bool = False, detail: str = "default"
     ) -> None:
         """Print the traceback, then the notes."""
-        text = StringIO()
+        printed = StringIO()
         base: Any = super()
-        base.printTraceback(text, elideFrameworkCode, detail)
-        for note in getattr(self.value, "__notes__", ()):
-            text.write(f"{note}\n")
+        base.printTraceback(printed, elideFrameworkCode, detail)
+        text = safe_str(self.value)
+        parts = printed.getvalue().rsplit(f": {text}\n", 1)
+        lines = [f": {printable(text)}\n".join(parts)]
+        for note in _notes_of(self.value):
+            lines += [f"{printable(line)}\n" for line in note.splitlines()]
         if file is None:
             file = logerr
-        file.write(text.getvalue())
+        file.write("".join(lines))
 
 
 def failure_of(reason: object, aux: Any) -> Failure:
@@ -51,7 +58,7 @@ def failure_of(reason: object, aux: Any) -> Failure:
 
     If the reason came in a Failure, that goes out again.
     """
-    noted = _has_notes(reason)
+    noted = bool(_notes_of(reason))
     if isinstance(aux, Failure):
         if noted and type(aux) is Failure:
             # The same Failure goes out, but prints more.
@@ -75,12 +82,20 @@ def failure_of(reason: object, aux: Any) -> Failure:
     return failure
 
 
-def _has_notes(reason: object) -> bool:
+def report_of(reason: object, aux: Any) -> Failure:
+    """The same for Twisted's log."""
+    failure = failure_of(reason, aux)
+    if type(failure) is Failure:
+        failure.__class__ = NotedFailure
+    return failure
+
+
+def _notes_of(reason: object) -> list[str]:
     try:
-        return bool(getattr(reason, "__notes__", None))
+        return [f"{note}" for note in getattr(reason, "__notes__", ())]
     except Exception:
-        # Its `__getattr__` raises.
-        return False
+        # Its `__getattr__` raises, say.
+        return []
 
 
 def traceback_of(aux: Any) -> TracebackType | None:

@@ -12,7 +12,7 @@ from .._core.states import CorePromise
 from .._diagnostics.events import emit
 from .._diagnostics.policies import was_reported
 from .._util.exceptions import get_traceback, is_exception, set_traceback
-from .outcomes import failure_of, traceback_of
+from .outcomes import report_of, traceback_of
 
 __all__ = ["escaped", "fatal", "handled", "unhandled"]
 
@@ -43,7 +43,7 @@ def fatal(library: Any, reason: Any, aux: Any) -> None:
         if library.on_fatal is None:
             _log.failure(
                 "Fatal error in Promise: a release failed, or done() got a rejection",
-                failure_of(reason, aux),
+                report_of(reason, aux),
             )
         else:
             if is_exception(reason):
@@ -58,9 +58,9 @@ def escaped(error: BaseException) -> None:
     """Report an exception that escaped a job; the drain goes on."""
     if isinstance(error, Failure):
         # Twisted raises Failures themselves, too.
-        failure = failure_of(error.value, error)
+        failure = report_of(error.value, error)
     else:
-        failure = failure_of(error, get_traceback(error))
+        failure = report_of(error, get_traceback(error))
     _log.failure("Unhandled error in a job of a Promise", failure)
 
 
@@ -70,7 +70,7 @@ def _report(promise: Any) -> None:
     if callable(hook):
         _guarded(hook, promise._value, promise)
     if not emit("unhandled_rejection", promise._value, promise) and hook is None:
-        failure = failure_of(promise._value, promise._aux)
+        failure = report_of(promise._value, promise._aux)
         _log.failure("Unhandled rejection in Promise", failure)
 
 

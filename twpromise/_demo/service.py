@@ -8,7 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger, LogLevel
 from twisted.protocols.policies import WrappingFactory
+from twisted.python.failure import Failure
 from twisted.web.pages import notFound
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 else:
     # Not a generic class at run time in older Twisteds.
     _Wrapping = WrappingFactory
+
+_log = Logger()
 
 #: What a promise for the clients that leave is fulfilled with.
 LEFT = "left"
@@ -177,7 +181,8 @@ class _Books(_Endpoint):
 
     def getChild(self, path: bytes, request: Request) -> Any:
         """The endpoint of one book."""
-        if not path.isdigit():
+        # No number that is longer fits into a column of any database.
+        if not path.isdigit() or len(path) > 18:
             return super().getChild(path, request)
         return _Endpoint(self._service, partial(self._service.one_book, int(path)))
 
@@ -220,7 +225,13 @@ def _answer(request: Request, answer: object) -> None:
 
 
 def _fail(request: Request, error: Any) -> None:
-    _send(request, getattr(error, "status", 500), b"text/plain; charset=utf-8", str(error))
+    status, text = 500, "internal server error"
+    if isinstance(error, NotFound | OutOfOrder):
+        status, text = error.status, str(error)
+    else:
+        # What went wrong is for the log, and not for the client.
+        _log.failure("A request failed", Failure(error), LogLevel.error)
+    _send(request, status, b"text/plain; charset=utf-8", text)
 
 
 def _send(request: Request, status: int, kind: bytes, text: str) -> None:

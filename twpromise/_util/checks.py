@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeGuard
 
-__all__ = ["check_seconds", "is_int", "not_a_function", "shown", "spellings", "type_name"]
+__all__ = [
+    "check_seconds",
+    "is_int",
+    "not_a_function",
+    "printable",
+    "shown",
+    "spellings",
+    "type_name",
+]
 
 
 def type_name(value: object) -> str:
@@ -13,10 +21,19 @@ def type_name(value: object) -> str:
     return type(value).__name__
 
 
+def printable(text: str) -> str:
+    """*text* on one line: without newlines and escape characters, which could forge a log."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
 def shown(value: object, write: Callable[[object], str] = repr) -> str:
     """*value* in a message: its repr, or the result of *write*; if that fails, its type."""
     try:
-        return write(value)
+        return printable(write(value))
     except Exception:
         return f"<{type_name(value)} without a repr>"
 

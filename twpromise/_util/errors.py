@@ -9,6 +9,7 @@ from typing import Any, Self, overload
 
 from twisted.internet import defer
 
+from .checks import printable
 from .exceptions import is_exception
 
 __all__ = [
@@ -102,7 +103,7 @@ class RejectionError(_CausedError):
         """An error that stands for *reason*."""
         from_reason = cls("rejected with something that is not an exception", reason)
         try:
-            from_reason.args = (f"rejected with {reason!r}"[:200],)
+            from_reason.args = (printable(f"rejected with {reason!r}"[:200]),)
         except Exception:
             # Its repr fails: the message stays without it.
             pass
