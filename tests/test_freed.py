@@ -301,3 +301,62 @@ def test_nothing_stays_alive(scheduler, config, builder, way):
     assert [] == within(variable, "set", alive_after, scheduler, builder, way)
     config(monitoring=True, long_stack_traces=True, warnings=True)
     assert [] == alive_after(scheduler, builder, way)
+
+
+def _drops(*arguments):
+    """A handler that keeps nothing, and raises."""
+    del arguments
+    raise Boom
+
+
+#: What a handler is attached by, to a promise that is fulfilled, or rejected.
+RAISING = {
+    "then": lambda p: p.then(_drops),
+    "finally_": lambda p: p.finally_(_drops),
+    "tap": lambda p: p.tap(_drops),
+    "bind": lambda p: p.bind("this").tap(_drops),
+    "using": lambda p: Promise.using(p, _drops),
+}
+RAISING_AFTER_A_REJECTION = {
+    "catch": lambda p: p.catch(_drops),
+    "finally_ of a rejection": lambda p: p.finally_(_drops),
+    "tap_catch": lambda p: p.tap_catch(Exception, _drops),
+}
+#: Frames of this package's hold the values of items, as long as the rejection lives.
+RAISING_IN_COLLECTIONS = {
+    name: lambda p, name=name: getattr(Promise, name)([p, p], _drops)
+    for name in ("map", "filter", "each", "map_series", "reduce")
+}
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("name", [*RAISING, *RAISING_AFTER_A_REJECTION, *RAISING_IN_COLLECTIONS])
+@pytest.mark.parametrize("before", [False, True], ids=["pending", "settled before"])
+@pytest.mark.parametrize("diagnostics", [False, True], ids=["plain", "diagnostics"])
+def test_a_handler_that_raises_keeps_nothing_alive(scheduler, config, name, before, diagnostics):
+    """While the rejection lives: not the promise before it, nor its value, or reason."""
+    config(long_stack_traces=diagnostics)
+    things = Things()
+
+    def settle(resolver):
+        if name in RAISING_AFTER_A_REJECTION:
+            resolver.promise.suppress_unhandled_rejections()
+            resolver.reject(Boom(things.value()))
+        else:
+            resolver.resolve(things.value())
+
+    resolver = Promise.defer()
+    if before:
+        settle(resolver)
+        scheduler.flush()
+    builders = RAISING | RAISING_AFTER_A_REJECTION | RAISING_IN_COLLECTIONS
+    failed = builders[name](things.keep(resolver.promise))
+    failed.suppress_unhandled_rejections()
+    if not before:
+        settle(resolver)
+    del resolver
+    scheduler.flush()
+    alive = things.alive()
+    if name in RAISING_IN_COLLECTIONS:
+        alive = [thing for thing in alive if isinstance(thing, Promise)]
+    assert (True, []) == (failed.is_rejected(), alive)

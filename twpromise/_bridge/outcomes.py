@@ -20,6 +20,7 @@ from .._util.exceptions import get_traceback, set_traceback
 __all__ = [
     "adopt_failure",
     "exception_for_future",
+    "exception_in",
     "exception_of",
     "failure_of",
     "raised_by",
@@ -127,8 +128,16 @@ def exception_of(promise: CorePromise) -> BaseException:
     return error
 
 
+def exception_in(failure: Failure) -> BaseException:
+    """The same for a Deferred that has failed."""
+    reason, aux = unwrap(failure)
+    error = as_exception(reason)
+    set_traceback(error, traceback_of(aux))
+    return error
+
+
 def exception_for_future(promise: CorePromise) -> BaseException:
-    """The same for a future, of either kind, that is made of such a promise."""
+    """What to give to a future, of either kind, that is made of such a promise."""
     error = exception_of(promise)
     # asyncio does not take it: it would end the generator that waits for the future.
     return RejectionError.wrap(error) if issubclass(type(error), StopIteration) else error

@@ -42,7 +42,10 @@ class _Wait(Node):
         if not parent._state & FULFILLED:
             pass_on(whole.finish(), parent)
             return
+        self._source = None
         self.step(parent._value, self.index)
+        # The traceback of what the function raises leads here.
+        del parent
         if not whole._running:
             whole._run()
 
@@ -114,6 +117,8 @@ class Iterating(Node):
                 wait.wait_for_source(item)
                 return wait
             item = outcome._value
+            # The traceback of what the function raises leads here.
+            del outcome
         if not self._state & DEAD:
             step(item, index)
         return None
@@ -144,6 +149,8 @@ class Iterating(Node):
             self._reading = self._go_on(item, self._read_async)
         else:
             self._take(item)
+        # The traceback of what the function raises leads here.
+        del item
 
     def _read_async(self, read: Any, _: int) -> None:
         self._reading = None

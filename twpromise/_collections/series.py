@@ -78,6 +78,8 @@ class _Series(Iterating):
             fulfill(self.finish(), result)
         else:
             self._go_on(item, self._item)
+        # The traceback of what the function raises leads here.
+        del item
 
     def _item(self, value: Any, _: int) -> None:
         """The next item has this value."""

@@ -36,11 +36,15 @@ def drive(step: Callable[[], object]) -> None:
 
 def run_in_context(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a handler from within a job so that no other sees what it sets in its context."""
-    if not scratch:
-        return function(*arguments)
-    # An earlier call of the same job has set something.
-    context = Context()
-    return _held(context, context.run(function, *arguments))
+    try:
+        if not scratch:
+            return function(*arguments)
+        # An earlier call of the same job has set something.
+        context = Context()
+        return _held(context, context.run(function, *arguments))
+    finally:
+        # The traceback of what the handler raises refers to this frame.
+        del arguments
 
 
 class Held:
@@ -89,10 +93,14 @@ class Callback:
         """Call the function with the bound value first, in a copy of its context."""
         if self._binding is not None:
             arguments = (self._binding.value, *arguments)
-        if self._context is None:
-            return run_in_context(self._function, *arguments)
-        context = self._context.copy()
-        return _held(context, context.run(self._function, *arguments))
+        try:
+            if self._context is None:
+                return run_in_context(self._function, *arguments)
+            context = self._context.copy()
+            return _held(context, context.run(self._function, *arguments))
+        finally:
+            # As above.
+            del arguments
 
 
 def kept_by(function: Callable[..., Any]) -> Context | None:

@@ -132,6 +132,8 @@ def _subscribe_late(promise: CorePromise, subscriber: Any) -> None:
 def _notify_late(node: Node, promise: CorePromise) -> None:
     if not node._state & SETTLED:
         node._notify(promise)
+    # The traceback of what was raised, and caught, in there leads to this frame.
+    del promise
 
 
 def late_observer(promise: CorePromise) -> CorePromise:

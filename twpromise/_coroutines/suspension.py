@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from .._bridge.deferreds import cancel_deferred
-from .._bridge.outcomes import traceback_of, unwrap
+from .._bridge.outcomes import exception_in
 from .._core import hooks
 from .._core.cancelling import cancel_all, leave
 from .._core.jobs import call_soon
@@ -18,8 +18,6 @@ from .._core.reactions import Node, subscribe
 from .._core.settling import lock
 from .._core.states import CANCELLED, FULFILLED, LOOKED_AT, CorePromise
 from .._core.subscribers import remove_subscriber
-from .._util.errors import as_exception
-from .._util.exceptions import set_traceback
 from .._util.running import outside_tasks
 from .awaiting import Awaiter
 
@@ -174,18 +172,16 @@ class Suspension(Node):
             # A cancellation has left it.
             return
         self._deferred = None
-        error = reason = aux = None
+        error = None
         if issubclass(type(result), Failure):
-            reason, aux = unwrap(result)
-            error = as_exception(reason)
-            set_traceback(error, traceback_of(aux))
+            error = exception_in(result)
             result = None
         self._ready = result, error
         # If the Deferred had fired before, the loop in `_advance` goes on with the result.
         if self._waiting is not RUNNING:
             self._answer()
             # The error's traceback refers to this frame.
-            del result, error, reason, aux
+            del result, error
             if self._loop is None:
                 self._advance()
             else:

@@ -75,6 +75,8 @@ class _Beside(Finishing):
     def _notify(self, parent: CorePromise) -> None:
         if self._outcome is None:
             self._outcome = parent
+            # The traceback of what the handler raises leads here.
+            del parent
             self._run()
 
     def _run(self) -> None:
@@ -279,7 +281,12 @@ class Handlers(CorePromise, Generic[T_co]):
         if not callable(handler):
             return cast("Promise[T_co]", self.then(handler))
         prepared = prepare(self, handler)
-        call = lambda state, value: run_in_context(prepared)  # noqa: E731
+
+        def call(state: int, value: Any) -> Any:
+            # What the handler raises does not keep it alive.
+            del value
+            return run_in_context(prepared)
+
         return cast("Promise[T_co]", _Beside.derive(self, call))
 
     lastly = finally_
@@ -297,7 +304,11 @@ class Handlers(CorePromise, Generic[T_co]):
         prepared = prepare(self, handler)
 
         def call(state: int, value: Any) -> Any:
-            return run_in_context(prepared, value) if state & FULFILLED else None
+            try:
+                return run_in_context(prepared, value) if state & FULFILLED else None
+            finally:
+                # The traceback of what the handler raises refers to this frame.
+                del value
 
         return cast("Promise[T_co]", _Beside.derive(self, call))
 
@@ -335,9 +346,13 @@ class Handlers(CorePromise, Generic[T_co]):
         )
 
         def call(state: int, value: Any) -> Any:
-            if state & REJECTED and passes(prepared_filters, (value,)):
-                return run_in_context(prepared, value)
-            return None
+            try:
+                if state & REJECTED and passes(prepared_filters, (value,)):
+                    return run_in_context(prepared, value)
+                return None
+            finally:
+                # The traceback of what the handler raises refers to this frame.
+                del value
 
         return _Beside.derive(self, call)
 

@@ -88,6 +88,8 @@ class _Using(Node):
             if self._failure is None and not lease.is_acquired():
                 rejected = lease.promise._state & REJECTED
                 self._failure = lease.promise if rejected else self._promise
+            # The traceback of what the function raises leads here.
+            del lease
         function, self._function = self._function, None
         if self._failure is None:
             self._use(function)
