@@ -546,6 +546,40 @@ def test_a_follower_of_a_bound_promise_is_not_bound(scheduler):
     assert [("value",), ("value",)] == calls
 
 
+STARTS = {
+    "try_": lambda function: Promise.try_(function),
+    "method": lambda function: Promise.method(function)(),
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("this", ["a value", "pending"])
+def test_the_promise_of_a_function_is_bound_as_what_it_returns(scheduler, start, this):
+    """Unlike a follower: it is the same promise to users."""
+    pending_this, resolve_this, _ = pending()
+    calls = []
+    bound = Promise.bind("this" if this == "a value" else pending_this, "value")
+    STARTS[start](lambda: bound).then(record(calls)).then(record(calls))
+    resolve_this("this")
+    scheduler.flush()
+    assert [("this", "value")] * 2 == calls
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("returns", ["a value", "a promise", "a rejection"])
+def test_the_promise_of_a_function_is_not_bound_otherwise(scheduler, start, returns):
+    """Handlers get one argument."""
+    made = {
+        "a value": lambda: "value",
+        "a promise": lambda: Promise.bind("this", "value").bind(),
+        "a rejection": lambda: Promise.reject("value"),
+    }
+    calls = []
+    STARTS[start](made[returns]).then(record(calls), record(calls))
+    scheduler.flush()
+    assert [("value",)] == calls
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("first", ["this", "value"])
 def test_binding_a_promise_binds_its_value(scheduler, kind, first):
@@ -578,20 +612,60 @@ def test_binding_a_settled_promise(scheduler):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("source", ["pending", "fulfilled", "rejected"])
 def test_binding_a_rejected_promise_rejects(scheduler, reports, kind, source):
-    """Handlers get None for the bound value."""
+    """Handlers get None for the bound value; an earlier reason is reported, and not lost."""
     this, _, reject_this = later(kind)
-    error = Boom("no this")
+    error, another = Boom("no this"), Boom("another")
     sources = {
         "pending": lambda: pending()[0],
         "fulfilled": lambda: Promise.resolve("value"),
-        "rejected": lambda: Promise.reject(Boom("another")),
+        "rejected": lambda: Promise.reject(another),
     }
     calls = []
     sources[source]().bind(this).then(record(calls), record(calls))
     scheduler.flush()
     reject_this(error)
     scheduler.flush()
-    assert ([(None, error)], []) == (calls, reports)
+    lost = [another] if source == "rejected" else []
+    assert ([(None, error)], lost) == (calls, reasons(reports))
+
+
+@pytest.mark.parametrize("first", ["this", "source"])
+def test_both_parts_of_a_bound_promise_are_rejected(scheduler, reports, first):
+    """The promise is rejected with the reason of `this`; the other one is reported, once."""
+    source, this = Source(), Source()
+    errors = {"this": Boom("this"), "source": Boom("source")}
+    promise = source.promise.bind(this.promise)
+    promise.suppress_unhandled_rejections()
+    steps = [lambda: this.reject(errors["this"]), lambda: source.reject(errors["source"])]
+    for step in steps if first == "this" else reversed(steps):
+        step()
+        scheduler.flush()
+    assert (errors["this"], [errors["source"]]) == (promise.reason(), reasons(reports))
+
+
+@pytest.mark.parametrize("first", ["this", "source"])
+def test_both_parts_of_a_bound_promise_are_rejected_with_one_reason(scheduler, reports, first):
+    """It is not reported beside the promise that has it."""
+    failed = Promise.reject(Boom())
+    other = failed.then(str)
+    source, this = (failed, other) if first == "source" else (other, failed)
+    promise = source.bind(this)
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert (True, []) == (promise.is_rejected(), reports)
+
+
+def test_the_other_part_of_a_rejected_bound_promise_can_be_cancelled(scheduler):
+    """What waits for its rejection, to report it, is no consumer."""
+    source, this = Source(), Source()
+    promise = source.promise.bind(this.promise)
+    promise.suppress_unhandled_rejections()
+    consumer = source.promise.then(str)
+    this.reject(Boom())
+    scheduler.flush()
+    consumer.cancel()
+    scheduler.flush()
+    assert (True, 1) == (promise.is_rejected(), source.cancelled)
 
 
 @pytest.mark.parametrize("order", ["this first", "source first"])
@@ -756,7 +830,8 @@ def test_cleanup_of_both_is_waited_for(scheduler, reports, failing, first):
     assert ["after"] == after
     assert Boom is type(promise.reason())
     assert failing in (str(promise.reason()), "both")
-    assert [promise.reason()] == reasons(reports)
+    reported = sorted(str(reason) for reason in reasons(reports))
+    assert reported == (["source", "this"] if failing == "both" else [failing])
 
 
 @pytest.mark.exhaustive

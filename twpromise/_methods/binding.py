@@ -23,6 +23,27 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
+def _report_lost(rejected: CorePromise, other: CorePromise) -> None:
+    """Report a rejection that has no promise, since *other* is passed on; unless it is the same."""
+    if rejected._state & REJECTED and rejected._value is not other._value:
+        # As that of a promise of its own.
+        pass_on(new_pending(type(rejected), owner=rejected), rejected)
+
+
+class _Lost(Node):
+    """Waits for a promise, and is no consumer of it, when *outcome* has been passed on instead."""
+
+    __slots__ = ("_outcome",)
+
+    def __init__(self, outcome: CorePromise) -> None:
+        super().__init__()
+        self._outcome = outcome
+        self.stop_consuming()
+
+    def _notify(self, parent: CorePromise) -> None:
+        _report_lost(parent, self._outcome)
+
+
 class _Bind(Node):
     """Passes an outcome on, once the value that is to be bound has settled too."""
 
@@ -59,14 +80,20 @@ class _Bind(Node):
             cancelled = not outcome._state & (FULFILLED | REJECTED)
             if self._this is None or cancelled:
                 promise = self.finish()
-                if cancelled and waiting is not None:
-                    drop(waiting)
+                if waiting is not None:
+                    if cancelled:
+                        drop(waiting)
+                    else:
+                        _Lost(outcome).wait_for(waiting)
                 pass_on(promise, outcome)
 
     def _decide(self, parent: CorePromise) -> None:
-        # A failure is passed on before anything else.
-        if self._outcome is None or parent._state & REJECTED or self._outcome._state & FULFILLED:
+        # A failure is passed on before anything else; of two, the later one.
+        before = self._outcome
+        if before is None or parent._state & REJECTED or before._state & FULFILLED:
             self._outcome = parent
+            if before is not None:
+                _report_lost(before, parent)
 
     def _release(self) -> None:
         self._this = self._outcome = None
@@ -89,7 +116,8 @@ def _bind(self: CorePromise, this: Any = None) -> Any:  # noqa: D417 - a method
 
     Args:
         this: The first argument of every handler down the chain.  If it is followed, it is
-            waited for, and its rejection rejects.  None unbinds.
+            waited for, and its rejection rejects; a rejection that came before it is reported as
+            unhandled then.  None unbinds.
 
     The static function takes the value second: ``Promise.bind(this, value=None)``.
 

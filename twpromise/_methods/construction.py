@@ -8,8 +8,10 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from .._callbacks.node_callback import node_callback
+from .._core.extra import bind_promise, binding_of
 from .._core.jobs import check_home
-from .._core.resolving import call_into, is_followed, new_rejected, new_resolved
+from .._core.resolving import is_followed, new_rejected, new_resolved, resolve
+from .._core.settling import reject_raised
 from .._core.states import CorePromise, is_promise, new_pending
 from .._util.checks import not_a_function
 from .._util.types import Class, Followed, Gives, Later, Mixed, N, Resolve
@@ -46,6 +48,21 @@ class Resolver(Generic[T]):
         self.resolve = MethodType(resolve_from_anywhere, promise)
         self.reject: Callable[..., None] = MethodType(reject_from_anywhere, promise)
         self.callback: Callable[..., None] = node_callback(promise)
+
+
+def _call(cls: type[CorePromise], function: Any, args: Any, kwargs: Any) -> Any:
+    """A promise for what a function returns or raises, bound as what it returns is."""
+    check_home(cls)
+    promise = new_pending(cls)
+    try:
+        result = function(*args, **kwargs)
+    except BaseException as error:
+        reject_raised(promise, error)
+    else:
+        if is_promise(result):
+            bind_promise(promise, binding_of(result))
+        resolve(promise, result)
+    return promise
 
 
 class Construction(CorePromise, Generic[T_co]):
@@ -105,16 +122,14 @@ class Construction(CorePromise, Generic[T_co]):
 
         Args:
             function: Called at once, without arguments.  Something that is not callable
-                rejects with a `TypeError`.
+                rejects with a `TypeError`.  If it returns a bound promise, the promise is bound
+                to the same value.
 
         Bluebird: ``Promise.try``; Twisted: ``maybeDeferred``.
         """
         if not callable(function):
             return new_rejected(cls, not_a_function("function", function))
-        check_home(cls)
-        promise = new_pending(cls)
-        call_into(promise, function, (), {})
-        return promise
+        return _call(cls, function, (), {})
 
     attempt = try_
 
@@ -132,7 +147,8 @@ class Construction(CorePromise, Generic[T_co]):
         """A function that returns a promise for what *function* returns or raises.
 
         Args:
-            function: A function or method: plain, ``async def``, or returning a Deferred.
+            function: A function or method: plain, ``async def``, or returning a Deferred.  If it
+                returns a bound promise, the promise is bound to the same value.
 
         Raises:
             TypeError: *function* is not callable.
@@ -143,10 +159,7 @@ class Construction(CorePromise, Generic[T_co]):
             raise not_a_function("function", function)
 
         def method(*args: Any, **kwargs: Any) -> Any:
-            check_home(cls)
-            promise = new_pending(cls)
-            call_into(promise, function, args, kwargs)
-            return promise
+            return _call(cls, function, args, kwargs)
 
         return update_wrapper(method, function)
 
