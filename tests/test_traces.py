@@ -6,10 +6,12 @@ import gc
 import os
 import sys
 import traceback
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import globalLogPublisher
 
 import twpromise
 from tests.support.outcomes import frames
@@ -355,7 +357,7 @@ class Unnotable(Exception):
 @pytest.mark.parametrize("reason", ["no exception", Unnotable("x")], ids=["str", "hostile"])
 def test_a_reason_that_takes_no_note_is_left_alone(reason):
     """A reason that cannot be annotated is left as it is."""
-    annotate(reason, Trace((), None))
+    annotate(reason, "a note")
     assert "x" in repr(reason) or "str" == type(reason).__name__
 
 
@@ -461,3 +463,297 @@ def test_a_handler_that_switches_diagnostics_off_and_raises(config, scheduler):
     promise = quiet(Promise.resolve().then(handler))
     scheduler.flush()
     assert ["handler"] == frames(promise.reason().__traceback__)
+
+
+# --- one error object that fails again
+
+
+BUSY = Boom("busy")
+
+
+def raises_busy(*_):
+    raise BUSY
+
+
+async def _coroutine(copy):
+    await copy.delay(1)
+    raise BUSY
+
+
+def _generator_function(copy):
+    yield copy.delay(1)
+    raise BUSY
+
+
+def _gives(give):
+    def errback(copy):
+        deferred = Deferred()
+        copy.delay(1).then(lambda _: give(deferred))
+        return copy.from_deferred(deferred)
+
+    return errback
+
+
+#: How a chain fails with an error that has failed before.
+FAILS = {
+    "a handler": lambda copy: copy.delay(1).then(raises_busy),
+    "finally_": lambda copy: copy.delay(1).finally_(raises_busy),
+    "map": lambda copy: copy.delay(1, [1]).map(raises_busy),
+    "using": lambda copy: copy.using(copy.delay(1), raises_busy),
+    "throw": lambda copy: copy.delay(1).throw(BUSY),
+    "catch_throw": lambda copy: copy.delay(1).then(int).catch_throw(BUSY),
+    "reject": lambda copy: copy.reject(BUSY),
+    "an executor": lambda copy: copy(raises_busy),
+    "a resolver": lambda copy: copy(
+        lambda resolve, reject: copy.delay(1).then(lambda _: reject(BUSY))
+    ),
+    "try_": lambda copy: copy.try_(raises_busy),
+    "timeout": lambda copy: copy.delay(9).timeout(1, BUSY),
+    "async def": lambda copy: copy.resolve(_coroutine(copy)),
+    "a generator": lambda copy: copy.coroutine(_generator_function)(copy),
+    "a callback": lambda copy: copy.from_callback(lambda callback: callback(BUSY)),
+    "a Deferred": _gives(lambda deferred: deferred.errback(BUSY)),
+}
+
+
+async def _raises_busy():
+    raise BUSY
+
+
+def _future(error):
+    future = Future()
+    future.set_exception(error)
+    return future
+
+
+#: What comes from other drivers: these may have been handed the error, if an await has raised it.
+FAILS_ELSEWHERE = {
+    "a coroutine of Twisted's": lambda copy: copy.from_deferred(ensureDeferred(_raises_busy())),
+    "a future": lambda copy: copy.resolve(_future(BUSY)),
+}
+
+
+async def _swallows(promise):
+    try:
+        await promise
+    except Boom as error:
+        return error
+
+
+@Promise.coroutine
+def _swallows_by_yield(promise):
+    try:
+        yield promise
+    except Boom as error:
+        return error
+
+
+#: How what came before is handled.
+HANDLES = {
+    "catch": lambda promise: promise.catch(Boom, lambda error: error),
+    "await": lambda promise: Promise.resolve(_swallows(promise)),
+    "yield": _swallows_by_yield,
+}
+
+
+def first_request(copy, fails):
+    return (FAILS | FAILS_ELSEWHERE)[fails](copy)
+
+
+def second_request(copy, fails):
+    return (FAILS | FAILS_ELSEWHERE)[fails](copy)
+
+
+def note_of(error):
+    [note] = [note for note in error.__notes__ if note.startswith(HEADING)]
+    return note
+
+
+@pytest.fixture
+def _fresh():
+    """The error has not failed yet."""
+    yield
+    BUSY.__dict__.clear()
+    BUSY.__traceback__ = None
+
+
+@pytest.mark.usefixtures("_fresh")
+@pytest.mark.parametrize(
+    ("fails", "handles"),
+    [(fails, handles) for fails in FAILS for handles in HANDLES]
+    + [(fails, "catch") for fails in FAILS_ELSEWHERE],
+)
+def test_an_error_that_fails_again_names_the_chain_that_failed_now(
+    scheduler, traced, fails, handles
+):
+    """Not the first one in which it ever failed."""
+    HANDLES[handles](first_request(traced, fails))
+    scheduler.advance(1)
+    scheduler.flush()
+    assert "in first_request" in note_of(BUSY)
+    HANDLES[handles](second_request(traced, fails))
+    scheduler.advance(1)
+    assert "in second_request" in note_of(BUSY)
+    assert "first_request" not in note_of(BUSY)
+
+
+@pytest.mark.usefixtures("_fresh")
+@pytest.mark.parametrize("fails", ["a handler", "timeout", "reject"])
+def test_two_chains_that_fail_in_one_turn(scheduler, traced, reports, fails):
+    """Handlers, coroutines and reports of each see its own note."""
+    notes = []
+
+    async def awaits(promise):
+        try:
+            await promise
+        except Boom as error:
+            notes.append(note_of(error))
+
+    first_request(traced, fails).then(str).catch(lambda error: notes.append(note_of(error)))
+    second_request(traced, fails).then(str).catch(lambda error: notes.append(note_of(error)))
+    traced.resolve(awaits(first_request(traced, fails)))
+    traced.resolve(awaits(second_request(traced, fails)))
+    scheduler.advance(1)
+    found = ["first" if "in first_request" in note else "second" for note in notes]
+    assert sorted(found) == ["first", "first", "second", "second"]
+    assert all(("first_request" in note) != ("second_request" in note) for note in notes)
+
+
+@pytest.mark.usefixtures("_fresh")
+def test_two_reports_of_one_error_in_one_turn(scheduler, traced, reports):
+    """Each prints the chain that it is about."""
+    printed = []
+
+    def observe(event):
+        printed.append(event["log_failure"].getTraceback())
+
+    globalLogPublisher.addObserver(observe)
+    first_request(traced, "reject")
+    second_request(traced, "reject").done()
+    scheduler.flush()
+    globalLogPublisher.removeObserver(observe)
+    found = ["first" if "in first_request" in text else "second" for text in printed]
+    assert (sorted(found), 2) == (["first", "second"], len(reports))
+
+
+async def _awaits(promise):
+    return await promise
+
+
+async def _awaits_and_cleans_up(promise):
+    try:
+        return await _awaits(promise)
+    finally:
+        await Promise.delay(1)
+
+
+@Promise.coroutine
+def _yields(promise):
+    return (yield promise)
+
+
+def _in_a_future(promise):
+    """A future for an error that some other driver's coroutine has seen."""
+    future = Future()
+
+    async def sees():
+        try:
+            await promise
+        except Boom as error:
+            future.set_exception(error)
+
+    ensureDeferred(sees())
+    return future
+
+
+#: What hands an error on.
+HANDS_ON = {
+    "then": lambda copy, promise: promise.then(str),
+    "a catch that raises it": lambda copy, promise: promise.catch(_raise),
+    "a catch that rejects with it": lambda copy, promise: promise.catch(copy.reject),
+    "catch and reject": lambda copy, promise: copy(
+        lambda resolve, reject: promise.then(resolve, reject)
+    ),
+    "a catch that tries": lambda copy, promise: promise.catch(
+        lambda error: copy.try_(lambda: _raise(error))
+    ),
+    "all": lambda copy, promise: copy.all([promise]),
+    "async def": lambda copy, promise: copy.resolve(_awaits(promise)),
+    "async def with a clean-up": lambda copy, promise: copy.resolve(_awaits_and_cleans_up(promise)),
+    "a generator": lambda copy, promise: _yields(promise),
+    "a Deferred": lambda copy, promise: copy.from_deferred(promise.to_deferred()),
+    "a coroutine of Twisted's": lambda copy, promise: copy.from_deferred(
+        ensureDeferred(_awaits(promise))
+    ),
+    "a future": lambda copy, promise: copy.resolve(_in_a_future(promise)),
+    "another copy": lambda copy, promise: Promise.resolve(promise).then(str),
+}
+
+
+def _raise(error):
+    raise error
+
+
+@pytest.mark.usefixtures("_fresh")
+@pytest.mark.parametrize("hands_on", HANDS_ON)
+@pytest.mark.parametrize("fails", ["a handler", "reject", "async def", "timeout"])
+def test_an_error_that_is_handed_on_keeps_its_trace(scheduler, traced, config, hands_on, fails):
+    """It names the chain in which the error was raised."""
+    config(long_stack_traces=True)
+    promise = HANDS_ON[hands_on](traced, first_request(traced, fails))
+    caught = promise.then(str).catch(Boom, lambda error: note_of(error))
+    for _ in range(3):
+        scheduler.advance(1)
+    assert "in first_request" in caught.value()
+
+
+def test_other_notes_stay(scheduler, traced):
+    """Those of the user's, in their order."""
+    error = Boom()
+    error.add_note("before")
+    traced.reject(error).catch(lambda _: error.add_note("after"))
+    scheduler.flush()
+    traced.reject(error).catch(lambda _: None)
+    scheduler.flush()
+    assert ["before", "after", HEADING] == [note[: len(HEADING)] for note in error.__notes__]
+
+
+# --- one error object for many promises
+
+GIVES = {
+    "timeout": lambda: Promise.delay(9).timeout(1, BUSY),
+    "throw": lambda: Promise.delay(1).throw(BUSY),
+    "catch_throw": lambda: Promise.delay(1).then(int).catch_throw(BUSY),
+    "reject": lambda: Promise.reject(BUSY),
+    "a resolver": lambda: Promise(lambda resolve, reject: reject(BUSY)),
+    "a callback": lambda: Promise.from_callback(lambda callback: callback(BUSY)),
+}
+
+
+@pytest.mark.usefixtures("_fresh")
+@pytest.mark.parametrize("gives", GIVES)
+@pytest.mark.parametrize("driver", ["ours", "Twisted's"])
+@pytest.mark.parametrize("raised", [False, True], ids=["never raised", "raised"])
+def test_the_traceback_of_an_error_for_many_promises_does_not_grow(
+    scheduler, gives, driver, raised
+):
+    """An await shows itself, and what raised the error, and no awaits that came before."""
+    seen = []
+    if raised:
+        with pytest.raises(Boom):
+            raises_busy()
+
+    async def awaits():
+        for _ in range(5):
+            try:
+                await GIVES[gives]()
+            except Boom as error:
+                seen.append(frames(error.__traceback__))
+
+    (Promise.resolve if driver == "ours" else ensureDeferred)(awaits())
+    for _ in range(5):
+        scheduler.advance(1)
+    assert 5 == len(seen)
+    assert all(each == seen[0] for each in seen)
+    assert ["awaits", "await_promise"] == seen[0][:2]
+    assert ("raises_busy" in seen[0]) is raised

@@ -12,6 +12,7 @@ from .._core.reactions import Node
 from .._core.resolving import resolve
 from .._core.settling import finish_cancel, hand_over, reject
 from .._core.states import DEAD, CorePromise
+from .._util.exceptions import get_traceback
 
 __all__ = ["FutureSource", "adopt_future"]
 
@@ -52,7 +53,7 @@ class FutureSource(Node):
         if error is None:
             resolve(promise, future.result())
         else:
-            reject(promise, error)
+            reject(promise, error, get_traceback(error))
 
     def _release(self) -> None:
         self._future = None

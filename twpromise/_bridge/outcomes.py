@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from twisted.python.log import logerr
 from twisted.python.reflect import safe_str
 
+from .._core import hooks
 from .._core.settling import mark_handled, reject
 from .._core.states import REJECTED, CorePromise
 from .._util.checks import printable
@@ -117,6 +118,8 @@ def raised_by(promise: CorePromise) -> tuple[BaseException, TracebackType | None
     """
     if promise._state & REJECTED:
         mark_handled(promise)
+        if hooks.observer is not None:
+            hooks.observer.shown(promise)
         return as_exception(promise._value), traceback_of(promise._aux)
     return CancellationError("the promise was cancelled"), None
 

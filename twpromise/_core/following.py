@@ -242,6 +242,8 @@ def take(promise: CorePromise, root: CorePromise) -> None:
     elif state & REJECTED:
         if not state & HANDLED:
             mark_handled(root)
+        if hooks.observer is not None:
+            hooks.observer.passed(promise, root)
         origin = None if root._extra is None else context_of(root)
         reject_as_is(promise, root._value, root._aux, origin)
     elif promise._state & FOLLOWING:

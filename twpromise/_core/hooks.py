@@ -70,6 +70,24 @@ class Observer(Protocol):
     def settled(self, promise: CorePromise) -> None:
         """A promise was fulfilled, rejected or cancelled."""
 
+    def failed(self, promise: CorePromise, reason: object, aux: Any = None) -> None:
+        """A promise is being rejected with what was raised, or given; not as another one was.
+
+        Args:
+            promise: Is settled just after this.
+            reason: What was raised, or given.
+            aux: What it was given with; see `settling.reject`.
+        """
+
+    def passed(self, child: CorePromise, parent: CorePromise) -> None:
+        """A promise is being rejected as another one was."""
+
+    def shown(self, promise: CorePromise) -> None:
+        """The reason of a promise is about to be reported, or handed to a handler."""
+
+    def handed(self, reason: object) -> None:
+        """A coroutine that runs is about to see a reason raised, at an await."""
+
     def resolved(self, promise: CorePromise) -> None:
         """A promise has begun to follow another."""
 
@@ -90,6 +108,8 @@ host: Host
 observer: Observer | None = None
 # `watching` of the last observer: a handler may switch diagnostics off, and raise.
 watching: CodeType | None = None
+# What raises the reason of a promise at an await.
+awaiting: CodeType | None = None
 
 
 def install(new: Host) -> None:

@@ -85,7 +85,9 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
         reason, aux = hooks.host.unwrap(reason)
     if aux is None:
         if is_exception(reason):
-            aux = get_traceback(reason)
+            if hooks.observer is not None:
+                hooks.observer.failed(promise, reason)
+            aux = _raised(reason)
         else:
             try:
                 if issubclass(type(reason), type) and issubclass(reason, BaseException):
@@ -97,7 +99,22 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
                 # one rejects, so that the promise does not stay pending.
                 reject_raised(promise, error)
                 return
+    elif hooks.observer is not None:
+        hooks.observer.failed(promise, reason, aux)
     reject_as_is(promise, reason, aux)
+
+
+def _raised(reason: BaseException) -> Any:
+    """The traceback of a reason, without the awaits that have raised it from another promise.
+
+    One error for many promises (``timeout(5, BUSY)``) would grow with each of them.
+    """
+    own = traceback = get_traceback(reason)
+    while traceback is not None:
+        if traceback.tb_frame.f_code is hooks.awaiting:
+            own = traceback.tb_next
+        traceback = traceback.tb_next
+    return own
 
 
 def reject_raised(
@@ -117,6 +134,8 @@ def reject_raised(
         if traceback is not None and traceback.tb_frame.f_code is hooks.watching:
             traceback = traceback.tb_next
         set_traceback(error, traceback)
+    if hooks.observer is not None:
+        hooks.observer.failed(promise, error)
     reject_as_is(promise, error, traceback, origin)
 
 
@@ -175,6 +194,8 @@ def pass_on(child: CorePromise, parent: CorePromise) -> None:
         fulfill(child, parent._value)
     elif state & REJECTED:
         # It saves looking at the caller's context, in which there is nothing: that of a drain.
+        if hooks.observer is not None:
+            hooks.observer.passed(child, parent)
         origin = _NOTHING if parent._extra is None else context_of(parent)
         reject_as_is(child, parent._value, parent._aux, origin)
     else:
@@ -199,6 +220,8 @@ def report_unhandled(promise: CorePromise) -> None:
         drop_context(promise)
     if not promise._state & HANDLED:
         promise._state |= REPORTED
+        if hooks.observer is not None:
+            hooks.observer.shown(promise)
         try:
             run_at_origin(origin, hooks.host.unhandled, promise)
         except BaseException as error:
@@ -207,6 +230,8 @@ def report_unhandled(promise: CorePromise) -> None:
 
 def report_fatal(promise: CorePromise) -> None:
     """Hand a rejection that has no other consumer to the fatal hook, where it came from."""
+    if hooks.observer is not None:
+        hooks.observer.shown(promise)
     report = hooks.host.fatal, promise._library, promise._value, promise._aux
     run_at_origin(context_of(promise), *report)
 
@@ -217,6 +242,8 @@ def restore_traceback(promise: CorePromise) -> None:
     Handlers that raise it again would lengthen it for each other.
     """
     reason, aux = promise._value, promise._aux
+    if hooks.observer is not None:
+        hooks.observer.shown(promise)
     if is_exception(reason):
         # A Failure has its traceback in `tb`.
         traceback = aux if isinstance(aux, TracebackType) else getattr(aux, "tb", None)

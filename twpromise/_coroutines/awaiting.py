@@ -81,11 +81,16 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
         raise hooks.host.late_cancellation()
     error, traceback = raised_by(promise)
     set_traceback(error, traceback)
+    if hooks.observer is not None:
+        hooks.observer.handed(error)
     try:
         raise error
     finally:
         # The traceback refers to this frame.
         del promise, error, traceback
+
+
+hooks.awaiting = await_promise.__code__
 
 
 def _decided_by(promise: CorePromise) -> CorePromise:

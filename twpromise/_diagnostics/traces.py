@@ -78,14 +78,29 @@ def capture(parent: Trace | None) -> Trace:
     return Trace(tuple(places), parent)
 
 
-def annotate(reason: Any, trace: Trace) -> None:
-    """Add a trace to what Python prints of an exception: once."""
-    if not trace.sections or not issubclass(type(reason), BaseException):
-        return
+def annotate(reason: Any, note: str, again: bool = True) -> str:
+    """Add a trace, as text, to what Python prints of an exception.
+
+    Args:
+        reason: Mostly an exception.
+        note: The text, or "".
+        again: Put it in the place of a trace that the exception has, which was of another chain.
+
+    Returns:
+        The text that the exception has then.
+    """
+    if not issubclass(type(reason), BaseException):
+        return ""
     try:
         notes = getattr(reason, "__notes__", ())
-        if not any(str(note).startswith(HEADING) for note in notes):
-            reason.add_note(str(trace))
+        former = [one for one in notes if str(one).startswith(HEADING)]
+        if former and not again:
+            return str(former[0])
+        if former and former != [note]:
+            reason.__notes__ = [one for one in notes if one not in former]
+        if note and former != [note]:
+            reason.add_note(note)
     except Exception:
         # It takes no attributes, or has notes of its own kind: then without.
         pass
+    return note

@@ -14,12 +14,12 @@ from twisted.logger import Logger
 from .._util.errors import PromiseWarning
 from .traces import PACKAGE
 
-__all__ = ["show", "warn"]
+__all__ = ["TWISTED", "show", "warn"]
 
 _log = Logger(namespace="twpromise")
 
-# The reactor, which calls everything, and is not the user's code.
-_TWISTED = str(Path(twisted.internet.__file__).parent) + os.sep
+#: The reactor, which calls everything, and is not the user's code.
+TWISTED = str(Path(twisted.internet.__file__).parent) + os.sep
 
 # For Python's filters, which warnings were shown already: the places are not those of a frame.
 _registry: dict[Any, Any] = {}
@@ -73,7 +73,7 @@ def warn(message: str, promise: Any = None) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
     filename, line = frame.f_code.co_filename, frame.f_lineno
-    if promise is not None and filename.startswith(_TWISTED):
+    if promise is not None and filename.startswith(TWISTED):
         trace = getattr(promise._extra, "trace", None)
         if trace is not None and trace.sections:
             filename, line, _ = trace.place

@@ -8,9 +8,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from functools import partial
-from types import FrameType, MethodType
+from types import CoroutineType, FrameType, GeneratorType, MethodType
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from .._callbacks.node_callback import NodeCallback
 from .._core import hooks
@@ -22,12 +22,13 @@ from .._core.resolving import DECLINED
 from .._core.states import CANCELLED, CANCELLING, FULFILLED, HANDLED, REJECTED, SETTLED, CorePromise
 from .._core.subscribers import Subscribers
 from .._coroutines.runner import Runner
+from .._util.exceptions import is_exception
 from . import handed_over
 from .background import code_of, unwrapped
 from .events import emit
 from .library import Library
 from .traces import STOPS, Trace, annotate, capture
-from .warning import show, warn
+from .warning import TWISTED, show, warn
 
 __all__ = ["switch", "watch"]
 
@@ -37,9 +38,11 @@ _libraries: WeakSet[Library] = WeakSet()
 class _Made(Trace):
     """Where a promise was made, and whether it has had a consumer."""
 
-    __slots__ = ("consumed", "token")
+    __slots__ = ("consumed", "note", "token")
 
     consumed: bool
+    #: Of a rejected promise: the long stack trace of the chain that failed, as text.
+    note: str
     #: The `token` of the `_Watch` that watched for consumers.
     token: object
 
@@ -52,10 +55,14 @@ def _made(promise: CorePromise) -> _Made | None:
 class _Running:
     """A handler that is running."""
 
-    __slots__ = ("handler", "outer", "promises", "trace")
+    __slots__ = ("handed", "handler", "outer", "promises", "trace")
 
-    def __init__(self, handler: Any, trace: Trace | None, outer: _Running | None) -> None:
+    def __init__(
+        self, handler: Any, handed: int, trace: Trace | None, outer: _Running | None
+    ) -> None:
         self.handler = handler
+        #: The `id` of the reason that it was called with, or has seen raised at an await.
+        self.handed = handed
         self.trace = trace
         self.outer = outer
         #: The promises that it has made.
@@ -74,6 +81,10 @@ class _Watch:
         self.notifying = False
         #: See `hooks.Observer`.
         self.watching = _Watch._run_watched.__code__
+        # What coroutines that wait have been handed, for their next steps.
+        self._handed: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        # The `id` of what a handler has raised again.
+        self._raised_again = 0
         # Bypassed promises: they were counted as settled, and may settle all the same.
         self._counted: WeakSet[CorePromise] = WeakSet()
 
@@ -100,10 +111,6 @@ class _Watch:
         """A promise was fulfilled, rejected or cancelled."""
         library: Any = promise._library
         state = promise._state
-        if state & REJECTED and library.long_stack_traces:
-            trace = _made(promise)
-            if trace is not None:
-                annotate(promise._value, trace)
         if library.monitoring:
             if promise in self._counted:
                 self._counted.discard(promise)
@@ -115,6 +122,38 @@ class _Watch:
                 self._emit("promise_rejected", promise)
             else:
                 self._emit("promise_cancelled", promise)
+
+    def failed(self, promise: CorePromise, reason: object, aux: Any = None) -> None:
+        """A promise is being rejected with what was raised, or given."""
+        library: Any = promise._library
+        trace = _made(promise)
+        if trace is not None and library.long_stack_traces:
+            handed = (self._raised_again, self._running.handed if self._running else 0)
+            # What a chain hands on, or other drivers of coroutines, keeps its trace.
+            again = id(reason) not in handed and not _was_handed(aux)
+            trace.note = annotate(reason, str(trace), again)
+        self._raised_again = 0
+
+    def passed(self, child: CorePromise, parent: CorePromise) -> None:
+        """A promise is being rejected as another one was."""
+        library: Any = child._library
+        trace, before = _made(child), _made(parent)
+        if trace is not None and library.long_stack_traces:
+            trace.note = before.note if before is not None else ""
+            if not trace.note:
+                trace.note = annotate(parent._value, str(trace), False)
+
+    def shown(self, promise: CorePromise) -> None:
+        """The reason of a promise is about to be reported, or handed to a handler."""
+        trace = _made(promise)
+        if trace is not None and trace.note:
+            annotate(promise._value, trace.note)
+
+    def handed(self, reason: object) -> None:
+        """A coroutine that runs is about to see a reason raised, at an await."""
+        running = self._running
+        if running is not None:
+            running.handed = id(reason)
 
     def resolved(self, promise: CorePromise) -> None:
         """A promise has begun to follow another."""
@@ -150,13 +189,26 @@ class _Watch:
         /,
         *arguments: Any,
     ) -> Any:
-        running = self._running = _Running(function, trace, self._running)
+        # A generator, or a coroutine, of which this is one step.
+        generator: Any = getattr(function, "__self__", None)
+        if type(generator) not in (GeneratorType, CoroutineType):
+            generator = None
+        handed = id(arguments[-1]) if arguments and is_exception(arguments[-1]) else 0
+        if generator is not None:
+            handed = handed or self._handed.get(generator, 0)
+        running = self._running = _Running(function, handed, trace, self._running)
         result: Any = DECLINED
         try:
             result = function(*arguments)
             return result
+        except BaseException as error:
+            if id(error) == running.handed:
+                self._raised_again = running.handed
+            raise
         finally:
             self._running = running.outer
+            if generator is not None and running.handed:
+                self._handed[generator] = running.handed
             if awaited and result is None and running.promises:
                 try:
                     _check_return(running)
@@ -165,7 +217,7 @@ class _Watch:
                     hooks.host.escaped(error)
             # The frames of what the handler called, or of a generator that it threw an error into,
             # lead to this frame.
-            del function, arguments, running
+            del function, arguments, generator, running
 
     # --- traces, events and warnings
 
@@ -194,6 +246,7 @@ class _Watch:
         trace = _Made.__new__(_Made)
         trace.sections = captured.sections
         trace.consumed = False
+        trace.note = ""
         trace.token = self.token
         extra = promise._extra
         if type(extra) is Extra:
@@ -202,6 +255,24 @@ class _Watch:
             promise._extra = Extra(None, extra, trace)
         if running is not None and library.warnings and library.w_forgotten_return:
             running.promises.append(promise)
+
+
+def _was_handed(aux: Any) -> bool:
+    """Whether a reason came from a promise, by way of a Deferred or a future."""
+    traceback: Any = aux
+    if issubclass(type(aux), hooks.host.failure):
+        if type(aux) is not hooks.host.failure:
+            # One that was made of a promise.
+            return True
+        traceback = aux.tb
+        if traceback is None or not traceback.tb_frame.f_code.co_filename.startswith(TWISTED):
+            # It was given to a Deferred, and not raised by a coroutine.
+            return False
+    while traceback is not None:
+        if traceback.tb_frame.f_code is hooks.awaiting:
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def _check_return(running: _Running) -> None:
