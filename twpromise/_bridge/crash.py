@@ -30,7 +30,8 @@ _why: str | None = None
 def exit_process(reason: object) -> None:
     """Stop the reactor in order, and make the process exit with status 2.
 
-    For `Promise.on_fatal`, where a supervisor starts the process again: bluebird's crash.
+    ``Promise.on_fatal(exit_process)`` is bluebird's crash, for a process that a supervisor starts
+    again.
 
     Args:
         reason: Why.  It is logged at critical level, and written to standard error when the
@@ -40,10 +41,6 @@ def exit_process(reason: object) -> None:
     program exits with; a program in which no reactor runs, but a loop of asyncio's, gets
     a `SystemExit` from that loop.  Functions that `atexit` was given before twpromise was imported
     are not called.
-
-    Example::
-
-        Promise.on_fatal(exit_process)
     """
     global _why
     traceback = get_traceback(reason) if is_exception(reason) else None

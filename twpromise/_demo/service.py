@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.pages import notFound
@@ -230,7 +230,7 @@ def _fail(request: Request, error: Any) -> None:
         status, text = error.status, str(error)
     else:
         # What went wrong is for the log, and not for the client.
-        _log.failure("A request failed", Failure(error), LogLevel.error)
+        _log.error("A request failed", log_failure=Failure(error))
     _send(request, status, b"text/plain; charset=utf-8", text)
 
 

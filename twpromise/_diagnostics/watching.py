@@ -264,7 +264,7 @@ def _was_handed(aux: Any) -> bool:
         if type(aux) is not hooks.host.failure:
             # One that was made of a promise.
             return True
-        traceback = aux.tb
+        traceback = traceback.tb
         if traceback is None or not traceback.tb_frame.f_code.co_filename.startswith(TWISTED):
             # It was given to a Deferred, and not raised by a coroutine.
             return False
