@@ -7,6 +7,7 @@ the handlers of every method.
 from __future__ import annotations
 
 import gc
+import re
 from collections import UserDict
 from contextvars import ContextVar
 from types import SimpleNamespace
@@ -86,6 +87,8 @@ BESIDE = {
     ),
 }
 EVERY = {**INSTEAD, **BESIDE}
+#: Those that have a filter before the handler.
+FILTERED = [name for name in EVERY if " with a " in name or name == "error"]
 WITHOUT_ARGUMENT = ("finally_ of a value", "finally_ of a reason", "lastly")
 
 
@@ -264,7 +267,7 @@ def test_handlers_run_in_the_context_in_which_they_were_attached(scheduler, name
     assert (False, False) == (first.is_pending(), second.is_pending())
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in FILTERED])
 @pytest.mark.parametrize("handler", [None, 5], ids=repr)
 def test_a_handler_that_is_not_callable_is_ignored(scheduler, name, handler):
     """The outcome passes, as through `then`."""
@@ -273,6 +276,113 @@ def test_a_handler_that_is_not_callable_is_ignored(scheduler, name, handler):
     promise = attach(parent, handler)
     scheduler.flush()
     assert outcome(parent) == outcome(promise)
+
+
+@pytest.mark.parametrize("name", FILTERED)
+@pytest.mark.parametrize("handler", [None, 5], ids=repr)
+def test_behind_a_filter_a_handler_must_be_callable(scheduler, name, handler):
+    """Else a `TypeError` says so, whatever the outcome is: it would never be called."""
+    _, attach = EVERY[name]
+    for parent in settled("value"), settled("reason"):
+        reason = attach(parent, handler).reason()
+        method = name.split()[0]
+        assert re.fullmatch(
+            rf"{method}\((.*, )?{handler}\) has no handler: the last argument must be "
+            rf"a function that takes the reason, not {handler}",
+            str(reason),
+        )
+        assert TypeError is type(reason)
+
+
+#: Filters alone, and how a message names them.
+ALONE = {
+    "KeyError": KeyError,
+    "BaseException": BaseException,
+    "OperationalBoom": OperationalBoom,
+    "(KeyError, OSError)": (KeyError, OSError),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name, (which, _) in EVERY.items() if which == "reason" and "finally" not in name],
+)
+@pytest.mark.parametrize("written", ALONE)
+def test_a_filter_is_no_handler(scheduler, name, written):
+    """A class could be called, with the reason, and would turn the rejection into a value."""
+    _, attach = EVERY[name]
+    parent, resolve, _ = pending()
+    reason = attach(parent, ALONE[written]).reason()
+    assert TypeError is type(reason)
+    assert f"{written}) has no handler: the last argument" in str(reason)
+    # Nothing is attached.
+    resolve("value")
+    scheduler.flush()
+    assert "value" == parent.value()
+
+
+def test_how_a_message_names_a_call_without_a_handler(scheduler):
+    """As it is written, whatever the spelling of the method."""
+    rejected = Promise.reject(Boom())
+    assert [
+        "catch(KeyError)",
+        "catch(KeyError, OSError)",
+        "catch((KeyError,))",
+        "catch({'errno': 2})",
+        "catch({'errno': 2}, KeyError)",
+        "tap_catch(KeyError)",
+        "tap_catch({'errno': 2})",
+        "error(KeyError)",
+        "then(None, KeyError)",
+        "then(str, (KeyError,))",
+    ] == [
+        str(promise.reason()).partition(" has no handler")[0]
+        for promise in (
+            rejected.caught(KeyError),
+            rejected.catch(KeyError, OSError),
+            rejected.catch((KeyError,)),
+            rejected.catch({"errno": 2}),
+            rejected.catch({"errno": 2}, KeyError),
+            rejected.tapCatch(KeyError),
+            rejected.tap_catch({"errno": 2}),
+            rejected.error(KeyError),
+            rejected.then(None, KeyError),
+            rejected.then(str, (KeyError,)),
+        )
+    ]
+
+
+def test_done_with_a_filter_for_a_handler(scheduler):
+    """It is an error that has no other consumer."""
+    fatal = []
+    copy = Promise.get_new_library_copy()
+    copy.on_fatal(fatal.append)
+    copy.reject(Boom()).done(None, KeyError)
+    scheduler.flush()
+    assert [TypeError] == [type(reason) for reason in fatal]
+
+
+def test_an_exception_class_as_the_handler_of_values(scheduler):
+    """It is called with the value, as any class is."""
+    promise = Promise.resolve("value").then(KeyError)
+    scheduler.flush()
+    assert (KeyError, ("value",)) == (type(promise.value()), promise.value().args)
+
+
+def test_a_class_as_the_handler_of_reasons(scheduler):
+    """One of no exceptions is a function like any other; alone, an empty filter is ignored."""
+    error = OperationalBoom("why")
+    promises = [
+        Promise.reject(error).catch(str),
+        Promise.reject(error).catch(Boom, str),
+        Promise.reject(error).then(None, str),
+        Promise.reject(error).error(str),
+        Promise.reject(error).catch(()),
+        Promise.reject(error).catch({}),
+    ]
+    scheduler.flush()
+    assert ["why"] * 4 == [promise.value() for promise in promises[:4]]
+    assert [error] * 2 == [promise.reason() for promise in promises[4:]]
 
 
 @pytest.mark.parametrize("name", EVERY)

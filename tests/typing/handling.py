@@ -143,6 +143,18 @@ def catching_some(text: Promise[str]) -> None:
     text.catch(404, recover)  # type: ignore[call-overload]
 
 
+def forgotten_handlers(text: Promise[str]) -> None:
+    """A filter stands before a handler, and not for one."""
+    text.catch(KeyError)  # type: ignore[deprecated]
+    text.catch((KeyError, OSError))  # type: ignore[deprecated]
+    text.catch(KeyError, OSError)  # type: ignore[deprecated]
+    text.tap_catch(KeyError)  # type: ignore[deprecated]
+    text.tap_catch(KeyError, OSError)  # type: ignore[deprecated]
+    text.error(KeyError)  # type: ignore[deprecated]
+    text.then(None, KeyError)  # type: ignore[deprecated]
+    text.then(len, KeyError)  # type: ignore[deprecated]
+
+
 def finally_changes_nothing(text: Promise[str]) -> None:
     """`finally_` passes the outcome on, whatever its handler returns."""
     assert_type(text.finally_(lambda: None), Promise[str])

@@ -7,8 +7,10 @@ between promises: it waits for several, or for something that is no promise, and
 from __future__ import annotations
 
 from contextvars import copy_context
-from typing import Any
+from types import FunctionType, MethodType
+from typing import Any, Final
 
+from .._util.checks import is_filter_only, no_handler
 from . import hooks
 from .cancelling import leave
 from .extra import bind_promise, binding_of, extra_of, keep_for_report
@@ -36,6 +38,10 @@ from .states import (
 )
 from .subscribers import add_subscriber
 
+#: The types of most handlers.  `then` asks for the `__class__` of one: that takes an instruction
+#: less than `type`, or than `callable`.
+_FUNCTIONS: Final = frozenset([FunctionType, MethodType])
+
 # --- attaching ----------------------------------------------------------------------------
 
 
@@ -51,16 +57,20 @@ def then(  # noqa: D417 - a method
     Handlers are called once at most, from the scheduler, never from within `then`, and in
     the order in which they were attached.  What a handler returns is followed if it is
     a promise, a Deferred, a coroutine or anything else that is followed; what it raises
-    rejects.  Something that is not callable is ignored, with a warning if warnings are on.
+    rejects.  Something that is not callable is ignored, with a warning if warnings are on; but an
+    exception class as *on_rejected*, or a tuple of them, rejects with a `TypeError`.
 
     Bluebird: ``.then``; Twisted: ``Deferred.addCallbacks``.
     """
     if on_fulfilled is not None and not callable(on_fulfilled):
         self._library.ignored_handler(on_fulfilled)
         on_fulfilled = None
-    if on_rejected is not None and not callable(on_rejected):
-        self._library.ignored_handler(on_rejected)
-        on_rejected = None
+    if on_rejected is not None and on_rejected.__class__ not in _FUNCTIONS:
+        if is_filter_only(on_rejected):
+            return new_rejected(type(self), no_handler("then", on_fulfilled, on_rejected))
+        if not callable(on_rejected):
+            self._library.ignored_handler(on_rejected)
+            on_rejected = None
     # As `states.new_pending`, written out for each hop of a chain.
     child: CorePromise = self._new()
     child._state = PENDING

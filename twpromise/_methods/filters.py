@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import copy_context
 from typing import Any, TypeAlias, TypeVar
 
 from .._core.resolving import DECLINED, is_followed
-from .._util.checks import shown
+from .._util.checks import is_exception_class, shown
 from .._util.exceptions import is_exception
 
-__all__ = ["Filter", "Filtered", "Kind", "Test", "check_filters", "is_operational", "passes"]
+__all__ = [
+    "Filter",
+    "Filtered",
+    "Kind",
+    "NoHandler",
+    "Test",
+    "check_filters",
+    "is_operational",
+    "passes",
+]
 
 A = TypeVar("A", bound=BaseException)
 
@@ -18,10 +27,12 @@ A = TypeVar("A", bound=BaseException)
 #: class for one.
 Kind: TypeAlias = type[A] | tuple[type[A], ...]
 Test: TypeAlias = Callable[[Any], bool] | Mapping[str, Any]
+#: What may stand before a handler, and not in its place.
+NoHandler: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 Filter: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Test
 
 
-def check_filters(filters: tuple[Any, ...]) -> TypeError | None:
+def check_filters(filters: Iterable[Any]) -> TypeError | None:
     """The error for something that is no filter, or None.
 
     A filter is an exception class or a tuple of them, a predicate, or a mapping of attribute
@@ -29,10 +40,10 @@ def check_filters(filters: tuple[Any, ...]) -> TypeError | None:
     """
     for one in filters:
         if isinstance(one, type):
-            if _is_exception_class(one):
+            if is_exception_class(one):
                 continue
         elif isinstance(one, tuple):
-            if all(map(_is_exception_class, one)):
+            if all(map(is_exception_class, one)):
                 continue
         elif isinstance(one, Mapping):
             if all(isinstance(name, str) for name in one):
@@ -45,10 +56,6 @@ def check_filters(filters: tuple[Any, ...]) -> TypeError | None:
             f"a mapping of attribute names to values, not {shown(one)}"
         )
     return None
-
-
-def _is_exception_class(one: Any) -> bool:
-    return isinstance(one, type) and issubclass(one, BaseException)
 
 
 def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from .._core.contexts import prepare, run_in_context
@@ -12,11 +13,17 @@ from .._core.reactions import then as _then
 from .._core.resolving import is_followed, new_rejected, new_resolved
 from .._core.settling import pass_on, reject_raised, report_fatal
 from .._core.states import FULFILLED, REJECTED, CorePromise
+from .._util.checks import is_filter_only, no_handler
 from .._util.types import Gives, Later, Mixed, N
-from .filters import Filter, Filtered, Kind, Test, check_filters, is_operational, passes
+from .filters import Filter, Filtered, Kind, NoHandler, Test, check_filters, is_operational, passes
 
 if TYPE_CHECKING:
+    from typing_extensions import deprecated
+
     from .._promise import Promise
+else:
+    # Only checkers look at it, and they have that package with them.
+    deprecated = lambda message: lambda function: function  # noqa: E731
 
 __all__ = ["Done", "Finishing", "Handlers"]
 
@@ -128,6 +135,17 @@ class Done(Node):
             report_fatal(parent)
 
 
+def _check(method: str, filters: list[Any], handler: Any) -> TypeError | None:
+    """The error for wrong arguments of `catch` or `tap_catch`, or None."""
+    error = check_filters(filters) if filters else None
+    if error is None and type(handler) is not FunctionType:
+        # Alone, what is no filter either is ignored, as by `then`.
+        mapping = isinstance(handler, Mapping) and bool(handler)
+        if is_filter_only(handler) or mapping or (filters and not callable(handler)):
+            return no_handler(method, *filters, handler)
+    return error
+
+
 class Handlers(CorePromise, Generic[T_co]):
     """The methods that attach handlers."""
 
@@ -136,6 +154,9 @@ class Handlers(CorePromise, Generic[T_co]):
     if TYPE_CHECKING:
         # `reactions.then` as its users see it.  For why there are so many, see `Followed`.
 
+        @overload
+        @deprecated("then(..., KeyError) has no handler, and rejects with a TypeError")
+        def then(self, on_fulfilled: Any, on_rejected: NoHandler) -> Promise[Any]: ...
         @overload
         def then(
             self, on_fulfilled: None = None, on_rejected: Mixed[[Any], V, M] | None = None
@@ -173,6 +194,12 @@ class Handlers(CorePromise, Generic[T_co]):
     else:
         then = _then
 
+    @overload
+    @deprecated("catch(KeyError) has no handler, and rejects with a TypeError")
+    def catch(self, filter: NoHandler, /) -> Promise[Any]: ...
+    @overload
+    @deprecated("catch(KeyError, OSError) has no handler, and rejects with a TypeError")
+    def catch(self, a: Kind[A], b: NoHandler, /) -> Promise[Any]: ...
     @overload
     def catch(self, handler: Mixed[[Any], V, N], /) -> Promise[T_co | V | N]: ...
     @overload
@@ -235,24 +262,23 @@ class Handlers(CorePromise, Generic[T_co]):
                 the reason; or a mapping of names of attributes of the reason to their values.
                 Something else rejects with a `TypeError`, as does a predicate that is
                 ``async def`` or returns a promise; one that raises, with what it raised.
+                Filters without a handler behind them reject with a `TypeError`, too.
 
         Bluebird: ``.catch``; Twisted: ``Deferred.addErrback``, ``Failure.check``.
         """
         if not filters_and_handler:
             return self.then()
         *filters, handler = filters_and_handler
-        return self._catch(tuple(filters), handler)
+        error = _check("catch", filters, handler)
+        if error is not None:
+            return new_rejected(type(self), error)
+        return _then(self, None, Filtered(tuple(filters), handler) if filters else handler)
 
     caught = catch
 
-    def _catch(self, filters: tuple[Any, ...], handler: Any) -> Any:
-        if not filters or not callable(handler):
-            return self.then(None, handler)
-        error = check_filters(filters)
-        if error is not None:
-            return new_rejected(type(self), error)
-        return self.then(None, Filtered(filters, handler))
-
+    @overload
+    @deprecated("error(KeyError) has no handler, and rejects with a TypeError")
+    def error(self, handler: NoHandler) -> Promise[Any]: ...
     @overload
     def error(self, handler: Mixed[[Any], V, N]) -> Promise[T_co | V | N]: ...
     @overload
@@ -262,11 +288,14 @@ class Handlers(CorePromise, Generic[T_co]):
 
         Args:
             handler: Called with the reason if that is an `OperationalError`, or is marked as
-                operational, as what comes through promisified callbacks is.
+                operational, as what comes through promisified callbacks is.  Something that is
+                not callable, or is an exception class, rejects with a `TypeError`.
 
         Bluebird: ``.error``.
         """
-        return self._catch((is_operational,), handler)
+        if not callable(handler) or is_filter_only(handler):
+            return new_rejected(type(self), no_handler("error", handler))
+        return self.then(None, Filtered((is_operational,), handler))
 
     def finally_(self, handler: Callable[[], object]) -> Promise[T_co]:
         """A promise for the same outcome, once *handler* has run.
@@ -313,6 +342,12 @@ class Handlers(CorePromise, Generic[T_co]):
         return cast("Promise[T_co]", _Beside.derive(self, call))
 
     @overload
+    @deprecated("tap_catch(KeyError) has no handler, and rejects with a TypeError")
+    def tap_catch(self, filter: NoHandler, /) -> Promise[Any]: ...
+    @overload
+    @deprecated("tap_catch(KeyError, OSError) has no handler, and rejects with a TypeError")
+    def tap_catch(self, a: Kind[A], b: NoHandler, /) -> Promise[Any]: ...
+    @overload
     def tap_catch(self, handler: Callable[[Any], object], /) -> Promise[T_co]: ...
     @overload
     def tap_catch(self, filter: Kind[A], handler: Callable[[A], object], /) -> Promise[T_co]: ...
@@ -334,11 +369,11 @@ class Handlers(CorePromise, Generic[T_co]):
         if not filters_and_handler:
             return self.then()
         *filters, handler = filters_and_handler
-        if not callable(handler):
-            return self.then(None, handler)
-        error = check_filters(tuple(filters))
+        error = _check("tap_catch", filters, handler)
         if error is not None:
             return new_rejected(type(self), error)
+        if not callable(handler):
+            return _then(self, None, handler)
         prepared = prepare(self, handler)
         prepared_filters = tuple(
             one if isinstance(one, (type, tuple, Mapping)) else prepare(self, one, awaited=False)
@@ -365,4 +400,4 @@ class Handlers(CorePromise, Generic[T_co]):
 
         Bluebird: ``.done``.
         """
-        Done().wait_for(self.then(on_fulfilled, on_rejected))
+        Done().wait_for(_then(self, on_fulfilled, on_rejected))

@@ -124,7 +124,7 @@ class Values(Handlers[T_co], Generic[T_co]):
         Bluebird: ``.catchReturn``.
         """
         *filters, value = _one_or_two("catch_return", filter_and_value)
-        return self._catch(tuple(filters), _constant(value))
+        return self.catch(*filters, _constant(value))
 
     catchReturn = catch_return
 
@@ -145,7 +145,7 @@ class Values(Handlers[T_co], Generic[T_co]):
         """
         *filters, reason = _one_or_two("catch_throw", filter_and_reason)
         cls = type(self)
-        return self._catch(tuple(filters), lambda *_: new_rejected(cls, reason))
+        return self.catch(*filters, lambda *_: new_rejected(cls, reason))
 
     catchThrow = catch_throw
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 __all__ = [
     "check_seconds",
+    "is_exception_class",
+    "is_filter_only",
     "is_int",
+    "no_handler",
     "not_a_function",
     "printable",
     "shown",
@@ -41,6 +44,38 @@ def shown(value: object, write: Callable[[object], str] = repr) -> str:
 def not_a_function(name: str, function: object) -> TypeError:
     """The error for a function that is not callable."""
     return TypeError(f"fn must be a function: {name} must be callable, not {shown(function)}")
+
+
+def is_exception_class(value: object) -> TypeGuard[type[BaseException]]:
+    """Whether *value* is a class of exceptions."""
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+def is_filter_only(handler: object) -> bool:
+    """Whether a handler of rejections is a filter, behind which the handler was forgotten.
+
+    That is an exception class, or a tuple of them.  A class can be called: as a handler, it would
+    turn any rejection into a value.
+    """
+    if isinstance(handler, tuple):
+        return handler != () and all(map(is_exception_class, handler))
+    return is_exception_class(handler)
+
+
+def no_handler(method: str, *arguments: object) -> TypeError:
+    """The error for a call of *method* whose last argument is no handler of rejections."""
+    written = [shown(argument, _written) for argument in arguments]
+    return TypeError(
+        f"{method}({', '.join(written)}) has no handler: the last argument must be a function "
+        f"that takes the reason, not {written[-1]}"
+    )
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        items = ", ".join(map(_written, value))
+        return f"({items},)" if len(value) == 1 else f"({items})"
+    return value.__name__ if isinstance(value, type) else repr(value)
 
 
 def spellings(names: Iterable[str]) -> dict[str, str]:
