@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from twpromise import Promise
-from twpromise._util.arity import required_positionals
+from twpromise._util.arity import declared, required_positionals
 
 
 class Callables:
@@ -82,6 +82,37 @@ FUNCTIONS = {
 def test_required_positionals(function, expected):
     """Positional parameters without a default, whatever kind of callable it is."""
     assert expected == required_positionals(function)
+
+
+#: How many of two arguments a function is called with: by the rule; and if it gets both that it
+#: has a parameter for.
+DECLARED = {
+    "none": (lambda: None, 0, 0),
+    "one": (lambda one: None, 1, 1),
+    "two": (lambda one, two: None, 2, 2),
+    "three": (lambda one, two, three: None, 2, 2),
+    "default": (lambda one, two=2: None, 1, 2),
+    "only-defaults": (lambda one=1, two=2: None, 1, 2),
+    "keyword-only": (lambda one, *, two=2: None, 1, 1),
+    "star": (lambda *rest: None, 2, 2),
+    "one-and-star": (lambda one, *rest: None, 2, 2),
+    "method": (Callables().method, 2, 2),
+    "method-with-default": (Callables().with_default, 1, 2),
+    "object": (Callables(), 1, 1),
+    "method-without-self": (Callables().star, 2, 2),
+    "partial": (partial(lambda one, two, three=3: None, 1), 1, 2),
+    "partial-of-star": (partial(print, 1), 2, 2),
+    "builtin": (len, 1, 1),
+    "method-of-a-builtin": ([].append, 1, 1),
+    "bound-class-method": (dict.fromkeys, 1, 2),
+    "no-signature": (NoSignature(), 2, 2),
+}
+
+
+@pytest.mark.parametrize(("function", "by_rule", "taken"), DECLARED.values(), ids=DECLARED)
+def test_declared(function, by_rule, taken):
+    """With a default, a parameter counts only among the first ones."""
+    assert (by_rule, taken) == (declared(function, 2), declared(function, 2, 2))
 
 
 ANNOTATED = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar, copy_context
 from itertools import pairwise
 from random import Random
 
@@ -616,6 +617,30 @@ def test_cancel_hooks_run_in_order(scheduler, reports):
     Promise(executor).cancel()
     scheduler.flush()
     assert [1, 2] == called
+    assert [Boom] == [type(event["log_failure"].value) for event in reports]
+
+
+@pytest.mark.parametrize("within", [True, False], ids=["in a context", "in none"])
+def test_an_async_hook_is_run(scheduler, reports, within):
+    """What it raises is logged."""
+    called = []
+
+    async def hook():
+        called.append(variable.get())
+        await Promise.delay(1)
+        called.append(variable.get())
+        raise Boom
+
+    def make():
+        if within:
+            variable.set("set")
+        return Promise(lambda resolve, reject, on_cancel: on_cancel(hook))
+
+    variable = ContextVar("variable", default="unset")
+    copy_context().run(make).cancel()
+    scheduler.flush()
+    scheduler.advance(1)
+    assert ["set" if within else "unset"] * 2 == called
     assert [Boom] == [type(event["log_failure"].value) for event in reports]
 
 

@@ -165,6 +165,213 @@ def test_a_hook_that_raises_is_logged(scheduler, reports, listen):
     assert ["bad listener"] * 4 == [str(event["log_failure"].value) for event in reports]
 
 
+HOOKS = {
+    "none": lambda seen: lambda: seen.append(()),
+    "one": lambda seen: lambda reason: seen.append((reason,)),
+    "two": lambda seen: lambda reason, promise: seen.append((reason, promise)),
+    "a default": lambda seen: lambda reason, log=None: seen.append((reason, log)),
+    "star": lambda seen: lambda *arguments: seen.append(arguments),
+    "a builtin": lambda seen: Recorder(seen).append,
+}
+
+
+class Recorder(list):
+    """A list whose `append`, which is built in, fills another one."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def append(self, reason):
+        self.seen.append((reason,))
+
+
+@pytest.mark.parametrize("where", ["hook", "event"])
+@pytest.mark.parametrize("name", HOOKS)
+def test_hooks_get_what_they_declare(scheduler, listen, reports, where, name):
+    """The reason, and the promise, for parameters without a default."""
+    seen = []
+    copy = Promise.get_new_library_copy()
+    if where == "hook":
+        copy.on_possibly_unhandled_rejection(HOOKS[name](seen))
+    else:
+        listen("unhandled_rejection", HOOKS[name](seen))
+    error = Boom()
+    promise = copy.reject(error)
+    scheduler.flush()
+    expected = {"none": (), "two": (error, promise), "star": (error, promise)}
+    assert [expected.get(name, (error, None) if "default" in name else (error,))] == seen
+    assert [] == reports
+
+
+def test_hooks_without_parameters(scheduler, listen):
+    """Those of other events may have none, too."""
+    seen = []
+    copy = Promise.get_new_library_copy()
+    copy.on_unhandled_rejection_handled(lambda: seen.append("hook"))
+    copy.on_possibly_unhandled_rejection()
+    listen("rejection_handled", lambda: seen.append("event"))
+    promise = copy.reject(Boom())
+    scheduler.flush()
+    promise.catch(lambda _: None)
+    assert ["hook", "event"] == seen
+    copy.config(monitoring=True)
+    listen("promise_created", lambda: seen.append("created"))
+    listen("promise_chained", lambda parent: seen.append(parent))
+    parent = copy.resolve(1)
+    parent.then(str)
+    copy.config(monitoring=False)
+    assert ["created", parent] == seen[2:]
+
+
+def bad(*_):
+    raise ValueError("bad hook")
+
+
+async def bad_later(*_):
+    await Promise.delay(1)
+    raise ValueError("bad hook")
+
+
+def bad_promise(*_):
+    return Promise.delay(1).then(bad)
+
+
+def bad_deferred(*_):
+    return bad_promise().to_deferred()
+
+
+BAD = {
+    "raises": bad,
+    "too many parameters": lambda one, two, three: None,
+    "async": bad_later,
+    "a promise": bad_promise,
+    "a Deferred": bad_deferred,
+}
+
+
+@pytest.mark.parametrize("where", ["hook", "event", "both", "no hook"])
+@pytest.mark.parametrize("name", BAD)
+def test_a_hook_that_fails_does_not_have_the_reason(scheduler, listen, reports, where, name):
+    """The reason is logged as without hooks, and what the hook failed with as well."""
+    copy = Promise.get_new_library_copy()
+    if where in ("hook", "both"):
+        copy.on_possibly_unhandled_rejection(BAD[name])
+    if where == "no hook":
+        copy.on_possibly_unhandled_rejection()
+    if where != "hook":
+        listen("unhandled_rejection", BAD[name])
+    error = Boom()
+    copy.reject(error)
+    scheduler.flush()
+    scheduler.advance(1)
+    kinds = [type(event["log_failure"].value) for event in reports]
+    assert Boom in kinds
+    failures = [kind for kind in kinds if kind is not Boom]
+    assert [TypeError if "many" in name else ValueError] * (1 + (where == "both")) == failures
+    assert {"Unhandled rejection in Promise", "Unhandled error in a job of a Promise"} == {
+        event["log_format"] for event in reports
+    }
+
+
+def test_a_hook_that_fails_beside_one_that_does_not(scheduler, listen, reports):
+    """The reason has gone to the other one."""
+    seen = []
+    copy = Promise.get_new_library_copy()
+    copy.on_possibly_unhandled_rejection(bad)
+    listen("unhandled_rejection", lambda reason: seen.append(reason))
+    error = Boom()
+    copy.reject(error)
+    scheduler.flush()
+    assert [error] == seen
+    assert ["bad hook"] == [str(event["log_failure"].value) for event in reports]
+
+
+@pytest.mark.parametrize("where", ["hook", "event"])
+def test_async_hooks_are_run(scheduler, listen, reports, where):
+    """To their end, in the context of the rejection."""
+    seen = []
+
+    async def unhandled(reason):
+        await Promise.delay(1)
+        seen.append(reason)
+
+    async def handled(promise):
+        await Promise.delay(1)
+        seen.append(promise)
+
+    copy = Promise.get_new_library_copy()
+    if where == "hook":
+        copy.on_possibly_unhandled_rejection(unhandled)
+        copy.on_unhandled_rejection_handled(handled)
+    else:
+        listen("unhandled_rejection", unhandled)
+        listen("rejection_handled", handled)
+    error = Boom()
+    promise = copy.reject(error)
+    scheduler.flush()
+    scheduler.advance(1)
+    assert [error] == seen
+    promise.catch(lambda _: None)
+    scheduler.advance(1)
+    assert [error, promise] == seen
+    assert [] == reports
+
+
+def test_a_hook_that_returns_a_rejected_promise(scheduler, reports):
+    """The promise is not handed to the same hook, which would go on for ever."""
+    seen = []
+    copy = Promise.get_new_library_copy()
+
+    def hook(reason):
+        seen.append(reason)
+        return copy.reject(ValueError())
+
+    copy.on_possibly_unhandled_rejection(hook)
+    error = Boom()
+    copy.reject(error)
+    scheduler.flush()
+    assert [error] == seen
+    assert [Boom, ValueError] == [type(event["log_failure"].value) for event in reports]
+
+
+def test_a_hook_that_is_cancelled(scheduler, reports):
+    """It has not done its work, either."""
+    copy = Promise.get_new_library_copy()
+    waits = Promise.delay(1)
+    copy.on_possibly_unhandled_rejection(lambda: waits)
+    error = Boom()
+    copy.reject(error)
+    scheduler.flush()
+    waits.cancel()
+    scheduler.flush()
+    assert [error] == [event["log_failure"].value for event in reports][:1]
+    assert "cancelled" in str(reports[1]["log_failure"].value)
+
+
+@pytest.mark.parametrize("name", MONITORING)
+def test_life_cycle_events_are_for_no_async_function(scheduler, reports, listen, name):
+    """What it waits for would be such events; a coroutine that comes all the same is not run."""
+    seen = []
+
+    async def listener(*promises):
+        seen.append(promises)
+
+    with pytest.raises(TypeError, match=f"a handler of {name} must not be async def"):
+        Promise.on(name, listener)
+    copy = Promise.get_new_library_copy()
+    copy.on_possibly_unhandled_rejection()
+    copy.config(monitoring=True)
+    listen(name, lambda *promises: listener(*promises))
+    copy.resolve(1).then(str)
+    copy.reject(Boom())
+    copy(lambda: None).cancel()
+    copy.resolve(1).then(lambda _: copy.delay(1))
+    scheduler.advance(1)
+    copy.config(monitoring=False)
+    assert [] == seen
+    assert {TypeError} == {type(event["log_failure"].value) for event in reports}
+
+
 # --- the life cycle
 
 

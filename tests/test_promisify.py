@@ -8,7 +8,7 @@ import functools
 import inspect
 import sys
 import threading
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
@@ -1168,6 +1168,19 @@ def test_filter_arity(choose):
     assert "private" == api()._privateAsync().value()
 
 
+def test_a_filter_must_answer_at_once():
+    """A coroutine would be true, whatever comes of it."""
+
+    async def choose(name):
+        return False
+
+    api = make_api()
+    before = set(vars(api))
+    with pytest.raises(TypeError, match="filter must say at once"):
+        Promise.promisify_all(api, filter=choose)
+    assert before == set(vars(api))
+
+
 def test_names_that_are_no_identifiers():
     """The default filter passes them over."""
     instance = make_api()()
@@ -1535,6 +1548,130 @@ def test_a_callback_that_raises(scheduler, reports, rejected):
     scheduler.flush()
     assert [Boom] == [event["log_failure"].type for event in reports]
     assert rejected == promise.is_rejected()
+
+
+@pytest.mark.parametrize("spread", [False, True])
+@pytest.mark.parametrize("bound", [False, True])
+def test_callbacks_get_what_they_take(scheduler, spread, bound):
+    """As in JavaScript: what is too many is left out, and what is missing is None."""
+    error = Boom()
+    called = []
+    reason, value = Promise.reject(error), Promise.resolve([1, 2])
+    if bound:
+        reason, value = reason.bind("this"), value.bind("this")
+        callbacks = [
+            lambda this, err: called.append((err,)),
+            lambda this, err, value: called.append((err, value)),
+            lambda this, err, value=5: called.append((err, value)),
+            lambda this, err, a, b: called.append((err, a, b)),
+        ]
+    else:
+        callbacks = [
+            lambda err: called.append((err,)),
+            lambda err, value: called.append((err, value)),
+            lambda err, value=5: called.append((err, value)),
+            lambda err, a, b: called.append((err, a, b)),
+        ]
+    for callback in callbacks:
+        reason.as_callback(callback, spread=spread)
+        value.as_callback(callback, spread=spread)
+    scheduler.flush()
+    one = 1 if spread else [1, 2]
+    left_out = 5 if spread else None
+    assert [
+        *[(error,), (None,)],
+        *[(error, None), (None, one)],
+        *[(error, left_out), (None, one)],
+        *[(error, None, None), (None, one, 2 if spread else None)],
+    ] == called
+
+
+@pytest.mark.parametrize("rejected", [False, True])
+def test_an_async_callback_is_run(scheduler, reports, rejected):
+    """What it raises is logged."""
+    called = []
+
+    async def callback(error, value):
+        await Promise.delay(1)
+        called.append((error, value))
+        raise Boom
+
+    reason = KeyError()
+    (Promise.reject(reason) if rejected else Promise.resolve(1)).as_callback(callback)
+    scheduler.flush()
+    scheduler.advance(1)
+    assert [(reason, None) if rejected else (None, 1)] == called
+    assert [Boom] == [event["log_failure"].type for event in reports]
+
+
+def made_of(function, way):
+    """A promise for what a function gives to its callback."""
+    if way == "from_callback":
+        return Promise.from_callback(function)
+    if way == "promisify_all":
+        service = SimpleNamespace(load=function)
+        return Promise.promisify_all(service).loadAsync()
+    return Promise.promisify(function)()
+
+
+WAYS = pytest.mark.parametrize("way", ["promisify", "promisify_all", "from_callback"])
+
+
+@WAYS
+def test_an_async_function_with_a_callback_is_run(scheduler, way):
+    """The promise has what it gives to the callback, and not what it returns."""
+
+    async def function(callback):
+        await Promise.delay(1)
+        callback(None, "value")
+        return "not this"
+
+    promise = made_of(function, way)
+    scheduler.flush()
+    assert promise.is_pending()
+    scheduler.advance(1)
+    assert "value" == promise.value()
+
+
+@WAYS
+@pytest.mark.parametrize("count", range(5))
+def test_what_an_async_function_with_a_callback_raises_rejects(scheduler, way, count):
+    """As what any does, with as many arguments as one likes."""
+    error = Boom()
+
+    async def function(*arguments):
+        await Promise.delay(1)
+        raise error
+
+    if way == "promisify":
+        promise = Promise.promisify(lambda *given: function(*given))(*range(count))
+    else:
+        promise = made_of(function, way)
+    quiet(promise)
+    scheduler.flush()
+    scheduler.advance(1)
+    assert error is promise.reason()
+
+
+@WAYS
+@pytest.mark.parametrize("decided", ["called", "cancelled"])
+def test_what_an_async_function_with_a_callback_raises_too_late_is_logged(
+    scheduler, reports, way, decided
+):
+    """The callback has been called before, or nobody waits for it."""
+
+    async def function(callback):
+        if decided == "called":
+            callback(None, "value")
+        await Promise.delay(1)
+        raise Boom
+
+    promise = made_of(function, way)
+    if decided == "cancelled":
+        promise.cancel()
+    scheduler.advance(1)
+    assert [Boom] == [event["log_failure"].type for event in reports]
+    assert decided == "cancelled" or "value" == promise.value()
 
 
 def test_as_callback_and_cancellation(scheduler):

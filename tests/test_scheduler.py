@@ -326,6 +326,16 @@ def test_set_scheduler_takes_nothing_else(scheduler):
     assert before is Promise._library.scheduler
 
 
+def test_an_async_function_is_no_scheduler(scheduler):
+    """It would call nothing."""
+
+    async def call_soon(function):
+        function()
+
+    with pytest.raises(TypeError, match="scheduler must be"):
+        Promise.set_scheduler(call_soon)
+
+
 def test_a_plain_function_will_do(use):
     """It takes a function and has it called soon; timers and threads stay with the reactor."""
     queued = []

@@ -113,6 +113,10 @@ class _Promise(
     def __init__(
         self, executor: Callable[[Resolve[T_co], Callable[..., None], Any], object]
     ) -> None: ...
+    @overload
+    def __init__(self, executor: Callable[[Resolve[T_co]], object]) -> None: ...
+    @overload
+    def __init__(self, executor: Callable[[], object]) -> None: ...
     def __init__(self, executor: Any = None) -> None:
         if not callable(executor):
             raise TypeError(
@@ -169,7 +173,8 @@ class Promise(_Promise[T_co], library_copy=True):
         executor: Called at once with two functions, ``resolve(value)`` and
             ``reject(reason)``; with a third, ``on_cancel(hook)``, if it has three positional
             parameters without a default.  The first call of ``resolve`` or ``reject`` counts;
-            both may be called from any thread.  What the executor raises rejects.
+            both may be called from any thread.  What the executor raises rejects.  It may take
+            fewer parameters, and be ``async def``.
 
     Raises:
         TypeError: There is no executor, or it is not callable.

@@ -286,7 +286,7 @@ def test_hook_of_a_library_copy(scheduler: ManualScheduler, fatal: list[Any]) ->
 def test_hook_that_raises(
     scheduler: ManualScheduler, fatal: list[Any], reports: list[LogEvent]
 ) -> None:
-    """The error of a hook is logged, and the other resources are released."""
+    """Its error is logged, and the reason too, and the other resources are released."""
 
     def hook(reason: Any) -> None:
         fatal.append(reason)
@@ -302,7 +302,46 @@ def test_hook_that_raises(
     promise = Promise.using(resources, "".join)
     scheduler.flush()
     assert ("ab", ["a", "b"], 2) == (promise.value(), released, len(fatal))
-    assert [KeyError, KeyError] == [event["log_failure"].type for event in reports]
+    assert [KeyError, ValueError] * 2 == [event["log_failure"].type for event in reports]
+
+
+def test_a_hook_without_parameters(scheduler: ManualScheduler, fatal: list[Any]) -> None:
+    """It is called all the same."""
+    Promise.on_fatal(lambda: fatal.append("called"))
+    Promise.reject(ValueError()).done()
+    scheduler.flush()
+    assert ["called"] == fatal
+
+
+def test_an_async_hook(scheduler: ManualScheduler, fatal: list[Any]) -> None:
+    """It is run to its end."""
+
+    async def hook(reason: Any) -> None:
+        await Promise.delay(1)
+        fatal.append(reason)
+
+    Promise.on_fatal(hook)
+    error = ValueError()
+    Promise.reject(error).done()
+    scheduler.advance(1)
+    assert [error] == fatal
+
+
+def test_an_async_hook_that_raises(
+    scheduler: ManualScheduler, fatal: list[Any], reports: list[LogEvent]
+) -> None:
+    """Its error is logged, and so is the reason."""
+
+    async def hook(reason: Any) -> None:
+        await Promise.delay(1)
+        raise KeyError(reason)
+
+    Promise.on_fatal(hook)
+    error = ValueError()
+    Promise.reject(error).done()
+    scheduler.advance(1)
+    assert [ValueError, KeyError] == [event["log_failure"].type for event in reports]
+    assert error is reports[0]["log_failure"].value
 
 
 @pytest.mark.parametrize("wrong", [5, "name"])

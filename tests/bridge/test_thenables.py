@@ -183,3 +183,31 @@ def test_a_thenable_within_10_000_others(scheduler: ManualScheduler) -> None:
     promise = Promise.resolve(Nested(10_000))
     scheduler.flush()
     assert "value" == promise.value()
+
+
+@pytest.mark.parametrize("way", ["resolves", "raises", "raises too late", "raises when cancelled"])
+def test_an_async_then(scheduler: ManualScheduler, reports: list[LogEvent], way: str) -> None:
+    """It is run; what it raises rejects, or is logged if that is too late."""
+
+    class Async:
+        async def then(self, resolve: Any, reject: Any) -> None:
+            if way == "raises too late":
+                resolve("value")
+            await Promise.delay(1)
+            if way == "resolves":
+                resolve("value")
+            else:
+                raise Boom
+
+    promise = Promise.resolve(Async())
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    if way == "raises when cancelled":
+        promise.cancel()
+    scheduler.advance(1)
+    if way == "raises":
+        assert Boom is type(promise.reason())
+    elif "cancelled" not in way:
+        assert "value" == promise.value()
+    late = way in ("raises too late", "raises when cancelled")
+    assert [Boom] * late == [event["log_failure"].type for event in reports]

@@ -111,7 +111,7 @@ def executing_as_annotated() -> None:
 def executing_badly() -> None:
     """Anything but an executor, or one that resolves with another type, is an error."""
 
-    def one(resolve: Callable[[int], None]) -> None:
+    def four(resolve: Callable[[int], None], reject: Reject, on_cancel: Any, more: Any) -> None:
         resolve(1)
 
     def two(resolve: Callable[[int], None], reject: Reject) -> None:
@@ -119,7 +119,7 @@ def executing_badly() -> None:
 
     Promise()  # type: ignore[call-overload]
     Promise(5)  # type: ignore[call-overload]
-    Promise(one)  # type: ignore[arg-type]
+    Promise(four)  # type: ignore[arg-type]
     text: Promise[str] = Promise(two)  # type: ignore[arg-type]
     number: Promise[int] = Promise(lambda resolve, reject: resolve("x"))  # type: ignore[arg-type]
     del text, number

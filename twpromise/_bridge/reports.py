@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextvars import copy_context
 from typing import Any
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .._core.states import CorePromise
-from .._diagnostics.events import emit
+from .._diagnostics.events import call_hook, listeners_of
 from .._diagnostics.policies import was_reported
 from .._util.exceptions import get_traceback, is_exception, set_traceback
 from .outcomes import report_of, traceback_of
@@ -32,26 +31,29 @@ def handled(promise: CorePromise) -> None:
     library.unhandled -= 1
     if was_reported(promise):
         hook = library.on_unhandled_handled
-        if hook is not None:
-            _guarded(hook, promise)
-        emit("rejection_handled", promise)
+        for each in [hook] * (hook is not None) + listeners_of("rejection_handled"):
+            call_hook(type(promise), each, None, promise)
 
 
 def fatal(library: Any, reason: Any, aux: Any) -> None:
     """Hand a failure to the fatal hook of its library copy; without one, log it."""
-    try:
-        if library.on_fatal is None:
-            _log.failure(
-                "Fatal error in Promise: a release failed, or done() got a rejection",
-                report_of(reason, aux),
-            )
-        else:
-            if is_exception(reason):
-                set_traceback(reason, traceback_of(aux))
-            library.on_fatal(reason)
-    except BaseException as error:
-        # Not raised: the caller has more to do (to release other resources, say).
-        escaped(error)
+
+    # Nothing is raised: the caller has more to do (to release other resources, say).
+    def log(_: object = None) -> bool:
+        _log.failure(
+            "Fatal error in Promise: a release failed, or done() got a rejection",
+            report_of(reason, aux),
+        )
+        # What the hook has failed with is logged, too.
+        return False
+
+    if library.on_fatal is None:
+        log()
+        return
+    if is_exception(reason):
+        set_traceback(reason, traceback_of(aux))
+    if not call_hook(library.promise_class, library.on_fatal, log, reason):
+        log()
 
 
 def escaped(error: BaseException) -> None:
@@ -65,18 +67,19 @@ def escaped(error: BaseException) -> None:
 
 
 def _report(promise: Any) -> None:
-    """Call the hook of the library copy and the listeners of all; without any, log it."""
+    """Call the hook of the library copy and the listeners of all; log, if no one has the reason.
+
+    One that fails does not have it.
+    """
     hook = promise._library.on_unhandled
-    if callable(hook):
-        _guarded(hook, promise._value, promise)
-    if not emit("unhandled_rejection", promise._value, promise) and hook is None:
-        failure = report_of(promise._value, promise._aux)
-        _log.failure("Unhandled rejection in Promise", failure)
+    reason, aux = promise._value, promise._aux
 
+    def log(_: object = None) -> bool:
+        _log.failure("Unhandled rejection in Promise", report_of(reason, aux))
+        # What a hook has failed with is logged, too.
+        return False
 
-def _guarded(hook: Any, *arguments: Any) -> None:
-    try:
-        # What it sets, nobody else sees.
-        copy_context().run(hook, *arguments)
-    except BaseException as error:
-        escaped(error)
+    called = [hook] * callable(hook) + listeners_of("unhandled_rejection")
+    received = [call_hook(type(promise), each, log, reason, promise) for each in called]
+    if not any(received) and (received or hook is None):
+        log()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import Context
 from typing import Any
 
+from .._core import dropped
 from .._core.contexts import context_here
 from .._core.jobs import call_at_home, call_soon
 from .._core.resolving import reject_or_report, resolve
@@ -41,6 +42,14 @@ class _ThenableSource:
         if promise is not None and not promise._state & DEAD:
             settle(promise, value)
 
+    def failed(self, error: BaseException) -> bool:
+        """A `then` that is ``async def`` has raised something."""
+        promise = self.take()
+        if promise is None or promise._state & DEAD:
+            return False
+        reject(promise, error)
+        return True
+
     def take(self) -> CorePromise | None:
         """The promise to settle; None from the second call on."""
         promise, self._promise = self._promise, None
@@ -61,7 +70,8 @@ def _call_then(promise: CorePromise, thenable: Any, context: Context) -> None:
     try:
         then = context.run(getattr, thenable, "then")
         if callable(then):
-            context.run(then, source.resolve, source.reject)
+            result = context.run(then, source.resolve, source.reject)
+            context.run(dropped.run, type(promise), result, source.failed)
         elif source.take() is not None and not promise._state & DEAD:
             fulfill(promise, thenable)
     except BaseException as error:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from .._core import hooks
-from .._core.contexts import prepare, run_in_context
+from .._core import dropped, hooks
+from .._core.contexts import prepare
 from .._core.jobs import call_soon, check_home
 from .._core.reactions import Node
 from .._core.resolving import new_rejected
 from .._core.states import CANCELLED, FULFILLED, CorePromise, new_pending
+from .._util.arity import declared, required_positionals
 from .._util.checks import shown
 from .._util.errors import RejectionError
 from .._util.types import Class
-from .node_callback import is_error, node_callback, reject_unless_called
+from .node_callback import is_error, node_callback, reject_if_failing, reject_unless_called
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -48,9 +50,16 @@ class _CallbackSink(Node):
         else:
             arguments = (None, parent._value)
         try:
-            run_in_context(self._callback, *arguments)
+            dropped.call(type(parent), self._callback, *arguments)
         except BaseException as error:
             call_soon(type(parent), hooks.host.escaped, error)
+
+
+def _call(callback: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a callback with as many arguments as it takes; for those that are missing, with None."""
+    missing = (required_positionals(callback) or 0) - len(arguments)
+    count = declared(callback, len(arguments), len(arguments))
+    return callback(*arguments[:count], *[None] * missing)
 
 
 class Callbacks(CorePromise, Generic[T_co]):
@@ -82,7 +91,9 @@ class Callbacks(CorePromise, Generic[T_co]):
         promise = new_pending(cls)
         callback = node_callback(promise, multi_args)
         try:
-            resolver(callback)
+            result = resolver(callback)
+            if result is not None:
+                reject_if_failing(promise, callback, result)
         except BaseException as error:
             reject_unless_called(promise, callback, error)
         return cast("Promise[Any]", promise)
@@ -99,10 +110,11 @@ class Callbacks(CorePromise, Generic[T_co]):
 
         Args:
             callback: Called with ``(None, value)`` or ``(error, None)``; what it raises is
-                logged as an uncaught error.  Something that is not callable is ignored.  It is
-                never called if the promise is cancelled.
+                logged as an uncaught error, and so is the failure of one that is ``async def``.
+                It gets as many arguments as it takes.  Something that is not callable is
+                ignored.  It is never called if the promise is cancelled.
             spread: Whether to call it with the items of a list or tuple, ``(None, *value)``,
-                and with ``(error)`` only.
+                and with ``(error)`` only, or None for each of its other parameters.
 
         A reason that is false (None, for example) comes as a `RejectionError`, with the reason
         in its ``cause``.
@@ -110,7 +122,9 @@ class Callbacks(CorePromise, Generic[T_co]):
         Bluebird: ``.asCallback``.
         """
         if callable(callback):
-            _CallbackSink(prepare(self, callback, awaited=False), spread).wait_for(self)
+            _CallbackSink(prepare(self, partial(_call, callback), awaited=False), spread).wait_for(
+                self
+            )
         return cast("Promise[T_co]", self)
 
     asCallback = as_callback

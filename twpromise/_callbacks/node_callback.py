@@ -5,11 +5,11 @@ from __future__ import annotations
 from _thread import get_ident
 from typing import Any, cast
 
-from .._core import hooks
+from .._core import dropped, hooks
 from .._core.jobs import call_soon
 from .._core.resolving import adopters
-from .._core.settling import fulfill_by_callback, reject_raised
-from .._core.states import CorePromise
+from .._core.settling import fulfill_by_callback, reject, reject_raised
+from .._core.states import DECIDED, CorePromise
 from .._methods.resolvers import reject_from_anywhere, resolve_from_anywhere
 from .._util.checks import type_name
 from .._util.errors import OperationalError
@@ -21,6 +21,7 @@ __all__ = [
     "is_error",
     "node_callback",
     "operational",
+    "reject_if_failing",
     "reject_unless_called",
 ]
 
@@ -125,3 +126,16 @@ def reject_unless_called(
         call_soon(type(promise), hooks.host.escaped, error)
     else:
         reject_raised(promise, error)
+
+
+def reject_if_failing(promise: CorePromise, callback: NodeCallback, result: Any) -> None:
+    """Run what an ``async def`` function returned that was given the callback of a promise."""
+
+    def failed(error: BaseException) -> bool:
+        uncalled, callback._promise = callback._promise, None
+        if uncalled is None or promise._state & DECIDED:
+            return False
+        reject(promise, error)
+        return True
+
+    dropped.run(type(promise), result, failed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from .._core.states import CorePromise, new_by_callback
 from .._util.arity import FORWARDREF, required_positionals, signature_of
 from .._util.checks import shown
-from .node_callback import MultiCallback, NodeCallback, reject_unless_called
+from .node_callback import MultiCallback, NodeCallback, reject_if_failing, reject_unless_called
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -51,19 +51,19 @@ def _promisified(
         callback = new_callback()
         callback._promise = promise
         try:
-            if kwargs or more:
-                call(*_given(first, second, third), *more, callback, **kwargs)
-            elif second is _MISSING:
-                if first is _MISSING:
-                    call(callback)
-                else:
-                    call(first, callback)
-            elif third is _MISSING:
-                call(first, second, callback)
+            if third is not _MISSING and not more and not kwargs:
+                result = call(first, second, third, callback)
+            elif kwargs or more:
+                result = call(*_given(first, second, third), *more, callback, **kwargs)
+            elif second is not _MISSING:
+                result = call(first, second, callback)
             else:
-                call(first, second, third, callback)
+                result = call(callback) if first is _MISSING else call(first, callback)
         except BaseException as error:
             reject_unless_called(promise, callback, error)
+            return promise
+        if result is not None:
+            reject_if_failing(promise, callback, result)
         return promise
 
     return _dressed(promisified, function, call is not function)
@@ -150,7 +150,8 @@ class Promisification(CorePromise):
 
         Args:
             function: Takes a callback as its last positional argument, and calls it with an
-                error or None, and with its results, in any thread.
+                error or None, and with its results, in any thread.  An ``async def`` function
+                is run; what it returns does not matter.
             context: If it is given, the first argument of each call, as ``self`` would be.
             multi_args: Whether to fulfil with the list of all results, instead of with the
                 first.

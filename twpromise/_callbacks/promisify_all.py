@@ -8,6 +8,7 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from typing import Any
 
 from .._core.states import CorePromise
+from .._methods.filters import answer
 from .._util.checks import shown
 from .._util.types import Class
 from .promisify import DEFERREDS, MARK, PROMISES, arranged
@@ -243,7 +244,10 @@ class _Adder:
                 and (not isinstance(target, ModuleType) or _is_of(target.__name__, function))
             )
             if self._choose is not None:
-                chosen = arranged(self._choose, name, function, target, chosen)
+                chosen = answer(
+                    arranged(self._choose, name, function, target, chosen),
+                    "filter must say at once whether to take a function, and not by a coroutine",
+                )
             if not chosen:
                 continue
             if added in names and not outdated:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import copy_context
+from inspect import iscoroutinefunction
 from typing import Any
 
-from .._core import hooks
+from .._core import dropped, hooks
+from .._core.states import CorePromise
+from .._util.arity import declared
 from .._util.checks import shown, spellings
 
-__all__ = ["EVENTS", "MONITORING", "emit", "event_name", "off", "on"]
+__all__ = [
+    "EVENTS",
+    "MONITORING",
+    "call_hook",
+    "emit",
+    "event_name",
+    "listeners_of",
+    "off",
+    "on",
+]
 
 #: The life-cycle events; they are only sent for library copies with ``monitoring`` on.
 MONITORING = (
@@ -25,7 +37,8 @@ EVENTS = ("unhandled_rejection", "rejection_handled", *MONITORING)
 
 _SPELLINGS = spellings(EVENTS)
 
-_listeners: dict[str, tuple[Callable[..., object], ...]] = dict.fromkeys(EVENTS, ())
+#: Each with the number of promises that it is called with.
+_listeners: dict[str, tuple[tuple[Callable[..., object], int], ...]] = dict.fromkeys(EVENTS, ())
 
 
 def event_name(name: object) -> str:
@@ -43,14 +56,21 @@ def event_name(name: object) -> str:
 
 
 def on(name: str, listener: Callable[..., object]) -> None:
-    """Have *listener* notified of an event from now on."""
-    _listeners[name] = (*_listeners[name], listener)
+    """Have *listener* notified of an event from now on.
+
+    Raises:
+        TypeError: *listener* is ``async def``, and the event one of the life cycle.
+    """
+    if name in MONITORING and iscoroutinefunction(listener):
+        raise _is_async(name)
+    count = declared(listener, 2 if name == "promise_chained" else 1)
+    _listeners[name] = (*_listeners[name], (listener, count))
 
 
 def off(name: str, listener: Callable[..., object]) -> bool:
     """Remove a listener; whether there was one."""
     before = _listeners[name]
-    for index, other in enumerate(before):
+    for index, (other, _) in enumerate(before):
         # Not by identity: each access to a method gives a new, equal object.
         if other == listener:
             _listeners[name] = before[:index] + before[index + 1 :]
@@ -58,17 +78,54 @@ def off(name: str, listener: Callable[..., object]) -> bool:
     return False
 
 
-def emit(name: str, *arguments: Any) -> bool:
-    """Notify all listeners of an event; what one raises is logged.
-
-    Returns:
-        Whether there is a listener.
-    """
-    listeners = _listeners[name]
-    for listener in listeners:
+def emit(name: str, *promises: CorePromise) -> None:
+    """Notify all listeners of an event of the life cycle; what one raises is logged."""
+    for listener, count in _listeners[name]:
         try:
             # What it sets, nobody else sees.
-            copy_context().run(listener, *arguments)
+            result = copy_context().run(listener, *promises[:count])
+            if isinstance(result, Coroutine):
+                result.close()
+                raise _is_async(name)
         except BaseException as error:
             hooks.host.escaped(error)
-    return bool(listeners)
+
+
+def _is_async(name: str) -> TypeError:
+    return TypeError(
+        f"a handler of {name} must not be async def: the promises that it makes would be "
+        "such events, too, and call it again"
+    )
+
+
+def listeners_of(name: str) -> list[Callable[..., object]]:
+    """Those who listen to an event."""
+    return [listener for listener, _ in _listeners[name]]
+
+
+def call_hook(
+    cls: type[CorePromise],
+    hook: Callable[..., object],
+    failed: dropped.Failed | None,
+    *arguments: Any,
+) -> bool:
+    """Call a hook, or a listener, with as many arguments as it declares; log what it raises.
+
+    Args:
+        cls: The library copy that follows what the hook returns.
+        hook: What is called.
+        failed: See `dropped.follow`.
+        *arguments: What the hook may have.
+
+    Returns:
+        Whether it has not raised.
+    """
+    # What it sets, nobody else sees.
+    context = copy_context()
+    try:
+        result = context.run(hook, *arguments[: declared(hook, len(arguments))])
+        context.run(dropped.follow, cls, result, failed)
+    except BaseException as error:
+        hooks.host.escaped(error)
+        return False
+    return True

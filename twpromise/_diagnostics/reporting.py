@@ -24,13 +24,19 @@ class Reporting(CorePromise):
 
     @classmethod
     def on_possibly_unhandled_rejection(
-        cls: Class, handler: Callable[[Any, Promise[Any]], object] | None = None
+        cls: Class,
+        handler: Callable[[Any, Promise[Any]], object]
+        | Callable[[Any], object]
+        | Callable[[], object]
+        | None = None,
     ) -> None:
         """Set the hook for rejections that stay unhandled to the end of a drain.
 
         Args:
-            handler: Called with the reason and the promise, instead of the report in the log.
-                Without one, or with something that is not callable, nothing is reported.
+            handler: Called with the reason and the promise, or with as many of them as it
+                declares, instead of the report in the log.  If it fails, both its error and the
+                reason are logged.  It may be ``async def``.  Without one, or with something that
+                is not callable, nothing is reported.
 
         It runs in the context, in the sense of `contextvars`, that the rejection came from: where
         the failing handler ran, or ``reject`` was called.  Only for this library copy; see `on`
@@ -44,13 +50,14 @@ class Reporting(CorePromise):
 
     @classmethod
     def on_unhandled_rejection_handled(
-        cls: Class, handler: Callable[[Promise[Any]], object] | None = None
+        cls: Class,
+        handler: Callable[[Promise[Any]], object] | Callable[[], object] | None = None,
     ) -> None:
         """Set the hook for rejections that are handled after they were reported.
 
         Args:
-            handler: Called with the promise.  Without one, or with something that is not
-                callable, the hook is removed.
+            handler: Called with the promise, if it declares a parameter.  It may be ``async
+                def``.  Without one, or with something that is not callable, the hook is removed.
 
         It runs in a copy of the context in which the rejection was handled.  Only for this library
         copy; see `on` for all.
@@ -92,11 +99,14 @@ class Reporting(CorePromise):
     setRejectionPolicy = set_rejection_policy
 
     @classmethod
-    def on_fatal(cls: Class, handler: Callable[[Any], object] | None = None) -> None:
+    def on_fatal(
+        cls: Class, handler: Callable[[Any], object] | Callable[[], object] | None = None
+    ) -> None:
         """Set the hook for failures that have no caller: in `done`, or in a disposer.
 
         Args:
-            handler: Called with the reason; `exit_process` is one that ends the process.  None
+            handler: Called with the reason; it may be ``async def``; `exit_process` is one that
+                ends the process.  If it fails, both its error and the reason are logged.  None
                 restores the default: the failure is logged at critical level, and the process
                 goes on.
 
@@ -121,14 +131,16 @@ class Reporting(CorePromise):
                 copies with ``monitoring`` on, ``promise_created``, ``promise_fulfilled``,
                 ``promise_rejected``, ``promise_resolved`` and ``promise_cancelled`` (the
                 promise), and ``promise_chained`` (the promise, and the one derived from it).
-            handler: What it raises is logged.  Of what it does itself, no life-cycle events
-                are sent.
+            handler: Gets as many of those as it declares.  What it raises is logged; and the
+                reason, if no other handler or hook has got that.  Of what it does itself, no
+                life-cycle events are sent, and those are for no ``async def`` function.
 
         It runs in a copy of the context of the moment; for ``unhandled_rejection``, of the one
         that the rejection came from.
 
         Raises:
-            TypeError: *name* is no `str`, or *handler* is not callable.
+            TypeError: *name* is no `str`, or *handler* is not callable, or is ``async def``
+                though the event is one of the life cycle.
             ValueError: There is no such event.
 
         Bluebird: ``process.on``.

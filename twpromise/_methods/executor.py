@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._core import dropped
 from .._core.cancelling import leave
-from .._core.contexts import prepare, run_in_context
+from .._core.contexts import prepare
 from .._core.following import end_of
 from .._core.jobs import call_soon
 from .._core.reactions import Node
 from .._core.resolving import is_followed, resolve
 from .._core.settling import lock, reject_raised
 from .._core.states import CIRCULAR, DECIDED, CorePromise, is_promise, new_pending
-from .._util.arity import required_positionals
+from .._util.arity import declared, required_positionals
 from .._util.checks import shown
 from .resolvers import reject_from_anywhere, resolve_from_anywhere
 
@@ -52,7 +53,7 @@ class _Hooks(Node):
         promise = self.finish()
         for hook in self._hooks:
             # A job for each: what one raises is logged, and does not stop the others.
-            call_soon(type(promise), run_in_context, hook)
+            call_soon(type(promise), dropped.call, type(promise), hook)
         if followed is not None:
             leave(followed, stack)
         return False
@@ -84,6 +85,8 @@ class _Settler:
     def on_cancel(self, hook: Callable[[], object]) -> None:
         """Have *hook* called, from the queue, when the promise is cancelled.
 
+        An ``async def`` function is run, and not waited for.
+
         Raises:
             TypeError: *hook* is not callable.
         """
@@ -95,16 +98,31 @@ class _Settler:
                 promise._source = _Hooks(promise)
             promise._source._hooks.append(prepare(promise, hook, awaited=False))
 
+    def failed(self, error: BaseException) -> bool:
+        """An ``async def`` executor has raised something: reject, unless it is too late."""
+        promise, self._promise = self._promise, None
+        if promise is None or promise._state & DECIDED:
+            return False
+        reject_from_anywhere(promise, error)
+        return True
+
 
 def execute(promise: CorePromise, executor: Callable[..., object]) -> None:
-    """Call the executor of a promise that has just been made; what it raises rejects."""
+    """Call the executor of a promise that has just been made; what it raises rejects.
+
+    It gets as many of its arguments as it declares; of `resolve` and `reject`, as many as it takes.
+    """
     settler = _Settler(promise)
     try:
         if (required_positionals(executor) or 2) < 3:
-            executor(settler.resolve, settler.reject)
+            settlers: Any = settler.resolve, settler.reject
+            result = executor(*settlers[: declared(executor, 2, 2)])
         else:
             enabled = promise._library.cancellation
-            executor(settler.resolve, settler.reject, settler.on_cancel if enabled else None)
+            on_cancel = settler.on_cancel if enabled else None
+            result = executor(settler.resolve, settler.reject, on_cancel)
+        if result is not None:
+            dropped.run(type(promise), result, settler.failed)
     except BaseException as error:
         settler._promise = None
         if not promise._state & DECIDED:

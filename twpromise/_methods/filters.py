@@ -16,6 +16,7 @@ __all__ = [
     "Kind",
     "NoHandler",
     "Test",
+    "answer",
     "check_filters",
     "is_operational",
     "passes",
@@ -91,7 +92,7 @@ def _any_passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
             if one(*arguments):
                 return True
         # Neither the handler nor the next predicate sees what a predicate sets.
-        elif _answer(copy_context().run(one, *arguments)):
+        elif answer(copy_context().run(one, *arguments), _NOT_AT_ONCE):
             return True
     return False
 
@@ -117,7 +118,13 @@ def _set_context(error: BaseException, reason: object) -> None:
         link = behind
 
 
-def _answer(result: Any) -> bool:
+_NOT_AT_ONCE = (
+    "Catch filter must inherit from Error or be a simple predicate function: a predicate "
+    "must say at once whether it is true, and not by a coroutine, a promise or the like"
+)
+
+
+def answer(result: Any, message: str) -> bool:
     """Whether a predicate's result is true.
 
     Raises:
@@ -129,10 +136,7 @@ def _answer(result: Any) -> bool:
     if close is not None:
         # A coroutine that will not be run.
         close()
-    raise TypeError(
-        "Catch filter must inherit from Error or be a simple predicate function: a predicate "
-        "must say at once whether it is true, and not by a coroutine, a promise or the like"
-    )
+    raise TypeError(message)
 
 
 class Filtered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -61,7 +62,7 @@ class Scheduling(CorePromise):
     def _set_queue(cls, scheduler: Any) -> None:
         if IScheduler.providedBy(scheduler):
             at = scheduler
-        elif callable(scheduler):
+        elif callable(scheduler) and not iscoroutinefunction(scheduler):
             # Its thread is this one, until the reactor runs.
             at = FunctionScheduler(scheduler, ReactorScheduler())
         else:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import inspect
 import sys
+from inspect import CO_VARARGS
 from types import FunctionType, MethodType
 from typing import Any, Final
 
-__all__ = ["FORWARDREF", "STRING", "required_positionals", "signature_of"]
+__all__ = ["FORWARDREF", "STRING", "declared", "required_positionals", "signature_of"]
 
 # Values of `annotationlib.Format`, which Python has from 3.14 on.
 FORWARDREF: Final = 3
@@ -55,3 +56,34 @@ def required_positionals(function: Any) -> int | None:
         and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
         for parameter in signature.parameters.values()
     )
+
+
+def declared(function: Any, offered: int, least: int = 1) -> int:
+    """How many of the *offered* positional arguments to call *function* with.
+
+    Args:
+        function: Gets those for which it has parameters without a default; with ``*args``, and
+            if its parameters are unknown, all.
+        offered: How many there are.
+        least: How many of them it gets even if its parameters for them have defaults.
+    """
+    bound = type(function) is MethodType
+    plain = function.__func__ if bound else function
+    if type(plain) is FunctionType:
+        code = plain.__code__
+        if code.co_flags & CO_VARARGS:
+            return offered
+        most = code.co_argcount - bound
+        required = most - len(plain.__defaults__ or ())
+    else:
+        signature = signature_of(function, STRING)
+        if signature is None:
+            return offered
+        required = most = 0
+        for parameter in signature.parameters.values():
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                return offered
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                most += 1
+                required += parameter.default is parameter.empty
+    return int(min(max(required, min(least, most)), offered))

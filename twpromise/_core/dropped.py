@@ -1,0 +1,66 @@
+"""What functions return to a caller who has no use for it: coroutines are run all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from types import GeneratorType
+from typing import Any
+
+from . import hooks
+from .contexts import Held, run_in_context
+from .reactions import Node
+from .resolving import is_followed, new_resolved
+from .states import FULFILLED, CorePromise
+
+__all__ = ["Failed", "call", "follow", "run"]
+
+#: Called with an error that has no caller to go to; whether it has done something with it.
+Failed = Callable[[BaseException], bool]
+
+
+class _Failing(Node):
+    """Waits for an outcome of which only a failure counts."""
+
+    __slots__ = ("_failed",)
+
+    def __init__(self, failed: Failed | None) -> None:
+        super().__init__()
+        self._failed: Any = failed
+
+    def _notify(self, parent: CorePromise) -> None:
+        failed = self._failed
+        self.finish()
+        if not parent._state & FULFILLED:
+            error = hooks.host.exception_of(parent)
+            if failed is None or not failed(error):
+                hooks.host.escaped(error)
+
+    def _release(self) -> None:
+        self._failed = None
+
+
+def follow(cls: type[CorePromise], result: Any, failed: Failed | None = None) -> None:
+    """Follow what a function has returned, if it can be followed, for the case that it fails.
+
+    Args:
+        cls: The library copy that follows it.
+        result: What the function has returned: anything.
+        failed: What is done with the error; otherwise it is logged.
+    """
+    if is_followed(result):
+        _Failing(failed).wait_for(new_resolved(cls, result))
+
+
+def run(cls: type[CorePromise], result: Any, failed: Failed | None = None) -> None:
+    """As `follow`, for a coroutine alone: that of an ``async def`` function, which has not begun.
+
+    A promise or a Deferred is left alone: it is under way, and reports its failure itself.
+    """
+    inner = result._result if type(result) is Held else result
+    if isinstance(inner, Coroutine | GeneratorType):
+        follow(cls, result, failed)
+
+
+def call(cls: type[CorePromise], function: Callable[..., Any], *arguments: Any) -> None:
+    """Call a callback from within a job, and run it if it is ``async def``."""
+    run(cls, run_in_context(function, *arguments))
