@@ -10,6 +10,7 @@ import gc
 import re
 from collections import UserDict
 from contextvars import ContextVar
+from functools import cache, partial, wraps
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +18,7 @@ from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from tests.support.followed import KINDS, later
-from tests.support.outcomes import outcome, reasons
+from tests.support.outcomes import frames, outcome, reasons
 from tests.support.promises import Boom, Source, fail, pending
 from twpromise import (
     AggregateError,
@@ -276,6 +277,162 @@ def test_a_handler_that_is_not_callable_is_ignored(scheduler, name, handler):
     promise = attach(parent, handler)
     scheduler.flush()
     assert outcome(parent) == outcome(promise)
+
+
+class Counter:
+    """Handlers without parameters, of several kinds, which count their calls."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def method(self):
+        self.calls += 1
+        return "handled"
+
+    __call__ = method
+
+    @property
+    def function(self):
+        return lambda: self.method()
+
+    @property
+    def partial(self):
+        return partial(lambda this, value: value.method(), 5, value=self)
+
+    @property
+    def asynchronous(self):
+        async def handler():
+            await Promise.delay(0)
+            return self.method()
+
+        return handler
+
+    @property
+    def object(self):
+        return self
+
+    @property
+    def cached(self):
+        return cache(lambda: self.method())
+
+
+KINDS_OF_HANDLERS = ["function", "method", "partial", "asynchronous", "object", "cached"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("kind", KINDS_OF_HANDLERS)
+@pytest.mark.parametrize("bound", [False, True], ids=["", "bound"])
+@pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
+def test_a_handler_without_parameters(scheduler, context, config, name, kind, bound, watched):
+    """It is called once, without arguments, in its turn."""
+    which, attach = EVERY[name]
+    config(long_stack_traces=watched)
+    counter = Counter()
+    order = []
+    parent = settled(which)
+    if bound:
+        parent = parent.bind("this")
+    parent.then(lambda *_: order.append("before"), lambda *_: order.append("before"))
+    promise = attach(parent, getattr(counter, kind))
+    promise.finally_(lambda: order.append("handled"))
+    parent.then(lambda *_: order.append("after"), lambda *_: order.append("after"))
+    scheduler.flush()
+    scheduler.advance(0)
+    assert 1 == counter.calls
+    expected = ("fulfilled", "handled") if name in INSTEAD else outcome(parent)
+    assert expected == outcome(promise)
+    if kind != "asynchronous":
+        assert ["before", "after", "handled"] == order
+
+
+CALLING = {
+    "map": (lambda f: Promise.map([1, 2], f), 2),
+    "filter": (lambda f: Promise.filter([1, 2], f), 2),
+    "each": (lambda f: Promise.each([1, 2], f), 2),
+    "map_series": (lambda f: Promise.map_series([1, 2], f), 2),
+    "reduce": (lambda f: Promise.reduce([1, 2], f, 0), 2),
+    "using": (lambda f: Promise.using(Promise.resolve(1).disposer(print_nothing), f), 1),
+    "as_callback": (lambda f: Promise.resolve(1).as_callback(f), 1),
+    "done": (lambda f: Promise.resolve(1).done(f), 1),
+}
+
+
+def print_nothing():
+    """A release without parameters."""
+
+
+@pytest.mark.parametrize("name", CALLING)
+@pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
+def test_other_functions_without_parameters(scheduler, context, config, name, watched):
+    """Those of collections, of `using` and the like are called in the same way."""
+    config(long_stack_traces=watched)
+    calls = []
+    call, expected = CALLING[name]
+    promise = call(lambda: calls.append("called"))
+    scheduler.flush()
+    assert ["called"] * expected == calls
+    assert promise is None or promise.is_fulfilled()
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
+def test_a_handler_that_raises_a_type_error(scheduler, context, config, name, watched):
+    """It is not called again, and not taken for one without parameters."""
+    config(long_stack_traces=watched)
+    which, attach = EVERY[name]
+    calls = []
+
+    def inner():
+        """Takes nothing."""
+
+    def handler(*_):
+        calls.append(1)
+        inner(5)
+
+    @wraps(inner)
+    def lies(*_):
+        calls.append(2)
+        inner(5)
+
+    def two(one, two, three):
+        calls.append(3)
+
+    promises = [attach(settled(which), each) for each in (handler, lies, two)]
+    scheduler.flush()
+    assert [1, 2] == calls
+    assert [TypeError] * 3 == [type(promise.reason()) for promise in promises]
+
+
+def test_what_a_handler_without_parameters_raises(scheduler):
+    """It rejects, with nothing behind it."""
+    error = Boom()
+
+    def handler():
+        raise error
+
+    promises = [
+        Promise.resolve(1).then(handler),
+        Promise.resolve(1).tap(handler),
+        Promise.reject(KeyError()).catch(KeyError, handler),
+    ]
+    scheduler.flush()
+    assert [error] * 3 == [promise.reason() for promise in promises]
+    assert error.__context__ is None
+    assert "handler" == frames(error.__traceback__)[-1]
+
+
+@pytest.mark.parametrize("time_slice", [0.0, 1.0])
+def test_handlers_without_parameters_of_one_promise(scheduler, monkeypatch, time_slice):
+    """Each has its turn among the others, also where a drain's time is used up behind it."""
+    monkeypatch.setattr(Promise._queue, "time_slice", time_slice)
+    calls = []
+    promise = Promise.delay(1)
+    for index in range(0, 40, 2):
+        promise.then(partial(calls.append, index))
+        promise.then(partial(lambda index, value: calls.append(index), index + 1))
+    scheduler.advance(1)
+    scheduler.flush()
+    assert list(range(40)) == calls
 
 
 @pytest.mark.parametrize("name", FILTERED)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextvars import Context
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from .._util.arity import takes_nothing, without_arguments
 from . import contexts, hooks
 from .cancelling import discard
 from .extra import Extra
@@ -192,7 +194,12 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                     else:
                         result = extra.context.run(handler, *extra.arguments(parent._value))
                 except BaseException as error:
-                    reject_or_report(child, error)
+                    if type(error) is TypeError and takes_nothing(handler, error):
+                        # It is called again, next.
+                        child._value = child._aux = without_arguments(handler)
+                        rest = chain((child,), rest or ())
+                    else:
+                        reject_or_report(child, error)
                 else:
                     adopter = adopters[type(result)]
                     if child._state or extra is not None:

@@ -22,6 +22,7 @@ from .._core.resolving import DECLINED
 from .._core.states import CANCELLED, CANCELLING, FULFILLED, HANDLED, REJECTED, SETTLED, CorePromise
 from .._core.subscribers import Subscribers
 from .._coroutines.runner import Runner
+from .._util.arity import takes_nothing
 from .._util.exceptions import is_exception
 from . import handed_over
 from .background import code_of, unwrapped
@@ -199,7 +200,13 @@ class _Watch:
         running = self._running = _Running(function, handed, trace, self._running)
         result: Any = DECLINED
         try:
-            result = function(*arguments)
+            try:
+                result = function(*arguments)
+                return result
+            except TypeError as error:
+                if not arguments or not takes_nothing(function, error):
+                    raise
+            result = function()
             return result
         except BaseException as error:
             if id(error) == running.handed:

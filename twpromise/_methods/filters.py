@@ -7,6 +7,7 @@ from contextvars import copy_context
 from typing import Any, TypeAlias, TypeVar
 
 from .._core.resolving import DECLINED, is_followed
+from .._util.arity import takes_nothing
 from .._util.checks import is_exception_class, shown
 from .._util.exceptions import is_exception
 
@@ -150,9 +151,15 @@ class Filtered:
         self.__wrapped__ = handler
 
     def __call__(self, *arguments: Any) -> Any:
-        if passes(self._filters, arguments):
-            return self.__wrapped__(*arguments)
-        return DECLINED
+        if not passes(self._filters, arguments):
+            return DECLINED
+        handler = self.__wrapped__
+        try:
+            return handler(*arguments)
+        except TypeError as error:
+            if not takes_nothing(handler, error):
+                raise
+        return handler()
 
 
 def is_operational(*arguments: Any) -> bool:

@@ -9,11 +9,22 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Callable
 from inspect import CO_VARARGS
 from types import FunctionType, MethodType
 from typing import Any, Final
 
-__all__ = ["FORWARDREF", "STRING", "declared", "required_positionals", "signature_of"]
+from .exceptions import get_traceback
+
+__all__ = [
+    "FORWARDREF",
+    "STRING",
+    "declared",
+    "required_positionals",
+    "signature_of",
+    "takes_nothing",
+    "without_arguments",
+]
 
 # Values of `annotationlib.Format`, which Python has from 3.14 on.
 FORWARDREF: Final = 3
@@ -87,3 +98,18 @@ def declared(function: Any, offered: int, least: int = 1) -> int:
                 most += 1
                 required += parameter.default is parameter.empty
     return int(min(max(required, min(least, most)), offered))
+
+
+def takes_nothing(function: Any, error: TypeError) -> bool:
+    """Whether a call with arguments raised *error* because *function* has no parameter for any.
+
+    To be asked by the caller, of what that call raised.  The function has done nothing then: it was
+    not even entered.
+    """
+    traceback = get_traceback(error)
+    return (traceback is None or traceback.tb_next is None) and declared(function, 1) == 0
+
+
+def without_arguments(function: Callable[[], Any]) -> Callable[..., Any]:
+    """*function* as a handler that is called with arguments."""
+    return lambda *_: function()
