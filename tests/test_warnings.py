@@ -11,6 +11,7 @@ from weakref import ref
 
 import pytest
 from twisted.internet import base as twisted_base
+from twisted.internet import defer
 
 from tests.support.promises import Boom
 from twpromise import OperationalError, Promise, PromiseWarning, background
@@ -694,14 +695,102 @@ def test_looked_at(scheduler, warned, look):
     assert [] == messages(caught)
 
 
-def test_a_promise_for_none_need_not_be_consumed(scheduler, warned):
-    """It was made for its side effect."""
+def test_the_end_of_a_chain_need_not_be_consumed(scheduler, warned):
+    """If it is fulfilled with None: there is nothing to take."""
     copy, caught = warned
     copy.resolve(1).then(lambda _: None)
+    copy.resolve(1).then(lambda: None)
+    copy.resolve(None).finally_(lambda: None)
     copy.delay(1)
     scheduler.advance(1)
     gc.collect()
     assert [] == messages(caught)
+
+
+async def works():
+    """Work that has no result."""
+    await Promise.delay(1)
+
+
+WORK = {
+    "coroutine": lambda copy: copy.coroutine(works)(),
+    "method": lambda copy: copy.method(works)(),
+    "try_": lambda copy: copy.try_(works),
+    "resolve": lambda copy: copy.resolve(works()),
+    "from_deferred": lambda copy: copy.from_deferred(defer.succeed(None)),
+    "executor": lambda copy: copy(lambda resolve, reject: resolve()),
+    "async executor": lambda copy: copy(lambda resolve: Promise.delay(1).then(resolve).done()),
+    "promisify": lambda copy: copy.promisify(lambda callback: callback(None))(),
+    "using": lambda copy: copy.using(copy.resolve(1).disposer(lambda _: None), lambda _: works()),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+@pytest.mark.parametrize("waits", [False, True], ids=["forgotten", "waited for"])
+def test_work_without_a_result_is_waited_for(scheduler, warned, name, waits):
+    """What does something, and has no value, is what one forgets to wait for."""
+    copy, caught = warned
+    promise = WORK[name](copy)
+    if waits:
+        promise.then(lambda: None)
+    del promise
+    scheduler.advance(1)
+    scheduler.flush()
+    gc.collect()
+    assert [not waits] * (not waits) == [
+        "never consumed" in message for message in messages(caught)
+    ]
+
+
+@pytest.mark.parametrize("value", [None, "a result"])
+def test_a_forgotten_return_has_one_warning(scheduler, warned, value):
+    """Not another one when the promise is collected."""
+    copy, caught = warned
+    copy.resolve().then(forget(copy, lambda copy: copy.delay(1).then(lambda _: value)))
+    scheduler.advance(1)
+    gc.collect()
+    assert ["not returned" in message for message in messages(caught)] == [True]
+
+
+@pytest.mark.parametrize("forgotten_return", [True, False])
+@pytest.mark.parametrize("how", ["returns 0", "returns a promise", "background"])
+def test_what_runs_beside_a_chain_on_purpose(scheduler, warned, how, forgotten_return):
+    """The handler says so: there is no warning, now or when the promise is collected."""
+    copy, caught = warned
+    copy.config(warnings={"w_forgotten_return": forgotten_return})
+
+    def handler(_):
+        copy.delay(1, "a result")
+        copy.coroutine(works)()
+        if how == "returns a promise":
+            return copy.delay(1)
+        return 0 if how == "returns 0" else None
+
+    copy.resolve().then(background(handler) if how == "background" else handler).then(lambda: None)
+    scheduler.advance(1)
+    scheduler.advance(1)
+    gc.collect()
+    assert [] == messages(caught)
+
+
+@pytest.mark.parametrize("way", ["raises", "as_callback"])
+def test_what_else_leaves_a_promise_behind(scheduler, warned, way):
+    """A handler that fails, or whose result has no use, does not say that this is meant."""
+    copy, caught = warned
+
+    def handler(*_):
+        copy.delay(1, "a result")
+        if way == "raises":
+            raise Boom
+        return 0
+
+    if way == "raises":
+        copy.resolve(1).then(handler).catch(Boom, lambda: None)
+    else:
+        copy.resolve(1).as_callback(handler)
+    scheduler.advance(1)
+    gc.collect()
+    assert ["never consumed" in message for message in messages(caught)] == [True]
 
 
 @pytest.mark.parametrize("kind", ["generator", "async"])

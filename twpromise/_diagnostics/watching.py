@@ -39,9 +39,12 @@ _libraries: WeakSet[Library] = WeakSet()
 class _Made(Trace):
     """Where a promise was made, and whether it has had a consumer."""
 
-    __slots__ = ("consumed", "note", "token")
+    __slots__ = ("consumed", "derived", "note", "token")
 
+    #: It has had a consumer, or is meant to have none.
     consumed: bool
+    #: A handler was attached to another promise, or the like: this may well be the end of a chain.
+    derived: bool
     #: Of a rejected promise: the long stack trace of the chain that failed, as text.
     note: str
     #: The `token` of the `_Watch` that watched for consumers.
@@ -103,7 +106,7 @@ class _Watch:
         """A promise was derived from another."""
         self.consumed(parent)
         library: Any = child._library
-        self._remember(library, child)
+        self._remember(library, child, derived=True)
         if library.monitoring:
             library.created += 1
             self._emit("promise_chained", parent, child)
@@ -216,9 +219,9 @@ class _Watch:
             self._running = running.outer
             if generator is not None and running.handed:
                 self._handed[generator] = running.handed
-            if awaited and result is None and running.promises:
+            if awaited and result is not DECLINED and running.promises:
                 try:
-                    _check_return(running)
+                    _check_return(running, result)
                 except Exception as error:
                     # Warnings are errors, say; but the handler itself has not failed.
                     hooks.host.escaped(error)
@@ -237,7 +240,12 @@ class _Watch:
                 self.notifying = False
 
     def _remember(
-        self, library: Library, promise: CorePromise, owner: CorePromise | None = None
+        self,
+        library: Library,
+        promise: CorePromise,
+        owner: CorePromise | None = None,
+        *,
+        derived: bool = False,
     ) -> None:
         """Remember where a promise was made, and which handler has made it."""
         if library.warnings:
@@ -253,6 +261,7 @@ class _Watch:
         trace = _Made.__new__(_Made)
         trace.sections = captured.sections
         trace.consumed = False
+        trace.derived = derived
         trace.note = ""
         trace.token = self.token
         extra = promise._extra
@@ -260,7 +269,7 @@ class _Watch:
             promise._extra = Extra(extra.binding, extra.context, trace)
         else:
             promise._extra = Extra(None, extra, trace)
-        if running is not None and library.warnings and library.w_forgotten_return:
+        if running is not None and library.warnings:
             running.promises.append(promise)
 
 
@@ -282,17 +291,29 @@ def _was_handed(aux: Any) -> bool:
     return False
 
 
-def _check_return(running: _Running) -> None:
-    """Warn if a handler that returned None has made a promise that has no consumer."""
+def _check_return(running: _Running, result: object) -> None:
+    """Warn if a handler that returned None has made a promise that has no consumer.
+
+    By returning something else, or by `background`, it says that this is meant.
+    """
     promises, running.promises = running.promises, []
     handler, on_purpose = unwrapped(running.handler)
-    while promises and not on_purpose:
+    on_purpose = on_purpose or result is not None
+    while promises:
         promise = promises.pop()
         trace = _made(promise)
-        if trace is None or trace.consumed or promise._state & (FULFILLED | CANCELLED):
+        if trace is None or trace.consumed:
+            continue
+        if on_purpose:
+            trace.consumed = True
+            continue
+        library: Any = promise._library
+        if not library.w_forgotten_return or promise._state & (FULFILLED | CANCELLED):
             continue
         if promise._state & (HANDLED | CANCELLING) or _is_kept(promise, promises):
             continue
+        # One warning is enough.
+        trace.consumed = True
         code = code_of(handler)
         filename, line, name = (
             trace.place
@@ -345,8 +366,8 @@ def _never_consumed(promise: Any) -> None:
     if trace.token is not getattr(hooks.observer, "token", None):
         # Diagnostics were switched off meanwhile, and consumers went unnoticed.
         return
-    if state & SETTLED and value is None:
-        # The result of a function that returns nothing.
+    if trace.derived and state & SETTLED and value is None:
+        # The end of a chain, whose last handler returned nothing.
         return
     filename, line, _ = trace.place
     show(f"a promise was never consumed: it was made at {filename}:{line}", filename, line)
