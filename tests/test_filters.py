@@ -346,32 +346,29 @@ def test_a_handler_without_parameters(scheduler, context, config, name, kind, bo
 
 
 CALLING = {
-    "map": (lambda f: Promise.map([1, 2], f), 2),
-    "filter": (lambda f: Promise.filter([1, 2], f), 2),
-    "each": (lambda f: Promise.each([1, 2], f), 2),
-    "map_series": (lambda f: Promise.map_series([1, 2], f), 2),
-    "reduce": (lambda f: Promise.reduce([1, 2], f, 0), 2),
-    "using": (lambda f: Promise.using(Promise.resolve(1).disposer(print_nothing), f), 1),
-    "as_callback": (lambda f: Promise.resolve(1).as_callback(f), 1),
-    "done": (lambda f: Promise.resolve(1).done(f), 1),
+    "as_callback": lambda promise, f: promise.as_callback(f),
+    "done": lambda promise, f: promise.done(f),
 }
-
-
-def print_nothing():
-    """A release without parameters."""
 
 
 @pytest.mark.parametrize("name", CALLING)
 @pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
-def test_other_functions_without_parameters(scheduler, context, config, name, watched):
-    """Those of collections, of `using` and the like are called in the same way."""
+def test_other_handlers_without_parameters(scheduler, context, config, name, watched):
+    """They are called in the same way."""
     config(long_stack_traces=watched)
     calls = []
-    call, expected = CALLING[name]
-    promise = call(lambda: calls.append("called"))
+    CALLING[name](Promise.resolve(1), lambda: calls.append("called"))
     scheduler.flush()
-    assert ["called"] * expected == calls
-    assert promise is None or promise.is_fulfilled()
+    assert ["called"] == calls
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
+def test_a_function_for_items_takes_one(scheduler, context, config, watched):
+    """It is no handler: one without parameters is a mistake."""
+    config(long_stack_traces=watched)
+    promises = [Promise.map([1], lambda: 1), Promise.each([1], lambda: 1)]
+    scheduler.flush()
+    assert [TypeError] * 2 == [type(promise.reason()) for promise in promises]
 
 
 @pytest.mark.parametrize("name", EVERY)

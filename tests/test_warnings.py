@@ -701,6 +701,7 @@ def test_the_end_of_a_chain_need_not_be_consumed(scheduler, warned):
     copy.resolve(1).then(lambda _: None)
     copy.resolve(1).then(lambda: None)
     copy.resolve(None).finally_(lambda: None)
+    copy.resolve()
     copy.delay(1)
     scheduler.advance(1)
     gc.collect()

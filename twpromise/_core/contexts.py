@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any
 
-from .._util.arity import takes_nothing
 from . import hooks
 from .extra import Binding, binding_of
 from .resolving import is_followed, resolve
@@ -36,23 +35,16 @@ def drive(step: Callable[[], object]) -> None:
 
 
 def run_in_context(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a handler from within a job so that no other sees what it sets in its context.
-
-    One without parameters is called without arguments.
-    """
+    """Call a handler from within a job so that no other sees what it sets in its context."""
     try:
         if not scratch:
             return function(*arguments)
         # An earlier call of the same job has set something.
         context = Context()
         return _held(context, context.run(function, *arguments))
-    except TypeError as error:
-        if not arguments or not takes_nothing(function, error):
-            raise
     finally:
         # The traceback of what the handler raises refers to this frame.
         del arguments
-    return run_in_context(function)
 
 
 class Held:
@@ -101,21 +93,14 @@ class Callback:
         """Call the function with the bound value first, in a copy of its context."""
         if self._binding is not None:
             arguments = (self._binding.value, *arguments)
-        if self._context is None:
-            try:
-                return run_in_context(self._function, *arguments)
-            finally:
-                # As above.
-                del arguments
-        context = self._context.copy()
         try:
+            if self._context is None:
+                return run_in_context(self._function, *arguments)
+            context = self._context.copy()
             return _held(context, context.run(self._function, *arguments))
-        except TypeError as error:
-            if not arguments or not takes_nothing(self._function, error):
-                raise
         finally:
+            # As above.
             del arguments
-        return _held(context, context.run(self._function))
 
 
 def kept_by(function: Callable[..., Any]) -> Context | None:

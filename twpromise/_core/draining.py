@@ -183,7 +183,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                 extra = child._extra
                 child._value = child._aux = child._source = None
                 if hooks.observer is not None:
-                    handler = hooks.observer.watched(child, handler, True)
+                    handler = hooks.observer.watched(child, handler, True, True)
                 try:
                     if extra is None:
                         result = handler(parent._value)

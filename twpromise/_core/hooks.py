@@ -97,8 +97,13 @@ class Observer(Protocol):
     def consumed(self, promise: CorePromise) -> None:
         """A consumer has asked for the outcome of a promise."""
 
-    def watched(self, promise: CorePromise, function: Callable[..., Any], awaited: bool) -> Any:
-        """*function*, watched while it runs as a callback of *promise*; see `prepare`."""
+    def watched(
+        self, promise: CorePromise, function: Callable[..., Any], awaited: bool, bare: bool = False
+    ) -> Any:
+        """*function*, watched while it runs as a callback of *promise*; see `prepare`.
+
+        With *bare*, it is called without arguments if it has no parameter.
+        """
 
 
 #: Set by `install`.

@@ -39,12 +39,13 @@ _libraries: WeakSet[Library] = WeakSet()
 class _Made(Trace):
     """Where a promise was made, and whether it has had a consumer."""
 
-    __slots__ = ("consumed", "derived", "note", "token")
+    __slots__ = ("consumed", "idle", "note", "token")
 
     #: It has had a consumer, or is meant to have none.
     consumed: bool
-    #: A handler was attached to another promise, or the like: this may well be the end of a chain.
-    derived: bool
+    #: There is nothing to wait for if it is fulfilled with None: it was made with that value, or is
+    #: derived from another promise, and so may be the end of a chain.
+    idle: bool
     #: Of a rejected promise: the long stack trace of the chain that failed, as text.
     note: str
     #: The `token` of the `_Watch` that watched for consumers.
@@ -97,7 +98,7 @@ class _Watch:
     def created(self, promise: CorePromise, owner: CorePromise | None = None) -> None:
         """A promise was made."""
         library: Any = promise._library
-        self._remember(library, promise, owner)
+        self._remember(library, promise, owner, idle=bool(promise._state & FULFILLED))
         if library.monitoring:
             library.created += 1
             self._emit("promise_created", promise)
@@ -106,7 +107,7 @@ class _Watch:
         """A promise was derived from another."""
         self.consumed(parent)
         library: Any = child._library
-        self._remember(library, child, derived=True)
+        self._remember(library, child, idle=True)
         if library.monitoring:
             library.created += 1
             self._emit("promise_chained", parent, child)
@@ -179,17 +180,18 @@ class _Watch:
             trace.consumed = True
 
     def watched(
-        self, promise: CorePromise, function: Callable[..., Any], awaited: bool
+        self, promise: CorePromise, function: Callable[..., Any], awaited: bool, bare: bool = False
     ) -> Callable[..., Any]:
         """A handler or another callback, watched while it runs; see `hooks.Observer`."""
         # Not the promise: the traceback of an error refers to all arguments of `_run_watched`.
-        return partial(self._run_watched, _made(promise), function, awaited)
+        return partial(self._run_watched, _made(promise), function, awaited, bare)
 
     def _run_watched(
         self,
         trace: Trace | None,
         function: Callable[..., Any],
         awaited: bool,
+        bare: bool,
         /,
         *arguments: Any,
     ) -> Any:
@@ -207,7 +209,7 @@ class _Watch:
                 result = function(*arguments)
                 return result
             except TypeError as error:
-                if not arguments or not takes_nothing(function, error):
+                if not bare or not takes_nothing(function, error):
                     raise
             result = function()
             return result
@@ -245,7 +247,7 @@ class _Watch:
         promise: CorePromise,
         owner: CorePromise | None = None,
         *,
-        derived: bool = False,
+        idle: bool,
     ) -> None:
         """Remember where a promise was made, and which handler has made it."""
         if library.warnings:
@@ -261,7 +263,7 @@ class _Watch:
         trace = _Made.__new__(_Made)
         trace.sections = captured.sections
         trace.consumed = False
-        trace.derived = derived
+        trace.idle = idle
         trace.note = ""
         trace.token = self.token
         extra = promise._extra
@@ -366,8 +368,7 @@ def _never_consumed(promise: Any) -> None:
     if trace.token is not getattr(hooks.observer, "token", None):
         # Diagnostics were switched off meanwhile, and consumers went unnoticed.
         return
-    if trace.derived and state & SETTLED and value is None:
-        # The end of a chain, whose last handler returned nothing.
+    if trace.idle and state & SETTLED and value is None:
         return
     filename, line, _ = trace.place
     show(f"a promise was never consumed: it was made at {filename}:{line}", filename, line)

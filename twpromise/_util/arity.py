@@ -112,4 +112,10 @@ def takes_nothing(function: Any, error: TypeError) -> bool:
 
 def without_arguments(function: Callable[[], Any]) -> Callable[..., Any]:
     """*function* as a handler that is called with arguments."""
-    return lambda *_: function()
+
+    def without(*_: Any) -> Any:
+        return function()
+
+    # For what names a handler.
+    without.__wrapped__ = function  # type: ignore[attr-defined]
+    return without
