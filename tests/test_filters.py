@@ -316,11 +316,13 @@ class Counter:
         return cache(lambda: self.method())
 
 
-KINDS_OF_HANDLERS = ["function", "method", "partial", "asynchronous", "object", "cached"]
+KINDS_OF_HANDLERS = ["method", "partial", "asynchronous", "object", "cached"]
 
 
-@pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("kind", KINDS_OF_HANDLERS)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [*((name, "function") for name in EVERY), *(("then", kind) for kind in KINDS_OF_HANDLERS)],
+)
 @pytest.mark.parametrize("bound", [False, True], ids=["", "bound"])
 @pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
 def test_a_handler_without_parameters(scheduler, context, config, name, kind, bound, watched):

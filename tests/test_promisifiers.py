@@ -29,6 +29,23 @@ def test_dressed(promisifier):
 # --- two callbacks
 
 
+async def pair_later(wait, done, failed):
+    """The same, ``async def``."""
+    await Promise.delay(wait)
+    if wait > 1:
+        raise Boom
+    done("later")
+
+
+def test_an_async_function_with_two_callbacks(scheduler):
+    """It is run; what it raises rejects."""
+    later, raised = callback_pair(pair_later)(1), quiet(callback_pair(pair_later)(2))
+    scheduler.advance(1)
+    scheduler.advance(1)
+    assert "later" == later.value()
+    assert Boom is type(raised.reason())
+
+
 def pair(address, done, failed, *, more=()):
     """A function with a callback and an errback."""
     if address:

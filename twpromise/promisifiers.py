@@ -29,14 +29,15 @@ def callback_pair(function: Callable[..., object]) -> Callable[..., Promise[Any]
     """
 
     def promisified(*args: Any, **kwargs: Any) -> Promise[Any]:
-        def executor(resolve: Callable[..., None], reject: Callable[..., None]) -> None:
+        def executor(resolve: Callable[..., None], reject: Callable[..., None]) -> object:
             def success(*values: Any) -> None:
                 resolve(*values[:1])
 
             def failure(*errors: Any) -> None:
                 reject(*errors[:1])
 
-            function(*args, success, failure, **kwargs)
+            # The promise runs it, if it is a coroutine.
+            return function(*args, success, failure, **kwargs)
 
         return Promise(executor)
 

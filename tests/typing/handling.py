@@ -191,3 +191,22 @@ def covariant(number: Promise[int]) -> Promise[object]:
     text: Promise[str] = number  # type: ignore[assignment]
     del wider, text
     return number
+
+
+def hooks() -> None:
+    """A hook declares what it wants; it may be ``async def``."""
+
+    async def later(reason: object) -> None: ...
+
+    async def later_with_promise(reason: object, promise: Promise[Any]) -> None: ...
+
+    Promise.on_possibly_unhandled_rejection(lambda reason, promise: print(reason, promise.reason()))
+    Promise.on_possibly_unhandled_rejection(lambda reason: print(reason))
+    Promise.on_possibly_unhandled_rejection(lambda: print())
+    Promise.on_possibly_unhandled_rejection(later)
+    Promise.on_possibly_unhandled_rejection(later_with_promise)
+    Promise.on_unhandled_rejection_handled(lambda promise: print(promise.reason()))
+    Promise.on_unhandled_rejection_handled(lambda: print())
+    Promise.on_fatal(later)
+    Promise.on_fatal(lambda: print())
+    Promise.on_fatal(5)  # type: ignore[arg-type]

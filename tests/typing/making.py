@@ -90,6 +90,14 @@ def executing() -> None:
     def untold(resolve: Callable[..., None], reject: Callable[..., None]) -> None:
         resolve(1)
 
+    def one(resolve: Callable[[int], None]) -> None:
+        resolve(1)
+
+    async def later(resolve: Callable[[int], None], reject: Reject) -> None:
+        resolve(1)
+
+    assert_type(Promise(one), Promise[int])
+    assert_type(Promise(later), Promise[int])
     assert_type(Promise(two), Promise[int])
     assert_type(Promise(three), Promise[int])
     assert_type(Promise(careful), Promise[int])
@@ -105,7 +113,9 @@ def executing_as_annotated() -> None:
     rejected: Promise[int] = Promise(lambda resolve, reject: reject(ValueError()))
     hooked: Promise[int] = Promise(lambda resolve, reject, on_cancel: on_cancel(print))
     general: Promise[list[float]] = Promise(lambda resolve, reject: resolve([1]))
-    del followed, nothing, rejected, hooked, general
+    alone: Promise[int] = Promise(lambda resolve: resolve(1))
+    endless: Promise[int] = Promise(lambda: None)
+    del followed, nothing, rejected, hooked, general, alone, endless
 
 
 def executing_badly() -> None:

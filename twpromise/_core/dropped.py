@@ -57,7 +57,7 @@ def run(cls: type[CorePromise], result: Any, failed: Failed | None = None) -> No
     A promise or a Deferred is left alone: it is under way, and reports its failure itself.
     """
     inner = result._result if type(result) is Held else result
-    if isinstance(inner, Coroutine | GeneratorType):
+    if is_followed(inner) and issubclass(type(inner), Coroutine | GeneratorType):
         follow(cls, result, failed)
 
 

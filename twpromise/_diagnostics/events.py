@@ -83,8 +83,8 @@ def emit(name: str, *promises: CorePromise) -> None:
     for listener, count in _listeners[name]:
         try:
             # What it sets, nobody else sees.
-            result = copy_context().run(listener, *promises[:count])
-            if isinstance(result, Coroutine):
+            result: Any = copy_context().run(listener, *promises[:count])
+            if issubclass(type(result), Coroutine):
                 result.close()
                 raise _is_async(name)
         except BaseException as error:
