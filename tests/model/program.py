@@ -99,6 +99,7 @@ class Side:
         # How each promise that is settled from outside is resolved and rejected.
         self.settlers: list[tuple[Any, Any]] = []
         self.deferreds: list[Deferred[Any]] = []
+        self.failures: list[Failure] = []
         # Deferreds that the program has fired or cancelled, so that it does not do so twice.
         self.spent: set[int] = set()
         # Deferreds made of promises.
@@ -357,9 +358,16 @@ class Side:
                 deferred.callback(name)
 
         deferred: Deferred[Any] = Deferred(canceller if what else None)
+        # A failure is there for others as long as anything refers to it.
+        deferred.addErrback(self.failure)
         self.deferreds.append(deferred)
         if numbers.below(2):
             self.keep(self.resolved(deferred))
+
+    def failure(self, failure: Failure) -> Failure:
+        """Keep a failure of a Deferred, and pass it on."""
+        self.failures.append(failure)
+        return failure
 
     def fire(self, numbers: Numbers) -> None:
         if not self.deferreds:

@@ -640,7 +640,7 @@ class Running(Consumer):
     def wait_for(self, yielded: Any) -> None:
         if isinstance(yielded, Deferred):
             self.foreign = yielded
-            yielded.addBoth(self.fired, yielded)
+            wait_for_deferred(yielded, self)
             return
         if not self.alive and self in self.awaited.consumers:
             # What was left, in a cancellation.
@@ -663,6 +663,9 @@ class Running(Consumer):
             self.go_on(None, parent.value)
         else:
             self.go_on(None, CancellationError("the promise was cancelled"))
+
+    def waits(self, deferred: Deferred[Any]) -> bool:
+        return self.foreign is deferred
 
     def fired(self, result: Any, deferred: Deferred[Any]) -> None:
         if self.foreign is not deferred:
@@ -716,12 +719,37 @@ class Running(Consumer):
         if self.foreign is not None:
             # That answers.
             self.interrupted = True
-            self.foreign.cancel()
-            return
+            if leave_deferred(self.foreign, self):
+                return
+            self.interrupted = False
+            self.foreign = None
         if self.cancellation is GeneratorExit:
             self.advance(None, GeneratorExit())
         else:
             self.advance(None, CancellationError("the coroutine was cancelled"))
+
+
+def wait_for_deferred(deferred: Any, consumer: Any) -> None:
+    """Several may wait for a Deferred: the first takes its result, and keeps it for the others."""
+    waiting = deferred.__dict__.setdefault("waiting", [])
+
+    def fired(result: Any) -> None:
+        if result is None:
+            result = getattr(deferred, "taken", None)
+        deferred.taken = result
+        waiting.remove(consumer)
+        consumer.fired(result, deferred)
+
+    waiting.append(consumer)
+    deferred.addBoth(fired)
+
+
+def leave_deferred(deferred: Any, consumer: Any) -> bool:
+    """Cancel a Deferred, unless another waits for it; whether it was cancelled."""
+    if any(other is not consumer and other.waits(deferred) for other in deferred.waiting):
+        return False
+    deferred.cancel()
+    return True
 
 
 class Adopted:
@@ -731,9 +759,12 @@ class Adopted:
         self.promise: Reference | None = promise
         self.deferred = deferred
         promise.source = self
-        deferred.addBoth(self.fired)
+        wait_for_deferred(deferred, self)
 
-    def fired(self, result: Any) -> None:
+    def waits(self, deferred: Deferred[Any]) -> bool:
+        return self.promise is not None
+
+    def fired(self, result: Any, deferred: Deferred[Any]) -> None:
         promise, self.promise = self.promise, None
         if promise is not None:
             if isinstance(result, Failure):
@@ -743,7 +774,7 @@ class Adopted:
 
     def abandon(self, stack: list[Reference]) -> bool:
         self.promise = None
-        self.deferred.cancel()
+        leave_deferred(self.deferred, self)
         return False
 
 

@@ -20,6 +20,7 @@ from .._core.settling import fulfill, hand_over, mark_handled, reject
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
 from .._util.errors import CancellationError
 from .outcomes import failure_of
+from .shared import is_shared, keep_failure, keep_followed, taken_from
 
 __all__ = ["adopt_deferred", "cancel_deferred", "lock_to_deferred", "make_deferred"]
 
@@ -66,22 +67,34 @@ class DeferredSource:
     def __call__(self, result: Any) -> None:
         """The Deferred's callback and errback; later callbacks of the Deferred get None."""
         promise = self._promise
-        if promise is not None:
-            self._promise = self._deferred = None
-            if adopters[type(result)] is None:
+        if result is None and self._deferred._taken_by_promise is not None:
+            result = taken_from(self._deferred)
+        if result is None or adopters[type(result)] is None:
+            self._deferred._taken_by_promise = result
+            if promise is not None:
                 fulfill(promise, result)
-            elif issubclass(type(result), Failure):
+            return
+        deferred = self._deferred
+        self._promise = self._deferred = None
+        if issubclass(type(result), Failure):
+            keep_failure(deferred, result)
+            if promise is not None:
                 reject(promise, result)
-            else:
-                resolve(promise, result)
+        elif promise is None:
+            deferred._taken_by_promise = result
+        else:
+            resolve(promise, keep_followed(type(promise), deferred, result, promise))
+
+    def _waits_for(self, deferred: Any) -> bool:
+        return self._promise is not None
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        promise, deferred = self._promise, self._deferred
-        self._promise = self._deferred = None
+        promise, self._promise = self._promise, None
         # At once: what the Deferred would be fired with before the next job (a lock, say) would
         # be lost.
         try:
-            cancel_deferred(deferred)
+            if not is_shared(self._deferred, self):
+                cancel_deferred(self._deferred)
         except BaseException as error:
             # What a canceller raises is logged; the promise is cancelled anyway.
             call_soon(type(promise), hooks.host.escaped, error)

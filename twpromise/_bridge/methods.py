@@ -52,10 +52,11 @@ class Bridge(CorePromise, Generic[T_co]):
         """A promise that settles as a Deferred does, and owns it from now on.
 
         Args:
-            deferred: Callbacks that are added to it later get None, never the failure.
+            deferred: Callbacks that are added to it later get None, never the failure.  It may
+                be adopted more than once: each promise gets the same.
 
         A Deferred that has fired gives a promise that has settled.  When the last consumer of
-        the promise leaves, the Deferred is cancelled.
+        the last promise leaves, the Deferred is cancelled.
 
         Raises:
             TypeError: *deferred* is no Deferred.

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from .._bridge.deferreds import cancel_deferred
 from .._bridge.outcomes import exception_in
+from .._bridge.shared import is_shared, keep_failure, taken_from
 from .._core import hooks
 from .._core.cancelling import cancel_all, leave
 from .._core.jobs import call_soon
@@ -163,29 +164,40 @@ class Suspension(Node):
         """Whether the generator takes the reason of a rejection from the promise itself."""
         return False
 
-    def __call__(self, result: Any, deferred: Deferred[Any]) -> None:
+    def __call__(self, result: Any, deferred: Any) -> None:
         """The callback of a Deferred, whose result is None from now on.
 
         `Deferred.__await__` reads the result from the Deferred all the same, within this callback.
         """
+        if result is None and deferred._taken_by_promise is not None:
+            # `Deferred.__await__` reads it there.
+            result = deferred.result = taken_from(deferred)
+        error = None
+        if issubclass(type(result), Failure):
+            keep_failure(deferred, result)
+            error = exception_in(result)
+            result = None
+        else:
+            deferred._taken_by_promise = result
         if self._deferred is not deferred:
             # A cancellation has left it.
             return
         self._deferred = None
-        error = None
-        if issubclass(type(result), Failure):
-            error = exception_in(result)
-            result = None
         self._ready = result, error
         # If the Deferred had fired before, the loop in `_advance` goes on with the result.
         if self._waiting is not RUNNING:
-            self._answer()
+            if self._interrupted:
+                self._answer()
             # The error's traceback refers to this frame.
             del result, error
             if self._loop is None:
                 self._advance()
             else:
                 self._advance_outside()
+
+    def _waits_for(self, deferred: Deferred[Any]) -> bool:
+        """Whether a Deferred that has this among its callbacks is still waited for."""
+        return self._deferred is deferred
 
     def _answer(self) -> None:
         """What is waited for has finished: if it was cancelled by this runner, interrupt."""
@@ -245,7 +257,7 @@ class Suspension(Node):
         if waits:
             return
         deferred = self._deferred
-        if deferred is not None:
+        if deferred is not None and not is_shared(deferred, self):
             self._interrupted = True
             try:
                 context.run(cancel_deferred, deferred)
@@ -256,8 +268,8 @@ class Suspension(Node):
                 return
             if self._deferred is not deferred:
                 return
-            self._deferred = None
             self._interrupted = False
+        self._deferred = None
         self._ready = None, self._cancellation()
         self._advance()
 

@@ -1,0 +1,76 @@
+"""What a Deferred has fired with, for all of this library that wait for it.
+
+A Deferred gives its result to the first that has adopted it, and None to what comes behind: to
+callbacks of other people's, too.  So the first keeps the result at the Deferred, as
+`_taken_by_promise`, for others of this library, each of which looks there when it gets None.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from .._core.resolving import new_resolved
+from .._core.states import CorePromise, is_promise
+
+__all__ = ["is_shared", "keep_failure", "keep_followed", "taken_from"]
+
+# For those that have not been adopted: an attribute that is missing costs ten times as much.
+_all_deferreds: Any = Deferred
+_all_deferreds._taken_by_promise = None
+
+
+class _Failed:
+    """A failure that was taken: kept as long as the promise is, whose reason refers to frames."""
+
+    __slots__ = ("failure",)
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = ref(failure)
+
+
+def keep_failure(deferred: Any, failure: Failure) -> None:
+    """Keep the failure that was taken from a Deferred, for others that have adopted it."""
+    # Those that wait already get it, whatever becomes of the first promise.
+    deferred._taken_by_promise = failure if is_shared(deferred, None) else _Failed(failure)
+
+
+def keep_followed(
+    cls: type[CorePromise], deferred: Any, result: Any, owner: CorePromise | None
+) -> CorePromise:
+    """A promise for what is followed, and was taken from a Deferred: kept for others, too."""
+    # A coroutine, say, is started once, for all.
+    promise = result if is_promise(result) else new_resolved(cls, result, owner)
+    deferred._taken_by_promise = promise
+    return promise
+
+
+def taken_from(deferred: Any) -> Any:
+    """The result of a Deferred that gives None: what was taken from it, if anything was."""
+    taken = deferred._taken_by_promise
+    if type(taken) is not _Failed:
+        return taken
+    failure = taken.failure()
+    if failure is None:
+        failure = Failure(
+            RuntimeError(
+                "the Deferred has failed, and its failure was taken before by a promise or "
+                "a coroutine that is gone: adopt a Deferred once, and share the promise"
+            )
+        )
+    return failure
+
+
+def is_shared(deferred: Any, consumer: object) -> bool:
+    """Whether anything of this library waits for a Deferred, besides *consumer*."""
+    # Twisted 25.5 has renamed them.
+    callbacks = getattr(deferred, "_callbacks", None)
+    for (callback, *_), _ in deferred.callbacks if callbacks is None else callbacks:
+        waiting: Any = getattr(callback, "__self__", callback)
+        waits = getattr(type(waiting), "_waits_for", None)
+        if waits is not None and waiting is not consumer and waits(waiting, deferred):
+            return True
+    return False
