@@ -9,6 +9,7 @@ import inspect
 import sys
 import threading
 from types import ModuleType, SimpleNamespace
+from unittest import mock
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
@@ -945,6 +946,293 @@ def test_lists_of_something_else():
     with pytest.raises(TypeError, match="target must take new attributes"):
         Promise.promisify_all([Api, dict])
     assert before == dict(vars(Api))
+
+
+# --- promisify_all: the function is looked up at the call
+
+
+def make_client():
+    """A class whose methods say which of them was called."""
+
+    class Client:
+        def get(self, key, callback):
+            callback(None, f"base {key}")
+
+        @staticmethod
+        def static(key, callback):
+            callback(None, f"static {key}")
+
+        @classmethod
+        def of_class(cls, key, callback):
+            callback(None, f"{cls.__name__} {key}")
+
+    return Client
+
+
+ADDITIONS = {
+    "promisify_all": (Promise.promisify_all, "Async", lambda value: lambda *a: a[-1](None, value)),
+    "returning": (
+        lambda target: Promise.promisify_all(target, promisifier=Promise.method),
+        "Async",
+        lambda value: lambda *_: value,
+    ),
+    "deferify_all": (deferify_all, "Deferred", lambda value: lambda *_: Promise.resolve(value)),
+}
+
+
+@pytest.fixture(params=ADDITIONS)
+def added(request, scheduler):
+    """Adds versions to a target; what calls one of an object; makes a function that answers."""
+    add, suffix, answers = ADDITIONS[request.param]
+
+    def call(target, name, *arguments):
+        given = getattr(target, name + suffix)(*arguments)
+        scheduler.flush()
+        return given.result if isinstance(given, Deferred) else given.value()
+
+    return add, call, answers
+
+
+def test_what_a_subclass_overrides_is_called(added):
+    """Though its class was not promisified itself; static methods are those of the class."""
+    add, call, answers = added
+    client = add(make_client())
+
+    class Sub(client):
+        get = answers("overridden")
+
+        @classmethod
+        def of_class(cls, *arguments):
+            return answers(f"of {cls.__name__}")(*arguments)
+
+    assert "overridden" == call(Sub(), "get", "k")
+    assert "of Sub" == call(Sub, "of_class", "k")
+
+
+def test_an_override_that_calls_what_it_overrides():
+    """It is called, and calls that."""
+    client = Promise.promisify_all(make_client())
+
+    class Sub(client):
+        def get(self, key, callback):
+            super().get(key + "!", callback)
+
+    assert "base k!" == Sub().getAsync("k").value()
+
+
+def test_a_stub_on_an_instance_is_called(added):
+    """Of a class that was promisified; the other instances are not changed."""
+    add, call, answers = added
+    client = add(make_client())
+    instance = client()
+    instance.get = answers("stub")
+    assert "stub" == call(instance, "get", "k")
+    if add is Promise.promisify_all:
+        assert "base k" == call(client(), "get", "k")
+
+
+@pytest.mark.parametrize("name", ["get", "static", "of_class"])
+def test_what_a_test_patches_is_called(added, name):
+    """In a class, and as long as it is patched."""
+    add, call, answers = added
+    client = add(make_client())
+    with mock.patch.object(client, name, answers("patched")):
+        assert "patched" == call(client(), name, "k")
+        assert "patched" == call(client() if name == "get" else client, name, "k")
+    if add is Promise.promisify_all:
+        assert call(client(), name, "k").endswith(" k")
+
+
+def test_what_a_test_patches_on_an_object(added):
+    """That was promisified itself; and on its class."""
+    add, call, answers = added
+    client = make_client()
+    instance = add(client())
+    with mock.patch.object(client, "get", answers("in the class")):
+        assert "in the class" == call(instance, "get", "k")
+    with mock.patch.object(instance, "get", answers("on the object")):
+        assert "on the object" == call(instance, "get", "k")
+
+
+def test_what_a_test_patches_in_a_module(added):
+    """Also by its name, as `mock.patch` does."""
+    add, call, answers = added
+    module = ModuleType("a_module")
+
+    def get(key, callback):
+        callback(None, key)
+
+    get.__module__ = "a_module"
+    module.get = get
+    add(module)
+    sys.modules["a_module"] = module
+    try:
+        with mock.patch("a_module.get", answers("patched")):
+            assert "patched" == call(module, "get", "k")
+    finally:
+        del sys.modules["a_module"]
+
+
+def test_a_promisifier_gets_what_looks_the_function_up():
+    """It has the name, docstring and signature of the original."""
+    client, given = make_client(), []
+    Promise.promisify_all(client, promisifier=lambda original: given.append(original) or original)
+    by_name = next(each for each in given if each.__name__ == "get")
+    assert inspect.signature(client.get) == inspect.signature(by_name)
+    assert by_name.__wrapped__ is client.get is client.getAsync
+
+
+# --- promisify_all: functions of other kinds
+
+
+def make_kinds():
+    """A class with functions that are made by `functools`."""
+
+    class Kinds:
+        name = "kinds"
+
+        @functools.cache  # noqa: B019
+        def cached(self, callback):
+            callback(None, f"cached {self.name}")
+
+        def scale(self, factor, value, callback):
+            callback(None, factor * value)
+
+        double = functools.partialmethod(scale, 2)
+
+        @functools.singledispatchmethod
+        def shown(self, value, callback):
+            callback(None, "something else")
+
+        @shown.register
+        def _(self, value: int, callback):
+            callback(None, "an int")
+
+        @staticmethod
+        @functools.cache
+        def static(callback):
+            callback(None, "static")
+
+    return Kinds
+
+
+@pytest.mark.parametrize("which", ["class", "object"])
+def test_functions_that_functools_has_made(which):
+    """They are functions, too: cached, partial and by the type of an argument."""
+    kinds = make_kinds()
+    if which == "class":
+        instance = Promise.promisify_all(kinds)()
+    else:
+        instance = Promise.promisify_all(kinds())
+    assert "cached kinds" == instance.cachedAsync().value()
+    assert 42 == instance.doubleAsync(21).value()
+    assert "an int" == instance.shownAsync(3).value()
+    assert "something else" == instance.shownAsync("3").value()
+    assert "static" == instance.staticAsync().value()
+    parameters = {
+        name: list(inspect.signature(getattr(instance, name + "Async")).parameters)
+        for name in ("cached", "double", "shown", "static")
+    }
+    assert {"cached": [], "double": ["value"], "shown": ["value"], "static": []} == parameters
+
+
+@pytest.mark.parametrize("which", ["class", "object"])
+def test_a_promisifier_that_gives_the_original_of_functions_of_functools(which):
+    """It does what the original does."""
+    kinds = make_kinds()
+    target = kinds if which == "class" else kinds()
+    Promise.promisify_all(target, promisifier=lambda original: original)
+    instance = kinds() if which == "class" else target
+    got = []
+
+    def callback(error, value):
+        got.append(value)
+
+    instance.doubleAsync(21, callback)
+    instance.shownAsync(3, callback)
+    instance.shownAsync("3", callback)
+    instance.cachedAsync(callback)
+    assert [42, "an int", "something else", "cached kinds"] == got
+
+
+def test_a_partial_function_of_an_instance():
+    """It is one of its functions."""
+
+    class Api:
+        pass
+
+    api = Api()
+    api.ask = functools.partial(lambda number, callback: callback(None, number), 7)
+    assert 7 == Promise.promisify_all(api).askAsync().value()
+
+
+def test_a_cached_function_of_a_module():
+    """As the others."""
+    module = ModuleType("cached_module")
+
+    @functools.cache
+    def get(callback):
+        callback(None, "cached")
+
+    get.__module__ = "cached_module"
+    module.get = get
+    assert "cached" == Promise.promisify_all(module).getAsync().value()
+
+
+# --- promisify_all: classes of an object or a class
+
+
+@pytest.mark.parametrize("which", ["class", "object", "attribute"])
+def test_nested_classes(which):
+    """Those that are defined where their owner is are promisified with it, and theirs."""
+
+    class Inner:
+        def get(self, callback):
+            callback(None, "inner")
+
+    class Middle:
+        inner = Inner
+
+    class Hidden(Inner):
+        pass
+
+    class Sdk:
+        middle, _hidden, foreign, builtin = Middle, Hidden, ModuleType, int
+
+        def close(self, callback):
+            callback(None, "closed")
+
+    Inner.back = Sdk
+    sdk = Sdk if which == "class" else Sdk()
+    if which == "attribute":
+        del Sdk.middle
+        sdk.middle = Middle
+    Promise.promisify_all(sdk)
+    assert "inner" == Inner().getAsync().value()
+    assert "closed" == (sdk if which != "class" else sdk()).closeAsync().value()
+    assert "getAsync" not in vars(Hidden)
+    assert not hasattr(ModuleType, "closeAsync")
+
+
+def test_a_nested_class_that_has_the_name_already():
+    """Then nothing at all is changed."""
+
+    class Inner:
+        def get(self, callback):
+            pass
+
+        def getAsync(self):
+            pass
+
+    class Sdk:
+        inner = Inner
+
+        def close(self, callback):
+            pass
+
+    with pytest.raises(TypeError, match="there is a getAsync already"):
+        Promise.promisify_all(Sdk)
+    assert not hasattr(Sdk, "closeAsync")
 
 
 # --- promisify_all: objects and modules

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
@@ -15,8 +15,6 @@ from tests.support.outcomes import outcome, result_of
 from tests.support.promises import Boom, Source, quiet
 from twpromise import CancellationError, IPromise, Promise
 from twpromise.testing import ManualScheduler
-
-Adopt = Callable[[Deferred[Any]], Promise[Any]]
 
 
 async def _awaiting(deferred: Deferred[Any]) -> Any:
@@ -29,12 +27,12 @@ def _yielding(deferred: Deferred[Any]) -> Any:
 
 
 #: Every way to wait for a Deferred, each a promise for its value.
-WAYS: dict[str, Adopt] = {
+WAYS: dict[str, Callable[[Deferred[Any]], Any]] = {
     "from_deferred": Promise.from_deferred,
     "resolve": Promise.resolve,
     "resolver": lambda deferred: Promise(lambda resolve, reject: resolve(deferred)),
     "handler": lambda deferred: Promise.resolve().then(lambda _: deferred),
-    "IPromise": lambda deferred: IPromise(deferred),
+    "IPromise": lambda deferred: cast("Any", IPromise)(deferred),
     "await": lambda deferred: Promise.resolve(_awaiting(deferred)),
     "yield": _yielding,
     "all": lambda deferred: Promise.all([deferred]).get(0),

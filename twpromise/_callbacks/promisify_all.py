@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache, partial, partialmethod, singledispatchmethod, update_wrapper
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType
 from typing import Any
 
@@ -16,7 +17,9 @@ from .promisify import DEFERREDS, MARK, PROMISES, arranged
 __all__ = ["PromisifyAll", "add_all"]
 
 #: The types of functions that are taken from an object, class or module.
-_FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodDescriptorType)
+_FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodDescriptorType, type(lru_cache(len)))
+#: What is no function, and gives one for each instance.
+_METHODS = (partialmethod, singledispatchmethod)
 
 
 class PromisifyAll(CorePromise):
@@ -37,9 +40,9 @@ class PromisifyAll(CorePromise):
         """Add a promise-returning version of each function of *target*, and return *target*.
 
         Args:
-            target: An object, a class, a module (with its classes), or a list of classes.
-                Methods, static methods and class methods stay what they are; properties are
-                not read.
+            target: An object, a class, a module (with the classes that it defines, as of an
+                object and a class), or a list of classes.  Methods, static methods and class
+                methods stay what they are; properties are not read.
             suffix: What is appended to the name of a function to name its new version.
             multi_args: As for `promisify`.
             filter: Called with the name, the function, the target, and whether the function
@@ -49,6 +52,9 @@ class PromisifyAll(CorePromise):
             promisifier: As for `promisify`.
 
         Functions that have been promisified already are left out.
+
+        A new version looks the function up, by its name, each time it is called: so it calls
+        what a subclass has overridden, and what a test has put there instead.
 
         Raises:
             TypeError: *target* is none of those, or takes no new attributes; a name with the
@@ -126,6 +132,8 @@ class _Adder:
         self._choose = choose
         # Owner, name and value of what will be set, once the whole target has been checked.
         self._additions: list[tuple[Any, str, Any]] = []
+        # Ids of the classes that were looked at: they may refer to one another.
+        self._seen: set[int] = set()
 
     def add(self, target: Any) -> None:
         """Look at a target, and then add all functions to it.
@@ -165,6 +173,9 @@ class _Adder:
             self._look_at_object(target)
 
     def _look_at_class(self, target: type) -> None:
+        if id(target) in self._seen:
+            return
+        self._seen.add(id(target))
         names = _names_of(target)
         functions: dict[str, Callable[..., Any]] = {}
         kinds: dict[str, Any] = {}
@@ -174,19 +185,26 @@ class _Adder:
                 value = value.__func__
             if _is(value, *_FUNCTIONS):
                 functions[name] = value
+            elif _is(value, *_METHODS):
+                functions[name] = _method_of(value, target)
         self._plan(target, functions, names, kinds)
+        self._look_at_classes_of(target.__module__, names)
+
+    def _look_at_classes_of(self, module: object, names: dict[str, tuple[Any, int]]) -> None:
+        """Look at those classes among the attributes of a target that its own module defines."""
+        for name, (value, _) in names.items():
+            own = not name.startswith("_") and _is(value, type) and _is_of(str(module), value)
+            # A class that is written in C takes no new attributes.
+            if own and not _is_immutable(value):
+                self._look_at_class(value)
 
     def _look_at_module(self, target: ModuleType) -> None:
-        names = dict(vars(target))
+        names = {name: (value, 0) for name, value in vars(target).items()}
         functions: dict[str, Callable[..., Any]] = {
-            name: value for name, value in names.items() if _is(value, *_FUNCTIONS)
+            name: value for name, (value, _) in names.items() if _is(value, *_FUNCTIONS)
         }
-        self._plan(target, functions, {name: (value, 0) for name, value in names.items()}, {})
-        own = target.__name__
-        for value in names.values():
-            # A class that is written in C takes no new attributes.
-            if _is(value, type) and _is_of(own, value) and not _is_immutable(value):
-                self._look_at_class(value)
+        self._plan(target, functions, names, {})
+        self._look_at_classes_of(target.__name__, names)
 
     def _look_at_object(self, target: Any) -> None:
         if target is None or isinstance(target, (str, bytes, int, float, complex)):
@@ -201,6 +219,8 @@ class _Adder:
         for name, (value, _) in names.items():
             if _is(value, *_FUNCTIONS):
                 functions[name] = MethodType(value, target)
+            elif _is(value, *_METHODS):
+                functions[name] = MethodType(_method_of(value, kind), target)
             elif _is(value, staticmethod, classmethod):
                 function = value.__func__
                 if _is(function, *_FUNCTIONS):
@@ -209,10 +229,11 @@ class _Adder:
         own = vars(target) if "__dict__" in names else {}
         for name, value in own.items():
             functions.pop(name, None)
-            if _is(value, *_FUNCTIONS, MethodType):
+            if _is(value, *_FUNCTIONS, MethodType, partial):
                 functions[name] = value
             names[name] = value, len(kind.__mro__)
         self._plan(target, functions, names, {})
+        self._look_at_classes_of(kind.__module__, names)
 
     def _plan(
         self,
@@ -255,8 +276,37 @@ class _Adder:
                     "Cannot promisify an API that has normal methods with "
                     f"'{self._suffix}'-suffix: there is a {added} already"
                 )
-            made: Any = self._make(function)
-            self._additions.append((target, added, kinds[name](made) if name in kinds else made))
+            wrap = kinds.get(name)
+            of_instances = isinstance(target, type) and wrap is not staticmethod
+            by_name = _by_name(name, function, None if of_instances else target)
+            made: Any = self._make(by_name)
+            if made is by_name and not _is(names[name][0], *_METHODS):
+                made = function
+            self._additions.append((target, added, made if wrap is None else wrap(made)))
+
+
+def _by_name(name: str, function: Callable[..., Any], target: Any) -> Callable[..., Any]:
+    """A function that calls that of a name, whatever this is by then.
+
+    Args:
+        name: The name.
+        function: What it is now, and whose name and signature are shown.
+        target: Where to look it up; None for that of the first argument.
+    """
+
+    def of_first(first: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return getattr(first, name)(*args, **kwargs)
+
+    def of_target(*args: Any, **kwargs: Any) -> Any:
+        return getattr(target, name)(*args, **kwargs)
+
+    return update_wrapper(of_first if target is None else of_target, function)
+
+
+def _method_of(value: Any, target: type) -> Callable[..., Any]:
+    """The function, with ``self``, that stands for what gives one for each instance."""
+    made: Callable[..., Any] = value.__get__(None, target)
+    return made if _is(value, partialmethod) else update_wrapper(made, value.func)
 
 
 def _is(value: object, *kinds: type) -> bool:

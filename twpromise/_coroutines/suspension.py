@@ -174,9 +174,10 @@ class Suspension(Node):
             result = deferred.result = taken_from(deferred)
         error = None
         if issubclass(type(result), Failure):
-            keep_failure(deferred, result)
-            error = exception_in(result)
-            result = None
+            failure: Any = result
+            keep_failure(deferred, failure)
+            error = exception_in(failure)
+            result = failure = None
         else:
             deferred._taken_by_promise = result
         if self._deferred is not deferred:
