@@ -188,6 +188,153 @@ def test_an_error_of_the_iterator_rejects(method):
     assert LookupError is type(method(items()).reason())
 
 
+class Failing:
+    """A collection of promises that raises behind the last one, and what these were."""
+
+    def __init__(self):
+        self.sources = []
+        self.log = []
+
+    async def coroutine(self):
+        self.log.append("started")
+        raise ValueError("in a coroutine")
+
+    def __iter__(self):
+        yield Promise.reject(ValueError("rejected"))
+        yield fail(ValueError("failed"))
+        yield self.coroutine()
+        for _ in range(2):
+            self.sources.append(Source())
+            yield self.sources[-1].promise
+        yield 5
+        raise LookupError("iterating")
+
+
+class FailingMapping(UserDict):
+    """A mapping that raises for its last key."""
+
+    def __getitem__(self, key):
+        if key == "last":
+            raise LookupError("iterating")
+        return super().__getitem__(key)
+
+
+class FailingCollection(Failing):
+    """One that is read as a whole."""
+
+    def __len__(self):
+        return 6
+
+    def __contains__(self, item):
+        return True
+
+
+def failing_mapping(failing):
+    """The items of a failing collection as a mapping."""
+    items = iter(failing)
+    return FailingMapping(
+        {**{index: next(items) for index in range(6)}, "last": "in the way of the rest"}
+    )
+
+
+#: Everything that reads a collection.
+READS = {
+    **METHODS,
+    "props": lambda xs: Promise.props(failing_mapping(xs)),
+    "spread": lambda xs: Promise.resolve(xs).spread(pytest.fail),
+    "map": lambda xs: Promise.map(xs, lambda x: x),
+    "map with a limit": lambda xs: Promise.map(xs, lambda x: x, 9),
+    "filter": lambda xs: Promise.filter(xs, lambda x: x),
+    "each": lambda xs: Promise.each(xs, lambda x: x),
+    "map_series": lambda xs: Promise.map_series(xs, lambda x: x),
+    "reduce": lambda xs: Promise.reduce(xs, lambda a, b: b, 0),
+}
+
+
+@pytest.mark.parametrize("make", [Failing, FailingCollection])
+@pytest.mark.parametrize("way", READS)
+def test_what_an_iterator_gave_before_it_raised(scheduler, way, make):
+    """It counts as handled, whether it was rejected or will be; and it is left to itself."""
+    failing = make()
+    promise = quiet(READS[way](failing))
+    scheduler.flush()
+    # Those that are lazy have reached a rejected item before.
+    lazy = make is Failing and way in ("each", "map_series", "reduce")
+    assert isinstance(promise.reason(), ValueError if lazy else LookupError)
+    for source in failing.sources:
+        source.reject(ValueError("later"))
+    scheduler.flush()
+    assert [0, 0][: 0 if lazy else 2] == [source.cancelled for source in failing.sources]
+    assert lazy or ["started"] == failing.log
+
+
+@each_method
+def test_an_iterator_that_raises_after_it_has_cancelled_the_result(scheduler, method, reports):
+    """What it gave is cancelled with the result, what it raises is logged."""
+    source, inputs = Source(), Promise.defer()
+
+    def items():
+        yield source.promise
+        yield Promise.reject(ValueError("rejected"))
+        promise.cancel()
+        raise LookupError("iterating")
+
+    promise = method(inputs.promise)
+    inputs.resolve(items())
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert 1 == source.cancelled
+    assert [LookupError] == [event["log_failure"].type for event in reports]
+
+
+class OldStyle:
+    """Iterable by `__getitem__` alone, as before Python 2.2."""
+
+    def __init__(self, *items):
+        self.items = items
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+
+@each_result
+def test_old_style_iterables(scheduler, method, expected):
+    """They are iterables to Python, and so here."""
+    promise = method(OldStyle(1, Promise.resolve(2), succeed(3)))
+    scheduler.flush()
+    assert expected == promise.value()
+
+
+@pytest.mark.parametrize("way", [way for way in READS if way not in ("props", "some")])
+def test_old_style_iterables_are_taken_everywhere(scheduler, way):
+    """Also by those that call a function for each item; `spread` calls its handler."""
+    given = []
+    method = {
+        **READS,
+        "spread": lambda xs: Promise.resolve(xs).spread(lambda *values: given.append(values)),
+    }[way]
+    promise = method(OldStyle(Promise.resolve("a"), "b"))
+    scheduler.flush()
+    assert promise.is_fulfilled()
+    assert ("spread" == way) == (given == [("a", "b")])
+
+
+class Unreadable:
+    """It says that it is no iterable."""
+
+    __iter__ = None
+
+    def __getitem__(self, index):
+        raise AssertionError
+
+
+@each_method
+def test_what_says_that_it_is_no_iterable(method):
+    """Python refuses it, too."""
+    reason = quiet(method(Unreadable())).reason()
+    assert (TypeError, True) == (type(reason), str(reason).startswith(NOT_ITERABLE))
+
+
 @each_method
 @pytest.mark.parametrize("how", ["rejected", "cancelled"])
 def test_the_result_settles_as_a_failed_promise_for_the_input(scheduler, method, how):

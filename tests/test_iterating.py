@@ -446,6 +446,19 @@ def test_the_awaitable_of_an_async_iterator_is_cancelled(scheduler, method):
     assert 1 == source.cancelled
 
 
+@each_method
+def test_an_iterator_that_cancels_the_result_and_gives_a_rejection(scheduler, method):
+    """That has no consumer, and counts as handled."""
+
+    def items():
+        promise.cancel()
+        yield Promise.reject(ValueError("x"))
+
+    promise = method(items(), pytest.fail)
+    scheduler.flush()
+    assert promise.is_cancelled()
+
+
 # --- inputs that fail
 
 

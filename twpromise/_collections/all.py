@@ -76,8 +76,7 @@ class All(Several):
         counts = fast
         valued = 1
         for index, item in enumerate(items):
-            kind = type(item)
-            adopter = adopters[kind]
+            adopter = adopters[type(item)]
             if adopter is None:
                 valued += 1
                 continue
@@ -89,7 +88,7 @@ class All(Several):
                         if item._aux is not BY_CALLBACK:
                             counts = False
                         continue
-                elif kind is Deferred:
+                elif type(item) is Deferred:
                     if not item.called:
                         item.addBoth(arrived, index)
                         continue
@@ -205,14 +204,14 @@ class _Props(All):
 
     __slots__ = ("_keys",)
 
-    def _list(self, collection: Any) -> list[Any]:
+    def _list(self, collection: Any) -> Iterable[Any]:
         if not isinstance(collection, Mapping):
             raise TypeError(
                 "cannot await properties of a non-object: the input must be a mapping, "
                 f"not {type_name(collection)}"
             )
         self._keys = list(collection)
-        return [collection[key] for key in self._keys]
+        return (collection[key] for key in self._keys)
 
     def _result(self) -> Any:
         return dict(zip(self._keys, super()._result(), strict=True))

@@ -14,7 +14,7 @@ from .._core.resolving import adopters, new_resolved
 from .._core.settling import pass_on
 from .._core.states import DEAD, FULFILLED, CorePromise, is_promise
 from .reading import END, Reader
-from .rules import extra_arguments
+from .rules import extra_arguments, observe
 
 __all__ = ["BATCH", "Iterating"]
 
@@ -93,8 +93,13 @@ class Iterating(Node):
             reader = self._reader = Reader(collection)
         except BaseException as error:
             self.fail(error)
-        else:
+            return
+        if reader.error is None:
             self._open(reader)
+        else:
+            items = reader.items or ()
+            self.fail(reader.error)
+            observe(self._class, items)
 
     def _open(self, reader: Reader) -> None:
         """The collection can be read."""
@@ -144,6 +149,7 @@ class Iterating(Node):
             return
         if self._state & DEAD:
             # The iterator has cancelled the node's promise.
+            observe(self._class, [item])
             return
         if reader.is_async:
             self._reading = self._go_on(item, self._read_async)

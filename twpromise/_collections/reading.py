@@ -29,14 +29,16 @@ class Reader:
 
     Attributes:
         items: All of them, if the collection is read as a whole.
+        error: What that raised behind these items.
         length: How many there are; None if that is not known.
         is_async: `read` returns a coroutine, which must have ended before the next call.
     """
 
-    __slots__ = ("_iterator", "_reading", "is_async", "items", "length")
+    __slots__ = ("_iterator", "_reading", "error", "is_async", "items", "length")
 
     def __init__(self, collection: Any) -> None:
         self.items: list[Any] | None = None
+        self.error: BaseException | None = None
         self.length: int | None = None
         self.is_async = False
         self._reading = False
@@ -48,7 +50,11 @@ class Reader:
             return
         expect_iterable(collection)
         if whole or isinstance(collection, Collection):
-            self.items = list(collection)
+            self.items = []
+            try:
+                self.items.extend(collection)
+            except BaseException as error:
+                self.error = error
             self.length = len(self.items)
             self._iterator = iter(self.items)
         else:

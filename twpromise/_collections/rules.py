@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.extra import binding_of
 from .._core.jobs import check_home
-from .._core.resolving import new_rejected, new_resolved
-from .._core.states import CorePromise
+from .._core.resolving import is_followed, new_rejected, new_resolved
+from .._core.settling import mark_handled
+from .._core.states import CorePromise, is_promise
 from .._util.arity import required_positionals
 from .._util.both import Both, show_signature
 from .._util.checks import not_a_function, shown, type_name
@@ -19,6 +20,7 @@ __all__ = [
     "expect_iterable",
     "extra_arguments",
     "not_an_int",
+    "observe",
 ]
 
 
@@ -33,12 +35,23 @@ def expect_iterable(iterable: object) -> Any:
     if kind is list or kind is tuple:
         # The usual case.
         return iterable
-    if isinstance(iterable, (str, bytes, Mapping)) or not isinstance(iterable, Iterable):
+    # Before Python had `__iter__`, `__getitem__` made something iterable, and still does.
+    is_iterable = isinstance(iterable, Iterable) or (
+        hasattr(kind, "__getitem__") and not hasattr(kind, "__iter__")
+    )
+    if isinstance(iterable, (str, bytes, Mapping)) or not is_iterable:
         raise TypeError(
             "expecting an array, a promise or a thenable: the input must be an iterable, "
             f"not {type_name(iterable)}"
         )
     return iterable
+
+
+def observe(cls: type[CorePromise], items: Iterable[Any]) -> None:
+    """Items that no result will come of: they count as handled, as those of any collection."""
+    for item in items:
+        if is_followed(item):
+            mark_handled(item if is_promise(item) else new_resolved(cls, item))
 
 
 def not_an_int(name: str, value: object, allowed: str) -> TypeError:

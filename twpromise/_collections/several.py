@@ -58,11 +58,12 @@ class Several(Node):
             super()._notify(parent)
 
     def _read(self, collection: Any) -> None:
+        items: list[Any] = []
         try:
-            items = self._list(collection)
+            items.extend(self._list(collection))
         except BaseException as error:
             self.fail(error)
-            return
+        # In any case: what an iterator gave before it raised is looked at, too.
         if not self._state & DEAD:
             self._items = items
             self._begin(len(items))
@@ -110,9 +111,9 @@ class Several(Node):
 
     # --- what each kind defines
 
-    def _list(self, collection: Any) -> list[Any]:
-        """The items; what this raises rejects."""
-        return list(expect_iterable(collection))
+    def _list(self, collection: Any) -> Iterable[Any]:
+        """The items; what this raises, and reading them, rejects."""
+        return expect_iterable(collection)  # type: ignore[no-any-return]
 
     def _begin(self, length: int) -> None:
         """There are so many items, and none has been looked at yet."""
