@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from tests.support.collections import calls_of, sources
-from tests.support.promises import Boom, Source, quiet
+from tests.support.promises import Boom, Source, pending, quiet
 from tests.support.things import Value
 from twpromise import AggregateError, CancellationError, Promise
 from twpromise._core.resolving import adopters
@@ -951,20 +951,102 @@ def test_later_rejections_are_not_reported(scheduler, method):
     assert not promise.is_pending()
 
 
-@pytest.mark.parametrize("make", [cancelled, cancelling])
+def cancelled_asyncio_future(scheduler):
+    """One that was cancelled before its promise is made."""
+    loop = asyncio.new_event_loop()
+    future = loop.create_future()
+    future.cancel()
+    loop.close()
+    return future
+
+
+def cancelled_concurrent_future(scheduler):
+    """The same of an executor's."""
+    future = concurrent.futures.Future()
+    future.cancel()
+    return future
+
+
+def following_a_cancelled_one(scheduler):
+    """A promise whose followee was cancelled, and that has not been notified."""
+    source, (promise, resolve, _) = Source(), pending()
+    resolve(source.promise)
+    source.promise.cancel()
+    return promise
+
+
+GONE = (
+    cancelled,
+    cancelling,
+    cancelled_asyncio_future,
+    cancelled_concurrent_future,
+    following_a_cancelled_one,
+)
+
+
+@pytest.mark.parametrize("make", GONE)
 @each_method
-def test_an_item_that_was_cancelled_before_rejects(scheduler, method, make):
-    """With a CancellationError, as for any late observer; nothing else is reported."""
+def test_an_item_that_was_cancelled_before(scheduler, method, make):
+    """It rejects, as any late observer sees it; `any` and `some` go on without it."""
     promise = quiet(method([make(scheduler), make(scheduler)]))
     scheduler.flush()
     if method is METHODS["all_settled"]:
-        assert promise.is_fulfilled()
-        return
-    error = promise.reason()
-    errors = list(error) if isinstance(error, AggregateError) else [error]
-    assert {(CancellationError, "late cancellation observer")} == {
-        (type(error), str(error)) for error in errors
+        assert [True, True] == [each.is_cancelled() for each in promise.value()]
+    elif method in (METHODS["any"], METHODS["some"]):
+        assert promise.is_cancelled()
+    else:
+        error = promise.reason()
+        assert (CancellationError, "late cancellation observer") == (type(error), str(error))
+
+
+@pytest.mark.parametrize("make", GONE)
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        (["gone"], "cancelled"),
+        (["gone", "gone"], "cancelled"),
+        (["gone", "error"], ["error"]),
+        (["error", "gone"], ["error"]),
+        (["error", "gone", "other"], ["error", "other"]),
+        (["gone", "value"], "value"),
+        (["value", "gone"], "value"),
+        (["gone", "error", "value"], "value"),
+        (["gone", "later"], "value"),
+    ],
+)
+@pytest.mark.parametrize("method", [Promise.any, lambda xs: Promise.some(xs, 1)])
+def test_items_that_were_cancelled_before_are_no_failures(scheduler, make, items, expected, method):
+    """The result is as if they were not there; without any other it is cancelled."""
+    made = {
+        "gone": lambda: make(scheduler),
+        "error": lambda: Promise.reject(Boom("error")),
+        "other": lambda: Promise.reject(Boom("other")),
+        "value": lambda: "value",
+        "later": lambda: Promise.delay(1, "value"),
     }
+    # This one takes a turn, after which rejections are reported.
+    gone = [made[item]() if item == "gone" else None for item in items]
+    promise = quiet(method([each or made[item]() for each, item in zip(gone, items, strict=True)]))
+    scheduler.advance(1)
+    got = outcome(promise)
+    if isinstance(got, AggregateError):
+        got = [str(error) for error in got]
+    assert expected == (got[0] if ["value"] == got else got)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("before", [False, True], ids=["after", "before"])
+def test_some_needs_more_than_is_left(scheduler, count, before):
+    """Items cancelled before the call count as those cancelled after it."""
+    sources = [Source() for _ in range(2)]
+    if before:
+        for source in sources:
+            source.promise.cancel()
+    promise = quiet(Promise.some([sources[0].promise, 1, sources[1].promise], count))
+    for source in sources:
+        source.promise.cancel()
+    scheduler.flush()
+    assert ([1] if count == 1 else "cancelled") == outcome(promise)
 
 
 @each_method

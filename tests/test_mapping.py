@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import inspect
 import random
 import weakref
@@ -9,11 +10,12 @@ from contextvars import Context
 from functools import partial
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock, deferLater
+from twisted.python.failure import Failure
 
 from tests.support.collections import calls_of, later, seen, sources, variable
-from tests.support.promises import Source, quiet
+from tests.support.promises import Boom, Source, pending, quiet
 from tests.support.things import Value, within
 from twpromise import CancellationError, Promise
 
@@ -42,6 +44,110 @@ class Mapper:
 MAP, FILTER = Promise.map, Promise.filter
 
 both_methods = pytest.mark.parametrize("method", [MAP, FILTER], ids=["map", "filter"])
+
+
+# --- the first failure
+
+
+async def _fails(item):
+    raise Boom(item)
+
+
+async def _fails_later(item):
+    await Promise.delay(1)
+    raise Boom(item)
+
+
+def _failed_future(item):
+    future = concurrent.futures.Future()
+    future.set_exception(Boom(item))
+    return future
+
+
+def _following(item):
+    source, (promise, resolve, _) = Source(), pending()
+    resolve(source.promise)
+    source.reject(Boom(item))
+    return promise
+
+
+FAILS = {
+    "raises": lambda item: fail_with(Boom(item)),
+    "rejected": lambda item: Promise.reject(Boom(item)),
+    "of another copy": lambda item: Promise.get_new_library_copy().reject(Boom(item)),
+    "follower": _following,
+    "async def": _fails,
+    "Deferred": lambda item: fail(Boom(item)),
+    "Failure": lambda item: Failure(Boom(item)),
+    "future": _failed_future,
+    "method": Promise.method(lambda item: fail_with(Boom(item))),
+}
+
+
+def fail_with(error):
+    raise error
+
+
+@both_methods
+@pytest.mark.parametrize("limit", [None, 1, 3, 10])
+@pytest.mark.parametrize("way", FAILS)
+@pytest.mark.parametrize("make", [list, iter], ids=["list", "iterator"])
+def test_no_item_is_started_behind_one_that_has_failed(scheduler, method, limit, way, make):
+    """It does not matter how the function says so; nor are other failures reported."""
+    called = []
+
+    def function(item):
+        called.append(item)
+        return FAILS[way](item) if item in (2, 4) else item
+
+    promise = quiet(method(make([0, 1, 2, 3, 4]), function, limit))
+    scheduler.flush()
+    assert [0, 1, 2] == called
+    assert "2" == str(promise.reason())
+
+
+@both_methods
+def test_what_fails_later_stops_what_was_not_started(scheduler, method):
+    """Those that were started are left to themselves, and count as handled."""
+    called = []
+
+    def function(item):
+        called.append(item)
+        return _fails_later(item)
+
+    promise = quiet(method([0, 1, 2, 3], function, 2))
+    scheduler.advance(1)
+    assert ([0, 1], "0") == (called, str(promise.reason()))
+
+
+@both_methods
+def test_a_result_that_was_cancelled_before(scheduler, method):
+    """It is observed late, which rejects; no other item is started."""
+    gone, called = Source(), []
+    gone.promise.cancel()
+
+    def function(item):
+        called.append(item)
+        return gone.promise
+
+    promise = quiet(method([0, 1], function))
+    scheduler.flush()
+    assert [0] == called
+    assert CancellationError is type(promise.reason())
+
+
+@both_methods
+@pytest.mark.parametrize("result", ["rejected", "async def"])
+def test_a_function_that_cancels_the_result_and_fails(scheduler, method, result):
+    """The result stays cancelled, and nothing is reported."""
+
+    def function(item):
+        promise.cancel()
+        return FAILS[result](item)
+
+    promise = method([0, 1], function)
+    scheduler.flush()
+    assert promise.is_cancelled()
 
 
 # --- results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import random
 import weakref
 from contextvars import Context
@@ -277,6 +278,67 @@ def test_a_rejected_initial_value_rejects_the_result(scheduler):
     source.resolve([1])
     scheduler.flush()
     assert "x" == str(promise.reason())
+
+
+@pytest.mark.parametrize("wrap", [None, Promise.resolve, "future"])
+def test_an_initial_value_that_is_cancelled_while_the_input_pends(scheduler, wrap):
+    """So is the result, at once; the input goes on."""
+    source, inputs = Source(), Source()
+    initial = source.promise
+    if wrap == "future":
+        initial = concurrent.futures.Future()
+    elif wrap is not None:
+        initial = Promise.resolve(Promise.resolve().then(lambda _: source.promise))
+        scheduler.flush()
+    promise = Promise.reduce(inputs.promise, pytest.fail, initial)
+    fired = []
+    promise.to_deferred().addErrback(lambda failure: fired.append(failure.type))
+    scheduler.flush()
+    (initial if wrap == "future" else source.promise).cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert [CancellationError] == fired
+    assert inputs.promise.is_pending()
+    inputs.resolve([1])
+    scheduler.flush()
+    assert promise.is_cancelled()
+
+
+@pytest.mark.parametrize("pends", [True, False], ids=["pending", "there"])
+def test_an_initial_value_that_was_cancelled_before(scheduler, pends):
+    """It is observed late: the result is rejected, and does not wait for the input."""
+    source, inputs = Source(), Source()
+    source.promise.cancel()
+    scheduler.flush()
+    collection = inputs.promise if pends else [1]
+    promise = quiet(Promise.reduce(collection, pytest.fail, source.promise))
+    scheduler.flush()
+    assert "late cancellation observer" == str(promise.reason())
+
+
+def test_the_initial_value_has_a_consumer_while_the_input_pends(scheduler):
+    """Others may leave it."""
+    source, inputs = Source(), Source()
+    promise = Promise.reduce(inputs.promise, lambda a, b: a + b, source.promise)
+    source.promise.then().cancel()
+    scheduler.flush()
+    inputs.resolve([1, 2])
+    source.resolve(10)
+    scheduler.flush()
+    assert (0, 13) == (source.cancelled, promise.value())
+
+
+@pytest.mark.parametrize("first", ["input", "initial"])
+def test_the_initial_value_and_the_input_in_either_order(scheduler, first):
+    """The reducer is called when both are there."""
+    source, inputs = Source(), Source()
+    promise = Promise.reduce(inputs.promise, lambda a, b: a + b, source.promise)
+    steps = [lambda: inputs.resolve([1, 2]), lambda: source.resolve(10)]
+    for step in steps if first == "input" else reversed(steps):
+        assert promise.is_pending()
+        step()
+        scheduler.flush()
+    assert 13 == promise.value()
 
 
 @pytest.mark.parametrize("collection", [5, Promise.reject], ids=["number", "rejected"])

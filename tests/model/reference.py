@@ -269,6 +269,14 @@ class Reference:
         late.reject(CancellationError("late cancellation observer"))
         return late
 
+    def fails_as(self, other: Reference) -> None:
+        """Be rejected at once as *other* was; a promise that was cancelled is observed late."""
+        state, value = other.inspect()
+        if state == CANCELLED:
+            value = CancellationError("late cancellation observer")
+        other.mark_handled()
+        self.reject(value)
+
     def then(self, on_fulfilled: Any = None, on_rejected: Any = None) -> Reference:
         child = Reference(self.world)
         child.source = Then(self, child, on_fulfilled, on_rejected)
@@ -411,6 +419,11 @@ def adopt(world: World, value: Any) -> Any:
     promise = Reference(world)
     promise.resolve(value)
     return promise
+
+
+def has_failed(item: Any) -> bool:
+    """Whether it is a promise that was rejected or cancelled."""
+    return isinstance(item, Reference) and item.inspect()[0] in (REJECTED, CANCELLED)
 
 
 def later(world: World, item: Any) -> Any:
@@ -927,8 +940,25 @@ class Listed(Consumer):
     ) -> None:
         self.child, self.begin = child, begin
         self.also = [later(child.world, item) for item in also]
+        self.watching: list[Also] = []
         child.source = self
         parent.attach(self)
+        for item in self.also:
+            if isinstance(item, Reference) and self.awaits_input(parent):
+                if item.inspect()[0] == CANCELLED:
+                    self.end()
+                    child.reject(CancellationError("late cancellation observer"))
+                else:
+                    self.watching.append(Also(self))
+                    item.attach(self.watching[-1])
+
+    def end(self) -> None:
+        super().end()
+        for each in self.watching:
+            each.end()
+
+    def awaits_input(self, parent: Reference) -> bool:
+        return not self.gone and parent.inspect()[0] != FULFILLED
 
     def notify(self, parent: Reference) -> None:
         self.end()
@@ -943,6 +973,19 @@ class Listed(Consumer):
             if isinstance(item, Reference):
                 item.leave(stack)
         return False
+
+
+class Also(Consumer):
+    """The initial value of `reduce`, while the list is not there: a cancellation counts."""
+
+    def __init__(self, whole: Listed) -> None:
+        self.whole = whole
+
+    def notify(self, parent: Reference) -> None:
+        self.end()
+        if parent.state == CANCELLED and not self.whole.gone:
+            self.whole.end()
+            self.whole.child.pass_on(parent)
 
 
 class Several(Consumer):
@@ -972,7 +1015,10 @@ class Several(Consumer):
                     item.attach(self)
                 else:
                     item.mark_handled()
-                    self.failed(item.end() if state == REJECTED else item.late_observer())
+                    if state == REJECTED:
+                        self.failed(item.end())
+                    else:
+                        self.was_cancelled(item)
         if not self.gone and not self.pending:
             self.complete()
 
@@ -994,6 +1040,9 @@ class Several(Consumer):
     def failed(self, parent: Reference) -> None:
         self.end()
         self.child.pass_on(parent)
+
+    def was_cancelled(self, item: Reference) -> None:
+        self.failed(item.late_observer())
 
     def complete(self) -> None:
         self.end()
@@ -1085,6 +1134,9 @@ class Some(Several):
             self.reasons.append(parent.value)
         self.decide()
 
+    def was_cancelled(self, item: Reference) -> None:
+        self.failed(item)
+
     def decide(self) -> None:
         if len(self.values) == self.count:
             self.end()
@@ -1151,7 +1203,11 @@ class Mapping(Consumer):
                 return
             if isinstance(result, Reference | Deferred):
                 self.active += 1
-                self.wait(result, index, self.result_arrived)
+                result = later(self.child.world, result)
+                if not self.gone and has_failed(result):
+                    self.fail(lambda result=result: self.child.fails_as(result))
+                else:
+                    self.wait(result, index, self.result_arrived)
             elif not self.gone:
                 self.result(index, result)
             if self.gone:
@@ -1290,6 +1346,11 @@ class Series(Consumer):
             else:
                 self.end()
                 self.child.reject(error)
+            return False
+        result = later(self.child.world, result)
+        if not self.gone and has_failed(result):
+            self.end()
+            self.child.fails_as(result)
             return False
         # It may have cancelled all this.
         return self.wait(result, self.called) and not self.gone

@@ -92,7 +92,8 @@ class All(Several):
                     if not item.called:
                         item.addBoth(arrived, index)
                         continue
-                    if item._taken_by_promise is None and not is_followed(item.result):
+                    taken = item._taken_by_promise  # type: ignore[attr-defined]
+                    if taken is None and not is_followed(item.result):
                         self._looking = True
                         item.addBoth(arrived, index)
                         self._looking = False

@@ -10,11 +10,11 @@ from .._core.contexts import keep_context, prepare, run_in_context
 from .._core.following import outcome_of
 from .._core.jobs import call_soon
 from .._core.reactions import Node
-from .._core.resolving import adopters, new_resolved
-from .._core.settling import pass_on
+from .._core.resolving import adopters
+from .._core.settling import mark_handled, pass_on
 from .._core.states import DEAD, FULFILLED, CorePromise, is_promise
 from .reading import END, Reader
-from .rules import extra_arguments, observe
+from .rules import as_promise, extra_arguments, observe
 
 __all__ = ["BATCH", "Iterating"]
 
@@ -86,6 +86,10 @@ class Iterating(Node):
         self._running = False
         # In the order in which they began.
         self._waits: dict[_Wait, None] = {}
+        self._wait_first(source)
+
+    def _wait_first(self, source: CorePromise) -> None:
+        """Wait for the collection."""
         self._go_on(source, self._begin)
 
     def _begin(self, collection: Any, _: int) -> None:
@@ -106,13 +110,25 @@ class Iterating(Node):
 
     # --- waiting
 
-    def _go_on(self, item: Any, step: Callable[[Any, int], object], index: int = 0) -> _Wait | None:
+    def _go_on(
+        self,
+        item: Any,
+        step: Callable[[Any, int], object],
+        index: int = 0,
+        *,
+        fails_at_once: bool = False,
+    ) -> _Wait | None:
         """Call *step* with the value of *item*, and *index*: now, or once that has settled."""
         if adopters[type(item)] is not None:
-            item = item if is_promise(item) else new_resolved(self._class, item, self._promise)
+            item = as_promise(self._class, item, self._promise)
             if self._state & DEAD:
-                # A coroutine that was started just now has cancelled the node's promise.
+                # A coroutine that was started just now has cancelled the node's promise, or the
+                # function has.
+                if fails_at_once:
+                    mark_handled(item)
                 drop(item)
+                return None
+            if fails_at_once and self.settle_if_failed(item):
                 return None
             outcome = outcome_of(item)
             if not outcome._state & FULFILLED:
@@ -176,7 +192,8 @@ class Iterating(Node):
         else:
             # As `_go_on`, which costs a tenth of an item more for a plain value.
             if adopters[type(result)] is not None:
-                self._go_on(result, self._called, index)
+                # A rejection counts as if the function had raised: no other call is made.
+                self._go_on(result, self._called, index, fails_at_once=True)
             elif not self._state & DEAD:
                 self._called(result, index)
 

@@ -16,6 +16,7 @@ from .._util.checks import not_a_function, shown, type_name
 
 __all__ = [
     "OneInput",
+    "as_promise",
     "derive_calling",
     "expect_iterable",
     "extra_arguments",
@@ -52,6 +53,12 @@ def observe(cls: type[CorePromise], items: Iterable[Any]) -> None:
     for item in items:
         if is_followed(item):
             mark_handled(item if is_promise(item) else new_resolved(cls, item))
+
+
+def as_promise(cls: type[CorePromise], item: Any, owner: CorePromise) -> CorePromise:
+    """A promise for what is followed, made on behalf of *owner* if it is none."""
+    promise: CorePromise = item if is_promise(item) else new_resolved(cls, item, owner)
+    return promise
 
 
 def not_an_int(name: str, value: object, allowed: str) -> TypeError:

@@ -6,9 +6,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, overload
 
 from .._core.cancelling import drop
+from .._core.following import outcome_of
+from .._core.reactions import Node
 from .._core.resolving import is_followed, new_resolved
-from .._core.settling import fulfill, mark_handled
-from .._core.states import DEAD, CorePromise, is_promise
+from .._core.settling import fulfill, mark_handled, pass_on
+from .._core.states import (
+    CANCELLED,
+    CANCELLING,
+    DEAD,
+    FULFILLED,
+    REJECTED,
+    CorePromise,
+    is_promise,
+)
 from .._util.both import Both
 from .._util.types import Either, Fired, Gives, Items, Listed, Promises, Sees, SeesIndex, Values
 from .iterating import BATCH, Iterating
@@ -113,10 +123,25 @@ class _MapSeries(_Series):
         self._results.append(result)
 
 
+class _Initial(Node):
+    """Notices that the initial value of a `_Reduce` is cancelled while the collection pends.
+
+    A rejection counts when it is reached, as that of an item does.
+    """
+
+    __slots__ = ("whole",)
+
+    whole: _Reduce
+
+    def _notify(self, parent: CorePromise) -> None:
+        if not parent._state & (FULFILLED | REJECTED):
+            pass_on(self.whole.finish(), parent)
+
+
 class _Reduce(_Series):
     """Keeps what the function gave last."""
 
-    __slots__ = ("_accumulator", "_index", "_initial")
+    __slots__ = ("_accumulator", "_index", "_initial", "_watch")
 
     _least = 2
 
@@ -125,13 +150,32 @@ class _Reduce(_Series):
     ) -> None:
         self._class = type(source)
         self._initial: Any = self._later(initial) if is_followed(initial) else initial
+        self._watch: _Initial | None = None
         self._accumulator: Any = None
         self._index = 0
         super()._start(source, function)
 
+    def _wait_first(self, source: CorePromise) -> None:
+        super()._wait_first(source)
+        initial = self._initial
+        if self._reader is None and is_promise(initial) and not self._state & DEAD:
+            # The collection pends.
+            if outcome_of(initial)._state & (CANCELLED | CANCELLING):
+                self.settle_if_failed(initial)
+            else:
+                watch = self._watch = _Initial()
+                watch.whole = self
+                watch.wait_for(initial)
+
     def _open(self, reader: Reader) -> None:
         super()._open(reader)
         self._go_on(self._initial, self._called)
+        self._end_watch()
+
+    def _end_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.finish()
+            self._watch = None
 
     def _called(self, result: Any, index: int) -> None:
         self._initial = None
@@ -155,6 +199,7 @@ class _Reduce(_Series):
 
     def _release(self) -> None:
         super()._release()
+        self._end_watch()
         self._initial = self._accumulator = None
 
 

@@ -97,7 +97,10 @@ class Several(Node):
         elif outcome._state & DEAD:
             items[index] = outcome
             mark_handled(promise)
-            self._failed(outcome if outcome._state & REJECTED else late_observer(promise))
+            if outcome._state & REJECTED:
+                self._failed(outcome)
+            else:
+                self._was_cancelled(promise)
         else:
             items[index] = promise
             subscribe(promise, self)
@@ -124,6 +127,10 @@ class Several(Node):
     def _failed(self, promise: CorePromise) -> None:
         """An item was rejected or cancelled."""
         pass_on(self.finish(), promise)
+
+    def _was_cancelled(self, promise: CorePromise) -> None:
+        """An item had been cancelled before it was looked at."""
+        self._failed(late_observer(promise))
 
     # --- ending
 

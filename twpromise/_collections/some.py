@@ -65,6 +65,10 @@ class Some(Several):
             else:
                 finish_cancel(own)
 
+    def _was_cancelled(self, promise: CorePromise) -> None:
+        # It is one less, as one that is cancelled later, and no failure.
+        self._failed(promise)
+
     def _release(self) -> None:
         super()._release()
         self._values, self._reasons = [], []
@@ -128,7 +132,7 @@ class Racing(CorePromise, Generic[T_co]):
         """A promise for the first value that comes.
 
         Rejects with an `AggregateError` of all reasons if there is none, and with a
-        `ValueError` if there are no items; it is cancelled if all items are.
+        `ValueError` if there are no items; it is cancelled if all items are, or were before.
 
         Bluebird: ``Promise.any``.
         """
@@ -142,7 +146,8 @@ class Racing(CorePromise, Generic[T_co]):
             count: An `int`, 0 or more; anything else rejects with a `TypeError`.
 
         Rejects with an `AggregateError` of the reasons, in the order in which they came, as
-        soon as too few can be fulfilled; with a `ValueError` if there are too few items.
+        soon as too few can be fulfilled; with a `ValueError` if there are too few items.  Items
+        that are cancelled, or were before, have no reason: without any, the result is cancelled.
 
         Bluebird: ``Promise.some``.
         """

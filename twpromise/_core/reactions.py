@@ -241,6 +241,15 @@ class Node:
         """A promise that this node waits for has settled."""
         pass_on(self.finish(), parent)
 
+    def settle_if_failed(self, promise: CorePromise) -> bool:
+        """Finish as a promise that was rejected, or cancelled before: at once; whether it was."""
+        state = outcome_of(promise)._state
+        if state & FULFILLED or not state & DEAD:
+            return False
+        mark_handled(promise)
+        pass_on(self.finish(), outcome_of(observed(promise)))
+        return True
+
     def _can_stop(self) -> bool:
         """Whether `_abandon` stops what is under way; else its outcome comes, unused."""
         return True
