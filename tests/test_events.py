@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import ensureDeferred, succeed
 
 from tests.support.promises import Boom
 from twpromise import Promise
@@ -686,6 +686,77 @@ def test_statistics(scheduler, monitored):
     assert {"created": 3, "settled": 2, "pending": 1, "queue_length": 0} == {
         name: copy.statistics()[name] for name in ("created", "settled", "pending", "queue_length")
     }
+
+
+#: Calls of static functions that take a value, each of which makes one promise.
+STATIC = {
+    "delay": lambda cls, wrap: cls.delay(0, wrap(1)),
+    "all": lambda cls, wrap: cls.all(wrap([1, 2])),
+    "all_settled": lambda cls, wrap: cls.all_settled(wrap([1, 2])),
+    "props": lambda cls, wrap: cls.props(wrap({"a": 1})),
+    "any": lambda cls, wrap: cls.any(wrap([1, 2])),
+    "some": lambda cls, wrap: cls.some(wrap([1, 2]), 1),
+    "race": lambda cls, wrap: cls.race(wrap([1, 2])),
+    "map": lambda cls, wrap: cls.map(wrap([1, 2]), str),
+    "filter": lambda cls, wrap: cls.filter(wrap([1, 2]), str),
+    "each": lambda cls, wrap: cls.each(wrap([1, 2]), str),
+    "map_series": lambda cls, wrap: cls.map_series(wrap([1, 2]), str),
+    "reduce": lambda cls, wrap: cls.reduce(wrap([1, 2]), lambda a, b: a),
+    "bind": lambda cls, wrap: cls.bind("this", wrap(1)),
+    "resolve": lambda cls, wrap: cls.resolve(wrap(1)),
+}
+
+
+@pytest.mark.parametrize("way", STATIC)
+@pytest.mark.parametrize("wrap", [lambda value: value, succeed, Promise.resolve])
+def test_a_static_function_announces_one_promise(scheduler, monitored, way, wrap):
+    """The one that the user gets, made and settled once, whatever the function was given."""
+    copy, events = monitored
+    promise = STATIC[way](copy, wrap)
+    scheduler.advance(0)
+    assert promise.is_fulfilled()
+    own = [(name, *each) for name, *each in events if type(each[-1]) is type(promise)]
+    assert [("promise_created", promise), ("promise_fulfilled", promise)] == own
+    assert (1, 1, 0) == tuple(copy.statistics()[name] for name in ("created", "settled", "pending"))
+
+
+@pytest.mark.parametrize("handler", [(), (lambda a, b: a + b,)], ids=["", "with a handler"])
+def test_join_announces_one_promise(scheduler, monitored, handler):
+    """Also if it calls a handler."""
+    copy, events = monitored
+    promise = copy.join(1, 2, *handler)
+    scheduler.flush()
+    assert [("promise_created", promise), ("promise_fulfilled", promise)] == events
+
+
+def test_join_reports_a_rejection_for_the_promise_that_one_has(scheduler, monitored):
+    """As if no other had been made for it."""
+    copy, events = monitored
+    error = Boom()
+    item = copy.reject(error)
+    events.clear()
+    promise = copy.join(item, 2, lambda a, b: a + b).catch(Boom, lambda error: error)
+    scheduler.flush()
+    assert error is promise.value()
+    assert ["promise_created", "promise_chained", "promise_rejected", "promise_fulfilled"] == [
+        name for name, *_ in events
+    ]
+
+
+@pytest.mark.parametrize("pends", [False, True])
+def test_a_static_function_given_a_promise_that_pends(scheduler, monitored, pends):
+    """What stands between the two is not announced, either: neither made, nor resolved."""
+    copy, events = monitored
+    source = copy.defer()
+    before = copy.statistics()["created"]
+    promise = copy.all(copy.all(source.promise)) if pends else copy.all(source.promise)
+    made = 2 if pends else 1
+    source.resolve([1])
+    scheduler.flush()
+    assert [1] == promise.value()
+    assert made == copy.statistics()["created"] - before
+    assert "promise_resolved" not in [name for name, *_ in events]
+    assert 0 == copy.statistics()["pending"]
 
 
 def test_statistics_without_monitoring(scheduler):

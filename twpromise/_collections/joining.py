@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
-from .._core.resolving import new_rejected
-from .._core.states import CorePromise, new_fulfilled
+from .._core.resolving import new_input, new_rejected
+from .._core.states import INPUT, CorePromise, new_pending
 from .._util.both import Static
 from .._util.checks import not_a_function
 from .._util.types import Either, Followed, Gives, Later, Listed, N
@@ -26,6 +26,17 @@ F = TypeVar("F")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
+
+
+class _Joined(All):
+    """The values of `join` for its handler: no user sees this promise, only that behind it."""
+
+    __slots__ = ()
+
+    def _make_promise(self, cls: type[CorePromise], parent: CorePromise | None = None) -> Any:
+        # It keeps no context: a rejection is passed on.
+        self._promise = new_pending(cls, self, owner=INPUT)
+        return self._promise
 
 
 class _Spread:
@@ -148,5 +159,5 @@ class Joining(CorePromise, Generic[T_co]):
         cls._queue.check_thread()
         handler = values[-1] if values else None
         if callable(handler):
-            return All.derive(new_fulfilled(cls, values[:-1])).then(_Spread(handler))
-        return All.derive(new_fulfilled(cls, values))
+            return _Joined.derive(new_input(cls, values[:-1])).then(_Spread(handler))
+        return All.derive(new_input(cls, values))

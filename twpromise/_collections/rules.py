@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.extra import binding_of
 from .._core.jobs import check_home
-from .._core.resolving import is_followed, new_rejected, new_resolved
+from .._core.resolving import is_followed, new_input, new_rejected, new_resolved
 from .._core.settling import mark_handled
 from .._core.states import CorePromise, is_promise
 from .._util.arity import required_positionals
@@ -106,7 +106,7 @@ else:
                 if len(inputs) != 1 or others:
                     raise TypeError(f"{name}() takes one {example.format(name)}")
                 check_home(cls)
-                return function(new_resolved(cls, inputs[0]))
+                return function(new_input(cls, inputs[0]))
 
             show_signature(static, function)
             super().__init__(function, static)

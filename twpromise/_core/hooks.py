@@ -62,7 +62,10 @@ class Observer(Protocol):
     notifying: bool
 
     def created(self, promise: CorePromise, owner: CorePromise | None = None, /) -> None:
-        """A promise was made; on behalf of *owner*, if no user will see it."""
+        """A promise was made; on behalf of *owner*, if no user will see it.
+
+        One whose owner is `INPUT` is to be taken for the one that is derived from it.
+        """
 
     def chained(self, parent: CorePromise, child: CorePromise) -> None:
         """A promise was derived from another."""

@@ -55,6 +55,9 @@ OBSERVER: Final = NODE | CANCELLING | 8192
 #: In `_aux` of a pending promise that only a callback fulfils.
 BY_CALLBACK: Final = "by callback"
 
+#: The owner of a promise that stands for what a static function was given: see `new_input`.
+INPUT: Final[Any] = "input"
+
 #: No call of `resolve` or `reject` counts any more.
 DECIDED: Final = SETTLED | FOLLOWING | LOCKED | CANCELLING
 #: What users see as settled.  A subscriber in such a state is no consumer any more.
@@ -195,7 +198,7 @@ def new_pending(
         cls: The class of that copy.
         source: What will settle it, if it can be cancelled.
         parent: The promise that it is derived from, if it is.
-        owner: The promise on whose behalf it is made, if no user will see it.
+        owner: The promise on whose behalf it is made, if no user will see it; or `INPUT`.
     """
     promise: CorePromise = cls._new()
     promise._state = PENDING

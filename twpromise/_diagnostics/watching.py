@@ -19,7 +19,16 @@ from .._core.extra import Extra
 from .._core.following import Cell
 from .._core.reactions import Node
 from .._core.resolving import DECLINED
-from .._core.states import CANCELLED, CANCELLING, FULFILLED, HANDLED, REJECTED, SETTLED, CorePromise
+from .._core.states import (
+    CANCELLED,
+    CANCELLING,
+    FULFILLED,
+    HANDLED,
+    INPUT,
+    REJECTED,
+    SETTLED,
+    CorePromise,
+)
 from .._core.subscribers import Subscribers
 from .._coroutines.runner import Runner
 from .._util.arity import takes_nothing
@@ -92,12 +101,19 @@ class _Watch:
         self._raised_again = 0
         # Bypassed promises: they were counted as settled, and may settle all the same.
         self._counted: WeakSet[CorePromise] = WeakSet()
+        # Those that stand for what a static function was given.
+        self._inputs: WeakSet[CorePromise] = WeakSet()
 
     # --- notifications from the core
 
     def created(self, promise: CorePromise, owner: CorePromise | None = None) -> None:
         """A promise was made."""
         library: Any = promise._library
+        if owner is INPUT:
+            # It has a trace, and is announced nowhere.
+            self._inputs.add(promise)
+            self._remember(library, promise)
+            return
         self._remember(library, promise, owner, idle=bool(promise._state & FULFILLED))
         if library.monitoring:
             library.created += 1
@@ -110,10 +126,15 @@ class _Watch:
         self._remember(library, child, idle=True)
         if library.monitoring:
             library.created += 1
-            self._emit("promise_chained", parent, child)
+            if parent in self._inputs:
+                self._emit("promise_created", child)
+            else:
+                self._emit("promise_chained", parent, child)
 
     def settled(self, promise: CorePromise) -> None:
         """A promise was fulfilled, rejected or cancelled."""
+        if promise in self._inputs:
+            return
         library: Any = promise._library
         state = promise._state
         if library.monitoring:
@@ -163,13 +184,13 @@ class _Watch:
     def resolved(self, promise: CorePromise) -> None:
         """A promise has begun to follow another."""
         library: Any = promise._library
-        if library.monitoring:
+        if library.monitoring and promise not in self._inputs:
             self._emit("promise_resolved", promise)
 
     def bypassed(self, promise: CorePromise) -> None:
         """A follower was bypassed: it may never be settled."""
         library: Any = promise._library
-        if library.monitoring and promise not in self._counted:
+        if library.monitoring and promise not in self._counted and promise not in self._inputs:
             library.settled += 1
             self._counted.add(promise)
 

@@ -8,7 +8,7 @@ from .._core.cancelling import drop, leave
 from .._core.extra import Binding, bind_promise
 from .._core.following import follow
 from .._core.reactions import Node, observed
-from .._core.resolving import is_followed, new_resolved
+from .._core.resolving import is_followed, new_input
 from .._core.settling import pass_on
 from .._core.states import CANCELLING, FULFILLED, REJECTED, CorePromise, new_pending
 from .._util.both import Both
@@ -130,7 +130,7 @@ def _bind(self: CorePromise, this: Any = None) -> Any:  # noqa: D417 - a method
         bind_promise(promise, None if this is None else Binding(this))
         follow(promise, self)
         return promise
-    return _Bind.derive(self, new_resolved(cls, this))
+    return _Bind.derive(self, new_input(cls, this))
 
 
 _bind.__name__ = "bind"
@@ -138,7 +138,7 @@ _bind.__name__ = "bind"
 
 def _static_bind(cls: type[CorePromise], this: Any = None, value: Any = None) -> Any:
     cls._queue.check_thread()
-    return _bind(new_resolved(cls, value), this)
+    return _bind(new_input(cls, value), this)
 
 
 if TYPE_CHECKING:

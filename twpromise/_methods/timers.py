@@ -12,7 +12,7 @@ from .._core.contexts import context_here
 from .._core.following import outcome_of
 from .._core.jobs import check_home
 from .._core.reactions import Node, observed
-from .._core.resolving import new_rejected, new_resolved
+from .._core.resolving import new_input, new_rejected
 from .._core.settling import fulfill, reject
 from .._core.states import DEAD, FULFILLED, CorePromise
 from .._util.both import Both
@@ -154,7 +154,7 @@ def _delay(self: CorePromise, seconds: float) -> Any:  # noqa: D417 - a method
 
 def _static_delay(cls: type[CorePromise], seconds: float, value: Any = None) -> Any:
     invalid, seconds = _checked(cls, seconds)
-    return invalid or _Delay.derive(new_resolved(cls, value), seconds)
+    return invalid or _Delay.derive(new_input(cls, value), seconds)
 
 
 _delay.__name__ = "delay"

@@ -9,7 +9,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, cast
 
 from .._core.jobs import check_home
-from .._core.resolving import new_resolved
+from .._core.resolving import new_input
 
 __all__ = ["Both", "Static", "name_publicly", "show_signature"]
 
@@ -54,7 +54,7 @@ def _of_anything(function: Callable[..., Any]) -> Callable[..., Any]:
             # Python says what is missing.
             return function(*args, **kwargs)
         check_home(owner)
-        return function(new_resolved(owner, subject), *args, **kwargs)
+        return function(new_input(owner, subject), *args, **kwargs)
 
     show_signature(static, function)
     return static
