@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, NoReturn, SupportsIndex, TypeVar, overload
 
 from zope.interface import implementer
 
@@ -89,6 +89,14 @@ class _Promise(
     PromiseInspection = PromiseInspection
     RejectionError = _errors.RejectionError
     TimeoutError = _errors.TimeoutError
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        """A promise is settled once, for all who refer to it: a copy never would be.
+
+        Raises:
+            TypeError: Always; `copy` and `pickle` ask here.
+        """
+        raise TypeError("cannot copy or pickle a promise: pass on the promise itself, or its value")
 
     def __init_subclass__(cls, *, library_copy: bool = False, **kwargs: Any) -> None:
         """Promises are extended by copying the library, not by subclassing.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context
 from types import TracebackType
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, NoReturn, SupportsIndex, TypeVar
 
 from .._core import hooks
 from .._core.contexts import keep_context, kept_by, run_in_context
@@ -62,6 +62,14 @@ class Disposer(Generic[T_co]):
         self._promise = promise
         self._acquire = acquire
         self._used = False
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        """A copy would release the resource once more.
+
+        Raises:
+            TypeError: Always; `copy` and `pickle` ask here.
+        """
+        raise TypeError("cannot copy or pickle a disposer: its resource is released once")
 
     @staticmethod
     def of(
