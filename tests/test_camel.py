@@ -108,6 +108,26 @@ MENTIONED = [
 #: The interface of inspections.
 INSPECTION = ["isPending", "isFulfilled", "isRejected", "isCancelled", "value", "reason"]
 
+#: Bluebird's options of more than one word, and calls that take them.
+OPTIONS = {
+    "multiArgs": (
+        lambda **options: Promise.promisify(lambda callback: callback(None, 1, 2), **options)(),
+        lambda **options: Promise.promisify_all(Sdk(), **options).getAsync(),
+        lambda **options: Promise.from_callback(lambda done: done(None, 1, 2), **options),
+    ),
+    "yieldHandler": (lambda **options: Promise.coroutine(yields, **options)(),),
+}
+
+
+class Sdk:
+    def get(self, callback):
+        callback(None, 1, 2)
+
+
+def yields():
+    return (yield 1)
+
+
 #: Python's keywords, with an underscore; and the aliases that bluebird has for them.
 KEYWORDS = {
     "finally": ("finally_", "lastly"),
@@ -115,6 +135,23 @@ KEYWORDS = {
     "try": ("try_", "attempt"),
     "is": ("is_",),
 }
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_options_in_both_spellings(scheduler, option):
+    """Each is taken in both, by every function that has it; so are all of `config`."""
+    value = {"multiArgs": True, "yieldHandler": lambda value: Promise.resolve([value, 2])}[option]
+    for call in OPTIONS[option]:
+        promises = [call(**{option: value}), call(**{snake(option): value})]
+        scheduler.flush()
+        assert [[1, 2], [1, 2]] == [promise.value() for promise in promises]
+
+
+@pytest.mark.parametrize("spelling", ["yieldHandler", "yield_handler"])
+def test_a_yield_handler_that_is_not_callable(spelling):
+    """It is refused in either spelling."""
+    with pytest.raises(TypeError, match="yield_handler must be callable"):
+        Promise.coroutine(yields, **{spelling: 5})
 
 
 def snake(name):

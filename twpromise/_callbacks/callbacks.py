@@ -69,7 +69,11 @@ class Callbacks(CorePromise, Generic[T_co]):
 
     @classmethod
     def from_callback(
-        cls: Class, resolver: Callable[[Callable[..., None]], object], *, multi_args: bool = False
+        cls: Class,
+        resolver: Callable[[Callable[..., None]], object],
+        *,
+        multi_args: bool = False,
+        multiArgs: bool = False,
     ) -> Promise[Any]:
         """A promise for what a function gives to a callback.
 
@@ -77,6 +81,7 @@ class Callbacks(CorePromise, Generic[T_co]):
             resolver: Called at once with a callback: ``callback(error, *results)``.  Something
                 that is not callable rejects with a `TypeError`.
             multi_args: As for `promisify`.
+            multiArgs: The same, as bluebird spells it.
 
         Bluebird: ``Promise.fromCallback``.
         """
@@ -89,7 +94,7 @@ class Callbacks(CorePromise, Generic[T_co]):
             )
         check_home(cls)
         promise = new_pending(cls)
-        callback = node_callback(promise, multi_args)
+        callback = node_callback(promise, multi_args or multiArgs)
         try:
             result = resolver(callback)
             if result is not None:

@@ -124,6 +124,7 @@ class Promisification(CorePromise):
         *,
         context: Any = ...,
         multi_args: bool = False,
+        multiArgs: bool = False,
         promisifier: None = None,
     ) -> Callable[..., Promise[Any]]: ...
     @overload
@@ -134,6 +135,7 @@ class Promisification(CorePromise):
         *,
         context: Any = ...,
         multi_args: bool = False,
+        multiArgs: bool = False,
         promisifier: Callable[[F], R]
         | Callable[[F, Callable[..., Callable[..., Promise[Any]]]], R],
     ) -> R: ...
@@ -144,6 +146,7 @@ class Promisification(CorePromise):
         *,
         context: Any = _NO_CONTEXT,
         multi_args: bool = False,
+        multiArgs: bool = False,
         promisifier: Callable[..., Any] | None = None,
     ) -> Callable[..., Any]:
         """A function that returns a promise for what *function* gives to its callback.
@@ -155,6 +158,7 @@ class Promisification(CorePromise):
             context: If it is given, the first argument of each call, as ``self`` would be.
             multi_args: Whether to fulfil with the list of all results, instead of with the
                 first.
+            multiArgs: The same, as bluebird spells it.
             promisifier: Makes the function instead; called with *function*, and with what would
                 have made it otherwise if it declares a second parameter.
 
@@ -179,7 +183,7 @@ class Promisification(CorePromise):
             return function
 
         def default(original: Callable[..., Any] = function) -> Callable[..., Any]:
-            return _promisified(cls, original, context, multi_args)
+            return _promisified(cls, original, context, multi_args or multiArgs)
 
         if promisifier is None:
             return default()

@@ -34,6 +34,7 @@ class PromisifyAll(CorePromise):
         *,
         suffix: str = "Async",
         multi_args: bool = False,
+        multiArgs: bool = False,
         filter: Callable[..., Any] | None = None,
         promisifier: Callable[..., Any] | None = None,
     ) -> Any:
@@ -45,6 +46,7 @@ class PromisifyAll(CorePromise):
                 methods stay what they are; properties are not read.
             suffix: What is appended to the name of a function to name its new version.
             multi_args: As for `promisify`.
+            multiArgs: The same, as bluebird spells it.
             filter: Called with the name, the function, the target, and whether the function
                 would be taken without a filter (one whose name starts with an underscore, or
                 that a module has imported, would not); says whether to take it.  It gets as
@@ -67,7 +69,9 @@ class PromisifyAll(CorePromise):
             raise TypeError(f"promisifier must be callable, not {shown(promisifier)}")
 
         def make(function: Callable[..., Any]) -> Any:
-            return cls.promisify(function, multi_args=multi_args, promisifier=promisifier)
+            return cls.promisify(
+                function, multi_args=multi_args or multiArgs, promisifier=promisifier
+            )
 
         add_all(target, make, PROMISES, suffix, filter)
         return target

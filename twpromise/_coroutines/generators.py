@@ -80,6 +80,7 @@ class _CoroutineFactory:
         generator_function: Callable[P, Generator[Any, Any, Followed[U]] | Followed[U]],
         *,
         yield_handler: YieldHandler | None = None,
+        yieldHandler: YieldHandler | None = None,
     ) -> Callable[P, Promise[U]]: ...
     @overload
     def __call__(
@@ -87,12 +88,14 @@ class _CoroutineFactory:
         generator_function: Callable[P, Generator[Any, Any, Either[U]]],
         *,
         yield_handler: YieldHandler | None = None,
+        yieldHandler: YieldHandler | None = None,
     ) -> Callable[P, Promise[U]]: ...
     def __call__(
         self,
         generator_function: Callable[..., Any],
         *,
         yield_handler: YieldHandler | None = None,
+        yieldHandler: YieldHandler | None = None,
     ) -> Callable[..., Any]:
         """A function that runs a generator function as a coroutine, and returns a promise.
 
@@ -101,6 +104,7 @@ class _CoroutineFactory:
                 else is followed.  An ``async def`` function will do.
             yield_handler: Turns other values that are yielded into something that is followed;
                 called before the handlers given to `add_yield_handler`.
+            yieldHandler: The same, as bluebird spells it.
 
         Cancelling the promise throws `GeneratorExit` into the generator; its ``finally``
         blocks may go on yielding, and are waited for.
@@ -115,6 +119,8 @@ class _CoroutineFactory:
                 "generatorFunction must be a function: "
                 f"generator_function must be callable, not {shown(generator_function)}"
             )
+        if yield_handler is None:
+            yield_handler = yieldHandler
         if yield_handler is not None and not callable(yield_handler):
             raise not_a_function("yield_handler", yield_handler)
         cls = self._cls
