@@ -44,6 +44,7 @@ def promisifying() -> None:
     """Of a function with a callback nothing is known but that a promise comes out."""
     assert_type(Promise.promisify(with_callback), Callable[..., Promise[Any]])
     assert_type(Promise.promisify(with_callback, multi_args=True)("name"), Promise[Any])
+    assert_type(Promise.promisify(with_callback, multiArgs=True)("name"), Promise[Any])
     assert_type(Promise.promisify(with_callback, context="name")(), Promise[Any])
     assert_type(Promise.promisify_all(blocking, suffix="Later"), Any)
 
@@ -67,6 +68,7 @@ def calling_back(promise: Promise[int]) -> None:
     """A callback may take any value, and the other way round."""
     assert_type(Promise.from_callback(lambda callback: callback(None, 1)), Promise[Any])
     assert_type(Promise.from_callback(print, multi_args=True), Promise[Any])
+    assert_type(Promise.from_callback(print, multiArgs=True), Promise[Any])
     assert_type(Promise.from_node(print), Promise[Any])
     assert_type(promise.as_callback(print), Promise[int])
     assert_type(promise.nodeify(print, spread=True), Promise[int])
