@@ -123,7 +123,7 @@ def test_the_second_comes_after_it_has_failed(
 
 @pytest.mark.parametrize("way", ["from_deferred", "await", "all"])
 def test_a_failure_that_is_gone(scheduler: ManualScheduler, way: str) -> None:
-    """A Deferred keeps no frames alive: what comes later is told that the failure was taken."""
+    """A Deferred keeps no frames alive: what comes later is rejected with an error that says so."""
     error = Boom()
     references: list[weakref.ref[Any]] = [weakref.ref(error)]
     deferred: Deferred[Any] = Deferred()
@@ -207,7 +207,7 @@ def test_the_one_that_has_left_takes_no_promise(scheduler: ManualScheduler, way:
 
 @either
 def test_a_deferred_that_was_cancelled_by_a_promise(scheduler: ManualScheduler, way: str) -> None:
-    """Who adopts it then is rejected, and gets no None for a value."""
+    """What adopts it then is rejected, and gets no None for a value."""
     if way == "await":
         pytest.skip("Twisted has nothing to show")
     deferred: Deferred[Any] = Deferred()
