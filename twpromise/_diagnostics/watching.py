@@ -5,82 +5,35 @@ It is installed while any library copy has one of those switched on, and costs n
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from functools import partial
-from types import CoroutineType, FrameType, GeneratorType, MethodType
+from types import CoroutineType, GeneratorType
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from .._callbacks.node_callback import NodeCallback
 from .._core import hooks
 from .._core.draining import _run_jobs
 from .._core.extra import Extra
-from .._core.following import Cell
-from .._core.reactions import Node
 from .._core.resolving import DECLINED
 from .._core.states import (
-    CANCELLED,
-    CANCELLING,
     FULFILLED,
-    HANDLED,
     INPUT,
     REJECTED,
-    SETTLED,
     CorePromise,
 )
-from .._core.subscribers import Subscribers
 from .._coroutines.runner import Runner
 from .._util.arity import takes_nothing
 from .._util.exceptions import is_exception
 from . import handed_over
-from .background import code_of, unwrapped
 from .events import emit
 from .library import Library
 from .traces import STOPS, Trace, annotate, capture
-from .warning import TWISTED, show, warn
+from .unconsumed import Made, Running, check_return, made_of, never_consumed
+from .warning import TWISTED, warn
 
 __all__ = ["switch", "watch"]
 
 _libraries: WeakSet[Library] = WeakSet()
-
-
-class _Made(Trace):
-    """Where a promise was made, and whether it has had a consumer."""
-
-    __slots__ = ("consumed", "idle", "note", "token")
-
-    #: It has had a consumer, or is meant to have none.
-    consumed: bool
-    #: There is nothing to wait for if it is fulfilled with None: it was made with that value, or is
-    #: derived from another promise, and so may be the end of a chain.
-    idle: bool
-    #: Of a rejected promise: the long stack trace of the chain that failed, as text.
-    note: str
-    #: The `token` of the `_Watch` that watched for consumers.
-    token: object
-
-
-def _made(promise: CorePromise) -> _Made | None:
-    extra = promise._extra
-    return extra.trace if type(extra) is Extra else None
-
-
-class _Running:
-    """A handler that is running."""
-
-    __slots__ = ("handed", "handler", "outer", "promises", "trace")
-
-    def __init__(
-        self, handler: Any, handed: int, trace: Trace | None, outer: _Running | None
-    ) -> None:
-        self.handler = handler
-        #: The `id` of the reason that it was called with, or has seen raised at an await.
-        self.handed = handed
-        self.trace = trace
-        self.outer = outer
-        #: The promises that it has made.
-        self.promises: list[CorePromise] = []
 
 
 class _Watch:
@@ -88,7 +41,7 @@ class _Watch:
 
     def __init__(self) -> None:
         # The innermost handler that is running.
-        self._running: _Running | None = None
+        self._running: Running | None = None
         #: Stands for this object in traces, without references to handlers and promises.
         self.token = object()
         #: A listener is being called: no events are sent of what it does itself.
@@ -112,7 +65,7 @@ class _Watch:
         if owner is INPUT:
             # It has a trace, and is announced nowhere.
             self._inputs.add(promise)
-            self._remember(library, promise)
+            self._remember(library, promise, idle=True)
             return
         self._remember(library, promise, owner, idle=bool(promise._state & FULFILLED))
         if library.monitoring:
@@ -152,7 +105,7 @@ class _Watch:
     def failed(self, promise: CorePromise, reason: object, aux: Any = None) -> None:
         """A promise is being rejected with what was raised, or given."""
         library: Any = promise._library
-        trace = _made(promise)
+        trace = made_of(promise)
         if trace is not None and library.long_stack_traces:
             handed = (self._raised_again, self._running.handed if self._running else 0)
             # What a chain hands on, or other drivers of coroutines, keeps its trace.
@@ -163,7 +116,7 @@ class _Watch:
     def passed(self, child: CorePromise, parent: CorePromise) -> None:
         """A promise is being rejected as another one was."""
         library: Any = child._library
-        trace, before = _made(child), _made(parent)
+        trace, before = made_of(child), made_of(parent)
         if trace is not None and library.long_stack_traces:
             trace.note = before.note if before is not None else ""
             if not trace.note:
@@ -171,7 +124,7 @@ class _Watch:
 
     def shown(self, promise: CorePromise) -> None:
         """The reason of a promise is about to be reported, or handed to a handler."""
-        trace = _made(promise)
+        trace = made_of(promise)
         if trace is not None and trace.note:
             annotate(promise._value, trace.note)
 
@@ -196,7 +149,7 @@ class _Watch:
 
     def consumed(self, promise: CorePromise) -> None:
         """A promise has got a consumer."""
-        trace = _made(promise)
+        trace = made_of(promise)
         if trace is not None:
             trace.consumed = True
 
@@ -205,7 +158,7 @@ class _Watch:
     ) -> Callable[..., Any]:
         """A handler or another callback, watched while it runs; see `hooks.Observer`."""
         # Not the promise: the traceback of an error refers to all arguments of `_run_watched`.
-        return partial(self._run_watched, _made(promise), function, awaited, bare)
+        return partial(self._run_watched, made_of(promise), function, awaited, bare)
 
     def _run_watched(
         self,
@@ -223,7 +176,7 @@ class _Watch:
         handed = id(arguments[-1]) if arguments and is_exception(arguments[-1]) else 0
         if generator is not None:
             handed = handed or self._handed.get(generator, 0)
-        running = self._running = _Running(function, handed, trace, self._running)
+        running = self._running = Running(function, handed, trace, self._running)
         result: Any = DECLINED
         try:
             try:
@@ -244,7 +197,7 @@ class _Watch:
                 self._handed[generator] = running.handed
             if awaited and result is not DECLINED and running.promises:
                 try:
-                    _check_return(running, result)
+                    check_return(running, result)
                 except Exception as error:
                     # Warnings are errors, say; but the handler itself has not failed.
                     hooks.host.escaped(error)
@@ -280,8 +233,8 @@ class _Watch:
         if running is not None:
             captured = capture(running.trace)
         else:
-            captured = capture(None if owner is None else _made(owner))
-        trace = _Made.__new__(_Made)
+            captured = capture(None if owner is None else made_of(owner))
+        trace = Made.__new__(Made)
         trace.sections = captured.sections
         trace.consumed = False
         trace.idle = idle
@@ -314,85 +267,9 @@ def _was_handed(aux: Any) -> bool:
     return False
 
 
-def _check_return(running: _Running, result: object) -> None:
-    """Warn if a handler that returned None has made a promise that has no consumer.
-
-    By returning something else, or by `background`, it says that this is meant.
-    """
-    promises, running.promises = running.promises, []
-    handler, on_purpose = unwrapped(running.handler)
-    on_purpose = on_purpose or result is not None
-    while promises:
-        promise = promises.pop()
-        trace = _made(promise)
-        if trace is None or trace.consumed:
-            continue
-        if on_purpose:
-            trace.consumed = True
-            continue
-        library: Any = promise._library
-        if not library.w_forgotten_return or promise._state & (FULFILLED | CANCELLED):
-            continue
-        if promise._state & (HANDLED | CANCELLING) or _is_kept(promise, promises):
-            continue
-        # One warning is enough.
-        trace.consumed = True
-        code = code_of(handler)
-        filename, line, name = (
-            trace.place
-            if code is None
-            else (code.co_filename, code.co_firstlineno, code.co_qualname)
-        )
-        made_in, made_on, _ = trace.place
-        where = f"on line {made_on}" if made_in == filename else f"at {made_in}:{made_on}"
-        show(
-            f"a promise was created in handler {name} at {filename}:{line}, {where}, but was "
-            "not returned from it",
-            filename,
-            line,
-        )
-        return
-
-
 STOPS.update(
     id(function.__code__) for function in (_run_jobs, Runner._advance, _Watch._run_watched)
 )
-
-
-def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:
-    """Whether an object of the user's refers to a promise, and may use it later.
-
-    This is slow, and called only before a warning.
-    """
-    for other in gc.get_referrers(promise):
-        if other is made or other is promise._queue or other is promise._queue.rejections:
-            continue
-        if isinstance(other, CorePromise | Node | Cell | Subscribers | NodeCallback | FrameType):
-            continue
-        if isinstance(other, MethodType) and isinstance(other.__self__, CorePromise):
-            continue
-        return True
-    return False
-
-
-def _never_consumed(promise: Any) -> None:
-    """The finalizer of promises while warnings are on: warns if one never had a consumer."""
-    try:
-        trace = _made(promise)
-        state = promise._state
-        value = promise._value
-    except AttributeError:
-        # An exception was raised while it was made.
-        return
-    if trace is None or trace.consumed or state & (REJECTED | CANCELLED | CANCELLING):
-        return
-    if trace.token is not getattr(hooks.observer, "token", None):
-        # Diagnostics were switched off meanwhile, and consumers went unnoticed.
-        return
-    if trace.idle and state & SETTLED and value is None:
-        return
-    filename, line, _ = trace.place
-    show(f"a promise was never consumed: it was made at {filename}:{line}", filename, line)
 
 
 def watch(library: Library) -> None:
@@ -410,7 +287,7 @@ def switch() -> None:
         # The finalizer costs each promise something, so the class has it while warnings are on.
         has = "__del__" in vars(library.promise_class)
         if library.warnings and not has:
-            library.promise_class.__del__ = _never_consumed
+            library.promise_class.__del__ = never_consumed
         elif has and not library.warnings:
             del library.promise_class.__del__
     handed_over.switch(on=warns)
