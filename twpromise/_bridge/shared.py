@@ -18,7 +18,8 @@ from .._core.states import CorePromise, is_promise
 
 __all__ = ["is_shared", "keep_failure", "keep_followed", "taken_from"]
 
-# For those that have not been adopted: an attribute that is missing costs ten times as much.
+# For those that have not been adopted.  A default on the class, the only thing that an import adds
+# to Twisted: looking for an attribute that is missing costs a request over Deferreds 5 to 10 %.
 _all_deferreds: Any = Deferred
 _all_deferreds._taken_by_promise = None
 
