@@ -9,8 +9,10 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from benchmarks.by_hand import instructions_in
+from tests.support.followed import NEED_NO_LOOP, later
 from tests.support.promises import Boom, pending
 from twpromise import CancellationError, Promise, PromiseWarning
+from twpromise._core.states import BYPASSED
 
 pytestmark = pytest.mark.usefixtures("scheduler")
 
@@ -690,6 +692,150 @@ def test_cancelling_the_followee_runs_no_cancel_hooks(scheduler):
     other.cancel()
     scheduler.flush()
     assert (True, []) == (promise.is_cancelled(), called)
+
+
+@pytest.mark.parametrize("turns", [0, 1], ids=["at once", "in a later turn"])
+@pytest.mark.parametrize("kind", NEED_NO_LOOP)
+def test_a_cancel_hook_registered_after_resolving_with_what_pends_is_called(scheduler, kind, turns):
+    """Whatever the promise waits for, and with or without hooks before; that is cancelled, too."""
+    called = []
+
+    def executor(resolve, reject, on_cancel):
+        functions.append(on_cancel)
+        resolve(later(kind)[0])
+
+    def executor_with_a_hook(resolve, reject, on_cancel):
+        on_cancel(lambda: called.append("first"))
+        executor(resolve, reject, on_cancel)
+
+    for execute, expected in (executor, ["late"]), (executor_with_a_hook, ["first", "late"]):
+        functions = []
+        promise = Promise(execute)
+        if turns:
+            scheduler.flush()
+        functions[0](lambda: called.append("late"))
+        promise.then(str).cancel()
+        assert (True, []) == (promise.is_cancelled(), called)
+        scheduler.flush()
+        assert expected == called
+        called.clear()
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_cancel_hooks_of_all_that_follow_one_another_are_called(scheduler, late):
+    """Each once, also if no other promise than the next one subscribes to it."""
+    called = []
+
+    def followed(other, name):
+        def executor(resolve, reject, on_cancel):
+            if not late:
+                on_cancel(lambda: called.append(name))
+            if other is not None:
+                resolve(other)
+            if late:
+                on_cancel(lambda: called.append(name))
+
+        return Promise(executor)
+
+    chain = [None]
+    for name in range(4):
+        chain.append(followed(chain[-1], name))
+        # One without hooks, which may be bypassed.
+        chain.append(Promise.resolve().then(lambda _: chain[-2]))
+        scheduler.flush()
+    chain[-1].cancel()
+    assert all(promise.is_cancelled() for promise in chain[1:])
+    scheduler.flush()
+    assert [3, 2, 1, 0] == called
+
+
+@pytest.mark.parametrize("resolved", ["with another", "by another"])
+def test_a_cancel_hook_may_be_registered_when_the_promise_was_bypassed(scheduler, resolved):
+    """Its only subscriber waits in its place; the hook is called all the same, in order."""
+    called = []
+    root, _, _ = hooked(called, "root")
+    functions = []
+    middle = Promise(lambda resolve, _, on_cancel: functions.extend([resolve, on_cancel]))
+    resolve, on_cancel = functions
+    if resolved == "with another":
+        resolve(root)
+        last = Promise(lambda resolve, _: resolve(middle))
+    else:
+        last = Promise(lambda resolve, _: resolve(middle))
+        resolve(root)
+    assert middle._state & BYPASSED
+    on_cancel(lambda: called.append("middle"))
+    last.cancel()
+    scheduler.flush()
+    assert ["middle", "root"] == called
+    assert middle.is_cancelled()
+
+
+@pytest.mark.parametrize("end", ["fulfilled", "rejected", "cancelled", "cancelling"])
+def test_a_late_cancel_hook_is_dropped_when_the_outcome_is_known(scheduler, end):
+    """Though those that wait for the promise have not been notified yet."""
+    called, functions = [], []
+    other, settle, fail = pending()
+    if end == "cancelling":
+        other = other.finally_(lambda: pending()[0])
+
+    def executor(resolve, reject, on_cancel):
+        functions.append(on_cancel)
+        resolve(other)
+
+    promise = Promise(executor)
+    last = promise.catch(lambda _: None)
+    {"fulfilled": settle, "rejected": fail}.get(end, lambda _: other.cancel())("value")
+    functions[0](lambda: called.append("hook"))
+    last.cancel()
+    scheduler.flush()
+    functions[0](lambda: called.append("hook"))
+    promise.cancel()
+    scheduler.flush()
+    assert [] == called
+
+
+@pytest.mark.parametrize("deferred", [False, True], ids=["promise", "Deferred"])
+@pytest.mark.parametrize("hooks", [0, 1, 2])
+def test_a_promise_with_cancel_hooks_settles_with_what_it_follows(scheduler, hooks, deferred):
+    """At once, as any follower: `cancel` comes too late, and hooks are not called."""
+    called = []
+    other, settle, _ = pending()
+    if deferred:
+        other = Deferred()
+        settle = other.callback
+
+    def executor(resolve, reject, on_cancel):
+        for _ in range(hooks):
+            on_cancel(lambda: called.append("hook"))
+        resolve(other)
+
+    promise = Promise(executor)
+    child = promise.then(called.append)
+    scheduler.flush()
+    settle("value")
+    assert "value" == promise.value()
+    promise.cancel()
+    scheduler.flush()
+    assert ["value"] == called
+    assert child.is_fulfilled()
+
+
+def test_a_promise_with_cancel_hooks_is_served_as_soon_as_one_without(scheduler):
+    """Hooks make it wait no longer for what it follows."""
+    called = []
+    other, settle, _ = pending()
+    for name, hooks in ("first", 1), ("second", 0), ("third", 1):
+
+        def executor(resolve, reject, on_cancel, hooks=hooks):
+            for _ in range(hooks):
+                on_cancel(lambda: called.append("hook"))
+            resolve(other)
+
+        Promise(executor).then(lambda _, name=name: called.append(name))
+    settle("value")
+    scheduler.flush()
+    assert ["first", "second", "third"] == called
 
 
 def test_a_cancel_hook_registered_after_resolving_is_dropped(scheduler):

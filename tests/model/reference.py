@@ -114,6 +114,8 @@ class Reference:
         self.consumers: list[Any] = []
         # What will settle it.
         self.source: Any = source
+        # Called when it is cancelled.
+        self.hooks: list[Callable[[], None]] = []
         self.handled = False
         self.reported = False
 
@@ -218,9 +220,9 @@ class Reference:
             other.attach(self.source)
 
     def leads_to(self) -> Reference:
-        """The promise whose fate this one will share, hooks or resources or not on the way."""
+        """The promise whose fate this one will share, resources or not on the way."""
         promise = self
-        while isinstance(promise.source, Hooks | Using) and promise.source.followed is not None:
+        while isinstance(promise.source, Using) and promise.source.followed is not None:
             promise = promise.source.followed.end()
         return promise
 
@@ -333,6 +335,7 @@ def cancel_all(stack: list[Reference]) -> None:
         if promise.dead:
             continue
         promise.cancelling = True
+        promise.world.queue.extend(promise.hooks)
         if promise.source is None or not promise.source.abandon(stack):
             promise.finish_cancel()
 
@@ -542,40 +545,6 @@ class Callback(Consumer):
         except BaseException as error:
             # Its error is raised later, where no handler catches it.
             self.world.queue.append(lambda error=error: self.world.log("escaped", error))
-
-
-class Hooks(Consumer):
-    """What an executor wants to be called when its promise is cancelled."""
-
-    def __init__(self, promise: Reference, hooks: list[Callable[[], None]]) -> None:
-        self.promise, self.hooks = promise, hooks
-        self.followed: Reference | None = None
-
-    def resolve(self, value: Any) -> None:
-        promise = self.promise
-        if not isinstance(value, Reference | Deferred):
-            promise.fulfill(value)
-            return
-        if isinstance(value, Reference) and value.end().leads_to() is promise:
-            promise.reject(TypeError("circular promise resolution chain"))
-            return
-        promise.locked = True
-        # One more promise, which follows the value: the hooks stay in force until it has settled.
-        self.followed = Reference(promise.world)
-        self.followed.resolve(value)
-        self.followed.attach(self)
-
-    def notify(self, parent: Reference) -> None:
-        self.end()
-        self.promise.pass_on(parent)
-
-    def abandon(self, stack: list[Reference]) -> bool:
-        self.end()
-        for hook in self.hooks:
-            self.promise.world.queue.append(hook)
-        if self.followed is not None:
-            self.followed.leave(stack)
-        return False
 
 
 class Running(Consumer):

@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import hooks
+from .contexts import run_in_context
+from .extra import hooks_of
 from .following import has_settled, outcome_of, rejoin
 from .jobs import call_soon
 from .resolving import DECLINED, is_followed, new_resolved
@@ -45,6 +47,10 @@ def cancel_all(stack: list[CorePromise]) -> None:
             rejoin(promise)
         following = promise._state & FOLLOWING
         start_cancelling(promise)
+        if promise._extra is not None:
+            for hook in hooks_of(promise):
+                # A job for each: what one raises is logged, and does not stop the others.
+                call_soon(type(promise), run_in_context, hook)
         source = promise._source
         given_up: list[Any] = []
         if source is None:
