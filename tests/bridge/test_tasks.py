@@ -1077,3 +1077,34 @@ class TestTask:
             return frames(inspection.reason().__traceback__)
 
         assert ["coroutine"] == on_loop(main)
+
+
+@pytest.mark.parametrize("cancelled", ["first", "second", "its task"])
+def test_tasks_that_wait_for_each_other_are_cleaned_up(on_loop: OnLoop, cancelled: str) -> None:
+    """Whichever is cancelled, as a promise or as a task."""
+
+    async def main() -> None:
+        promises: dict[str, Promise[Any]] = {}
+        tasks: dict[str, Any] = {}
+        logged = []
+
+        async def waits(name: str, other: str) -> None:
+            tasks[name] = current()
+            await asyncio.sleep(0)
+            try:
+                await promises[other]
+            finally:
+                logged.append(name)
+
+        promises["first"] = Promise.resolve(waits("first", "second"))
+        promises["second"] = Promise.resolve(waits("second", "first"))
+        await turns()
+        assert [] == logged
+        (promises[cancelled] if cancelled in promises else tasks["first"]).cancel()
+        for promise in promises.values():
+            promise.suppress_unhandled_rejections()
+            await ended(promise)
+        await turns()
+        assert ["first", "second"] == sorted(logged)
+
+    on_loop(main)

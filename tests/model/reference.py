@@ -309,18 +309,34 @@ class Reference:
         if self.end().state == PENDING:
             cancel_all([self])
 
-    def leave(self, stack: list[Reference]) -> bool:
-        """A consumer has left: whether this will be cancelled, and notify it."""
+    def leave(self, stack: list[Reference], waiting: Reference | None = None) -> bool:
+        """A consumer has left: whether this will be cancelled, and notify it.
+
+        *waiting* is the promise that is not finished before.
+        """
         if self.state != PENDING or self.end().state != PENDING:
             return False
         if self.cancelling:
-            return True
+            return waiting is None or not self.is_behind(waiting)
         if any(consumer.alive for consumer in self.consumers):
             return False
         # Those that are gone for good do not care how the cancellation ends.
         self.consumers = [consumer for consumer in self.consumers if not consumer.gone]
         stack.append(self)
         return True
+
+    def is_behind(self, other: Reference) -> bool:
+        """Whether this waits for *other*, itself or by way of others."""
+        found, seen = [other], [other]
+        while found:
+            for consumer in found.pop().consumers:
+                settled = getattr(getattr(consumer, "whole", consumer), "child", None)
+                if settled is self and not consumer.gone:
+                    return True
+                if settled is not None and settled not in seen and not consumer.gone:
+                    seen.append(settled)
+                    found.append(settled)
+        return False
 
     def drop(self) -> None:
         stack: list[Reference] = []
@@ -332,7 +348,7 @@ def cancel_all(stack: list[Reference]) -> None:
     """Signals run upwards at once."""
     while stack:
         promise = stack.pop()
-        if promise.dead:
+        if promise.dead or promise.end().state != PENDING:
             continue
         promise.cancelling = True
         promise.world.queue.extend(promise.hooks)
@@ -360,7 +376,7 @@ class Of(Consumer):
         return self.child.state != PENDING
 
     def abandon(self, stack: list[Reference]) -> bool:
-        return self.awaited.leave(stack)
+        return self.awaited.leave(stack, self.child)
 
 
 class Following(Of):
@@ -473,6 +489,8 @@ class Aside(Consumer):
         waiting = Reference(self.child.world)
         waiting.resolve(result)
         waiting.attach(self)
+        if state == CANCELLED and self.child.is_behind(self.child):
+            self.finish()
 
     def finish(self) -> None:
         self.end()
@@ -485,11 +503,15 @@ class Aside(Consumer):
     def abandon(self, stack: list[Reference]) -> bool:
         if self.outcome is None:
             self.alive = False
-            if self.awaited.leave(stack):
+            if self.awaited.leave(stack, self.child):
                 return True
             # It has another consumer; or it has settled, and has not notified its consumers yet.
             self.end()
             self.child.world.queue.append(self.run)
+        elif self.child.is_behind(self.child):
+            # It would never end.
+            self.end()
+            return False
         # What runs already to clean up is seen through.
         self.outcome = self.child
         return True
@@ -509,7 +531,7 @@ class Reflecting(Consumer):
 
     def abandon(self, stack: list[Reference]) -> bool:
         self.alive = False
-        if self.awaited.leave(stack):
+        if self.awaited.leave(stack, self.child):
             return True
         self.end()
         return False
@@ -667,7 +689,7 @@ class Running(Consumer):
         if not self.waiting:
             return False
         self.alive = False
-        self.interrupted = self.awaited.leave(stack)
+        self.interrupted = self.awaited.leave(stack, self.child)
         if not self.interrupted:
             self.waiting = False
             self.gone = True
@@ -805,7 +827,7 @@ class Timed(Consumer):
     def abandon(self, stack: list[Reference]) -> bool:
         self.stop_timer()
         self.alive = False
-        if self.awaited.leave(stack):
+        if self.awaited.leave(stack, self.child):
             return True
         self.end()
         return False
@@ -1469,7 +1491,11 @@ class Using(Consumer):
         """Stop the use of it; it is released when that has ended."""
         assert self.followed is not None
         self.alive = False
-        self.stopped = self.followed.leave(stack)
+        self.stopped = self.followed.leave(stack, self.child)
+        if not self.stopped and self.followed.cancelling:
+            # In a circle.
+            self.gone = True
+            self.child.world.queue.append(lambda: self.release_all(self.child))
         self.followed = None
 
 

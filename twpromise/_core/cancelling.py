@@ -4,6 +4,9 @@ Signals run upwards at once, from each promise to what would settle it, as long 
 other consumer.  The cancellation itself runs downwards, through the queue, from the first promise
 that is left without consumers, so that clean-up on the way is finished in order.  Nothing recurses:
 what is to be cancelled is put on a stack.
+
+Promises may wait for each other in a circle: there the cancellation comes back to one that is
+cancelling already, and the one before it is finished without it (see `leave`).
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from .jobs import call_soon
 from .resolving import DECLINED, is_followed, new_resolved
 from .settling import finish_cancel, mark_handled, start_cancelling
 from .states import BYPASSED, CANCELLING, DEAD, FOLLOWING, SETTLED, CorePromise, is_promise
-from .subscribers import followers_of, has_consumers
+from .subscribers import dependents_of, followers_of, has_consumers
 
 
 def cancel(promise: CorePromise) -> None:
@@ -57,7 +60,7 @@ def cancel_all(stack: list[CorePromise]) -> None:
             waits = False
         elif is_promise(source):
             # The source will be cancelled, and notify *promise* when it has been.
-            waits = leave(source, stack)
+            waits = leave(source, stack, promise)
         else:
             depth = len(stack)
             waits = source._abandon(stack)
@@ -98,12 +101,16 @@ def _cancel_followers(promise: CorePromise) -> None:
         followers += followers_of(follower)
 
 
-def leave(promise: CorePromise, stack: list[CorePromise]) -> bool:
+def leave(
+    promise: CorePromise, stack: list[CorePromise], waiting: CorePromise | None = None
+) -> bool:
     """A subscriber of *promise* is dead: cancel *promise* too, if it was the last consumer.
 
     Args:
         promise: What the subscriber waited for.
         stack: Gets what is to be cancelled; see `cancel_all`.
+        waiting: The promise that is not finished until the subscriber has been notified, if the
+            subscriber does wait for that.
 
     Returns:
         Whether the subscriber will be notified of the cancellation by *promise*.
@@ -113,11 +120,29 @@ def leave(promise: CorePromise, stack: list[CorePromise]) -> bool:
     if state & BYPASSED or has_settled(promise):
         return False
     if state & CANCELLING:
-        return True
+        # If it waits for *waiting* in its turn, one of the two has to be finished first.
+        return waiting is None or not is_behind(promise, waiting)
     if has_consumers(promise) or not promise._library.cancellation:
         return False
     stack.append(promise)
     return True
+
+
+def is_behind(promise: CorePromise, first: CorePromise) -> bool:
+    """Whether *promise* waits for *first*, itself or by way of others.
+
+    A promise that is behind itself waits in a circle.
+    """
+    found = [first]
+    seen = {id(first)}
+    while found:
+        for settled in dependents_of(found.pop()):
+            if settled is promise:
+                return True
+            if id(settled) not in seen:
+                seen.add(id(settled))
+                found.append(settled)
+    return False
 
 
 def drop(promise: CorePromise, consumer: CorePromise | None = None) -> None:

@@ -10,7 +10,7 @@ from contextvars import copy_context
 from typing import Any
 
 from . import hooks
-from .cancelling import leave
+from .cancelling import is_behind, leave
 from .extra import bind_promise, binding_of, extra_of, keep_for_report
 from .following import decided_by, end_of, outcome_of, rejoin
 from .jobs import call_soon
@@ -229,6 +229,15 @@ class Node:
         """A promise that this node waits for has settled."""
         pass_on(self.finish(), parent)
 
+    def _settles(self, awaited: CorePromise) -> list[CorePromise]:
+        """The promises that may settle when this node has been notified of *awaited*."""
+        # What settles no promise may have the one that it waits for in that slot.
+        return [] if self._promise in (None, awaited) else [self._promise]
+
+    def waits_for_itself(self) -> bool:
+        """Whether this node's promise waits for itself, by way of others."""
+        return is_behind(self._promise, self._promise)
+
     def _can_stop(self) -> bool:
         """Whether `_abandon` stops what is under way; else its outcome comes, unused."""
         return True
@@ -248,7 +257,7 @@ class Node:
     def leave_source(self, stack: list[CorePromise]) -> bool:
         """Leave the source; whether it will be cancelled, and notify the node when it has been."""
         self.stop_consuming()
-        return leave(self._source, stack)
+        return leave(self._source, stack, self._promise)
 
     def consume(self) -> None:
         """Be a consumer of what this node waits for, notified from the queue: as at first."""

@@ -182,6 +182,18 @@ def replace_subscriber(promise: CorePromise, subscriber: Any, other: Any) -> Non
         promise._subscribers.replace(subscriber, other)
 
 
+def dependents_of(promise: CorePromise) -> list[CorePromise]:
+    """The promises that the subscribers of a promise are, or will settle."""
+    there = promise._subscribers
+    several = type(there) is Subscribers
+    dependents: list[CorePromise] = []
+    for subscriber in chain(there, there.cleaning) if several else [there]:
+        if subscriber is None or subscriber._state & SETTLED or subscriber._state == OBSERVER:
+            continue
+        dependents += subscriber._settles(promise) if subscriber._state & NODE else [subscriber]
+    return dependents
+
+
 def followers_of(promise: CorePromise) -> list[CorePromise]:
     """The subscribers that follow a promise, the last one first."""
     there = promise._subscribers

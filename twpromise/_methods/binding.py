@@ -74,9 +74,9 @@ class _Bind(Node):
     def _abandon(self, stack: list[CorePromise]) -> bool:
         self.stop_consuming()
         self._outcome = None
-        if self._source is not None and not leave(self._source, stack):
+        if self._source is not None and not leave(self._source, stack, self._promise):
             self._source = None
-        if self._this is not None and not leave(self._this, stack):
+        if self._this is not None and not leave(self._this, stack, self._promise):
             self._this = None
         if self._source is None and self._this is None:
             self.finish()

@@ -66,7 +66,7 @@ class _Using(Node):
     def _notify(self, parent: CorePromise) -> None:
         if self._function is not None:
             self._one_less()
-        else:
+        elif self._source is not None:
             self._release_all(parent)
 
     def _one_less(self) -> None:
@@ -147,7 +147,11 @@ class _Using(Node):
                 lease.leave(stack)
         elif self._source is not None:
             self._ahead = None
-            self._cleaning = leave(self._source, stack)
+            self._cleaning = leave(self._source, stack, self._promise)
+            if not self._cleaning and self._source._state & CANCELLING:
+                # That waits for this one in its turn.
+                self._source = None
+                call_soon(type(self._promise), self._release_all, self._promise)
         return True
 
     def _abandon_now(self) -> None:
