@@ -489,7 +489,8 @@ class Aside(Consumer):
         waiting = Reference(self.child.world)
         waiting.resolve(result)
         waiting.attach(self)
-        if state == CANCELLED and self.child.is_behind(self.child):
+        cancelled = self.outcome is self.child or self.outcome.state == CANCELLED
+        if cancelled and self.child.is_behind(self.child):
             self.finish()
 
     def finish(self) -> None:
