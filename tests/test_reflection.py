@@ -204,8 +204,8 @@ def test_an_inspection_outlives_its_promise(scheduler):
     assert (None, "value") == (reference(), inspection.value())
 
 
-def test_an_inspection_does_not_change(scheduler):
-    """A cancellation whose clean-up fails stays one."""
+def test_an_inspection_does_not_change(scheduler, reports):
+    """A cancellation whose clean-up fails stays one, and the failure is reported."""
     gate, _, reject = pending()
     promise = pending()[0].finally_(lambda: gate)
     promise.catch(lambda _: None)
@@ -214,7 +214,8 @@ def test_an_inspection_does_not_change(scheduler):
     scheduler.flush()
     reject(Boom())
     scheduler.flush()
-    assert (True, {"cancelled"}) == (promise.is_rejected(), states(inspection))
+    assert (True, {"cancelled"}) == (promise.is_cancelled(), states(inspection))
+    assert 1 == len(reports)
 
 
 @pytest.mark.parametrize(

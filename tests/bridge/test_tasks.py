@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent
 
-from tests.support.outcomes import frames
+from tests.support.outcomes import frames, reasons
 from tests.support.promises import Boom, Source
 from twpromise import CancellationError, Promise, ReactorScheduler
 from twpromise.testing import ManualScheduler
@@ -497,8 +498,8 @@ class TestCancellingThePromise:
         on_loop(main)
         assert ["cleaned up", "coroutine"] == seen
 
-    def test_a_clean_up_that_fails(self, on_loop: OnLoop) -> None:
-        """The coroutine sees that error, as it would without a loop."""
+    def test_a_clean_up_that_fails(self, on_loop: OnLoop, reports: list[LogEvent]) -> None:
+        """The coroutine is cancelled, and the error is reported, as it would without a loop."""
 
         async def clean_up() -> None:
             raise Boom
@@ -518,7 +519,30 @@ class TestCancellingThePromise:
             return promise.is_cancelled()
 
         assert on_loop(main)
-        assert [Boom] == seen
+        assert [asyncio.CancelledError] == seen
+        assert [Boom] == [type(error) for error in reasons(reports)]
+
+    def test_its_own_clean_up_fails(self, on_loop: OnLoop, reports: list[LogEvent]) -> None:
+        """Promise and task stay cancelled, and the error is reported, once."""
+        tasks: list[Any] = []
+
+        async def coroutine() -> None:
+            tasks.append(current())
+            try:
+                await asyncio.sleep(60)
+            finally:
+                raise Boom
+
+        async def main() -> bool:
+            promise = Promise.resolve(coroutine())
+            await turns()
+            promise.cancel()
+            await turns()
+            return promise.is_cancelled()
+
+        assert on_loop(main)
+        assert tasks[0].cancelled()
+        assert [Boom] == [type(error) for error in reasons(reports)]
 
     def test_by_itself(self, on_loop: OnLoop) -> None:
         """A coroutine that cancels its own promise is cancelled where it waits next."""

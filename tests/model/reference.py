@@ -160,6 +160,12 @@ class Reference:
 
     def settle(self, state: str, value: Any) -> None:
         assert self.state == PENDING, "it settles once"
+        if self.cancelling and state != CANCELLED:
+            # It stays cancelled, and the failure is reported.
+            failure = Reference(self.world)
+            failure.handled = self.handled
+            failure.reject(value)
+            state, value = CANCELLED, None
         followed, self.state, self.value = self.following, state, value
         self.cancelling = False
         self.following = self.source = None
@@ -299,7 +305,8 @@ class Reference:
         if state == PENDING:
             child.source = Reflecting(self, child)
         else:
-            self.mark_handled()
+            if state == REJECTED:
+                self.mark_handled()
             child.fulfill(Inspection(state, value))
         return child
 
@@ -400,8 +407,6 @@ class Then(Of):
         if parent.state == CANCELLED:
             child.finish_cancel()
             return
-        # It may have been cancelled, and the cancellation have ended in a failure after all.
-        child.cancelling = False
         handler = self.handlers[parent.state]
         if handler is None or (
             parent.state == REJECTED and self.passes is not None and not self.passes(parent.value)
@@ -1433,8 +1438,7 @@ class Using(Consumer):
         self.used(parent)
 
     def used(self, outcome: Reference) -> None:
-        if self.child.cancelling and not (self.stopped and outcome.state == REJECTED):
-            # There is no error to raise, unless the clean-up has failed.
+        if self.child.cancelling:
             outcome = self.child
         self.release_all(outcome)
 
@@ -1471,9 +1475,6 @@ class Using(Consumer):
 
     # --- cancelling
 
-    #: What the handler returned has been cancelled, and says how that ends.
-    stopped = False
-
     def abandon(self, stack: list[Reference]) -> bool:
         if self.step == self.acquired:
             self.leave_wants(stack)
@@ -1492,8 +1493,7 @@ class Using(Consumer):
         """Stop the use of it; it is released when that has ended."""
         assert self.followed is not None
         self.alive = False
-        self.stopped = self.followed.leave(stack, self.child)
-        if not self.stopped and self.followed.cancelling:
+        if not self.followed.leave(stack, self.child) and self.followed.cancelling:
             # In a circle.
             self.gone = True
             self.child.world.queue.append(lambda: self.release_all(self.child))

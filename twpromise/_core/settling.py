@@ -25,6 +25,7 @@ from .states import (
     REJECTED,
     REPORTED,
     CorePromise,
+    new_pending,
 )
 from .subscribers import has_handlers
 
@@ -76,7 +77,7 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
     """Reject a pending promise.
 
     Args:
-        promise: Not settled; a promise that is cancelling is rejected all the same.
+        promise: Not settled; one that is cancelling stays cancelled (see `reject_as_is`).
         reason: An exception, or a class of them that is called, as by ``raise``; other objects
             are allowed, and warned about.
         aux: The traceback of the reason, or the Failure in which it came.
@@ -123,7 +124,20 @@ def reject_raised(
 def reject_as_is(
     promise: CorePromise, reason: Any, aux: Any, origin: Context | None = None
 ) -> None:
-    """Reject a pending promise with a reason, its `aux` and its origin as another has them."""
+    """Reject a pending promise with a reason, its `aux` and its origin as another has them.
+
+    A promise that is cancelling stays cancelled, as users have seen it, and its handlers are not
+    called: a clean-up has failed, and that is reported as a rejection which has no handler.
+    """
+    if promise._state & CANCELLING:
+        failure: CorePromise = new_pending(type(promise), owner=promise)
+        failure._state = promise._state & HANDLED
+        context = context_of(promise)
+        if context is not None:
+            keep_for_report(failure, context)
+        reject_as_is(failure, reason, aux, origin)
+        finish_cancel(promise)
+        return
     handled = promise._state & HANDLED or has_handlers(promise)
     promise._value = reason
     promise._aux = aux
@@ -269,8 +283,3 @@ def bypass(promise: CorePromise, cell: Any) -> None:
 def start_cancelling(promise: CorePromise) -> None:
     """A promise counts as cancelled from now on, and is finished by `finish_cancel`."""
     promise._state |= CANCELLING
-
-
-def resume_after_cancelling(child: CorePromise) -> None:
-    """The clean-up before a derived promise has failed: its handlers run after all."""
-    child._state &= ~CANCELLING

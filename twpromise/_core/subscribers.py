@@ -135,10 +135,7 @@ def notify_from_queue(promise: CorePromise) -> None:
 
 
 def has_consumers(promise: CorePromise) -> bool:
-    """Whether any subscriber is alive; if none is, those that have left are dropped.
-
-    Else a rejection in which the cancellation of the promise ends would count as handled.
-    """
+    """Whether any subscriber is alive; if none is, those that have left are dropped."""
     there = promise._subscribers
     if there is None:
         return False

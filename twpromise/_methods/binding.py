@@ -54,7 +54,10 @@ class _Bind(Node):
         outcome, waiting = self._outcome, self._source or self._this
         if self._promise._state & CANCELLING:
             if waiting is None:
-                pass_on(self.finish(), cast("CorePromise", outcome))
+                promise, outcome = self._promise, cast("CorePromise", outcome)
+                # What cancelled one of the two may have settled the other.
+                settled = outcome._state & (FULFILLED | REJECTED)
+                pass_on(self.finish(), promise if settled else outcome)
         elif outcome is not None:
             cancelled = not outcome._state & (FULFILLED | REJECTED)
             if self._this is None or cancelled:

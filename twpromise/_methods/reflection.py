@@ -12,6 +12,7 @@ from .._core.states import (
     CANCELLED,
     CANCELLING,
     DEAD,
+    REJECTED,
     SETTLED,
     CorePromise,
     new_pending,
@@ -59,7 +60,6 @@ class _Reflector(Node):
     def _notify(self, parent: CorePromise) -> None:
         promise = self.finish()
         if promise._state & CANCELLING:
-            # The cancellation may have ended in a rejection, which has no other consumer.
             pass_on(promise, parent)
         else:
             fulfill(promise, PromiseInspection._of(parent))
@@ -77,7 +77,8 @@ class Reflection(CorePromise, Generic[T_co]):
         """
         outcome = outcome_of(self)
         if outcome._state & DEAD:
-            mark_handled(self)
+            if outcome._state & REJECTED:
+                mark_handled(self)
             promise = new_pending(type(self), parent=self)
             bind_promise(promise, binding_of(self))
             fulfill(promise, PromiseInspection._of(outcome))

@@ -39,7 +39,7 @@ class _Using(Node):
     under way, and its outcome is waited for too.
     """
 
-    __slots__ = ("_ahead", "_cleaning", "_failure", "_function", "_leases", "_pending")
+    __slots__ = ("_ahead", "_failure", "_function", "_leases", "_pending")
 
     def __init__(
         self, cls: type[CorePromise], resources: list[Any], function: Callable[..., Any]
@@ -53,8 +53,6 @@ class _Using(Node):
         # The promise of a resource that could not be acquired; the node's own promise, if that
         # was cancelled.
         self._failure: CorePromise | None = None
-        # The function's promise is being cancelled because this one has been.
-        self._cleaning = False
         # How many resources are still to be waited for, and one more while that is being counted.
         self._pending = 1
         for resource in resources:
@@ -128,7 +126,7 @@ class _Using(Node):
 
     def _release_all(self, outcome: CorePromise) -> None:
         promise, leases = self._promise, self._leases
-        if promise._state & CANCELLING and not (self._cleaning and outcome._state & REJECTED):
+        if promise._state & CANCELLING:
             # What is half done must not pass for done.
             outcome = promise
         Releasing(self.finish(), outcome, leases)
@@ -147,8 +145,8 @@ class _Using(Node):
                 lease.leave(stack)
         elif self._source is not None:
             self._ahead = None
-            self._cleaning = leave(self._source, stack, self._promise)
-            if not self._cleaning and self._source._state & CANCELLING:
+            waits = leave(self._source, stack, self._promise)
+            if not waits and self._source._state & CANCELLING:
                 # That waits for this one in its turn.
                 self._source = None
                 call_soon(type(self._promise), self._release_all, self._promise)
