@@ -30,6 +30,7 @@ from .states import (
 from .subscribers import has_handlers
 
 _NOTHING: Final = Context()
+_HANDLED_OR_CANCELLING: Final = HANDLED | CANCELLING
 
 # --- settling -----------------------------------------------------------------------------
 
@@ -129,16 +130,18 @@ def reject_as_is(
     A promise that is cancelling stays cancelled, as users have seen it, and its handlers are not
     called: a clean-up has failed, and that is reported as a rejection which has no handler.
     """
-    if promise._state & CANCELLING:
+    handled = promise._state & _HANDLED_OR_CANCELLING
+    if not handled:
+        handled = has_handlers(promise)
+    elif handled & CANCELLING:
         failure: CorePromise = new_pending(type(promise), owner=promise)
-        failure._state = promise._state & HANDLED
+        failure._state = handled & HANDLED
         context = context_of(promise)
         if context is not None:
             keep_for_report(failure, context)
         reject_as_is(failure, reason, aux, origin)
         finish_cancel(promise)
         return
-    handled = promise._state & HANDLED or has_handlers(promise)
     promise._value = reason
     promise._aux = aux
     promise._source = None
