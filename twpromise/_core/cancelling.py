@@ -11,7 +11,8 @@ cancelling already, and the one before it is finished without it (see `leave`).
 
 from __future__ import annotations
 
-from typing import Any
+from _thread import get_ident
+from typing import Any, Final
 
 from . import hooks
 from .contexts import run_in_context
@@ -22,6 +23,11 @@ from .resolving import DECLINED, is_followed, new_resolved
 from .settling import finish_cancel, mark_handled, start_cancelling
 from .states import BYPASSED, CANCELLING, DEAD, FOLLOWING, SETTLED, CorePromise, is_promise
 from .subscribers import dependents_of, followers_of, has_consumers
+
+#: How many calls of `cancel_all` may run, each within a canceller that another has called.
+_DEEPEST: Final = 10
+#: By thread: what the calls that run now have still to cancel, the innermost last.
+_under_way: Final[dict[int, list[list[CorePromise]]]] = {}
 
 
 def cancel(promise: CorePromise) -> None:
@@ -39,7 +45,28 @@ def cancel(promise: CorePromise) -> None:
 
 
 def cancel_all(stack: list[CorePromise]) -> None:
-    """Cancel each promise of *stack*, and all that only they waited for, without recursion."""
+    """Cancel each promise of *stack*, and all that only they waited for, without recursion.
+
+    Cancellers of Deferreds, and the coroutines that they resume, may cancel promises in turn; if
+    that goes too deep, it is left to the call that is the innermost so far.
+    """
+    if not stack:
+        return
+    here = get_ident()
+    under_way = _under_way.setdefault(here, [])
+    if len(under_way) == _DEEPEST:
+        under_way[-1] += stack
+        return
+    under_way.append(stack)
+    try:
+        _cancel_all(stack)
+    finally:
+        under_way.pop()
+        if not under_way:
+            del _under_way[here]
+
+
+def _cancel_all(stack: list[CorePromise]) -> None:
     gave_up: list[CorePromise] = []
     while stack:
         promise = stack.pop()
