@@ -234,6 +234,22 @@ def test_what_waits_in_no_circle_waits_for_a_clean_up(scheduler):
     assert ["first", "second", "third", "fourth"] == [one for one in logged if one != "ended"]
 
 
+def test_what_waits_in_two_ways_waits_in_no_circle(scheduler):
+    """Two promises are derived from one, and a third waits for both."""
+    logged = []
+    first = pending()[0].finally_(lambda: Promise.delay(1).then(lambda _: logged.append("first")))
+    second = first.then()
+    Promise.all([second.then(), second.then()]).finally_(lambda: logged.append("all"))
+    scheduler.flush()
+    first.cancel()
+    second.cancel()
+    assert second.is_cancelled()
+    scheduler.flush()
+    assert [] == logged
+    scheduler.advance(1)
+    assert ["first", "all"] == logged
+
+
 def test_what_was_left_does_not_close_a_circle(scheduler):
     """A coroutine that was cancelled, and goes on, waits no more for what it has left."""
     logged, promises = [], []

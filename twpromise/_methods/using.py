@@ -64,7 +64,7 @@ class _Using(Node):
     def _notify(self, parent: CorePromise) -> None:
         if self._function is not None:
             self._one_less()
-        elif self._source is not None:
+        else:
             self._release_all(parent)
 
     def _one_less(self) -> None:
@@ -148,7 +148,6 @@ class _Using(Node):
             waits = leave(self._source, stack, self._promise)
             if not waits and self._source._state & CANCELLING:
                 # That waits for this one in its turn.
-                self._source = None
                 call_soon(type(self._promise), self._release_all, self._promise)
         return True
 
