@@ -10,11 +10,19 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock, ensureDeferred, succeed
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    DeferredLock,
+    DeferredQueue,
+    ensureDeferred,
+    succeed,
+)
 
 from tests.support.outcomes import frames
 from tests.support.promises import Boom, quiet
 from twpromise import CancellationError, Disposer, Promise, RejectionError
+from twpromise._core.ending import has_ended
 
 
 def using(*arguments):
@@ -71,7 +79,10 @@ def test_resource_management_page(scheduler):
 def test_an_acquired_resource_is_released_if_another_one_fails(scheduler):
     """The connection is closed if the file cannot be read."""
     log = []
-    promise = using(connect(log), Promise.reject(Boom("no file")), lambda *_: log.append("used"))
+    file = Promise.delay(2).throw(Boom("no file"))
+    promise = using(connect(log), file, lambda *_: log.append("used"))
+    scheduler.advance(1)
+    assert [] == log
     scheduler.advance(1)
     assert "no file" == str(promise.reason())
     assert ["connection closed"] == log
@@ -157,10 +168,11 @@ def test_an_error_wrapped_by_promise_method_is_a_failed_acquisition(scheduler):
     def broken():
         raise Boom
 
-    promise = using(connect(log), broken(), print)
-    scheduler.advance(1)
+    connection = Promise.resolve("connection").disposer(log.append)
+    promise = using(connection, broken(), print)
+    scheduler.flush()
     assert isinstance(promise.reason(), Boom)
-    assert ["connection closed"] == log
+    assert ["connection"] == log
 
 
 def test_pg(scheduler):
@@ -446,16 +458,18 @@ def test_a_handler_that_returns_a_cancelled_promise_rejects(scheduler):
 
 
 def test_a_shared_promise_of_the_handler_is_not_cancelled(scheduler):
-    """The resource is released when it has settled."""
+    """It goes on for the others; the resource is released at once."""
     log = []
     work = Promise.delay(10, "work")
     other = work.then()
     promise = using(connect(log), lambda _: work)
     scheduler.advance(1)
     promise.cancel()
-    scheduler.advance(8)
-    assert ([], True) == (log, promise.is_cancelled())
-    scheduler.advance(2)
+    # Not within `cancel`.
+    assert [] == log
+    scheduler.flush()
+    assert ["connection closed"] == log
+    scheduler.advance(10)
     assert ("work", ["connection closed"]) == (other.value(), log)
     assert promise.is_cancelled()
 
@@ -468,6 +482,315 @@ def test_the_handler_runs_in_a_turn_of_its_own(scheduler):
     assert [] == log
     scheduler.flush()
     assert ["handled", "released"] == log
+
+
+# --- what pends, and others wait for
+
+
+PHASES = {
+    "a promise": lambda gate, resource: Promise.using(resource, gate, str),
+    "a promise, listed first": lambda gate, resource: Promise.using(gate, resource, str),
+    "a promise for a disposer": lambda gate, resource: Promise.using(
+        resource, gate.then(lambda _: Disposer(Promise, print)), gate, str
+    ),
+    "another resource": lambda gate, resource: Promise.using(resource, gate.disposer(id), str),
+    "what is used": lambda gate, resource: Promise.using(resource, lambda _: gate),
+    "a step of what is used": lambda gate, resource: Promise.using(resource, lambda _: gate.then()),
+    "what follows": lambda gate, resource: Promise.using(resource, lambda _: Promise.resolve(gate)),
+    "a collection in use": lambda gate, resource: Promise.using(
+        resource, lambda _: Promise.all([gate])
+    ),
+    "a nested use": lambda gate, resource: Promise.using(
+        resource, lambda _: Promise.using(gate, str)
+    ),
+    "a nested shared use": lambda gate, resource: Promise.using(
+        resource, lambda _: shared(Promise.using(gate, str))
+    ),
+    "a coroutine": lambda gate, resource: Promise.using(resource, lambda _: waiting(gate)),
+    "a block": lambda gate, resource: Promise.resolve(blocked(resource, gate)),
+}
+
+
+def shared(promise):
+    """A promise that others wait for, too."""
+    quiet(promise.then())
+    return promise
+
+
+async def waiting(promise):
+    """A coroutine that waits for a promise."""
+    await promise
+
+
+async def blocked(resource, promise):
+    """A block that waits for a promise."""
+    async with resource:
+        await promise
+
+
+ENDS = {
+    "cancelled": lambda promise, scheduler: promise.cancel(),
+    "timed out": lambda promise, scheduler: (quiet(promise.timeout(5)), scheduler.advance(5)),
+    "left by a chain": lambda promise, scheduler: promise.then().finally_(print).cancel(),
+    "left by a Deferred": lambda promise, scheduler: (
+        promise.to_deferred().addErrback(lambda _: None).cancel()
+    ),
+    "left by a coroutine": lambda promise, scheduler: (
+        ensureDeferred(waiting(promise)).addErrback(lambda _: None).cancel()
+    ),
+    "left by a collection": lambda promise, scheduler: Promise.all([promise, 1]).cancel(),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
+@pytest.mark.parametrize("settles", ["never", "later"])
+def test_what_others_wait_for_keeps_no_resource(scheduler, phase, end, settles):
+    """A use that has ended gives back at once what it has, whatever phase it was in."""
+    log = []
+    gate = Promise.defer()
+    kept = shared(gate.promise)
+    used = quiet(phase(kept, Promise.resolve("connection").disposer(log.append)))
+    scheduler.flush()
+    assert [] == log
+    end(used, scheduler)
+    scheduler.flush()
+    assert ["connection"] == log
+    assert kept.is_pending()
+    if settles == "later":
+        gate.resolve("late")
+        scheduler.flush()
+        assert (["connection"], "late") == (log, kept.value())
+    assert used.is_cancelled() or used.is_rejected()
+
+
+def test_many_uses_that_leave_one_promise_do_not_pile_up(scheduler):
+    """A promise that stays pending keeps nothing of them."""
+    pends = shared(Promise.defer().promise)
+    released = []
+
+    def use():
+        used = Promise.using(Promise.resolve("r").disposer(released.append), pends, print)
+        scheduler.flush()
+        used.cancel()
+        scheduler.flush()
+
+    for _ in range(20):
+        use()
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(50):
+        use()
+    gc.collect()
+    assert len(gc.get_objects()) - before < 50
+    assert 70 == len(released)
+
+
+def test_a_disposer_that_comes_when_several_have_left_is_given_back_once(scheduler):
+    """They waited for one promise; a disposer that was used by then is left alone."""
+    released = []
+    for uses in (False, True):
+        gate = Promise.defer()
+        pends = gate.promise.then()
+        kept = pends.then()
+        for _ in range(3):
+            Promise.using(pends, print).cancel()
+        scheduler.flush()
+        disposer = Promise.resolve(f"used: {uses}").disposer(released.append)
+        if uses:
+            Promise.using(disposer, lambda _: Promise.defer().promise)
+        gate.resolve(disposer)
+        scheduler.flush()
+        assert disposer is kept.value()
+    assert ["used: False"] == released
+
+
+def test_a_pool_is_full_again_beside_a_service_that_hangs(scheduler):
+    """Two connections, four requests in time: each times out, and gives its connection back."""
+    idle = DeferredQueue()
+    for name in "ab":
+        idle.put(name)
+    token = shared(Promise.defer().promise)
+    errors = []
+    for _ in range(4):
+        connection = Promise.from_deferred(idle.get()).disposer(idle.put)
+        used = Promise.using(connection, token, lambda *_: "answer").timeout(5)
+        used.catch(TimeoutError, errors.append)
+    scheduler.advance(5)
+    scheduler.flush()
+    assert (4, ["a", "b"]) == (len(errors), sorted(idle.pending))
+
+
+def test_a_resource_that_others_acquire_is_released_when_it_comes(scheduler):
+    """No other one is kept until then; but the cancellation has ended then only."""
+    log = []
+    gate = Promise.defer()
+    late = shared(gate.promise).disposer(log.append)
+    used = Promise.using(late, Promise.resolve("connection").disposer(log.append), print)
+    used.finally_(lambda: log.append("behind"))
+    scheduler.flush()
+    used.cancel()
+    scheduler.flush()
+    assert ["connection"] == log
+    gate.resolve("late")
+    scheduler.flush()
+    assert ["connection", "late", "behind"] == log
+
+
+def test_resources_that_come_while_another_is_released_wait_for_that(scheduler):
+    """Releases run one after the other, also of what comes when it is not needed any more."""
+    log = []
+    gates = [Promise.defer() for _ in range(3)]
+
+    def release(name):
+        log.append(f"releasing {name}")
+        return Promise.delay(1).then(lambda _: log.append(f"released {name}"))
+
+    used = Promise.using(
+        Promise.resolve("first").disposer(release),
+        *[shared(gate.promise).disposer(release) for gate in gates],
+        print,
+    )
+    scheduler.flush()
+    used.cancel()
+    scheduler.flush()
+    gates[2].resolve("last")
+    gates[1].reject(Boom())
+    gates[0].resolve("second")
+    for _ in range(3):
+        scheduler.advance(1)
+    names = ("first", "second", "last")
+    assert [f"{what} {name}" for name in names for what in ("releasing", "released")] == log
+    assert used.is_cancelled()
+
+
+def test_an_acquisition_that_cleans_up_keeps_no_other_resource(scheduler):
+    """It is waited for, as by all that is cancelled, after the release of the others."""
+    log = []
+    gate = Promise.defer()
+    cleaning = Promise.defer().promise.finally_(lambda: gate.promise)
+    used = Promise.using(Promise.resolve("connection").disposer(log.append), cleaning, print)
+    used.finally_(lambda: log.append("behind"))
+    scheduler.flush()
+    used.cancel()
+    scheduler.flush()
+    assert ["connection"] == log
+    gate.resolve()
+    scheduler.flush()
+    assert ["connection", "behind"] == log
+
+
+# --- one that fails
+
+
+@pytest.mark.parametrize("kind", ["promise", "disposer", "promise for a disposer"])
+@pytest.mark.parametrize("when", ["before", "later"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_failed_acquisition_does_not_wait_for_the_others(scheduler, kind, when, first):
+    """It rejects with the reason; what is pending is cancelled, as nothing waits for it now."""
+    log = []
+    failing, slow = Promise.defer(), Promise.from_deferred(Deferred(lambda _: log.append("slow")))
+    pending = {
+        "promise": lambda: slow,
+        "disposer": lambda: slow.disposer(print),
+        "promise for a disposer": lambda: Promise.resolve(slow.disposer(print)),
+    }[kind]()
+    if when == "before":
+        failing.reject(Boom("refused"))
+    resources = [failing.promise.disposer(print), pending]
+    connection = Promise.resolve("connection").disposer(log.append)
+    promise = using([*resources[:: 1 if first else -1], connection], print)
+    scheduler.flush()
+    failing.reject(Boom("refused"))
+    scheduler.flush()
+    assert "refused" == str(promise.reason())
+    assert ["slow", "connection"] == log
+
+
+def test_a_failure_waits_for_releases_and_not_for_what_comes_later(scheduler):
+    """A resource that comes when it has rejected is released all the same, told of no outcome."""
+    log = []
+    gate = Promise.defer()
+    outcomes = []
+
+    def release_late(name, outcome):
+        log.append(name)
+        outcomes.append(outcome)
+
+    late = shared(gate.promise).disposer(release_late)
+    connection = Promise.resolve("connection").disposer(
+        lambda _, outcome: Promise.delay(1, outcome).then(outcomes.append)
+    )
+    used = using(connection, Promise.reject(Boom("refused")), late, print)
+    scheduler.flush()
+    assert used.is_pending()
+    scheduler.advance(1)
+    assert "refused" == str(used.reason())
+    assert not has_ended(used)
+    gate.resolve("late")
+    scheduler.flush()
+    assert ["late"] == log
+    assert has_ended(used)
+    assert [used.reason(), True] == [outcomes[0].reason(), outcomes[1].is_cancelled()]
+
+
+def test_a_failure_is_cancelled_while_it_releases(scheduler):
+    """Then it is cancelled, and waits for what comes later, as any cancellation does."""
+    log = []
+    gate = Promise.defer()
+    connection = Promise.resolve("connection").disposer(lambda _: Promise.delay(1))
+    late = shared(gate.promise).disposer(log.append)
+    used = Promise.using(connection, Promise.reject(Boom()), late, print)
+    used.finally_(lambda: log.append("behind"))
+    scheduler.flush()
+    used.cancel()
+    scheduler.advance(1)
+    assert [] == log
+    gate.resolve("late")
+    scheduler.flush()
+    assert (["late", "behind"], True) == (log, used.is_cancelled())
+
+
+def test_later_failures_are_not_reported(scheduler):
+    """They count as handled, as in `all`."""
+    first, *others = [Promise.defer() for _ in range(3)]
+    resources = [each.promise for each in others]
+    promise = using(first.promise.disposer(print), resources[0].disposer(print), resources[1], id)
+    for each in (first, *others):
+        each.reject(Boom())
+        scheduler.flush()
+    assert isinstance(promise.reason(), Boom)
+
+
+def test_the_first_of_several_that_fail_at_once(scheduler):
+    """In the order of the arguments."""
+    gates = [Promise.defer() for _ in range(3)]
+    promise = using([gate.promise for gate in gates], print)
+    for number in (2, 0, 1):
+        gates[number].reject(Boom(f"no {number}"))
+    scheduler.flush()
+    assert "no 0" == str(promise.reason())
+
+
+def test_an_acquisition_that_others_cancel_does_not_wait_for_the_others(scheduler):
+    """The promise is cancelled; what is acquired is released, what pends is cancelled."""
+    log = []
+    waiting, slow = Promise.defer().promise, Promise.from_deferred(Deferred(log.append))
+    connection = Promise.resolve("connection").disposer(lambda _: log.append("released"))
+    promise = Promise.using(connection, slow.disposer(print), waiting, print)
+    scheduler.flush()
+    waiting.cancel()
+    scheduler.flush()
+    assert (2, "released", True) == (len(log), log[1], promise.is_cancelled())
+
+
+def test_a_manager_behind_a_promise_is_not_entered_when_another_resource_has_failed(scheduler):
+    """It is not needed."""
+    manager = Sync()
+    promise = using(Promise.resolve(Disposer.of(manager)), Promise.reject(Boom()), print)
+    scheduler.flush()
+    assert isinstance(promise.reason(), Boom)
+    assert [] == manager.log
 
 
 # --- resources that do not come, or twice
@@ -564,10 +887,10 @@ def test_cancelling_between_the_acquisition_and_the_handler(scheduler):
 def test_a_disposer_used_twice_at_once(scheduler):
     """The second use rejects; the resource is released once."""
     log = []
-    disposer = connect(log)
+    disposer = Promise.resolve("connection").disposer(log.append)
     promise = using(disposer, disposer, lambda *_: log.append("used"))
-    scheduler.advance(1)
-    assert ["connection closed"] == log
+    scheduler.flush()
+    assert ["connection"] == log
     assert isinstance(promise.reason(), RuntimeError)
     assert "used already" in str(promise.reason())
 
@@ -577,11 +900,11 @@ def test_a_second_use_of_a_disposer_rejects(scheduler):
     log = []
     disposer = connect(log)
     first = using(disposer, lambda connection: connection.name)
-    second = using(disposer, connect(log, "other"), print)
+    second = using(disposer, Promise.resolve("other").disposer(log.append), print)
     scheduler.advance(1)
     assert "connection" == first.value()
     assert isinstance(second.reason(), RuntimeError)
-    assert ["connection closed", "other closed"] == log
+    assert ["other", "connection closed"] == log
 
 
 def test_a_promise_for_a_disposer(scheduler):
@@ -805,11 +1128,11 @@ def test_a_bare_context_manager(scheduler, make):
     """Rejected with the remedy; it is not entered, and what else came is released."""
     log = []
     manager = make()
-    promise = using(connect(log), manager, print)
+    promise = using(Promise.resolve("connection").disposer(log.append), manager, print)
     scheduler.advance(1)
     assert isinstance(promise.reason(), TypeError)
     assert "wrap it with Disposer.of(" in str(promise.reason())
-    assert ([], ["connection closed"]) == (getattr(manager, "log", []), log)
+    assert ([], ["connection"]) == (getattr(manager, "log", []), log)
 
 
 def test_a_class_is_a_value(scheduler):

@@ -28,13 +28,14 @@ from .states import (
     FULFILLED,
     HANDLED,
     NODE,
+    OBSERVER,
     PENDING,
     REJECTED,
     SETTLED,
     CorePromise,
     new_pending,
 )
-from .subscribers import add_subscriber
+from .subscribers import add_subscriber, has_subscribed
 
 # --- attaching ----------------------------------------------------------------------------
 
@@ -224,6 +225,12 @@ class Node:
         """Wait for the promise that is left when the node's own promise is cancelled."""
         self._source = source
         subscribe(source, self)
+
+    def watch(self, promise: CorePromise) -> None:
+        """Be notified, and neither consume nor handle: once, however often this is called."""
+        self._state = OBSERVER
+        if not has_subscribed(promise, self):
+            subscribe(promise, self)
 
     def _notify(self, parent: CorePromise) -> None:
         """A promise that this node waits for has settled."""
