@@ -210,6 +210,14 @@ class Node:
         """Be notified when a promise has settled: never at once, but from the queue."""
         subscribe(promise, self)
 
+    def wait_for_end(self, promise: CorePromise) -> None:
+        """As `wait_for`; if the promise is being cancelled, until its clean-up has ended."""
+        outcome = outcome_of(promise)
+        if outcome._state & CANCELLING:
+            add_subscriber(outcome, self)
+        else:
+            subscribe(promise, self)
+
     def observe(self, promise: CorePromise) -> CorePromise:
         """What to wait for in order to have the outcome of *promise*; see `observed`.
 

@@ -116,13 +116,12 @@ class Lease:
             leave(self.promise, stack)
 
     def has_to_end(self) -> bool:
-        """Whether there is something to wait for when the resource is not needed any more.
+        """Whether to wait for a resource that was left: it will be released, or cleans up.
 
-        That is a resource which has to be released when it comes, or an acquisition that is
-        being cancelled.  A promise that others wait for goes on without this.
+        A promise that others wait for goes on without this.
         """
-        if self._disposer is not None or self.promise._state & CANCELLING:
-            return True
+        if self._disposer is not None or self.promise._state & (CANCELLING | FULFILLED):
+            return not self.has_failed()
         _UNUSED.watch(self.promise)
         return False
 
