@@ -751,6 +751,53 @@ def test_a_failure_is_cancelled_while_it_releases(scheduler):
     assert (["late", "behind"], True) == (log, used.is_cancelled())
 
 
+def test_what_comes_in_the_midst_of_a_failure_is_released(scheduler):
+    """A canceller brings another resource, a disposer, just when both are left."""
+    log = []
+    disposer = Promise.resolve("late").disposer(
+        lambda name: Promise.delay(1).then(lambda _: log.append(name))
+    )
+    coming = Deferred()
+    slow = Promise.from_deferred(Deferred(lambda _: coming.callback(disposer)))
+    other = shared(Promise.from_deferred(coming))
+    failing = Promise.defer()
+    used = using(failing.promise, slow, other, print)
+    scheduler.flush()
+    failing.reject(Boom())
+    scheduler.flush()
+    assert (True, False, []) == (used.is_rejected(), has_ended(used), log)
+    scheduler.advance(1)
+    assert (True, ["late"]) == (has_ended(used), log)
+
+
+def test_a_failure_cancels_acquisitions_in_their_order(scheduler):
+    """As a cancellation does."""
+    log = []
+    names = ["a", "b", "c"]
+    pending = [Promise.resolve(Deferred(lambda _, n=n: log.append(n))) for n in names]
+    using([*pending, Promise.reject(Boom())], print)
+    scheduler.flush()
+    assert names == log
+
+
+def test_a_manager_that_cancels_when_it_is_entered(scheduler):
+    """It is left; the next one, behind a promise like itself, is not entered."""
+    log = []
+
+    class Manager:
+        def __enter__(self):
+            log.append("entered")
+            promise.cancel()
+
+        def __exit__(self, *_):
+            log.append("left")
+
+    managers = [Promise.resolve(Disposer.of(Manager())) for _ in range(2)]
+    promise = Promise.using(managers, print)
+    scheduler.flush()
+    assert (["entered", "left"], True) == (log, promise.is_cancelled())
+
+
 def test_later_failures_are_not_reported(scheduler):
     """They count as handled, as in `all`."""
     first, *others = [Promise.defer() for _ in range(3)]

@@ -1384,10 +1384,9 @@ class Want(Consumer):
 
     def has_to_end(self) -> bool:
         """It was left: whether it will be released, or is cleaned up, and that is waited for."""
-        awaited = self.awaited
-        if self.release is not None or awaited.cancelling or awaited.state != PENDING:
-            return awaited.state in (PENDING, FULFILLED)
-        awaited.attach(Unused())
+        if self.release is not None or self.awaited.dead:
+            return True
+        self.awaited.attach(Unused())
         return False
 
     def give_back(self, outcome: Inspection) -> Any:

@@ -191,7 +191,7 @@ class _AllSettled(All):
 
     def _look_at(self, items: list[Any], index: int) -> None:
         item = items[index]
-        if adopters[type(item)] is follow and not self._state & DEAD:
+        if adopters[type(item)] is follow:
             outcome = outcome_of(item)
             if outcome._state & CANCELLING:
                 # It is cleaning up.

@@ -145,10 +145,10 @@ class Disposer(Generic[T_co]):
 
     def _give_back(self) -> None:
         """Have the resource released, or no longer acquired, unless the disposer was used."""
-        promise = self._promise
-        if not self._used and promise is not None:
-            give_back(self, promise)
+        promise, self._promise = self._promise, None
         self._used = True
+        if promise is not None:
+            give_back(self, promise)
 
     def __del__(self) -> None:
         """Release the resource: it cannot be used any more."""

@@ -11,7 +11,6 @@ from .._core.resolving import new_rejected, new_resolved
 from .._core.settling import mark_handled
 from .._core.states import (
     CANCELLED,
-    CANCELLING,
     DEAD,
     FULFILLED,
     REJECTED,
@@ -120,8 +119,8 @@ class Lease:
 
         A promise that others wait for goes on without this.
         """
-        if self._disposer is not None or self.promise._state & (CANCELLING | FULFILLED):
-            return not self.has_failed()
+        if self._disposer is not None or self.promise._state & DEAD:
+            return True
         _UNUSED.watch(self.promise)
         return False
 

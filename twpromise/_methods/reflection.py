@@ -52,7 +52,7 @@ class _Reflector(Node):
     __slots__ = ()
 
     def _start(self, source: CorePromise, /, *_: Any) -> None:
-        self._source = outcome_of(source)
+        self._source = source
         self.wait_for_end(source)
 
     def _notify(self, parent: CorePromise) -> None:
