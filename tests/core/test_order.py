@@ -167,6 +167,7 @@ def test_a_node_that_watches_is_notified_once(scheduler, others, leaves):
     promise, resolve, _ = pending()
     children = [promise.then() for _ in range(others)]
     node.watch(promise)
+    node.watch(promise)
     left = promise.then()
     node.watch(promise)
     if leaves and others:
