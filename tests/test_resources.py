@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import subprocess
+import sys
 import threading
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +25,8 @@ from tests.support.outcomes import frames
 from tests.support.promises import Boom, quiet
 from twpromise import CancellationError, Disposer, Promise, RejectionError
 from twpromise._core.ending import has_ended
+from twpromise._methods.releasing import _name_held
+from twpromise.testing import ManualScheduler
 
 
 def using(*arguments):
@@ -1905,3 +1909,85 @@ def test_a_resource_whose_work_was_given_up(scheduler, how, give_up):
         give_up(scheduler).disposer(pytest.fail)
         gc.collect(1)
         scheduler.flush()
+
+
+# --- the end of the process
+
+
+class Over(ManualScheduler):
+    """A scheduler that does not run any more."""
+
+    def is_over(self):
+        return True
+
+
+@pytest.fixture
+def ended():
+    """A library copy whose scheduler is over, and that scheduler."""
+    # Those of other tests.
+    gc.collect()
+    copy, at = Promise.get_new_library_copy(), Over()
+    copy.set_scheduler(at)
+    return copy, at
+
+
+def use_many(copy, at):
+    """Uses of resources in each phase: five resources are held."""
+    never = copy.defer().promise
+    lend = lambda value, release=list: copy.resolve(value).disposer(release)  # noqa: E731
+    uses = [
+        copy.using(lend({"in use"}), lend(b"as well"), lambda *_: never),
+        copy.using(lend(["acquired"]), never, print),
+        copy.using(lend(1.5, lambda _: never), lend(2j), lambda *_: None),  # being released
+        copy.using(lend("released"), lambda _: 1),
+        copy.using(never.disposer(print), "a value", print),
+    ]
+    at.flush()
+    return uses
+
+
+def test_what_is_held_at_the_end_of_the_process_is_named(ended, reports):
+    """In one line."""
+    uses = use_many(*ended)
+    _name_held()
+    (event,) = reports
+    assert ("bytes, complex, float, list, set", 5) == (event["names"], event["count"])
+    assert uses
+
+
+def test_of_many_some_are_named(ended, reports):
+    """With how many there are."""
+    uses = use_many(*ended) + use_many(*ended)
+    _name_held()
+    (event,) = reports
+    assert ("bytes, bytes, complex, complex, float, ...", 10) == (event["names"], event["count"])
+    assert uses
+
+
+def test_what_is_held_on_a_scheduler_of_a_test_is_not_named(scheduler, reports):
+    """It is no end of that; nor is anything named where all is released."""
+    gc.collect()
+    uses = use_many(Promise, scheduler)
+    _name_held()
+    assert [] == reports
+    assert uses
+
+
+def test_a_process_that_ends_with_a_resource_in_use():
+    """It says so as it exits; nothing needs to be switched on."""
+    program = (
+        "from twpromise import Promise\n"
+        "from twpromise.testing import ManualScheduler\n"
+        "class Over(ManualScheduler):\n"
+        "    def is_over(self): return True\n"
+        "at = Over()\n"
+        "Promise.set_scheduler(at)\n"
+        "never = Promise.defer().promise\n"
+        "used = Promise.using(Promise.resolve('connection').disposer(print), lambda _: never)\n"
+        "at.flush()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "Promise.using has not released: str (1 in all)" in done.stderr
+    assert 1 == done.stderr.count("\n")

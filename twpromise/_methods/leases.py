@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from .._core.cancelling import leave
-from .._core.following import outcome_of
+from .._core.following import has_settled, outcome_of
 from .._core.reactions import Node, observed
 from .._core.resolving import new_rejected, new_resolved
 from .._core.settling import mark_handled
@@ -52,10 +52,12 @@ class Lease:
         resource: A disposer, something that is followed, or a value.
     """
 
-    __slots__ = ("_disposer", "promise")
+    __slots__ = ("_disposer", "_released", "promise")
 
     def __init__(self, owner: CorePromise, resource: Any) -> None:
         self._disposer: Disposer[Any] | None = None
+        # For the end of the release.
+        self._released: CorePromise | None = None
         self.promise: CorePromise
         if issubclass(type(resource), Disposer):
             self._take(owner, resource)
@@ -124,12 +126,23 @@ class Lease:
         _UNUSED.watch(self.promise)
         return False
 
-    def release(self, outcome: PromiseInspection[Any]) -> CorePromise | None:
-        """Release the resource, if it is one; a promise for the end of that, if it is pending."""
-        if self._disposer is None:
-            return None
-        released = self._disposer._dispose(self.promise, outcome)
-        return None if outcome_of(released)._state & DEAD else released
+    def release(self, outcome: PromiseInspection[Any], node: Node) -> bool:
+        """Release the resource, if it is one.
+
+        Returns:
+            Whether that has ended; if not, *node* is notified when it has.
+        """
+        if self._disposer is not None:
+            self._released = self._disposer._dispose(self.promise, outcome)
+            if not outcome_of(self._released)._state & DEAD:
+                node.wait_for(self._released)
+                return False
+        return True
+
+    def is_held(self) -> bool:
+        """Whether the resource has been acquired, and its release has not ended."""
+        released = self._released is not None and has_settled(self._released)
+        return self._disposer is not None and self.is_acquired() and not released
 
 
 class _Unused(Node):

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 from collections import deque
 from typing import Any
 
+from twisted.logger import Logger
+
 from .._core.cancelling import cancel_all
-from .._core.following import has_settled
 from .._core.settling import pass_on, start_cancelling
 from .._core.states import CANCELLING, FULFILLED, REJECTED, CorePromise, new_pending
+from .._util.checks import type_name
 from .disposer import CANCELLED_USE
 from .handlers import Finishing
 from .leases import Lease
 from .reflection import PromiseInspection
 
 __all__ = ["Releasing"]
+
+_log = Logger(namespace="twpromise")
 
 
 class Releasing(Finishing):
@@ -23,7 +29,7 @@ class Releasing(Finishing):
     It has subscribed to the promises of all resources, and releases one that comes later, too.
     """
 
-    __slots__ = ("_acquired", "_inspection", "_leases", "_released")
+    __slots__ = ("_acquired", "_inspection", "_leases", "_under_way")
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,8 +39,8 @@ class Releasing(Finishing):
         self._inspection: PromiseInspection[Any] | None = None
         #: What is released next.
         self._acquired: deque[Lease] = deque()
-        #: For the end of the release that is under way.
-        self._released: CorePromise | None = None
+        #: What is being released.
+        self._under_way: Lease | None = None
 
     def _begin_release(self, outcome: CorePromise) -> None:
         """Release all, and pass on *outcome*, which is settled; or the promise of this node."""
@@ -48,13 +54,13 @@ class Releasing(Finishing):
         """Something has settled: a release, or the promise of a resource that comes late."""
         if self._leases:
             self._sort()
-        if self._released is not None and not has_settled(self._released):
+        if self._under_way is not None and self._under_way.is_held():
             return
         assert self._inspection is not None
         while self._acquired:
-            self._released = self._acquired.popleft().release(self._inspection)
-            if self._released is not None:
-                self.wait_for(self._released)
+            lease = self._acquired.popleft()
+            if not lease.release(self._inspection, self):
+                self._under_way = lease
                 return
         self._end()
 
@@ -91,4 +97,31 @@ class Releasing(Finishing):
 
     def _release(self) -> None:
         self._leases = []
-        self._inspection = self._outcome = self._released = None
+        self._inspection = self._outcome = self._under_way = None
+
+    def held(self) -> list[Any]:
+        """The resources that have been acquired, and not been released."""
+        leases = self._under_way, *self._acquired, *self._leases
+        return [lease.promise._value for lease in leases if lease is not None and lease.is_held()]
+
+
+def _name_held() -> None:
+    """At the end of the process, say in one line what has not been released."""
+    held: list[Any] = []
+    for found in gc.get_objects():
+        if issubclass(type(found), Releasing) and found._promise is not None:
+            scheduler: Any = found._promise._queue.scheduler
+            # Those of tests do not say so.
+            if getattr(scheduler, "is_over", bool)():
+                held += found.held()
+    if held:
+        names = sorted(map(type_name, held))
+        _log.critical(
+            "The process ends, and Promise.using has not released: {names} ({count} in all). "
+            "Have a shutdown trigger cancel what uses them, and wait for its reflect()",
+            names=", ".join(names[:5] + ["..."] * (len(names) > 5)),
+            count=len(held),
+        )
+
+
+atexit.register(_name_held)
