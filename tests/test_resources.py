@@ -712,7 +712,7 @@ def test_a_failed_acquisition_does_not_wait_for_the_others(scheduler, kind, when
 
 
 def test_a_failure_waits_for_releases_and_not_for_what_comes_later(scheduler):
-    """A resource that comes when it has rejected is released all the same, told of no outcome."""
+    """A resource that comes when it has rejected is released, with a cancelled outcome."""
     log = []
     gate = Promise.defer()
     outcomes = []
