@@ -171,6 +171,23 @@ def test_using_whose_handler_waits_for_it_is_released(scheduler):
 
 
 @pytest.mark.parametrize("cancelled", [0, 1], ids=["what it waits for", "itself"])
+@pytest.mark.parametrize("lent", [False, True], ids=["value", "disposer"])
+def test_using_one_of_whose_resources_waits_for_it_is_released(scheduler, lent, cancelled):
+    """What has been acquired is given back, and what acquires the other is cleaned up."""
+    logged, promises = [], []
+    promises.append(Promise.resolve(awaits(lambda: promises[1], lambda: logged.append("second"))))
+    other = promises[0].disposer(lambda _: logged.append("not called")) if lent else promises[0]
+    first = Promise.resolve(1).disposer(lambda _: logged.append("first"))
+    promises.append(Promise.using(first, other, lambda *_: None))
+    scheduler.advance(1)
+    promises[cancelled].cancel()
+    pass_time(scheduler)
+    assert ["first", "second"] == sorted(logged)
+    assert [True, True] == [promise.is_cancelled() for promise in promises]
+    assert promises[1].reflect().is_fulfilled()
+
+
+@pytest.mark.parametrize("cancelled", [0, 1], ids=["what it waits for", "itself"])
 def test_a_clean_up_that_waits_for_what_it_cleans_up_after(scheduler, cancelled):
     """A promise waits for the handler of `finally_`, unless that waits for the promise."""
     waiting = []

@@ -170,7 +170,7 @@ class Reference:
         self.cancelling = False
         self.following = self.source = None
         if state == REJECTED:
-            if self.consumers:
+            if any(not isinstance(consumer, Unused) for consumer in self.consumers):
                 self.handled = True
             elif not self.handled:
                 self.world.rejections.append(self)
@@ -271,6 +271,21 @@ class Reference:
         consumer.awaited = parent
         self.world.queue.append(lambda: parent.tell_late(consumer))
 
+    def cleaning(self) -> Reference | None:
+        """What is still being cleaned up, if this has been cancelled."""
+        end = self.end()
+        promise = end if end.dead else self
+        return promise if promise.cancelling else None
+
+    def attach_for_end(self, consumer: Any) -> None:
+        """As `attach`, for what sees a cancellation as it is, when the clean-up has ended."""
+        cleaning = self.cleaning()
+        if cleaning is None:
+            self.attach(consumer)
+        else:
+            cleaning.consumers.append(consumer)
+            consumer.awaited = cleaning
+
     def late_observer(self) -> Reference:
         late = Reference(self.world)
         late.handled = True
@@ -302,7 +317,7 @@ class Reference:
     def reflect(self) -> Reference:
         state, value = self.inspect()
         child = Reference(self.world)
-        if state == PENDING:
+        if state == PENDING or self.cleaning() is not None:
             child.source = Reflecting(self, child)
         else:
             if state == REJECTED:
@@ -526,7 +541,7 @@ class Aside(Consumer):
 class Reflecting(Consumer):
     def __init__(self, parent: Reference, child: Reference) -> None:
         self.child = child
-        parent.attach(self)
+        parent.attach_for_end(self)
 
     def notify(self, parent: Reference) -> None:
         self.end()
@@ -914,6 +929,8 @@ class Listed(Consumer):
 class Several(Consumer):
     """Waits for the items of a list."""
 
+    sees_cancellations = False
+
     def __init__(self, child: Reference, items: list[Any]) -> None:
         self.child = child
         child.source = self
@@ -936,6 +953,9 @@ class Several(Consumer):
                 self.items[index] = item
                 if state == PENDING:
                     item.attach(self)
+                elif self.sees_cancellations and item.cleaning() is not None:
+                    self.items[index] = item.cleaning()
+                    item.attach_for_end(self)
                 else:
                     item.mark_handled()
                     self.failed(item.end() if state == REJECTED else item.late_observer())
@@ -993,6 +1013,8 @@ class Props(Several):
 
 
 class AllSettled(Several):
+    sees_cancellations = True
+
     def failed(self, parent: Reference) -> None:
         self.pending -= 1
 
@@ -1330,14 +1352,24 @@ class Want(Consumer):
     def take_what_came(self) -> None:
         """A promise may be one for a disposer: its resource is what is wanted."""
         settled = self.settled
-        assert settled is not None
-        came = settled.state == FULFILLED and isinstance(settled.value, Disposer)
-        if came and self.release is None:
+        if self.release is not None or settled is None or settled.state != FULFILLED:
+            return
+        if isinstance(settled.value, Disposer):
             self.take(settled.value)
 
+    def look(self) -> None:
+        """It may have settled, though this has not been notified yet."""
+        if self.settled is None and self.awaited.state != PENDING:
+            self.settled = self.awaited
+
+    def failed(self) -> bool:
+        return self.settled is not None and self.settled.state != FULFILLED
+
     def notify(self, parent: Reference) -> None:
-        self.end()
-        self.settled = parent
+        # Or it brought a disposer, which was taken before this was notified.
+        if self.settled is None and parent is self.awaited:
+            self.end()
+            self.settled = parent
         self.whole.go_on()
 
     def leave(self, stack: list[Reference]) -> None:
@@ -1347,10 +1379,55 @@ class Want(Consumer):
             if self.release is None or not bound_to_come(self.awaited):
                 self.awaited.leave(stack)
 
+    def has_to_end(self) -> bool:
+        """It was left: whether it will be released, or is cleaned up, and that is waited for."""
+        if self.release is not None or self.awaited.dead:
+            return True
+        self.awaited.attach(Unused())
+        return False
+
     def give_back(self, outcome: Inspection) -> Any:
-        if self.release is None or self.settled is None or self.settled.state != FULFILLED:
+        if self.release is None:
             return None
         return self.release(self.settled.value, outcome)
+
+
+class Unused(Consumer):
+    """Gives back the resource of a disposer that comes later.  It is no consumer."""
+
+    alive = False
+
+    def notify(self, parent: Reference) -> None:
+        disposer = parent.value
+        if parent.state == FULFILLED and isinstance(disposer, Disposer) and not disposer.used:
+            disposer.used = True
+            promise = disposer.promise
+            promise.mark_handled()
+            promise.attach(GivingBack(disposer))
+            if not bound_to_come(promise):
+                promise.drop()
+
+
+class GivingBack(Consumer):
+    """Releases a resource that is not used, if it comes.  It is no consumer."""
+
+    alive = False
+
+    def __init__(self, disposer: Disposer) -> None:
+        self.disposer = disposer
+
+    def notify(self, parent: Reference) -> None:
+        if parent.state == FULFILLED:
+            released = Reference(parent.world)
+            try:
+                released.resolve(self.disposer.release(parent.value, Inspection(CANCELLED, None)))
+            except BaseException as error:
+                released.reject(error)
+            released.mark_handled()
+            if released.state == REJECTED:
+                parent.world.log("fatal", released.value)
+            elif released.state == PENDING:
+                Done(released)
 
 
 def bound_to_come(promise: Reference) -> bool:
@@ -1381,27 +1458,30 @@ class Using(Consumer):
         self.go_on()
 
     def go_on(self) -> None:
-        """When all have come, or have not: what is next has a turn of its own."""
-        if not self.queued and all(want.settled is not None for want in self.wants):
-            self.queued = True
-            self.world.queue.append(self.acquired)
+        """When all have come, or one has failed: what is next has a turn of its own."""
+        if self.step == self.release_next:
+            self.release_next()
+        elif self.step == self.acquired and not self.queued:
+            wants = self.wants
+            if all(want.settled for want in wants) or any(want.failed() for want in wants):
+                self.queued = True
+                self.world.queue.append(self.acquired)
 
     def acquired(self) -> None:
+        if self.step != self.acquired:
+            # Cancelled meanwhile.
+            return
         self.queued = False
         for want in self.wants:
-            want.take_what_came()
-        if not all(want.settled is not None for want in self.wants):
-            if self.child.cancelling:
-                stack: list[Reference] = []
-                self.leave_wants(stack)
-                cancel_all(stack)
-            return
-        failed = [want.settled for want in self.wants if want.settled.state != FULFILLED]
-        if self.child.cancelling:
-            self.release_all(self.child)
-        elif failed:
-            self.release_all(failed[0])
-        else:
+            want.look()
+        if not any(want.failed() for want in self.wants):
+            for want in self.wants:
+                want.take_what_came()
+        for want in self.wants:
+            if want.failed():
+                self.release_all(want.settled)
+                return
+        if all(want.settled for want in self.wants):
             self.use()
 
     def use(self) -> None:
@@ -1433,9 +1513,13 @@ class Using(Consumer):
 
     def notify(self, parent: Reference) -> None:
         """What the handler returned has settled."""
-        self.end()
-        self.followed = None
-        self.used(parent)
+        if self.step == self.use:
+            self.end()
+            self.followed = None
+            self.used(parent)
+        else:
+            # It was left before.
+            self.go_on()
 
     def used(self, outcome: Reference) -> None:
         if self.child.cancelling:
@@ -1449,10 +1533,32 @@ class Using(Consumer):
         self.outcome = outcome
         state = CANCELLED if outcome is self.child else outcome.state
         self.inspection = Inspection(state, outcome.value)
-        self.left = deque(self.wants)
+        self.left: deque[Want] = deque()
+        #: What has still to come.
+        self.late = self.wants
+        self.under_way: Reference | None = None
         self.release_next()
 
+    def sort(self) -> None:
+        """What has come is released next; what pends is left."""
+        pending = []
+        for want in self.late:
+            want.look()
+            want.take_what_came()
+            if want.settled is None:
+                pending.append(want)
+            elif not want.failed():
+                self.left.append(want)
+        stack: list[Reference] = []
+        for want in reversed(pending):
+            want.leave(stack)
+        cancel_all(stack)
+        self.late = [want for want in pending if want.has_to_end()]
+
     def release_next(self) -> None:
+        self.sort()
+        if self.under_way is not None and self.under_way.end().state == PENDING:
+            return
         while self.left:
             try:
                 result = self.left.popleft().give_back(self.inspection)
@@ -1460,7 +1566,7 @@ class Using(Consumer):
                 self.world.log("fatal", error)
                 continue
             if isinstance(result, Reference | Deferred):
-                waiting = Reference(self.world)
+                waiting = self.under_way = Reference(self.world)
                 waiting.resolve(result)
                 if waiting.state == PENDING:
                     waiting.attach(Releasing(self))
@@ -1468,16 +1574,35 @@ class Using(Consumer):
                 waiting.mark_handled()
                 if waiting.state == REJECTED:
                     self.world.log("fatal", waiting.value)
-        if self.outcome is self.child:
-            self.child.finish_cancel()
+        self.all_released()
+
+    def all_released(self) -> None:
+        """All that have come.  A cancellation waits for what has still to come; a failure not."""
+        child, outcome = self.child, self.outcome
+        if self.late and child.cancelling:
+            return
+        if self.late:
+            # Nothing waits for the rest of it.
+            self.child = self.outcome = Reference(self.world)
+            self.child.cancelling = True
+            self.inspection = Inspection(CANCELLED, None)
         else:
-            self.child.pass_on(self.outcome)
+            self.step = self.all_released
+            self.end()
+            for want in self.wants:
+                want.end()
+        if outcome is child:
+            child.finish_cancel()
+        else:
+            child.pass_on(outcome)
 
     # --- cancelling
 
     def abandon(self, stack: list[Reference]) -> bool:
         if self.step == self.acquired:
-            self.leave_wants(stack)
+            for want in reversed(self.wants):
+                want.leave(stack)
+            self.stop()
         elif self.followed is not None and self.step == self.use:
             self.leave_use(stack)
         elif self.step == self.release_next:
@@ -1485,19 +1610,20 @@ class Using(Consumer):
             self.outcome = self.child
         return True
 
-    def leave_wants(self, stack: list[Reference]) -> None:
-        for want in reversed(self.wants):
-            want.leave(stack)
-
     def leave_use(self, stack: list[Reference]) -> None:
-        """Stop the use of it; it is released when that has ended."""
+        """Stop the use of it; it is released when that has ended, or at once if it goes on."""
         assert self.followed is not None
         self.alive = False
-        if not self.followed.leave(stack, self.child) and self.followed.cancelling:
-            # In a circle.
-            self.gone = True
-            self.child.world.queue.append(lambda: self.release_all(self.child))
+        stopped = self.followed.leave(stack, self.child)
         self.followed = None
+        if not stopped:
+            self.gone = True
+            self.stop()
+
+    def stop(self) -> None:
+        """Wait for nothing more, and release in a turn of its own."""
+        self.step = self.stop
+        self.world.queue.append(lambda: self.release_all(self.child))
 
 
 class Releasing(Consumer):
@@ -1510,4 +1636,4 @@ class Releasing(Consumer):
         self.end()
         if parent.state == REJECTED:
             self.whole.world.log("fatal", parent.value)
-        self.whole.release_next()
+        self.whole.go_on()

@@ -28,13 +28,14 @@ from .states import (
     FULFILLED,
     HANDLED,
     NODE,
+    OBSERVER,
     PENDING,
     REJECTED,
     SETTLED,
     CorePromise,
     new_pending,
 )
-from .subscribers import add_subscriber
+from .subscribers import add_subscriber, has_subscribed
 
 # --- attaching ----------------------------------------------------------------------------
 
@@ -209,6 +210,14 @@ class Node:
         """Be notified when a promise has settled: never at once, but from the queue."""
         subscribe(promise, self)
 
+    def wait_for_end(self, promise: CorePromise) -> None:
+        """As `wait_for`; if the promise is being cancelled, until its clean-up has ended."""
+        outcome = outcome_of(promise)
+        if outcome._state & CANCELLING:
+            add_subscriber(outcome, self)
+        else:
+            subscribe(promise, self)
+
     def observe(self, promise: CorePromise) -> CorePromise:
         """What to wait for in order to have the outcome of *promise*; see `observed`.
 
@@ -224,6 +233,12 @@ class Node:
         """Wait for the promise that is left when the node's own promise is cancelled."""
         self._source = source
         subscribe(source, self)
+
+    def watch(self, promise: CorePromise) -> None:
+        """Be notified, and neither consume nor handle: once, however often this is called."""
+        self._state = OBSERVER
+        if not has_subscribed(promise, self):
+            subscribe(promise, self)
 
     def _notify(self, parent: CorePromise) -> None:
         """A promise that this node waits for has settled."""

@@ -160,6 +160,14 @@ def has_handlers(promise: CorePromise) -> bool:
     return bool(there._state != OBSERVER)
 
 
+def has_subscribed(promise: CorePromise, subscriber: Any) -> bool:
+    """Whether a promise will notify a subscriber when it settles."""
+    there = promise._subscribers
+    if type(there) is Subscribers:
+        return subscriber in there or subscriber in there.cleaning
+    return there is subscriber
+
+
 def remove_subscriber(promise: CorePromise, subscriber: Any) -> None:
     """Take out a subscriber that is about to wait for something else."""
     there = promise._subscribers
