@@ -7,11 +7,14 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from benchmarks.by_hand import instructions_in
+from tests.support.followed import NEED_NO_LOOP, later
+from tests.support.outcomes import reasons
 from tests.support.promises import Boom, pending
 from twpromise import CancellationError, Promise, PromiseWarning
+from twpromise._core.states import BYPASSED
 
 pytestmark = pytest.mark.usefixtures("scheduler")
 
@@ -717,6 +720,150 @@ def test_cancelling_the_followee_runs_no_cancel_hooks(scheduler):
     assert (True, []) == (promise.is_cancelled(), called)
 
 
+@pytest.mark.parametrize("turns", [0, 1], ids=["at once", "in a later turn"])
+@pytest.mark.parametrize("kind", NEED_NO_LOOP)
+def test_a_cancel_hook_registered_after_resolving_with_what_pends_is_called(scheduler, kind, turns):
+    """Whatever the promise waits for, and with or without hooks before; that is cancelled, too."""
+    called = []
+
+    def executor(resolve, reject, on_cancel):
+        functions.append(on_cancel)
+        resolve(later(kind)[0])
+
+    def executor_with_a_hook(resolve, reject, on_cancel):
+        on_cancel(lambda: called.append("first"))
+        executor(resolve, reject, on_cancel)
+
+    for execute, expected in (executor, ["late"]), (executor_with_a_hook, ["first", "late"]):
+        functions = []
+        promise = Promise(execute)
+        if turns:
+            scheduler.flush()
+        functions[0](lambda: called.append("late"))
+        promise.then(str).cancel()
+        assert (True, []) == (promise.is_cancelled(), called)
+        scheduler.flush()
+        assert expected == called
+        called.clear()
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_cancel_hooks_of_all_that_follow_one_another_are_called(scheduler, late):
+    """Each once, also if no other promise than the next one subscribes to it."""
+    called = []
+
+    def followed(other, name):
+        def executor(resolve, reject, on_cancel):
+            if not late:
+                on_cancel(lambda: called.append(name))
+            if other is not None:
+                resolve(other)
+            if late:
+                on_cancel(lambda: called.append(name))
+
+        return Promise(executor)
+
+    chain = [None]
+    for name in range(4):
+        chain.append(followed(chain[-1], name))
+        # One without hooks, which may be bypassed.
+        chain.append(Promise.resolve().then(lambda _: chain[-2]))
+        scheduler.flush()
+    chain[-1].cancel()
+    assert all(promise.is_cancelled() for promise in chain[1:])
+    scheduler.flush()
+    assert [3, 2, 1, 0] == called
+
+
+@pytest.mark.parametrize("resolved", ["with another", "by another"])
+def test_a_cancel_hook_may_be_registered_when_the_promise_was_bypassed(scheduler, resolved):
+    """Its only subscriber waits in its place; the hook is called all the same, in order."""
+    called = []
+    root, _, _ = hooked(called, "root")
+    functions = []
+    middle = Promise(lambda resolve, _, on_cancel: functions.extend([resolve, on_cancel]))
+    resolve, on_cancel = functions
+    if resolved == "with another":
+        resolve(root)
+        last = Promise(lambda resolve, _: resolve(middle))
+    else:
+        last = Promise(lambda resolve, _: resolve(middle))
+        resolve(root)
+    assert middle._state & BYPASSED
+    on_cancel(lambda: called.append("middle"))
+    last.cancel()
+    scheduler.flush()
+    assert ["middle", "root"] == called
+    assert middle.is_cancelled()
+
+
+@pytest.mark.parametrize("end", ["fulfilled", "rejected", "cancelled", "cancelling"])
+def test_a_late_cancel_hook_is_dropped_when_the_outcome_is_known(scheduler, end):
+    """Though those that wait for the promise have not been notified yet."""
+    called, functions = [], []
+    other, settle, fail = pending()
+    if end == "cancelling":
+        other = other.finally_(lambda: pending()[0])
+
+    def executor(resolve, reject, on_cancel):
+        functions.append(on_cancel)
+        resolve(other)
+
+    promise = Promise(executor)
+    last = promise.catch(lambda _: None)
+    {"fulfilled": settle, "rejected": fail}.get(end, lambda _: other.cancel())("value")
+    functions[0](lambda: called.append("hook"))
+    last.cancel()
+    scheduler.flush()
+    functions[0](lambda: called.append("hook"))
+    promise.cancel()
+    scheduler.flush()
+    assert [] == called
+
+
+@pytest.mark.parametrize("deferred", [False, True], ids=["promise", "Deferred"])
+@pytest.mark.parametrize("hooks", [0, 1, 2])
+def test_a_promise_with_cancel_hooks_settles_with_what_it_follows(scheduler, hooks, deferred):
+    """At once, as any follower: `cancel` comes too late, and hooks are not called."""
+    called = []
+    other, settle, _ = pending()
+    if deferred:
+        other = Deferred()
+        settle = other.callback
+
+    def executor(resolve, reject, on_cancel):
+        for _ in range(hooks):
+            on_cancel(lambda: called.append("hook"))
+        resolve(other)
+
+    promise = Promise(executor)
+    child = promise.then(called.append)
+    scheduler.flush()
+    settle("value")
+    assert "value" == promise.value()
+    promise.cancel()
+    scheduler.flush()
+    assert ["value"] == called
+    assert child.is_fulfilled()
+
+
+def test_a_promise_with_cancel_hooks_is_served_as_soon_as_one_without(scheduler):
+    """Hooks make it wait no longer for what it follows."""
+    called = []
+    other, settle, _ = pending()
+    for name, hooks in ("first", 1), ("second", 0), ("third", 1):
+
+        def executor(resolve, reject, on_cancel, hooks=hooks):
+            for _ in range(hooks):
+                on_cancel(lambda: called.append("hook"))
+            resolve(other)
+
+        Promise(executor).then(lambda _, name=name: called.append(name))
+    settle("value")
+    scheduler.flush()
+    assert ["first", "second", "third"] == called
+
+
 def test_a_cancel_hook_registered_after_resolving_is_dropped(scheduler):
     """The promise keeps its value."""
     called = []
@@ -763,22 +910,131 @@ def test_cancel_while_cancellation_is_off_warns(config):
 # --- a cancellation that ends in a failure
 
 
-def test_an_error_of_a_finally_handler_in_a_cancellation_can_be_caught(scheduler):
-    """Handlers behind it are called with the error."""
+def _fails():
+    raise Boom
 
-    def fail():
+
+async def _fails_in_finally():
+    try:
+        await pending()[0]
+    finally:
         raise Boom
 
+
+@Promise.coroutine
+def _fails_later_in_finally():
+    try:
+        yield pending()[0]
+    finally:
+        yield Promise.delay(1)
+        raise Boom
+
+
+#: Work whose clean-up fails when it is cancelled.
+FAILING = {
+    "raises": lambda: pending()[0].finally_(_fails),
+    "gives a rejection": lambda: pending()[0].finally_(lambda: Promise.reject(Boom())),
+    "gives a Deferred that failed": lambda: pending()[0].finally_(lambda: fail(Boom())),
+    "fails later": lambda: pending()[0].finally_(lambda: Promise.delay(1).throw(Boom())),
+    "fails in an async def": lambda: pending()[0].finally_(
+        Promise.method(lambda: Promise.delay(1).throw(Boom()))
+    ),
+    "of tap": lambda: Promise.resolve().tap(lambda _: Promise.delay(1).throw(Boom())),
+    "of a coroutine": lambda: Promise.resolve(_fails_in_finally()),
+    "of a generator": _fails_later_in_finally,
+    "of an executor's promise": lambda: Promise(
+        lambda resolve, _, on_cancel: (
+            on_cancel(list),
+            resolve(pending()[0].finally_(_fails)),
+        )
+    ),
+    "of both parts of bind": lambda: pending()[0].finally_(_fails).bind(pending()[0]),
+    "of the use of a resource": lambda: Promise.using(1, lambda _: pending()[0].finally_(_fails)),
+}
+
+
+@pytest.mark.parametrize("work", FAILING.values(), ids=list(FAILING))
+def test_what_is_cancelled_stays_cancelled_if_its_clean_up_fails(scheduler, reports, work):
+    """The error is reported once, with the promise's rejection hook; no handler is called."""
     called = []
-    promise, _, _ = pending()
+    promise = work()
+    scheduler.flush()
     last = (
-        promise.finally_(fail)
-        .then(lambda _: called.append("wrong"))
-        .catch(lambda error: called.append(type(error)))
+        promise.then(lambda *_: called.append("then"))
+        .catch(lambda *_: called.append("catch"))
+        .finally_(lambda *_: called.append("finally"))
     )
+    follower = Promise(lambda resolve, _: resolve(last))
+    inspection = follower.reflect()
+    deferred = follower.to_deferred()
+    failures = []
+    deferred.addErrback(lambda failure: failures.append(failure.type))
+    together = Promise.all([last, pending()[0]])
+    last.cancel()
+    between = last.then(called.append, lambda *errors: called.append(str(errors[-1])))
+    promises = [promise, last, follower]
+    assert [True] * 3 == [each.is_cancelled() for each in promises]
+    for _ in range(3):
+        scheduler.advance(1)
+        assert [True] * 3 == [each.is_cancelled() for each in promises]
+    assert together.is_cancelled()
+    assert between.is_fulfilled()
+    assert ["finally", "late cancellation observer"] == sorted(called)
+    assert inspection.value().is_cancelled()
+    assert [CancellationError] == failures
+    assert [Boom] == [type(error) for error in reasons(reports)]
+
+
+def test_a_failing_release_leaves_the_promise_cancelled(scheduler):
+    """The error goes to the fatal hook."""
+    copy = Promise.get_new_library_copy()
+    fatal = []
+    copy.on_fatal(fatal.append)
+
+    def release(_):
+        raise Boom
+
+    promise = copy.using(copy.resolve(1).disposer(release), lambda _: pending()[0])
+    last = promise.catch(lambda _: "recovered")
+    scheduler.flush()
     last.cancel()
     scheduler.flush()
-    assert [Boom] == called
+    assert [True, True] == [promise.is_cancelled(), last.is_cancelled()]
+    assert [Boom] == [type(error) for error in fatal]
+
+
+def test_a_failing_clean_up_is_reported_where_the_handler_was_attached(scheduler):
+    """To the hook of the library copy, in the context, with a promise of the error."""
+    copy = Promise.get_new_library_copy()
+    variable = ContextVar("variable", default="unset")
+    seen = []
+    copy.on_possibly_unhandled_rejection(
+        lambda reason, promise: seen.append((variable.get(), promise.reason() is reason))
+    )
+
+    def attach():
+        variable.set("attached")
+        return copy.resolve(pending()[0]).finally_(_fails)
+
+    promise = copy_context().run(attach)
+    promise.cancel()
+    scheduler.flush()
+    assert [("attached", True)] == seen
+    assert promise.is_cancelled()
+
+
+@pytest.mark.parametrize("suppressed", [False, True], ids=["inspected", "suppressed"])
+def test_the_report_of_a_failing_clean_up_can_be_suppressed(scheduler, reports, suppressed):
+    """By the promise whose clean-up it is; who inspects that does not handle it."""
+    promise = pending()[0].finally_(_fails)
+    if suppressed:
+        promise.suppress_unhandled_rejections()
+    promise.cancel()
+    promise.reflect()
+    promise.catch(lambda _: None)
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert [Boom] * (not suppressed) == [type(error) for error in reasons(reports)]
 
 
 @pytest.mark.parametrize("bound", [False, True], ids=["plain", "bound"])
@@ -891,21 +1147,16 @@ def test_a_follower_is_cancelled_with_its_only_follower(scheduler):
     assert (True, "value") == (between.promise.is_cancelled(), end.promise.value())
 
 
-def test_cancelling_a_bypassed_promise_whose_clean_up_fails(scheduler):
-    """All followers are rejected, and not only those that have been inspected."""
+def test_cancelling_a_bypassed_promise_whose_clean_up_fails(scheduler, reports):
+    """All followers stay cancelled, and not only those that have been inspected."""
     end, between, follower = Promise.defer(), Promise.defer(), Promise.defer()
     follower.resolve(between.promise)
-    follower.promise.suppress_unhandled_rejections()
-
-    def cleanup():
-        raise ValueError("cleanup")
-
-    between.resolve(end.promise.finally_(cleanup))
+    between.resolve(end.promise.finally_(_fails))
     between.promise.cancel()
-    assert [True, True] == [each.promise.is_cancelled() for each in (between, follower)]
-    scheduler.flush()
-    reasons = [str(each.promise.reason()) for each in (between, follower)]
-    assert ["cleanup", "cleanup"] == reasons
+    for _ in range(2):
+        assert [True, True] == [each.promise.is_cancelled() for each in (between, follower)]
+        scheduler.flush()
+    assert [Boom] == [type(error) for error in reasons(reports)]
 
 
 # --- many

@@ -35,8 +35,8 @@ def cancelled(scheduler):
 
 
 def cancelling(scheduler):
-    """A promise that is cancelled, and still has something to finish."""
-    promise = Source().promise.finally_(lambda: Source().promise)
+    """A promise that is cancelled, and takes a second to clean up."""
+    promise = Source().promise.finally_(lambda: Promise.delay(1))
     promise.cancel()
     scheduler.flush()
     return promise
@@ -530,17 +530,18 @@ def test_all_settled_gives_an_inspection_of_each_item(scheduler):
 @pytest.mark.parametrize("make", [cancelled, cancelling])
 @pytest.mark.parametrize("follows", [False, True], ids=["itself", "follower"])
 def test_all_settled_of_a_cancelled_item(scheduler, make, follows):
-    """Its inspection says that it was cancelled."""
+    """Its inspection says that it was cancelled, once its clean-up has ended."""
     promise = make(scheduler)
     if follows:
-        ends, waits = Source(), Source()
-        other = ends.promise.finally_(lambda: waits.promise if make is cancelling else None)
+        other = Source().promise.finally_(lambda: Promise.delay(1) if make is cancelling else None)
         promise = Promise.resolve().then(lambda _: other)
         scheduler.flush()
         other.cancel()
         scheduler.flush()
     settled = Promise.all_settled([promise])
     scheduler.flush()
+    assert (make is cancelling) == settled.is_pending()
+    scheduler.advance(1)
     assert [True] == [each.is_cancelled() for each in settled.value()]
 
 
@@ -991,6 +992,8 @@ def test_an_item_that_was_cancelled_before(scheduler, method, make):
     promise = quiet(method([make(scheduler), make(scheduler)]))
     scheduler.flush()
     if method is METHODS["all_settled"]:
+        # It waits for what cleans up.
+        scheduler.advance(1)
         assert [True, True] == [each.is_cancelled() for each in promise.value()]
     elif method in (METHODS["any"], METHODS["some"]):
         assert promise.is_cancelled()

@@ -10,6 +10,8 @@ import gc
 import weakref
 
 import pytest
+from twisted.internet.base import _ThreePhaseEvent
+from twisted.internet.defer import ensureDeferred
 
 from tests.support.outcomes import reasons
 from tests.support.promises import Boom, Source, fail, pending
@@ -59,16 +61,178 @@ def test_reflect_is_fulfilled_however_the_promise_settles(scheduler, how, when):
         assert (error, error) == (inspection.reason(), inspection.error())
 
 
-def test_reflecting_a_promise_that_is_cancelling(scheduler):
-    """It counts as cancelled."""
+def finally_handler(clean_up):
+    """A promise whose cancellation calls a function, and waits for what that gives."""
+    return pending()[0].finally_(clean_up)
+
+
+def tap_handler(clean_up):
+    """The same: a handler that has begun is seen through."""
+    return Promise.resolve(1).tap(clean_up)
+
+
+def generator(clean_up):
+    """The same, by the ``finally`` block of a generator."""
+
+    @Promise.coroutine
+    def run():
+        try:
+            yield pending()[0]
+        finally:
+            yield clean_up()
+
+    return run()
+
+
+def coroutine(clean_up):
+    """The same, by the ``finally`` block of a coroutine."""
+
+    async def run():
+        try:
+            await pending()[0]
+        finally:
+            await clean_up()
+
+    return Promise.resolve(run())
+
+
+def use(clean_up):
+    """The same, by a release."""
+    return Promise.using(Promise.resolve(1).disposer(clean_up), lambda _: pending()[0])
+
+
+def use_that_acquires(clean_up):
+    """The same, while another resource is pending."""
+    return Promise.using(Promise.resolve(1).disposer(clean_up), pending()[0], print)
+
+
+def block(clean_up):
+    """The same, by the end of a block."""
+
+    async def run():
+        async with Promise.resolve(1).disposer(clean_up):
+            await pending()[0]
+
+    return Promise.resolve(run())
+
+
+CLEAN_UPS = [finally_handler, tap_handler, generator, coroutine, use, use_that_acquires, block]
+BEHIND = {
+    "itself": lambda promise: promise,
+    "derived": lambda promise: promise.then(),
+    "waiting": lambda promise: promise.delay(1),
+    "bound": lambda promise: promise.bind("this"),
+    "following": lambda promise: Promise(lambda resolve, _: resolve(promise)),
+    "following a follower": lambda promise: Promise.resolve().then(
+        lambda _: Promise.resolve().then(lambda _: promise)
+    ),
+}
+
+
+@pytest.mark.parametrize("cancels", ["itself", "what it waits for"])
+@pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND)
+@pytest.mark.parametrize("make", CLEAN_UPS)
+def test_reflecting_a_promise_that_is_cancelling(scheduler, make, behind, cancels):
+    """It waits for the clean-up, as what was attached before the cancellation does.
+
+    So does `all_settled`; and others wait for that by a Deferred.
+    """
     gate, open_gate, _ = pending()
-    promise = pending()[0].finally_(lambda: gate)
-    follower = Promise(lambda resolve, _: resolve(promise))
-    promise.cancel()
+    log = []
+    source = make(lambda *_: log.append("begins") or gate.then(lambda _: log.append("ends")))
+    promise = behind(source)
+    early = promise.reflect()
     scheduler.flush()
-    assert {"cancelled"} == states(promise.reflect().value())
-    assert {"cancelled"} == states(follower.reflect().value())
+    (promise if cancels == "itself" and behind is not BEHIND["itself"] else source).cancel()
+    early.then(lambda *_: log.append("early"))
+    for moment in ("at once", "later"):
+        promise.reflect().to_deferred().addCallback(lambda _, m=moment: log.append(m))
+        Promise.all_settled([1, promise]).then(lambda _, m=moment: log.append(f"all {m}"))
+        scheduler.flush()
+    assert ["begins"] == log
+    late = [promise.reflect(), Promise.all_settled([promise]).get(0)]
     open_gate()
+    scheduler.flush()
+    assert ["begins", "ends"] == log[:2]
+    assert sorted(["early", "at once", "later", "all at once", "all later"]) == sorted(log[2:])
+    assert [{"cancelled"}] * 2 == [states(each.value()) for each in late]
+
+
+def test_reflecting_what_has_nothing_to_clean_up(scheduler):
+    """It does not wait."""
+    source = Source().promise
+    promise = source.then()
+    promise.cancel()
+    reflected = promise.reflect()
+    scheduler.flush()
+    assert {"cancelled"} == states(reflected.value()) == states(promise.reflect().value())
+
+
+def test_cancelling_what_reflects_a_clean_up(scheduler):
+    """Nothing stops the clean-up, and the reflection is cancelled when that has ended."""
+    gate, open_gate, _ = pending()
+    promise = finally_handler(lambda: gate)
+    promise.cancel()
+    reflected, settled = promise.reflect(), Promise.all_settled([promise])
+    ended = reflected.reflect()
+    reflected.cancel()
+    settled.cancel()
+    scheduler.flush()
+    assert (True, True, True) == (
+        reflected.is_cancelled(),
+        settled.is_cancelled(),
+        ended.is_pending(),
+    )
+    open_gate()
+    scheduler.flush()
+    assert {"cancelled"} == states(ended.value())
+
+
+def test_a_shutdown_waits_for_releases(scheduler):
+    """The trigger's Deferred fires when the last resource has been released."""
+    log = []
+    trigger = _ThreePhaseEvent()
+
+    def release(number):
+        return Promise.delay(number).then(lambda _: log.append(number))
+
+    uses = [
+        Promise.using(Promise.resolve(number).disposer(release), lambda _: pending()[0])
+        for number in (1, 2)
+    ]
+
+    def stop():
+        for each in uses:
+            each.cancel()
+        return Promise.all_settled(uses).to_deferred()
+
+    trigger.addTrigger("before", stop)
+    trigger.addTrigger("during", lambda: log.append("over"))
+    scheduler.flush()
+    trigger.fireEvent()
+    for expected in ([], [1], [1, 2, "over"]):
+        scheduler.flush()
+        assert expected == log
+        scheduler.advance(1)
+
+
+def test_a_coroutine_of_twisted_ends_behind_its_releases(scheduler):
+    """Its Deferred fires when the block that was cancelled has released its resource."""
+    log = []
+
+    async def run():
+        release = lambda _: Promise.delay(1).then(lambda _: log.append("released"))  # noqa: E731
+        async with Promise.resolve(1).disposer(release):
+            await pending()[0]
+
+    deferred = ensureDeferred(run())
+    deferred.addBoth(lambda _: log.append("fired"))
+    scheduler.flush()
+    deferred.cancel()
+    scheduler.flush()
+    assert [] == log
+    scheduler.advance(1)
+    assert ["released", "fired"] == log
 
 
 @pytest.mark.parametrize("how", ["fulfilled", "rejected", "cancelled"])
@@ -204,17 +368,18 @@ def test_an_inspection_outlives_its_promise(scheduler):
     assert (None, "value") == (reference(), inspection.value())
 
 
-def test_an_inspection_does_not_change(scheduler):
-    """A cancellation whose clean-up fails stays one."""
+def test_an_inspection_does_not_change(scheduler, reports):
+    """A cancellation whose clean-up fails stays one, and the failure is reported."""
     gate, _, reject = pending()
     promise = pending()[0].finally_(lambda: gate)
     promise.catch(lambda _: None)
     promise.cancel()
-    inspection = promise.reflect().value()
+    reflected = promise.reflect()
     scheduler.flush()
     reject(Boom())
     scheduler.flush()
-    assert (True, {"cancelled"}) == (promise.is_rejected(), states(inspection))
+    assert (True, {"cancelled"}) == (promise.is_cancelled(), states(reflected.value()))
+    assert 1 == len(reports)
 
 
 @pytest.mark.parametrize(

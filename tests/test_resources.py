@@ -5,16 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import subprocess
+import sys
 import threading
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock, ensureDeferred, succeed
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    DeferredLock,
+    DeferredQueue,
+    ensureDeferred,
+    succeed,
+)
 
-from tests.support.outcomes import frames
+from tests.support.outcomes import frames, reasons
 from tests.support.promises import Boom, quiet
 from twpromise import CancellationError, Disposer, Promise, RejectionError
+from twpromise._core.ending import has_ended
+from twpromise._methods.releasing import _name_held
+from twpromise.testing import ManualScheduler
 
 
 def using(*arguments):
@@ -71,7 +83,10 @@ def test_resource_management_page(scheduler):
 def test_an_acquired_resource_is_released_if_another_one_fails(scheduler):
     """The connection is closed if the file cannot be read."""
     log = []
-    promise = using(connect(log), Promise.reject(Boom("no file")), lambda *_: log.append("used"))
+    file = Promise.delay(2).throw(Boom("no file"))
+    promise = using(connect(log), file, lambda *_: log.append("used"))
+    scheduler.advance(1)
+    assert [] == log
     scheduler.advance(1)
     assert "no file" == str(promise.reason())
     assert ["connection closed"] == log
@@ -157,10 +172,11 @@ def test_an_error_wrapped_by_promise_method_is_a_failed_acquisition(scheduler):
     def broken():
         raise Boom
 
-    promise = using(connect(log), broken(), print)
-    scheduler.advance(1)
+    connection = Promise.resolve("connection").disposer(log.append)
+    promise = using(connection, broken(), print)
+    scheduler.flush()
     assert isinstance(promise.reason(), Boom)
-    assert ["connection closed"] == log
+    assert ["connection"] == log
 
 
 def test_pg(scheduler):
@@ -406,7 +422,7 @@ def test_a_handler_that_cancels_and_returns_a_value(scheduler):
     assert (True, ["connection closed"]) == (promises[0].is_cancelled(), log)
 
 
-def test_an_error_while_the_handlers_promise_is_cancelled_is_reported(scheduler):
+def test_an_error_while_the_handlers_promise_is_cancelled_is_reported(scheduler, reports):
     """What goes wrong while the handler's promise is cancelled is not lost."""
     log = []
     error = Boom("while stopping")
@@ -416,10 +432,10 @@ def test_an_error_while_the_handlers_promise_is_cancelled_is_reported(scheduler)
 
     promise = using(connect(log), lambda _: Promise.delay(10).finally_(stop))
     scheduler.advance(1)
-    promise.suppress_unhandled_rejections()
     promise.cancel()
     scheduler.flush()
-    assert (["connection closed"], error) == (log, promise.reason())
+    assert (["connection closed"], True) == (log, promise.is_cancelled())
+    assert [error] == reasons(reports)
 
 
 def test_cancelling_the_handlers_promise_cancels_using(scheduler):
@@ -446,16 +462,18 @@ def test_a_handler_that_returns_a_cancelled_promise_rejects(scheduler):
 
 
 def test_a_shared_promise_of_the_handler_is_not_cancelled(scheduler):
-    """The resource is released when it has settled."""
+    """It goes on for the others; the resource is released at once."""
     log = []
     work = Promise.delay(10, "work")
     other = work.then()
     promise = using(connect(log), lambda _: work)
     scheduler.advance(1)
     promise.cancel()
-    scheduler.advance(8)
-    assert ([], True) == (log, promise.is_cancelled())
-    scheduler.advance(2)
+    # Not within `cancel`.
+    assert [] == log
+    scheduler.flush()
+    assert ["connection closed"] == log
+    scheduler.advance(10)
     assert ("work", ["connection closed"]) == (other.value(), log)
     assert promise.is_cancelled()
 
@@ -468,6 +486,362 @@ def test_the_handler_runs_in_a_turn_of_its_own(scheduler):
     assert [] == log
     scheduler.flush()
     assert ["handled", "released"] == log
+
+
+# --- what pends, and others wait for
+
+
+PHASES = {
+    "a promise": lambda gate, resource: Promise.using(resource, gate, str),
+    "a promise, listed first": lambda gate, resource: Promise.using(gate, resource, str),
+    "a promise for a disposer": lambda gate, resource: Promise.using(
+        resource, gate.then(lambda _: Disposer(Promise, print)), gate, str
+    ),
+    "another resource": lambda gate, resource: Promise.using(resource, gate.disposer(id), str),
+    "what is used": lambda gate, resource: Promise.using(resource, lambda _: gate),
+    "a step of what is used": lambda gate, resource: Promise.using(resource, lambda _: gate.then()),
+    "what follows": lambda gate, resource: Promise.using(resource, lambda _: Promise.resolve(gate)),
+    "a collection in use": lambda gate, resource: Promise.using(
+        resource, lambda _: Promise.all([gate])
+    ),
+    "a nested use": lambda gate, resource: Promise.using(
+        resource, lambda _: Promise.using(gate, str)
+    ),
+    "a nested shared use": lambda gate, resource: Promise.using(
+        resource, lambda _: shared(Promise.using(gate, str))
+    ),
+    "a coroutine": lambda gate, resource: Promise.using(resource, lambda _: waiting(gate)),
+    "a block": lambda gate, resource: Promise.resolve(blocked(resource, gate)),
+}
+
+
+def shared(promise):
+    """A promise that others wait for, too."""
+    quiet(promise.then())
+    return promise
+
+
+async def waiting(promise):
+    """A coroutine that waits for a promise."""
+    await promise
+
+
+async def blocked(resource, promise):
+    """A block that waits for a promise."""
+    async with resource:
+        await promise
+
+
+ENDS = {
+    "cancelled": lambda promise, scheduler: promise.cancel(),
+    "timed out": lambda promise, scheduler: (quiet(promise.timeout(5)), scheduler.advance(5)),
+    "left by a chain": lambda promise, scheduler: promise.then().finally_(print).cancel(),
+    "left by a Deferred": lambda promise, scheduler: (
+        promise.to_deferred().addErrback(lambda _: None).cancel()
+    ),
+    "left by a coroutine": lambda promise, scheduler: (
+        ensureDeferred(waiting(promise)).addErrback(lambda _: None).cancel()
+    ),
+    "left by a collection": lambda promise, scheduler: Promise.all([promise, 1]).cancel(),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
+@pytest.mark.parametrize("settles", ["never", "later"])
+def test_what_others_wait_for_keeps_no_resource(scheduler, phase, end, settles):
+    """A use that has ended gives back at once what it has, whatever phase it was in."""
+    log = []
+    gate = Promise.defer()
+    kept = shared(gate.promise)
+    used = quiet(phase(kept, Promise.resolve("connection").disposer(log.append)))
+    scheduler.flush()
+    assert [] == log
+    end(used, scheduler)
+    scheduler.flush()
+    assert ["connection"] == log
+    assert kept.is_pending()
+    if settles == "later":
+        gate.resolve("late")
+        scheduler.flush()
+        assert (["connection"], "late") == (log, kept.value())
+    assert used.is_cancelled() or used.is_rejected()
+
+
+def test_many_uses_that_leave_one_promise_do_not_pile_up(scheduler):
+    """A promise that stays pending keeps nothing of them."""
+    pends = shared(Promise.defer().promise)
+    released = []
+
+    def use():
+        used = Promise.using(Promise.resolve("r").disposer(released.append), pends, print)
+        scheduler.flush()
+        used.cancel()
+        scheduler.flush()
+
+    for _ in range(20):
+        use()
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(50):
+        use()
+    gc.collect()
+    assert len(gc.get_objects()) - before < 50
+    assert 70 == len(released)
+
+
+def test_a_disposer_that_comes_when_several_have_left_is_given_back_once(scheduler):
+    """They waited for one promise; a disposer that was used by then is left alone."""
+    released = []
+    for uses in (False, True):
+        gate = Promise.defer()
+        pends = gate.promise.then()
+        kept = pends.then()
+        for _ in range(3):
+            Promise.using(pends, print).cancel()
+        scheduler.flush()
+        disposer = Promise.resolve(f"used: {uses}").disposer(released.append)
+        if uses:
+            Promise.using(disposer, lambda _: Promise.defer().promise)
+        gate.resolve(disposer)
+        scheduler.flush()
+        assert disposer is kept.value()
+    assert ["used: False"] == released
+
+
+def test_a_pool_is_full_again_beside_a_service_that_hangs(scheduler):
+    """Two connections, four requests in time: each times out, and gives its connection back."""
+    idle = DeferredQueue()
+    for name in "ab":
+        idle.put(name)
+    token = shared(Promise.defer().promise)
+    errors = []
+    for _ in range(4):
+        connection = Promise.from_deferred(idle.get()).disposer(idle.put)
+        used = Promise.using(connection, token, lambda *_: "answer").timeout(5)
+        used.catch(TimeoutError, errors.append)
+    scheduler.advance(5)
+    scheduler.flush()
+    assert (4, ["a", "b"]) == (len(errors), sorted(idle.pending))
+
+
+def test_a_resource_that_others_acquire_is_released_when_it_comes(scheduler):
+    """No other one is kept until then; but the cancellation has ended then only."""
+    log = []
+    gate = Promise.defer()
+    late = shared(gate.promise).disposer(log.append)
+    used = Promise.using(late, Promise.resolve("connection").disposer(log.append), print)
+    used.finally_(lambda: log.append("behind"))
+    scheduler.flush()
+    used.cancel()
+    scheduler.flush()
+    assert ["connection"] == log
+    gate.resolve("late")
+    scheduler.flush()
+    assert ["connection", "late", "behind"] == log
+
+
+def test_resources_that_come_while_another_is_released_wait_for_that(scheduler):
+    """Releases run one after the other, also of what comes when it is not needed any more."""
+    log = []
+    gates = [Promise.defer() for _ in range(3)]
+
+    def release(name):
+        log.append(f"releasing {name}")
+        return Promise.delay(1).then(lambda _: log.append(f"released {name}"))
+
+    used = Promise.using(
+        Promise.resolve("first").disposer(release),
+        *[shared(gate.promise).disposer(release) for gate in gates],
+        print,
+    )
+    scheduler.flush()
+    used.cancel()
+    scheduler.flush()
+    gates[2].resolve("last")
+    gates[1].reject(Boom())
+    gates[0].resolve("second")
+    for _ in range(3):
+        scheduler.advance(1)
+    names = ("first", "second", "last")
+    assert [f"{what} {name}" for name in names for what in ("releasing", "released")] == log
+    assert used.is_cancelled()
+
+
+def test_an_acquisition_that_cleans_up_keeps_no_other_resource(scheduler):
+    """It is waited for, as by all that is cancelled, after the release of the others."""
+    log = []
+    gate = Promise.defer()
+    cleaning = Promise.defer().promise.finally_(lambda: gate.promise)
+    used = Promise.using(Promise.resolve("connection").disposer(log.append), cleaning, print)
+    used.finally_(lambda: log.append("behind"))
+    scheduler.flush()
+    used.cancel()
+    scheduler.flush()
+    assert ["connection"] == log
+    gate.resolve()
+    scheduler.flush()
+    assert ["connection", "behind"] == log
+
+
+# --- one that fails
+
+
+@pytest.mark.parametrize("kind", ["promise", "disposer", "promise for a disposer"])
+@pytest.mark.parametrize("when", ["before", "later"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_failed_acquisition_does_not_wait_for_the_others(scheduler, kind, when, first):
+    """It rejects with the reason; what is pending is cancelled, as nothing waits for it now."""
+    log = []
+    failing, slow = Promise.defer(), Promise.from_deferred(Deferred(lambda _: log.append("slow")))
+    pending = {
+        "promise": lambda: slow,
+        "disposer": lambda: slow.disposer(print),
+        "promise for a disposer": lambda: Promise.resolve(slow.disposer(print)),
+    }[kind]()
+    if when == "before":
+        failing.reject(Boom("refused"))
+    resources = [failing.promise.disposer(print), pending]
+    connection = Promise.resolve("connection").disposer(log.append)
+    promise = using([*resources[:: 1 if first else -1], connection], print)
+    scheduler.flush()
+    failing.reject(Boom("refused"))
+    scheduler.flush()
+    assert "refused" == str(promise.reason())
+    assert ["slow", "connection"] == log
+
+
+def test_a_failure_waits_for_releases_and_not_for_what_comes_later(scheduler):
+    """A resource that comes when it has rejected is released, with a cancelled outcome."""
+    log = []
+    gate = Promise.defer()
+    outcomes = []
+
+    def release_late(name, outcome):
+        log.append(name)
+        outcomes.append(outcome)
+
+    late = shared(gate.promise).disposer(release_late)
+    connection = Promise.resolve("connection").disposer(
+        lambda _, outcome: Promise.delay(1, outcome).then(outcomes.append)
+    )
+    used = using(connection, Promise.reject(Boom("refused")), late, print)
+    scheduler.flush()
+    assert used.is_pending()
+    scheduler.advance(1)
+    assert "refused" == str(used.reason())
+    assert not has_ended(used)
+    gate.resolve("late")
+    scheduler.flush()
+    assert ["late"] == log
+    assert has_ended(used)
+    assert [used.reason(), True] == [outcomes[0].reason(), outcomes[1].is_cancelled()]
+
+
+def test_a_failure_is_cancelled_while_it_releases(scheduler):
+    """Then it is cancelled, and waits for what comes later, as any cancellation does."""
+    log = []
+    gate = Promise.defer()
+    connection = Promise.resolve("connection").disposer(lambda _: Promise.delay(1))
+    late = shared(gate.promise).disposer(log.append)
+    used = Promise.using(connection, Promise.reject(Boom()), late, print)
+    used.finally_(lambda: log.append("behind"))
+    scheduler.flush()
+    used.cancel()
+    scheduler.advance(1)
+    assert [] == log
+    gate.resolve("late")
+    scheduler.flush()
+    assert (["late", "behind"], True) == (log, used.is_cancelled())
+
+
+def test_what_comes_in_the_midst_of_a_failure_is_released(scheduler):
+    """A canceller brings another resource, a disposer, just when both are left."""
+    log = []
+    disposer = Promise.resolve("late").disposer(
+        lambda name: Promise.delay(1).then(lambda _: log.append(name))
+    )
+    coming = Deferred()
+    slow = Promise.from_deferred(Deferred(lambda _: coming.callback(disposer)))
+    other = shared(Promise.from_deferred(coming))
+    failing = Promise.defer()
+    used = using(failing.promise, slow, other, print)
+    scheduler.flush()
+    failing.reject(Boom())
+    scheduler.flush()
+    assert (True, False, []) == (used.is_rejected(), has_ended(used), log)
+    scheduler.advance(1)
+    assert (True, ["late"]) == (has_ended(used), log)
+
+
+def test_a_failure_cancels_acquisitions_in_their_order(scheduler):
+    """As a cancellation does."""
+    log = []
+    names = ["a", "b", "c"]
+    pending = [Promise.resolve(Deferred(lambda _, n=n: log.append(n))) for n in names]
+    using([*pending, Promise.reject(Boom())], print)
+    scheduler.flush()
+    assert names == log
+
+
+def test_a_manager_that_cancels_when_it_is_entered(scheduler):
+    """It is left; the next one, behind a promise like itself, is not entered."""
+    log = []
+
+    class Manager:
+        def __enter__(self):
+            log.append("entered")
+            promise.cancel()
+
+        def __exit__(self, *_):
+            log.append("left")
+
+    managers = [Promise.resolve(Disposer.of(Manager())) for _ in range(2)]
+    promise = Promise.using(managers, print)
+    scheduler.flush()
+    assert (["entered", "left"], True) == (log, promise.is_cancelled())
+
+
+def test_later_failures_are_not_reported(scheduler):
+    """They count as handled, as in `all`."""
+    first, *others = [Promise.defer() for _ in range(3)]
+    resources = [each.promise for each in others]
+    promise = using(first.promise.disposer(print), resources[0].disposer(print), resources[1], id)
+    for each in (first, *others):
+        each.reject(Boom())
+        scheduler.flush()
+    assert isinstance(promise.reason(), Boom)
+
+
+def test_the_first_of_several_that_fail_at_once(scheduler):
+    """In the order of the arguments."""
+    gates = [Promise.defer() for _ in range(3)]
+    promise = using([gate.promise for gate in gates], print)
+    for number in (2, 0, 1):
+        gates[number].reject(Boom(f"no {number}"))
+    scheduler.flush()
+    assert "no 0" == str(promise.reason())
+
+
+def test_an_acquisition_that_others_cancel_does_not_wait_for_the_others(scheduler):
+    """The promise is cancelled; what is acquired is released, what pends is cancelled."""
+    log = []
+    waiting, slow = Promise.defer().promise, Promise.from_deferred(Deferred(log.append))
+    connection = Promise.resolve("connection").disposer(lambda _: log.append("released"))
+    promise = Promise.using(connection, slow.disposer(print), waiting, print)
+    scheduler.flush()
+    waiting.cancel()
+    scheduler.flush()
+    assert (2, "released", True) == (len(log), log[1], promise.is_cancelled())
+
+
+def test_a_manager_behind_a_promise_is_not_entered_when_another_resource_has_failed(scheduler):
+    """It is not needed."""
+    manager = Sync()
+    promise = using(Promise.resolve(Disposer.of(manager)), Promise.reject(Boom()), print)
+    scheduler.flush()
+    assert isinstance(promise.reason(), Boom)
+    assert [] == manager.log
 
 
 # --- resources that do not come, or twice
@@ -564,10 +938,10 @@ def test_cancelling_between_the_acquisition_and_the_handler(scheduler):
 def test_a_disposer_used_twice_at_once(scheduler):
     """The second use rejects; the resource is released once."""
     log = []
-    disposer = connect(log)
+    disposer = Promise.resolve("connection").disposer(log.append)
     promise = using(disposer, disposer, lambda *_: log.append("used"))
-    scheduler.advance(1)
-    assert ["connection closed"] == log
+    scheduler.flush()
+    assert ["connection"] == log
     assert isinstance(promise.reason(), RuntimeError)
     assert "used already" in str(promise.reason())
 
@@ -577,11 +951,11 @@ def test_a_second_use_of_a_disposer_rejects(scheduler):
     log = []
     disposer = connect(log)
     first = using(disposer, lambda connection: connection.name)
-    second = using(disposer, connect(log, "other"), print)
+    second = using(disposer, Promise.resolve("other").disposer(log.append), print)
     scheduler.advance(1)
     assert "connection" == first.value()
     assert isinstance(second.reason(), RuntimeError)
-    assert ["connection closed", "other closed"] == log
+    assert ["other", "connection closed"] == log
 
 
 def test_a_promise_for_a_disposer(scheduler):
@@ -805,11 +1179,11 @@ def test_a_bare_context_manager(scheduler, make):
     """Rejected with the remedy; it is not entered, and what else came is released."""
     log = []
     manager = make()
-    promise = using(connect(log), manager, print)
+    promise = using(Promise.resolve("connection").disposer(log.append), manager, print)
     scheduler.advance(1)
     assert isinstance(promise.reason(), TypeError)
     assert "wrap it with Disposer.of(" in str(promise.reason())
-    assert ([], ["connection closed"]) == (getattr(manager, "log", []), log)
+    assert ([], ["connection"]) == (getattr(manager, "log", []), log)
 
 
 def test_a_class_is_a_value(scheduler):
@@ -1535,3 +1909,85 @@ def test_a_resource_whose_work_was_given_up(scheduler, how, give_up):
         give_up(scheduler).disposer(pytest.fail)
         gc.collect(1)
         scheduler.flush()
+
+
+# --- the end of the process
+
+
+class Over(ManualScheduler):
+    """A scheduler that does not run any more."""
+
+    def is_over(self):
+        return True
+
+
+@pytest.fixture
+def ended():
+    """A library copy whose scheduler is over, and that scheduler."""
+    # Those of other tests.
+    gc.collect()
+    copy, at = Promise.get_new_library_copy(), Over()
+    copy.set_scheduler(at)
+    return copy, at
+
+
+def use_many(copy, at):
+    """Uses of resources in each phase: five resources are held."""
+    never = copy.defer().promise
+    lend = lambda value, release=list: copy.resolve(value).disposer(release)  # noqa: E731
+    uses = [
+        copy.using(lend({"in use"}), lend(b"as well"), lambda *_: never),
+        copy.using(lend(["acquired"]), never, print),
+        copy.using(lend(1.5, lambda _: never), lend(2j), lambda *_: None),  # being released
+        copy.using(lend("released"), lambda _: 1),
+        copy.using(never.disposer(print), "a value", print),
+    ]
+    at.flush()
+    return uses
+
+
+def test_what_is_held_at_the_end_of_the_process_is_named(ended, reports):
+    """In one line."""
+    uses = use_many(*ended)
+    _name_held()
+    (event,) = reports
+    assert ("bytes, complex, float, list, set", 5) == (event["names"], event["count"])
+    assert uses
+
+
+def test_of_many_some_are_named(ended, reports):
+    """With how many there are."""
+    uses = use_many(*ended) + use_many(*ended)
+    _name_held()
+    (event,) = reports
+    assert ("bytes, bytes, complex, complex, float, ...", 10) == (event["names"], event["count"])
+    assert uses
+
+
+def test_what_is_held_on_a_scheduler_of_a_test_is_not_named(scheduler, reports):
+    """It is no end of that; nor is anything named where all is released."""
+    gc.collect()
+    uses = use_many(Promise, scheduler)
+    _name_held()
+    assert [] == reports
+    assert uses
+
+
+def test_a_process_that_ends_with_a_resource_in_use():
+    """It says so as it exits; nothing needs to be switched on."""
+    program = (
+        "from twpromise import Promise\n"
+        "from twpromise.testing import ManualScheduler\n"
+        "class Over(ManualScheduler):\n"
+        "    def is_over(self): return True\n"
+        "at = Over()\n"
+        "Promise.set_scheduler(at)\n"
+        "never = Promise.defer().promise\n"
+        "used = Promise.using(Promise.resolve('connection').disposer(print), lambda _: never)\n"
+        "at.flush()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "Promise.using has not released: str (1 in all)" in done.stderr
+    assert 1 == done.stderr.count("\n")

@@ -208,14 +208,84 @@ def test_an_argument_that_raises_leaks_no_acquired_resource(yard, count):
 
 
 @pytest.mark.parametrize(("count", "refused"), [(1, 0), (3, 0), (3, 1), (3, 2)])
-def test_a_failed_acquisition_releases_the_others(yard, count, refused):
-    """Whichever it is: the others are released, and it rejects with the reason."""
-    resources = [yard.resource(number, refused=number == refused) for number in range(count)]
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
+def test_a_failed_acquisition_releases_the_others(yard, count, refused, shared):
+    """Whichever it is, those acquired are released, and it rejects with the reason, at once.
+
+    What is pending is cancelled; if it comes all the same, it is released when it comes.
+    """
+    others = [] if shared else None
+    resources = [
+        yard.resource(number, refused=number == refused, shared=others) for number in range(count)
+    ]
+    for other in others or ():
+        other.suppress_unhandled_rejections()
     watched = yard.watch(Promise.using(*resources, yard.handle))
-    yard.check(watched)
+    yard.advance(refused + 1 + refused)
+    expected = []
+    for number in range(refused):
+        expected += [f"releasing {number}", f"released {number}"]
+    if not refused or (yard.stoppable and not shared):
+        # Else a release of what has come later has begun.
+        assert [*expected, "after"] == yard.releases(range(count))
+    yard.advance(20)
     assert f"no {refused}" == str(watched.reason())
     assert "handling" not in yard.log
-    assert [number for number in range(count) if number != refused] == yard.acquired()
+    come = range(count) if shared or not yard.stoppable else range(refused)
+    assert [number for number in come if number != refused] == yard.acquired()
+    assert sorted([*given_back(yard.acquired()), "after"]) == sorted(yard.log)
+    assert [] == yard.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("how", ["cancelled", "timed out", "failed"])
+@pytest.mark.parametrize("first", [True, False], ids=["listed first", "listed last"])
+@pytest.mark.parametrize(
+    ("count", "moment"), [(1, 0.5), (1, 1.5), (3, 0), (3, 0.5), (3, 1), (3, 2.5), (3, 10)]
+)
+def test_an_argument_that_others_wait_for_and_never_comes(yard, count, moment, first, how):
+    """It keeps no resource, and does not delay the end."""
+    never, failing = Promise.defer().promise, Promise.defer()
+    kept = never.then()
+    pending = [never, failing.promise]
+    resources = [yard.resource(number) for number in range(count)]
+    arguments = pending + resources if first else resources + pending
+    promise = Promise.using(*arguments, yard.handle)
+    watched = yard.watch(promise)
+    if how == "timed out":
+        watched.timeout(moment).suppress_unhandled_rejections()
+    yard.advance(moment)
+    acquired = yard.acquired()
+    if how == "cancelled":
+        watched.cancel()
+    elif how == "failed":
+        failing.reject(Boom("refused"))
+    yard.advance(len(acquired))
+    expected = []
+    for number in acquired:
+        expected += [f"releasing {number}", f"released {number}"]
+    if yard.stoppable or len(acquired) == count:
+        assert [*expected, "after"] == yard.releases(range(count))
+    yard.advance(20)
+    assert sorted([*given_back(yard.acquired()), "after"]) == sorted(yard.log)
+    assert (acquired if yard.stoppable else list(range(count))) == yard.acquired()
+    assert (how == "failed", kept.is_pending()) == (promise.is_rejected(), True)
+    assert [] == yard.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("how", ["cancelled", "timed out"])
+def test_a_use_that_others_wait_for_and_never_ends(yard, count, how):
+    """The resources are released at once, though what the handler returned goes on."""
+    never = Promise.defer().promise
+    kept = never.then()
+    watched = yard.watch(Promise.using(*map(yard.resource, range(count)), lambda *_: never))
+    if how == "timed out":
+        watched.timeout(count + 1).suppress_unhandled_rejections()
+    yard.advance(count + 1)
+    if how == "cancelled":
+        watched.cancel()
+    yard.check(watched)
+    assert list(range(count)) == yard.acquired()
+    assert kept.is_pending()
 
 
 def test_failed_acquisitions_reject_with_the_first_reason(yard, count):

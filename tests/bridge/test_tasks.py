@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent
 
-from tests.support.outcomes import frames
+from tests.support.outcomes import frames, reasons
 from tests.support.promises import Boom, Source
 from twpromise import CancellationError, Promise, ReactorScheduler
 from twpromise.testing import ManualScheduler
@@ -497,8 +498,8 @@ class TestCancellingThePromise:
         on_loop(main)
         assert ["cleaned up", "coroutine"] == seen
 
-    def test_a_clean_up_that_fails(self, on_loop: OnLoop) -> None:
-        """The coroutine sees that error, as it would without a loop."""
+    def test_a_clean_up_that_fails(self, on_loop: OnLoop, reports: list[LogEvent]) -> None:
+        """The coroutine is cancelled, and the error is reported, as it would without a loop."""
 
         async def clean_up() -> None:
             raise Boom
@@ -518,7 +519,30 @@ class TestCancellingThePromise:
             return promise.is_cancelled()
 
         assert on_loop(main)
-        assert [Boom] == seen
+        assert [asyncio.CancelledError] == seen
+        assert [Boom] == [type(error) for error in reasons(reports)]
+
+    def test_its_own_clean_up_fails(self, on_loop: OnLoop, reports: list[LogEvent]) -> None:
+        """Promise and task stay cancelled, and the error is reported, once."""
+        tasks: list[Any] = []
+
+        async def coroutine() -> None:
+            tasks.append(current())
+            try:
+                await asyncio.sleep(60)
+            finally:
+                raise Boom
+
+        async def main() -> bool:
+            promise = Promise.resolve(coroutine())
+            await turns()
+            promise.cancel()
+            await turns()
+            return promise.is_cancelled()
+
+        assert on_loop(main)
+        assert tasks[0].cancelled()
+        assert [Boom] == [type(error) for error in reasons(reports)]
 
     def test_by_itself(self, on_loop: OnLoop) -> None:
         """A coroutine that cancels its own promise is cancelled where it waits next."""
@@ -1077,3 +1101,34 @@ class TestTask:
             return frames(inspection.reason().__traceback__)
 
         assert ["coroutine"] == on_loop(main)
+
+
+@pytest.mark.parametrize("cancelled", ["first", "second", "its task"])
+def test_tasks_that_wait_for_each_other_are_cleaned_up(on_loop: OnLoop, cancelled: str) -> None:
+    """Whichever is cancelled, as a promise or as a task."""
+
+    async def main() -> None:
+        promises: dict[str, Promise[Any]] = {}
+        tasks: dict[str, Any] = {}
+        logged = []
+
+        async def waits(name: str, other: str) -> None:
+            tasks[name] = current()
+            await asyncio.sleep(0)
+            try:
+                await promises[other]
+            finally:
+                logged.append(name)
+
+        promises["first"] = Promise.resolve(waits("first", "second"))
+        promises["second"] = Promise.resolve(waits("second", "first"))
+        await turns()
+        assert [] == logged
+        (promises[cancelled] if cancelled in promises else tasks["first"]).cancel()
+        for promise in promises.values():
+            promise.suppress_unhandled_rejections()
+            await ended(promise)
+        await turns()
+        assert ["first", "second"] == sorted(logged)
+
+    on_loop(main)

@@ -10,7 +10,7 @@ from contextvars import Context, ContextVar
 
 import pytest
 
-from tests.support.promises import Boom, pending
+from tests.support.promises import Boom, pending, quiet
 from tests.support.things import Things, Value
 from twpromise import Promise
 
@@ -104,6 +104,26 @@ def _failing_finally(things):
     return promise.catch(things.handler())
 
 
+def _hooks_of_a_follower(things):
+    other, settle, _ = pending()
+
+    def executor(resolve, reject, on_cancel):
+        resolve(other)
+        on_cancel(things.handler())
+
+    promise = Promise(things.keep(executor))
+    settle(things.value())
+    return promise.then(things.handler())
+
+
+def _hooks_of_a_rejected(things):
+    def executor(resolve, reject, on_cancel):
+        on_cancel(things.handler())
+        reject(things.keep(Boom()))
+
+    return quiet(Promise(things.keep(executor)))
+
+
 def _cancelled(things):
     promise = Promise(lambda resolve, reject, on_cancel: on_cancel(things.handler()))
     child = promise.then(things.handler()).finally_(things.handler())
@@ -143,6 +163,8 @@ SCENARIOS = [
     _failed_again,
     _executor,
     _executor_with_hooks,
+    _hooks_of_a_follower,
+    _hooks_of_a_rejected,
     _nested,
     _nested_failure,
     _fan_out,

@@ -148,3 +148,46 @@ def test_a_node_that_subscribes_twice_is_notified_twice(scheduler):
     resolve("value")
     scheduler.flush()
     assert ["node", "node", "handler"] == called
+
+
+class Watching(Node):
+    """Counts how often it is notified."""
+
+    notified = 0
+
+    def _notify(self, parent):
+        self.notified += 1
+
+
+@pytest.mark.parametrize("others", [0, 1, 2])
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_node_that_watches_is_notified_once(scheduler, others, leaves):
+    """However often it begins to, also if others have left in between."""
+    node = Watching()
+    promise, resolve, _ = pending()
+    children = [promise.then() for _ in range(others)]
+    node.watch(promise)
+    node.watch(promise)
+    left = promise.then()
+    node.watch(promise)
+    if leaves and others:
+        left.cancel()
+        children[0].cancel()
+    node.watch(promise)
+    resolve()
+    scheduler.flush()
+    assert 1 == node.notified
+
+
+def test_a_node_that_watches_neither_consumes_nor_handles(scheduler, reports):
+    """A promise is cancelled with its last consumer, and a rejection is reported."""
+    node = Watching()
+    promise, *_ = pending()
+    node.watch(promise)
+    promise.then().cancel()
+    failing = Promise.defer()
+    node.watch(failing.promise)
+    failing.reject(ValueError())
+    scheduler.flush()
+    assert (True, 2) == (promise.is_cancelled(), node.notified)
+    assert [ValueError] == [event["log_failure"].type for event in reports]

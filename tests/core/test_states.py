@@ -92,28 +92,12 @@ def cancelling():
     return Situation(promise, CLEANED_UP=gate.resolve, CLEAN_UP_FAILED=lambda: gate.reject(Boom()))
 
 
-def cancelling_with_a_handler():
-    gate = Promise.defer()
-    before = Promise.defer().promise.finally_(lambda: gate.promise)
-    promise = before.catch(lambda _: Promise.defer().promise)
-    promise.cancel()
-    return Situation(promise, RESUME=lambda: gate.reject(Boom()))
-
-
-def cancelling_with_what_it_follows():
-    gate = Promise.defer()
-    before = Promise.defer().promise.finally_(lambda: gate.promise)
-    follower = Promise(lambda resolve, _: resolve(before.catch(lambda _: "recovered")))
-    follower.cancel()
-    return Situation(follower, RECOVERED=lambda: gate.reject(Boom()))
-
-
 SITUATIONS = {
     "pending": [pending, derived],
     "locked": [locked, locked_to_a_future],
     "following": [following],
     "bypassed": [bypassed],
-    "cancelling": [cancelling, cancelling_with_a_handler, cancelling_with_what_it_follows],
+    "cancelling": [cancelling],
 }
 
 

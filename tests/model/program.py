@@ -98,6 +98,8 @@ class Side:
         self.promises: list[Any] = []
         # How each promise that is settled from outside is resolved and rejected.
         self.settlers: list[tuple[Any, Any]] = []
+        # What registers hooks of promises, with the promise.
+        self.registers: list[Any] = []
         self.deferreds: list[Deferred[Any]] = []
         self.failures: list[Failure] = []
         # Deferreds that the program has fired or cancelled, so that it does not do so twice.
@@ -118,8 +120,8 @@ class Side:
 
     # --- what the sides do, each in its way
 
-    def make(self, hooks: list[Callable[[], None]]) -> tuple[Any, Any, Any]:
-        """A pending promise, and what settles it."""
+    def make(self, hooks: list[Callable[[], None]], late: bool = False) -> tuple[Any, Any, Any]:
+        """A pending promise, and what settles it; *late* if hooks may be registered later."""
         raise NotImplementedError
 
     def resolved(self, value: Any) -> Any:
@@ -260,9 +262,16 @@ class Side:
         for _ in range(numbers.below(3)):
             name = self.number()
             hooks.append(lambda name=name: self.log.append(("hook", name)))
-        promise, resolve, reject = self.make(hooks)
+        promise, resolve, reject = self.make(hooks, bool(numbers.below(2)))
         self.keep(promise)
         self.settlers.append((resolve, reject))
+
+    def hook(self, numbers: Numbers) -> None:
+        """Register another hook, at any time."""
+        if self.registers:
+            name = self.number()
+            register = self.registers[numbers.below(len(self.registers))]
+            register(lambda: self.log.append(("hook", name)))
 
     def resolve(self, numbers: Numbers) -> None:
         if self.settlers:
@@ -641,6 +650,7 @@ HANDLERS = (
 RELEASES = (*[Side.gives_nothing] * 3, *[Side.gives_anything] * 3, Side.raises, *HANDLERS)
 STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "new": Side.new,
+    "hook": Side.hook,
     "resolve": Side.resolve,
     "follow": Side.follow,
     "reject": Side.reject,
@@ -738,9 +748,9 @@ class Real(Side):
         """Watch no more."""
         self.cls.config(monitoring=False)
 
-    def make(self, hooks: list[Callable[[], None]]) -> tuple[Any, Any, Any]:
+    def make(self, hooks: list[Callable[[], None]], late: bool = False) -> tuple[Any, Any, Any]:
         functions: list[Any] = []
-        if not hooks:
+        if not hooks and not late:
             # In turn by a callback, by a resolver, by an executor: they go different ways.
             self.way += 1
             if self.way % 3 == 1:
@@ -753,6 +763,8 @@ class Real(Side):
 
         def executor(resolve: Any, reject: Any, on_cancel: Any) -> None:
             functions.extend([resolve, reject])
+            if late:
+                self.registers.append(on_cancel)
             for hook in hooks:
                 on_cancel(hook)
 
@@ -826,11 +838,16 @@ class Model(Side):
         super().__init__()
         self.world = World(lambda what, value: self.log.append((what, describe(value))))
 
-    def make(self, hooks: list[Callable[[], None]]) -> tuple[Any, Any, Any]:
+    def make(self, hooks: list[Callable[[], None]], late: bool = False) -> tuple[Any, Any, Any]:
         promise = Reference(self.world)
-        if hooks:
-            promise.source = reference.Hooks(promise, hooks)
-        source = promise.source
+        promise.hooks = hooks
+
+        def register(hook: Callable[[], None]) -> None:
+            if promise.inspect()[0] == reference.PENDING:
+                hooks.append(hook)
+
+        if late:
+            self.registers.append(register)
         called = False
 
         def once(settle: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -842,7 +859,7 @@ class Model(Side):
 
             return call
 
-        return promise, once((source or promise).resolve), once(promise.reject)
+        return promise, once(promise.resolve), once(promise.reject)
 
     def resolved(self, value: Any) -> Any:
         if isinstance(value, Reference):

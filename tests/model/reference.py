@@ -114,6 +114,8 @@ class Reference:
         self.consumers: list[Any] = []
         # What will settle it.
         self.source: Any = source
+        # Called when it is cancelled.
+        self.hooks: list[Callable[[], None]] = []
         self.handled = False
         self.reported = False
 
@@ -158,11 +160,17 @@ class Reference:
 
     def settle(self, state: str, value: Any) -> None:
         assert self.state == PENDING, "it settles once"
+        if self.cancelling and state != CANCELLED:
+            # It stays cancelled, and the failure is reported.
+            failure = Reference(self.world)
+            failure.handled = self.handled
+            failure.reject(value)
+            state, value = CANCELLED, None
         followed, self.state, self.value = self.following, state, value
         self.cancelling = False
         self.following = self.source = None
         if state == REJECTED:
-            if self.consumers:
+            if any(not isinstance(consumer, Unused) for consumer in self.consumers):
                 self.handled = True
             elif not self.handled:
                 self.world.rejections.append(self)
@@ -218,9 +226,9 @@ class Reference:
             other.attach(self.source)
 
     def leads_to(self) -> Reference:
-        """The promise whose fate this one will share, hooks or resources or not on the way."""
+        """The promise whose fate this one will share, resources or not on the way."""
         promise = self
-        while isinstance(promise.source, Hooks | Using) and promise.source.followed is not None:
+        while isinstance(promise.source, Using) and promise.source.followed is not None:
             promise = promise.source.followed.end()
         return promise
 
@@ -263,6 +271,21 @@ class Reference:
         consumer.awaited = parent
         self.world.queue.append(lambda: parent.tell_late(consumer))
 
+    def cleaning(self) -> Reference | None:
+        """What is still being cleaned up, if this has been cancelled."""
+        end = self.end()
+        promise = end if end.dead else self
+        return promise if promise.cancelling else None
+
+    def attach_for_end(self, consumer: Any) -> None:
+        """As `attach`, for what sees a cancellation as it is, when the clean-up has ended."""
+        cleaning = self.cleaning()
+        if cleaning is None:
+            self.attach(consumer)
+        else:
+            cleaning.consumers.append(consumer)
+            consumer.awaited = cleaning
+
     def late_observer(self) -> Reference:
         late = Reference(self.world)
         late.handled = True
@@ -302,10 +325,11 @@ class Reference:
     def reflect(self) -> Reference:
         state, value = self.inspect()
         child = Reference(self.world)
-        if state == PENDING:
+        if state == PENDING or self.cleaning() is not None:
             child.source = Reflecting(self, child)
         else:
-            self.mark_handled()
+            if state == REJECTED:
+                self.mark_handled()
             child.fulfill(Inspection(state, value))
         return child
 
@@ -315,18 +339,34 @@ class Reference:
         if self.end().state == PENDING:
             cancel_all([self])
 
-    def leave(self, stack: list[Reference]) -> bool:
-        """A consumer has left: whether this will be cancelled, and notify it."""
+    def leave(self, stack: list[Reference], waiting: Reference | None = None) -> bool:
+        """A consumer has left: whether this will be cancelled, and notify it.
+
+        *waiting* is the promise that is not finished before.
+        """
         if self.state != PENDING or self.end().state != PENDING:
             return False
         if self.cancelling:
-            return True
+            return waiting is None or not self.is_behind(waiting)
         if any(consumer.alive for consumer in self.consumers):
             return False
         # Those that are gone for good do not care how the cancellation ends.
         self.consumers = [consumer for consumer in self.consumers if not consumer.gone]
         stack.append(self)
         return True
+
+    def is_behind(self, other: Reference) -> bool:
+        """Whether this waits for *other*, itself or by way of others."""
+        found, seen = [other], [other]
+        while found:
+            for consumer in found.pop().consumers:
+                settled = getattr(getattr(consumer, "whole", consumer), "child", None)
+                if settled is self and not consumer.gone:
+                    return True
+                if settled is not None and settled not in seen and not consumer.gone:
+                    seen.append(settled)
+                    found.append(settled)
+        return False
 
     def drop(self) -> None:
         stack: list[Reference] = []
@@ -338,9 +378,10 @@ def cancel_all(stack: list[Reference]) -> None:
     """Signals run upwards at once."""
     while stack:
         promise = stack.pop()
-        if promise.dead:
+        if promise.dead or promise.end().state != PENDING:
             continue
         promise.cancelling = True
+        promise.world.queue.extend(promise.hooks)
         if promise.source is None or not promise.source.abandon(stack):
             promise.finish_cancel()
 
@@ -365,7 +406,7 @@ class Of(Consumer):
         return self.child.state != PENDING
 
     def abandon(self, stack: list[Reference]) -> bool:
-        return self.awaited.leave(stack)
+        return self.awaited.leave(stack, self.child)
 
 
 class Following(Of):
@@ -389,8 +430,6 @@ class Then(Of):
         if parent.state == CANCELLED:
             child.finish_cancel()
             return
-        # It may have been cancelled, and the cancellation have ended in a failure after all.
-        child.cancelling = False
         handler = self.handlers[parent.state]
         if handler is None or (
             parent.state == REJECTED and self.passes is not None and not self.passes(parent.value)
@@ -483,6 +522,9 @@ class Aside(Consumer):
         waiting = Reference(self.child.world)
         waiting.resolve(result)
         waiting.attach(self)
+        cancelled = self.outcome is self.child or self.outcome.state == CANCELLED
+        if cancelled and self.child.is_behind(self.child):
+            self.finish()
 
     def finish(self) -> None:
         self.end()
@@ -495,11 +537,15 @@ class Aside(Consumer):
     def abandon(self, stack: list[Reference]) -> bool:
         if self.outcome is None:
             self.alive = False
-            if self.awaited.leave(stack):
+            if self.awaited.leave(stack, self.child):
                 return True
             # It has another consumer; or it has settled, and has not notified its consumers yet.
             self.end()
             self.child.world.queue.append(self.run)
+        elif self.child.is_behind(self.child):
+            # It would never end.
+            self.end()
+            return False
         # What runs already to clean up is seen through.
         self.outcome = self.child
         return True
@@ -508,7 +554,7 @@ class Aside(Consumer):
 class Reflecting(Consumer):
     def __init__(self, parent: Reference, child: Reference) -> None:
         self.child = child
-        parent.attach(self)
+        parent.attach_for_end(self)
 
     def notify(self, parent: Reference) -> None:
         self.end()
@@ -519,7 +565,7 @@ class Reflecting(Consumer):
 
     def abandon(self, stack: list[Reference]) -> bool:
         self.alive = False
-        if self.awaited.leave(stack):
+        if self.awaited.leave(stack, self.child):
             return True
         self.end()
         return False
@@ -555,40 +601,6 @@ class Callback(Consumer):
         except BaseException as error:
             # Its error is raised later, where no handler catches it.
             self.world.queue.append(lambda error=error: self.world.log("escaped", error))
-
-
-class Hooks(Consumer):
-    """What an executor wants to be called when its promise is cancelled."""
-
-    def __init__(self, promise: Reference, hooks: list[Callable[[], None]]) -> None:
-        self.promise, self.hooks = promise, hooks
-        self.followed: Reference | None = None
-
-    def resolve(self, value: Any) -> None:
-        promise = self.promise
-        if not isinstance(value, Reference | Deferred):
-            promise.fulfill(value)
-            return
-        if isinstance(value, Reference) and value.end().leads_to() is promise:
-            promise.reject(TypeError("circular promise resolution chain"))
-            return
-        promise.locked = True
-        # One more promise, which follows the value: the hooks stay in force until it has settled.
-        self.followed = Reference(promise.world)
-        self.followed.resolve(value)
-        self.followed.attach(self)
-
-    def notify(self, parent: Reference) -> None:
-        self.end()
-        self.promise.pass_on(parent)
-
-    def abandon(self, stack: list[Reference]) -> bool:
-        self.end()
-        for hook in self.hooks:
-            self.promise.world.queue.append(hook)
-        if self.followed is not None:
-            self.followed.leave(stack)
-        return False
 
 
 class Running(Consumer):
@@ -714,7 +726,7 @@ class Running(Consumer):
         if not self.waiting:
             return False
         self.alive = False
-        self.interrupted = self.awaited.leave(stack)
+        self.interrupted = self.awaited.leave(stack, self.child)
         if not self.interrupted:
             self.waiting = False
             self.gone = True
@@ -880,7 +892,7 @@ class Timed(Consumer):
     def abandon(self, stack: list[Reference]) -> bool:
         self.stop_timer()
         self.alive = False
-        if self.awaited.leave(stack):
+        if self.awaited.leave(stack, self.child):
             return True
         self.end()
         return False
@@ -991,6 +1003,8 @@ class Also(Consumer):
 class Several(Consumer):
     """Waits for the items of a list."""
 
+    sees_cancellations = False
+
     def __init__(self, child: Reference, items: list[Any]) -> None:
         self.child = child
         child.source = self
@@ -1013,6 +1027,9 @@ class Several(Consumer):
                 self.items[index] = item
                 if state == PENDING:
                     item.attach(self)
+                elif self.sees_cancellations and item.cleaning() is not None:
+                    self.items[index] = item.cleaning()
+                    item.attach_for_end(self)
                 else:
                     item.mark_handled()
                     if state == REJECTED:
@@ -1076,6 +1093,8 @@ class Props(Several):
 
 
 class AllSettled(Several):
+    sees_cancellations = True
+
     def failed(self, parent: Reference) -> None:
         self.pending -= 1
 
@@ -1425,14 +1444,24 @@ class Want(Consumer):
     def take_what_came(self) -> None:
         """A promise may be one for a disposer: its resource is what is wanted."""
         settled = self.settled
-        assert settled is not None
-        came = settled.state == FULFILLED and isinstance(settled.value, Disposer)
-        if came and self.release is None:
+        if self.release is not None or settled is None or settled.state != FULFILLED:
+            return
+        if isinstance(settled.value, Disposer):
             self.take(settled.value)
 
+    def look(self) -> None:
+        """It may have settled, though this has not been notified yet."""
+        if self.settled is None and self.awaited.state != PENDING:
+            self.settled = self.awaited
+
+    def failed(self) -> bool:
+        return self.settled is not None and self.settled.state != FULFILLED
+
     def notify(self, parent: Reference) -> None:
-        self.end()
-        self.settled = parent
+        # Or it brought a disposer, which was taken before this was notified.
+        if self.settled is None and parent is self.awaited:
+            self.end()
+            self.settled = parent
         self.whole.go_on()
 
     def leave(self, stack: list[Reference]) -> None:
@@ -1442,10 +1471,55 @@ class Want(Consumer):
             if self.release is None or not bound_to_come(self.awaited):
                 self.awaited.leave(stack)
 
+    def has_to_end(self) -> bool:
+        """It was left: whether it will be released, or is cleaned up, and that is waited for."""
+        if self.release is not None or self.awaited.dead:
+            return True
+        self.awaited.attach(Unused())
+        return False
+
     def give_back(self, outcome: Inspection) -> Any:
-        if self.release is None or self.settled is None or self.settled.state != FULFILLED:
+        if self.release is None:
             return None
         return self.release(self.settled.value, outcome)
+
+
+class Unused(Consumer):
+    """Gives back the resource of a disposer that comes later.  It is no consumer."""
+
+    alive = False
+
+    def notify(self, parent: Reference) -> None:
+        disposer = parent.value
+        if parent.state == FULFILLED and isinstance(disposer, Disposer) and not disposer.used:
+            disposer.used = True
+            promise = disposer.promise
+            promise.mark_handled()
+            promise.attach(GivingBack(disposer))
+            if not bound_to_come(promise):
+                promise.drop()
+
+
+class GivingBack(Consumer):
+    """Releases a resource that is not used, if it comes.  It is no consumer."""
+
+    alive = False
+
+    def __init__(self, disposer: Disposer) -> None:
+        self.disposer = disposer
+
+    def notify(self, parent: Reference) -> None:
+        if parent.state == FULFILLED:
+            released = Reference(parent.world)
+            try:
+                released.resolve(self.disposer.release(parent.value, Inspection(CANCELLED, None)))
+            except BaseException as error:
+                released.reject(error)
+            released.mark_handled()
+            if released.state == REJECTED:
+                parent.world.log("fatal", released.value)
+            elif released.state == PENDING:
+                Done(released)
 
 
 def bound_to_come(promise: Reference) -> bool:
@@ -1476,27 +1550,30 @@ class Using(Consumer):
         self.go_on()
 
     def go_on(self) -> None:
-        """When all have come, or have not: what is next has a turn of its own."""
-        if not self.queued and all(want.settled is not None for want in self.wants):
-            self.queued = True
-            self.world.queue.append(self.acquired)
+        """When all have come, or one has failed: what is next has a turn of its own."""
+        if self.step == self.release_next:
+            self.release_next()
+        elif self.step == self.acquired and not self.queued:
+            wants = self.wants
+            if all(want.settled for want in wants) or any(want.failed() for want in wants):
+                self.queued = True
+                self.world.queue.append(self.acquired)
 
     def acquired(self) -> None:
+        if self.step != self.acquired:
+            # Cancelled meanwhile.
+            return
         self.queued = False
         for want in self.wants:
-            want.take_what_came()
-        if not all(want.settled is not None for want in self.wants):
-            if self.child.cancelling:
-                stack: list[Reference] = []
-                self.leave_wants(stack)
-                cancel_all(stack)
-            return
-        failed = [want.settled for want in self.wants if want.settled.state != FULFILLED]
-        if self.child.cancelling:
-            self.release_all(self.child)
-        elif failed:
-            self.release_all(failed[0])
-        else:
+            want.look()
+        if not any(want.failed() for want in self.wants):
+            for want in self.wants:
+                want.take_what_came()
+        for want in self.wants:
+            if want.failed():
+                self.release_all(want.settled)
+                return
+        if all(want.settled for want in self.wants):
             self.use()
 
     def use(self) -> None:
@@ -1528,13 +1605,16 @@ class Using(Consumer):
 
     def notify(self, parent: Reference) -> None:
         """What the handler returned has settled."""
-        self.end()
-        self.followed = None
-        self.used(parent)
+        if self.step == self.use:
+            self.end()
+            self.followed = None
+            self.used(parent)
+        else:
+            # It was left before.
+            self.go_on()
 
     def used(self, outcome: Reference) -> None:
-        if self.child.cancelling and not (self.stopped and outcome.state == REJECTED):
-            # There is no error to raise, unless the clean-up has failed.
+        if self.child.cancelling:
             outcome = self.child
         self.release_all(outcome)
 
@@ -1545,10 +1625,32 @@ class Using(Consumer):
         self.outcome = outcome
         state = CANCELLED if outcome is self.child else outcome.state
         self.inspection = Inspection(state, outcome.value)
-        self.left = deque(self.wants)
+        self.left: deque[Want] = deque()
+        #: What has still to come.
+        self.late = self.wants
+        self.under_way: Reference | None = None
         self.release_next()
 
+    def sort(self) -> None:
+        """What has come is released next; what pends is left."""
+        pending = []
+        for want in self.late:
+            want.look()
+            want.take_what_came()
+            if want.settled is None:
+                pending.append(want)
+            elif not want.failed():
+                self.left.append(want)
+        stack: list[Reference] = []
+        for want in reversed(pending):
+            want.leave(stack)
+        cancel_all(stack)
+        self.late = [want for want in pending if want.has_to_end()]
+
     def release_next(self) -> None:
+        self.sort()
+        if self.under_way is not None and self.under_way.end().state == PENDING:
+            return
         while self.left:
             try:
                 result = self.left.popleft().give_back(self.inspection)
@@ -1556,7 +1658,7 @@ class Using(Consumer):
                 self.world.log("fatal", error)
                 continue
             if isinstance(result, Reference | Deferred):
-                waiting = Reference(self.world)
+                waiting = self.under_way = Reference(self.world)
                 waiting.resolve(result)
                 if waiting.state == PENDING:
                     waiting.attach(Releasing(self))
@@ -1564,19 +1666,35 @@ class Using(Consumer):
                 waiting.mark_handled()
                 if waiting.state == REJECTED:
                     self.world.log("fatal", waiting.value)
-        if self.outcome is self.child:
-            self.child.finish_cancel()
+        self.all_released()
+
+    def all_released(self) -> None:
+        """All that have come.  A cancellation waits for what has still to come; a failure not."""
+        child, outcome = self.child, self.outcome
+        if self.late and child.cancelling:
+            return
+        if self.late:
+            # Nothing waits for the rest of it.
+            self.child = self.outcome = Reference(self.world)
+            self.child.cancelling = True
+            self.inspection = Inspection(CANCELLED, None)
         else:
-            self.child.pass_on(self.outcome)
+            self.step = self.all_released
+            self.end()
+            for want in self.wants:
+                want.end()
+        if outcome is child:
+            child.finish_cancel()
+        else:
+            child.pass_on(outcome)
 
     # --- cancelling
 
-    #: What the handler returned has been cancelled, and says how that ends.
-    stopped = False
-
     def abandon(self, stack: list[Reference]) -> bool:
         if self.step == self.acquired:
-            self.leave_wants(stack)
+            for want in reversed(self.wants):
+                want.leave(stack)
+            self.stop()
         elif self.followed is not None and self.step == self.use:
             self.leave_use(stack)
         elif self.step == self.release_next:
@@ -1584,16 +1702,20 @@ class Using(Consumer):
             self.outcome = self.child
         return True
 
-    def leave_wants(self, stack: list[Reference]) -> None:
-        for want in reversed(self.wants):
-            want.leave(stack)
-
     def leave_use(self, stack: list[Reference]) -> None:
-        """Stop the use of it; it is released when that has ended."""
+        """Stop the use of it; it is released when that has ended, or at once if it goes on."""
         assert self.followed is not None
         self.alive = False
-        self.stopped = self.followed.leave(stack)
+        stopped = self.followed.leave(stack, self.child)
         self.followed = None
+        if not stopped:
+            self.gone = True
+            self.stop()
+
+    def stop(self) -> None:
+        """Wait for nothing more, and release in a turn of its own."""
+        self.step = self.stop
+        self.world.queue.append(lambda: self.release_all(self.child))
 
 
 class Releasing(Consumer):
@@ -1606,4 +1728,4 @@ class Releasing(Consumer):
         self.end()
         if parent.state == REJECTED:
             self.whole.world.log("fatal", parent.value)
-        self.whole.release_next()
+        self.whole.go_on()

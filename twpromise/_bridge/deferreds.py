@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
@@ -23,6 +23,9 @@ from .outcomes import failure_of
 from .shared import is_shared, keep_failure, keep_followed, taken_from
 
 __all__ = ["adopt_deferred", "cancel_deferred", "lock_to_deferred", "make_deferred"]
+
+#: The attribute of a Deferred that has its callbacks, in this Twisted.
+_CALLBACKS: Final = "_callbacks" if hasattr(Deferred(), "_callbacks") else "callbacks"
 
 
 def cancel_deferred(deferred: Deferred[Any]) -> None:
@@ -152,6 +155,13 @@ class DeferredSink(Node):
                 fire(result)
             else:
                 context.run(fire, result)
+
+    def _settles(self, awaited: CorePromise) -> list[CorePromise]:
+        # A promise that has adopted the Deferred, and a coroutine that awaits it, are called by
+        # their nodes.
+        called = [callback for (callback, *_), _ in getattr(self._deferred, _CALLBACKS)]
+        nodes = [each for each in called if isinstance(each, DeferredSource | Node)]
+        return [node._promise for node in nodes if node._promise is not None]
 
     def _release(self) -> None:
         # A promise that stays pending may refer to this node for long.

@@ -12,13 +12,14 @@ from twisted.python.failure import Failure
 from .._bridge.deferreds import lock_to_deferred
 from .._bridge.shared import is_shared, keep_failure, keep_followed, taken_from
 from .._core import hooks
-from .._core.following import follow
+from .._core.following import follow, outcome_of
 from .._core.jobs import call_soon
 from .._core.resolving import adopters, is_followed, new_resolved
 from .._core.settling import fulfill
 from .._core.states import (
     AT_ONCE,
     BY_CALLBACK,
+    CANCELLING,
     DEAD,
     FULFILLED,
     CorePromise,
@@ -227,6 +228,17 @@ class _AllSettled(All):
 
     __slots__ = ()
 
+    def _look_at(self, items: list[Any], index: int) -> None:
+        item = items[index]
+        if adopters[type(item)] is follow:
+            outcome = outcome_of(item)
+            if outcome._state & CANCELLING:
+                # It is cleaning up.
+                items[index] = outcome
+                self.wait_for_end(outcome)
+                return
+        super()._look_at(items, index)
+
     def _failed(self, promise: CorePromise) -> None:
         self._less()
 
@@ -322,6 +334,8 @@ class Combining(CorePromise, Generic[T_co]):
     @_AllSettledMethod
     def all_settled(self) -> Any:
         """A promise for a list of `PromiseInspection`, one for each item, once all settled.
+
+        An item that is being cancelled has settled when what cleans up has ended.
 
         Bluebird: ``Promise.allSettled``; Twisted: ``DeferredList``.
         """

@@ -49,6 +49,9 @@ class _Wait(Node):
         if not whole._running:
             whole._run()
 
+    def _settles(self, awaited: CorePromise) -> list[CorePromise]:
+        return self.whole._settles(awaited)
+
 
 class Iterating(Node):
     """Reads a collection, calls a function for each item, and goes on with what that returns.

@@ -4,19 +4,29 @@ Signals run upwards at once, from each promise to what would settle it, as long 
 other consumer.  The cancellation itself runs downwards, through the queue, from the first promise
 that is left without consumers, so that clean-up on the way is finished in order.  Nothing recurses:
 what is to be cancelled is put on a stack.
+
+Promises may wait for each other in a circle: there the cancellation comes back to one that is
+cancelling already, and the one before it is finished without it (see `leave`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from _thread import get_ident
+from typing import Any, Final
 
 from . import hooks
+from .extra import hooks_of
 from .following import has_settled, outcome_of, rejoin
 from .jobs import call_soon
 from .resolving import DECLINED, is_followed, new_resolved
 from .settling import finish_cancel, mark_handled, start_cancelling
 from .states import BYPASSED, CANCELLING, DEAD, FOLLOWING, SETTLED, CorePromise, is_promise
-from .subscribers import followers_of, has_consumers
+from .subscribers import dependents_of, followers_of, has_consumers
+
+#: How many calls of `cancel_all` may run, each within a canceller that another has called.
+_DEEPEST: Final = 10
+#: By thread: what the calls that run now have still to cancel, the innermost last.
+_under_way: Final[dict[int, list[list[CorePromise]]]] = {}
 
 
 def cancel(promise: CorePromise) -> None:
@@ -34,7 +44,28 @@ def cancel(promise: CorePromise) -> None:
 
 
 def cancel_all(stack: list[CorePromise]) -> None:
-    """Cancel each promise of *stack*, and all that only they waited for, without recursion."""
+    """Cancel each promise of *stack*, and all that only they waited for, without recursion.
+
+    Cancellers of Deferreds, and the coroutines that they resume, may cancel promises in turn; if
+    that goes too deep, it is left to the call that is the innermost so far.
+    """
+    if not stack:
+        return
+    here = get_ident()
+    under_way = _under_way.setdefault(here, [])
+    if len(under_way) == _DEEPEST:
+        under_way[-1] += stack
+        return
+    under_way.append(stack)
+    try:
+        _cancel_all(stack)
+    finally:
+        under_way.pop()
+        if not under_way:
+            del _under_way[here]
+
+
+def _cancel_all(stack: list[CorePromise]) -> None:
     gave_up: list[CorePromise] = []
     while stack:
         promise = stack.pop()
@@ -45,13 +76,17 @@ def cancel_all(stack: list[CorePromise]) -> None:
             rejoin(promise)
         following = promise._state & FOLLOWING
         start_cancelling(promise)
+        if promise._extra is not None:
+            for hook in hooks_of(promise):
+                # A job for each: what one raises is logged, and does not stop the others.
+                call_soon(type(promise), hook)
         source = promise._source
         given_up: list[Any] = []
         if source is None:
             waits = False
         elif is_promise(source):
             # The source will be cancelled, and notify *promise* when it has been.
-            waits = leave(source, stack)
+            waits = leave(source, stack, promise)
         else:
             depth = len(stack)
             waits = source._abandon(stack)
@@ -92,12 +127,16 @@ def _cancel_followers(promise: CorePromise) -> None:
         followers += followers_of(follower)
 
 
-def leave(promise: CorePromise, stack: list[CorePromise]) -> bool:
+def leave(
+    promise: CorePromise, stack: list[CorePromise], waiting: CorePromise | None = None
+) -> bool:
     """A subscriber of *promise* is dead: cancel *promise* too, if it was the last consumer.
 
     Args:
         promise: What the subscriber waited for.
         stack: Gets what is to be cancelled; see `cancel_all`.
+        waiting: The promise that is not finished until the subscriber has been notified, if the
+            subscriber does wait for that.
 
     Returns:
         Whether the subscriber will be notified of the cancellation by *promise*.
@@ -107,11 +146,29 @@ def leave(promise: CorePromise, stack: list[CorePromise]) -> bool:
     if state & BYPASSED or has_settled(promise):
         return False
     if state & CANCELLING:
-        return True
+        # If it waits for *waiting* in its turn, one of the two has to be finished first.
+        return waiting is None or not is_behind(promise, waiting)
     if has_consumers(promise) or not promise._library.cancellation:
         return False
     stack.append(promise)
     return True
+
+
+def is_behind(promise: CorePromise, first: CorePromise) -> bool:
+    """Whether *promise* waits for *first*, itself or by way of others.
+
+    A promise that is behind itself waits in a circle.
+    """
+    found = [first]
+    seen = {id(first)}
+    while found:
+        for settled in dependents_of(found.pop()):
+            if settled is promise:
+                return True
+            if id(settled) not in seen:
+                seen.add(id(settled))
+                found.append(settled)
+    return False
 
 
 def drop(promise: CorePromise, consumer: CorePromise | None = None) -> None:

@@ -14,10 +14,8 @@ from .extra import Extra
 from .following import take
 from .jobs import Job
 from .resolving import DECLINED, adopters, reject_or_report, resolve
-from .settling import pass_on, report_unhandled, restore_traceback, resume_after_cancelling
+from .settling import pass_on, report_unhandled, restore_traceback
 from .states import (
-    CANCELLED,
-    CANCELLING,
     DEAD,
     FOLLOWING,
     FULFILLED,
@@ -165,8 +163,6 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                         continue
                     if state & SETTLED:
                         continue
-                    if state & CANCELLING and not parent._state & CANCELLED:
-                        resume_after_cancelling(child)
 
                 # A derived promise: it is settled by a handler, or as its parent is.
                 state = parent._state

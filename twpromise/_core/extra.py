@@ -1,4 +1,4 @@
-"""What few promises have: a binding, a context to run in, a trace of their making."""
+"""What few promises have: a binding, a context, a trace of their making, cancel hooks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Binding:
 
 @final
 class Extra:
-    """A binding, a context, a trace; what keeps a report; and a Deferred made of the promise."""
+    """A binding, a context, a trace, hooks; what keeps a report; a Deferred of the promise."""
 
-    __slots__ = ("binding", "context", "deferred", "keeper", "trace")
+    __slots__ = ("binding", "context", "deferred", "hooks", "keeper", "trace")
 
     def __init__(
         self, binding: Binding | None, context: Context | None = None, trace: Any = None
@@ -34,6 +34,8 @@ class Extra:
         self.keeper: Any = None
         #: The Deferred that stands for the promise where that is used as one.
         self.deferred: Any = None
+        #: Called, in this order, when the promise is cancelled.
+        self.hooks: tuple[Callable[[], object], ...] = ()
 
     def arguments(self, value: Any) -> tuple[Any, ...]:
         """What a handler is called with: the bound value, if there is one, and the outcome."""
@@ -58,13 +60,36 @@ def bind_promise(promise: CorePromise, binding: Binding | None) -> None:
     _give(promise, binding, context_of(promise))
 
 
-def _give(promise: CorePromise, binding: Binding | None, context: Context | None) -> None:
+def _give(
+    promise: CorePromise,
+    binding: Binding | None,
+    context: Context | None,
+    hooks: tuple[Callable[[], object], ...] = (),
+) -> None:
     extra = promise._extra
     if type(extra) is Extra:
         given = promise._extra = Extra(binding, context, extra.trace)
         given.deferred = extra.deferred
+        given.hooks = hooks
     else:
         promise._extra = context if binding is None else Extra(binding, context)
+
+
+# --- hooks --------------------------------------------------------------------------------
+
+
+def hooks_of(promise: CorePromise) -> tuple[Callable[[], object], ...]:
+    """What is to be called when the promise is cancelled."""
+    extra = promise._extra
+    return extra.hooks if type(extra) is Extra else ()
+
+
+def add_hook(promise: CorePromise, hook: Callable[[], object]) -> None:
+    """Have *hook* called when the promise, which is not bypassed, is cancelled."""
+    extra = promise._extra
+    if type(extra) is not Extra:
+        extra = promise._extra = Extra(None, extra)
+    extra.hooks += (hook,)
 
 
 # --- contexts -----------------------------------------------------------------------------
@@ -83,7 +108,7 @@ def context_of(promise: CorePromise) -> Context | None:
 def keep_for_report(promise: CorePromise, context: Context) -> None:
     """A promise that something else will settle keeps a context, in case it is rejected."""
     if promise._library.async_hooks:
-        _give(promise, binding_of(promise), context)
+        _give(promise, binding_of(promise), context, hooks_of(promise))
 
 
 def keep_origin(promise: CorePromise, origin: Context | None) -> bool:
@@ -104,7 +129,7 @@ def keep_origin(promise: CorePromise, origin: Context | None) -> bool:
         origin = copy_context() if kept is None else kept
     if not origin:
         origin = None
-    if origin is not kept:
+    if origin is not kept or hooks_of(promise):
         _give(promise, binding_of(promise), origin)
     return origin is not None
 
@@ -115,10 +140,13 @@ def run_at_origin(origin: Context | None, function: Callable[..., object], *argu
     (Context() if origin is None else origin.copy()).run(function, *arguments)
 
 
-def drop_context(promise: CorePromise) -> None:
-    """A settled promise keeps its binding and its trace, not what its handlers ran in."""
+def drop_context(promise: CorePromise, hooks: tuple[Callable[[], object], ...] = ()) -> None:
+    """A settled promise keeps its binding and its trace, not what its handlers ran in.
+
+    Nor does a follower; that keeps its *hooks*.
+    """
     extra = promise._extra
     if type(extra) is not Extra:
         promise._extra = None
-    elif extra.context is not None:
-        _give(promise, extra.binding, None)
+    elif extra.context is not None or extra.hooks is not hooks:
+        _give(promise, extra.binding, None, hooks)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import hooks
-from .extra import context_of, drop_context
+from .extra import context_of, drop_context, hooks_of
 from .settling import (
     bypass,
     finish_cancel,
@@ -154,13 +154,13 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
         take(promise, other if other._state & SETTLED else root)
         return
     if promise._extra is not None:
-        drop_context(promise)
+        drop_context(promise, hooks_of(promise))
     start_following(promise, other, root)
     follower = promise
     if (
         own is not None
         and own._state & (FOLLOWING | DEAD | SEVERAL) == FOLLOWING
-        and _are_cancelled_alike(own, promise)
+        and _can_be_bypassed(promise, own)
     ):
         # Its only subscriber follows it, and can follow *other* directly.
         follower = own
@@ -170,7 +170,7 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
         root is not other
         and other._subscribers is None
         and source._subscribers is other
-        and _are_cancelled_alike(follower, other)
+        and _can_be_bypassed(other, follower)
     ):
         # The other way to make a loop: *other* is a follower that had no subscriber yet.
         start_following(follower, source, root)
@@ -183,12 +183,15 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
         hooks.observer.resolved(promise)
 
 
-def _are_cancelled_alike(follower: CorePromise, followee: CorePromise) -> bool:
-    """Whether both are of library copies with cancellation, or both of copies without.
+def _can_be_bypassed(promise: CorePromise, follower: CorePromise) -> bool:
+    """Whether *follower* can stand in for *promise* when either is cancelled.
 
-    Only then one can stand in for the other: a cancellation goes through both, or neither.
+    A cancellation must go through both or neither, as in library copies with cancellation, or
+    without; and *promise* must have no hook to be called on the way.
     """
-    return follower._library.cancellation is followee._library.cancellation
+    if promise._extra is not None and hooks_of(promise):
+        return False
+    return follower._library.cancellation is promise._library.cancellation
 
 
 def _bypass(promise: CorePromise, follower: CorePromise) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from .._util.checks import is_filter_only, no_handler
 from . import hooks
-from .cancelling import leave
+from .cancelling import is_behind, leave
 from .extra import bind_promise, binding_of, extra_of, keep_for_report
 from .following import decided_by, end_of, outcome_of, rejoin
 from .jobs import call_soon
@@ -30,13 +30,14 @@ from .states import (
     FULFILLED,
     HANDLED,
     NODE,
+    OBSERVER,
     PENDING,
     REJECTED,
     SETTLED,
     CorePromise,
     new_pending,
 )
-from .subscribers import add_subscriber
+from .subscribers import add_subscriber, has_subscribed
 
 #: The types of most handlers.  `then` asks for the `__class__` of one: that takes an instruction
 #: less than `type`, or than `callable`.
@@ -221,6 +222,14 @@ class Node:
         """Be notified when a promise has settled: never at once, but from the queue."""
         subscribe(promise, self)
 
+    def wait_for_end(self, promise: CorePromise) -> None:
+        """As `wait_for`; if the promise is being cancelled, until its clean-up has ended."""
+        outcome = outcome_of(promise)
+        if outcome._state & CANCELLING:
+            add_subscriber(outcome, self)
+        else:
+            subscribe(promise, self)
+
     def observe(self, promise: CorePromise) -> CorePromise:
         """What to wait for in order to have the outcome of *promise*; see `observed`.
 
@@ -237,6 +246,12 @@ class Node:
         self._source = source
         subscribe(source, self)
 
+    def watch(self, promise: CorePromise) -> None:
+        """Be notified, and neither consume nor handle: once, however often this is called."""
+        self._state = OBSERVER
+        if not has_subscribed(promise, self):
+            subscribe(promise, self)
+
     def _notify(self, parent: CorePromise) -> None:
         """A promise that this node waits for has settled."""
         pass_on(self.finish(), parent)
@@ -249,6 +264,15 @@ class Node:
         mark_handled(promise)
         pass_on(self.finish(), outcome_of(observed(promise)))
         return True
+
+    def _settles(self, awaited: CorePromise) -> list[CorePromise]:
+        """The promises that may settle when this node has been notified of *awaited*."""
+        # What settles no promise may have the one that it waits for in that slot.
+        return [] if self._promise in (None, awaited) else [self._promise]
+
+    def waits_for_itself(self) -> bool:
+        """Whether this node's promise waits for itself, by way of others."""
+        return is_behind(self._promise, self._promise)
 
     def _can_stop(self) -> bool:
         """Whether `_abandon` stops what is under way; else its outcome comes, unused."""
@@ -269,7 +293,7 @@ class Node:
     def leave_source(self, stack: list[CorePromise]) -> bool:
         """Leave the source; whether it will be cancelled, and notify the node when it has been."""
         self.stop_consuming()
-        return leave(self._source, stack)
+        return leave(self._source, stack, self._promise)
 
     def consume(self) -> None:
         """Be a consumer of what this node waits for, notified from the queue: as at first."""

@@ -25,10 +25,12 @@ from .states import (
     REJECTED,
     REPORTED,
     CorePromise,
+    new_pending,
 )
 from .subscribers import has_handlers
 
 _NOTHING: Final = Context()
+_HANDLED_OR_CANCELLING: Final = HANDLED | CANCELLING
 
 # --- settling -----------------------------------------------------------------------------
 
@@ -76,7 +78,7 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
     """Reject a pending promise.
 
     Args:
-        promise: Not settled; a promise that is cancelling is rejected all the same.
+        promise: Not settled; one that is cancelling stays cancelled (see `reject_as_is`).
         reason: An exception, or a class of them that is called, as by ``raise``; other objects
             are allowed, and warned about.
         aux: The traceback of the reason, or the Failure in which it came.
@@ -142,8 +144,23 @@ def reject_raised(
 def reject_as_is(
     promise: CorePromise, reason: Any, aux: Any, origin: Context | None = None
 ) -> None:
-    """Reject a pending promise with a reason, its `aux` and its origin as another has them."""
-    handled = promise._state & HANDLED or has_handlers(promise)
+    """Reject a pending promise with a reason, its `aux` and its origin as another has them.
+
+    A promise that is cancelling stays cancelled, as users have seen it, and its handlers are not
+    called: a clean-up has failed, and that is reported as a rejection which has no handler.
+    """
+    handled = promise._state & _HANDLED_OR_CANCELLING
+    if not handled:
+        handled = has_handlers(promise)
+    elif handled & CANCELLING:
+        failure: CorePromise = new_pending(type(promise), owner=promise)
+        failure._state = handled & HANDLED
+        context = context_of(promise)
+        if context is not None:
+            keep_for_report(failure, context)
+        reject_as_is(failure, reason, aux, origin)
+        finish_cancel(promise)
+        return
     promise._value = reason
     promise._aux = aux
     promise._source = None
@@ -296,8 +313,3 @@ def bypass(promise: CorePromise, cell: Any) -> None:
 def start_cancelling(promise: CorePromise) -> None:
     """A promise counts as cancelled from now on, and is finished by `finish_cancel`."""
     promise._state |= CANCELLING
-
-
-def resume_after_cancelling(child: CorePromise) -> None:
-    """The clean-up before a derived promise has failed: its handlers run after all."""
-    child._state &= ~CANCELLING

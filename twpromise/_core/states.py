@@ -84,9 +84,7 @@ class Event(Enum):
     CANCEL = "cancel(), or the last consumer left"
     SOURCE_CANCELLED = "what would settle it was cancelled"
     CLEANED_UP = "nothing before it is still cleaning up"
-    CLEAN_UP_FAILED = "a clean-up before it raised"
-    RECOVERED = "a clean-up before it raised, and a handler recovered"
-    RESUME = "a clean-up before it raised, and it has a handler"
+    CLEAN_UP_FAILED = "a clean-up raised, which is reported"
 
 
 #: Bits of `_state`, the one that counts first, and what it is called.
@@ -121,9 +119,7 @@ TRANSITIONS: Final[dict[tuple[str, Event], str]] = {
     ("following", Event.SOURCE_CANCELLED): "cancelled",
     ("bypassed", Event.REJOIN): "following",
     ("cancelling", Event.CLEANED_UP): "cancelled",
-    ("cancelling", Event.CLEAN_UP_FAILED): "rejected",
-    ("cancelling", Event.RECOVERED): "fulfilled",
-    ("cancelling", Event.RESUME): "pending",
+    ("cancelling", Event.CLEAN_UP_FAILED): "cancelled",
 }
 
 

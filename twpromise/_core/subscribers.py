@@ -135,10 +135,7 @@ def notify_from_queue(promise: CorePromise) -> None:
 
 
 def has_consumers(promise: CorePromise) -> bool:
-    """Whether any subscriber is alive; if none is, those that have left are dropped.
-
-    Else a rejection in which the cancellation of the promise ends would count as handled.
-    """
+    """Whether any subscriber is alive; if none is, those that have left are dropped."""
     there = promise._subscribers
     if there is None:
         return False
@@ -163,6 +160,14 @@ def has_handlers(promise: CorePromise) -> bool:
     return bool(there._state != OBSERVER)
 
 
+def has_subscribed(promise: CorePromise, subscriber: Any) -> bool:
+    """Whether a promise will notify a subscriber when it settles."""
+    there = promise._subscribers
+    if type(there) is Subscribers:
+        return subscriber in there or subscriber in there.cleaning
+    return there is subscriber
+
+
 def remove_subscriber(promise: CorePromise, subscriber: Any) -> None:
     """Take out a subscriber that is about to wait for something else."""
     there = promise._subscribers
@@ -180,6 +185,18 @@ def replace_subscriber(promise: CorePromise, subscriber: Any, other: Any) -> Non
         promise._subscribers = other
     else:
         promise._subscribers.replace(subscriber, other)
+
+
+def dependents_of(promise: CorePromise) -> list[CorePromise]:
+    """The promises that the subscribers of a promise are, or will settle."""
+    there = promise._subscribers
+    several = type(there) is Subscribers
+    dependents: list[CorePromise] = []
+    for subscriber in chain(there, there.cleaning) if several else [there]:
+        if subscriber is None or subscriber._state & SETTLED or subscriber._state == OBSERVER:
+            continue
+        dependents += subscriber._settles(promise) if subscriber._state & NODE else [subscriber]
+    return dependents
 
 
 def followers_of(promise: CorePromise) -> list[CorePromise]:

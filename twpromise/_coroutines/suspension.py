@@ -210,6 +210,9 @@ class Suspension(Node):
 
     # --- being interrupted
 
+    def _settles(self, awaited: CorePromise) -> list[CorePromise]:
+        return [] if awaited is self._left else Node._settles(self, awaited)
+
     def _abandon(self, stack: list[CorePromise]) -> bool:
         self._stop(stack)
         return True
@@ -237,7 +240,7 @@ class Suspension(Node):
         if waiting is None:
             return False
         self.stop_consuming()
-        self._interrupted = leave(waiting, stack)
+        self._interrupted = leave(waiting, stack, self._promise)
         if not self._interrupted:
             self._special, self._left = None, waiting
         return self._interrupted

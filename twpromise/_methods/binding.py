@@ -75,7 +75,10 @@ class _Bind(Node):
         outcome, waiting = self._outcome, self._source or self._this
         if self._promise._state & CANCELLING:
             if waiting is None:
-                pass_on(self.finish(), cast("CorePromise", outcome))
+                promise, outcome = self._promise, cast("CorePromise", outcome)
+                # What cancelled one of the two may have settled the other.
+                settled = outcome._state & (FULFILLED | REJECTED)
+                pass_on(self.finish(), promise if settled else outcome)
         elif outcome is not None:
             cancelled = not outcome._state & (FULFILLED | REJECTED)
             if self._this is None or cancelled:
@@ -101,9 +104,9 @@ class _Bind(Node):
     def _abandon(self, stack: list[CorePromise]) -> bool:
         self.stop_consuming()
         self._outcome = None
-        if self._source is not None and not leave(self._source, stack):
+        if self._source is not None and not leave(self._source, stack, self._promise):
             self._source = None
-        if self._this is not None and not leave(self._this, stack):
+        if self._this is not None and not leave(self._this, stack, self._promise):
             self._this = None
         if self._source is None and self._this is None:
             self.finish()

@@ -151,6 +151,13 @@ class Disposer(Generic[T_co]):
             Done().wait_for(released)
         return released
 
+    def _give_back(self) -> None:
+        """Have the resource released, or no longer acquired, unless the disposer was used."""
+        promise, self._promise = self._promise, None
+        self._used = True
+        if promise is not None:
+            give_back(self, promise)
+
     def __del__(self) -> None:
         """Release the resource: it cannot be used any more."""
         promise = self._promise

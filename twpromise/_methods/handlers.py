@@ -101,7 +101,10 @@ class _Beside(Finishing):
     def _wait_for_handler(self, result: Any) -> None:
         outcome = self._outcome
         promise = self.finish()
-        _HandlerEnd(promise, outcome).wait_for(new_resolved(type(promise), result, promise))
+        end = _HandlerEnd(promise, outcome)
+        end.wait_for(new_resolved(type(promise), result, promise))
+        if not outcome._state & (FULFILLED | REJECTED) and end.waits_for_itself():
+            end._pass_outcome()
 
     def _release(self) -> None:
         self._call = self._outcome = None
@@ -124,6 +127,13 @@ class _HandlerEnd(Finishing):
         if not parent._state & FULFILLED:
             self._outcome = parent
         self._pass_outcome()
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        if self.waits_for_itself():
+            # The handler's work would never end.
+            self.finish()
+            return False
+        return super()._abandon(stack)
 
 
 class Done(Node):

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from .._core.cancelling import leave
-from .._core.following import outcome_of
+from .._core.following import has_settled, outcome_of
 from .._core.reactions import Node, observed
 from .._core.resolving import new_rejected, new_resolved
 from .._core.settling import mark_handled
-from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise, is_promise
+from .._core.states import (
+    CANCELLED,
+    CANCELLING,
+    DEAD,
+    FULFILLED,
+    REJECTED,
+    CorePromise,
+    is_promise,
+)
 from .._util.checks import type_name
 from .acquiring import can_be_stopped
-from .disposer import CANCELLED_USE, Disposer, manager_methods
-from .handlers import Finishing
+from .disposer import Disposer, manager_methods
 from .reflection import PromiseInspection
 
-__all__ = ["Lease", "Releasing", "promise_for", "wait"]
+__all__ = ["Lease", "promise_for", "wait"]
 
 
 def promise_for(owner: CorePromise, value: Any) -> CorePromise:
@@ -46,10 +53,12 @@ class Lease:
         resource: A disposer, something that is followed, or a value.
     """
 
-    __slots__ = ("_disposer", "promise")
+    __slots__ = ("_disposer", "_released", "promise")
 
     def __init__(self, owner: CorePromise, resource: Any) -> None:
         self._disposer: Disposer[Any] | None = None
+        # For the end of the release.
+        self._released: CorePromise | None = None
         self.promise: CorePromise
         if issubclass(type(resource), Disposer):
             self._take(owner, resource)
@@ -99,47 +108,56 @@ class Lease:
         """Whether the resource has been acquired."""
         return bool(self.promise._state & FULFILLED)
 
+    def has_failed(self) -> bool:
+        """Whether the resource could not be acquired."""
+        return bool(self.promise._state & (REJECTED | CANCELLED))
+
     def leave(self, stack: list[CorePromise]) -> None:
         """Do not wait for the resource, unless it has to be released when it comes."""
         if self._disposer is None or can_be_stopped(self.promise):
             leave(self.promise, stack)
 
-    def release(self, outcome: PromiseInspection[Any]) -> CorePromise | None:
-        """Release the resource, if it is one; a promise for the end of that, if it is pending."""
-        if self._disposer is None or not self.is_acquired():
-            return None
-        released = self._disposer._dispose(self.promise, outcome)
-        return None if outcome_of(released)._state & DEAD else released
+    def has_to_end(self, in_circle: bool) -> bool:
+        """Whether to wait for a resource that was left: it will be released, or cleans up.
+
+        A promise that others wait for goes on without this; and one that is being cancelled, and
+        may wait for this in its turn (*in_circle*), ends after this.
+        """
+        if in_circle and self.promise._state & CANCELLING:
+            return False
+        if self._disposer is not None or self.promise._state & DEAD:
+            return True
+        _UNUSED.watch(self.promise)
+        return False
+
+    def release(self, outcome: PromiseInspection[Any], node: Node) -> bool:
+        """Release the resource, if it is one.
+
+        Returns:
+            Whether that has ended; if not, *node* is notified when it has.
+        """
+        if self._disposer is not None:
+            self._released = self._disposer._dispose(self.promise, outcome)
+            if not outcome_of(self._released)._state & DEAD:
+                node.wait_for(self._released)
+                return False
+        return True
+
+    def is_held(self) -> bool:
+        """Whether the resource has been acquired, and its release has not ended."""
+        released = self._released is not None and has_settled(self._released)
+        return self._disposer is not None and self.is_acquired() and not released
 
 
-class Releasing(Finishing):
-    """Releases resources, one after the other, and passes an outcome on.
+class _Unused(Node):
+    """Has the resource of a disposer given back that comes when no `using` waits for it."""
 
-    Args:
-        promise: As for `Finishing`.
-        outcome: As for `Finishing`.
-        leases: The resources.
-    """
-
-    __slots__ = ("_inspection", "_leases")
-
-    def __init__(self, promise: CorePromise, outcome: CorePromise, leases: list[Lease]) -> None:
-        super().__init__(promise, outcome)
-        used = outcome._state & (FULFILLED | REJECTED)
-        self._inspection: Any = PromiseInspection._of(outcome) if used else CANCELLED_USE
-        self._leases: Any = iter(leases)
-        self._release_next()
-
-    def _release_next(self) -> None:
-        for lease in self._leases:
-            released = lease.release(self._inspection)
-            if released is not None:
-                self.wait_for(released)
-                return
-        self._pass_outcome()
+    __slots__ = ()
 
     def _notify(self, parent: CorePromise) -> None:
-        self._release_next()
+        if parent._state & FULFILLED and issubclass(type(parent._value), Disposer):
+            parent._value._give_back()
 
-    def _release(self) -> None:
-        self._inspection = self._leases = self._outcome = None
+
+#: One for all promises, since those that leave a promise which stays pending must not pile up.
+_UNUSED: Final = _Unused()

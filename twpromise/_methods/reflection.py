@@ -9,9 +9,7 @@ from .._core.following import outcome_of
 from .._core.reactions import Node
 from .._core.settling import fulfill, mark_handled, pass_on
 from .._core.states import (
-    CANCELLED,
     CANCELLING,
-    DEAD,
     SETTLED,
     CorePromise,
     new_pending,
@@ -39,11 +37,8 @@ class PromiseInspection(Inspected[T_co]):
 
     @classmethod
     def _of(cls, promise: CorePromise) -> PromiseInspection[Any]:
-        """An inspection of a promise that is settled or cancelling."""
-        state = promise._state
-        if state & CANCELLING:
-            return cls(CANCELLED, None)
-        return cls(state & SETTLED, promise._value)
+        """An inspection of a promise that is settled."""
+        return cls(promise._state & SETTLED, promise._value)
 
     def _inspect(self) -> tuple[int, Any]:
         return self._inspected
@@ -56,10 +51,13 @@ class _Reflector(Node):
 
     __slots__ = ()
 
+    def _start(self, source: CorePromise, /, *_: Any) -> None:
+        self._source = source
+        self.wait_for_end(source)
+
     def _notify(self, parent: CorePromise) -> None:
         promise = self.finish()
         if promise._state & CANCELLING:
-            # The cancellation may have ended in a rejection, which has no other consumer.
             pass_on(promise, parent)
         else:
             fulfill(promise, PromiseInspection._of(parent))
@@ -73,10 +71,11 @@ class Reflection(CorePromise, Generic[T_co]):
     def reflect(self) -> Promise[PromiseInspection[T_co]]:
         """A promise that is fulfilled with a `PromiseInspection`, however this one settles.
 
-        Also when this promise is cancelled.  Bluebird: ``.reflect``.
+        Also when this promise is cancelled: then as soon as what cleans up has ended (`finally_`
+        handlers, ``finally`` blocks of coroutines, releases).  Bluebird: ``.reflect``.
         """
         outcome = outcome_of(self)
-        if outcome._state & DEAD:
+        if outcome._state & SETTLED:
             mark_handled(self)
             promise = new_pending(type(self), parent=self)
             bind_promise(promise, binding_of(self))

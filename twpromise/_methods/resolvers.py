@@ -27,11 +27,7 @@ def resolve_from_anywhere(self: Any, value: Any = None) -> None:
         call_at_home(self._queue, resolve_from_anywhere, self, value)
     elif not self._state & DECIDED:
         notify_from_queue(self)
-        if self._source is None:
-            resolve(self, value)
-        else:
-            # It has cancel hooks, which stay in force.
-            self._source.resolve(value)
+        resolve(self, value)
 
 
 def reject_from_anywhere(self: Any, reason: Any = None) -> None:

@@ -9,15 +9,15 @@ from .._core.cancelling import cancel_all, leave
 from .._core.contexts import prepare, run_in_context
 from .._core.following import end_of
 from .._core.jobs import call_soon
-from .._core.reactions import Node
 from .._core.settling import lock, reject_raised
 from .._core.states import CANCELLING, CIRCULAR, FULFILLED, REJECTED, CorePromise, new_pending
 from .._util.both import Static
 from .._util.checks import shown
 from .._util.types import Either, Followed, Gives, Later
 from .disposer import Disposer
-from .leases import Lease, Releasing, promise_for, wait
+from .leases import Lease, promise_for, wait
 from .reflection import PromiseInspection
+from .releasing import Releasing
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -32,14 +32,14 @@ T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
 
-class _Using(Node):
+class _Using(Releasing):
     """Acquires resources, calls a function with them, and has them released.
 
-    Each of the three is waited for to its end: a cancellation is passed on to the one that is
-    under way, and its outcome is waited for too.
+    What is under way when the promise is cancelled is cancelled, and its end waited for; what
+    goes on, since others wait for it, is left.
     """
 
-    __slots__ = ("_ahead", "_cleaning", "_failure", "_function", "_leases", "_pending")
+    __slots__ = ("_ahead", "_function", "_pending")
 
     def __init__(
         self, cls: type[CorePromise], resources: list[Any], function: Callable[..., Any]
@@ -47,54 +47,59 @@ class _Using(Node):
         super().__init__()
         promise = self._make_promise(cls)
         self._ahead: CorePromise | None = None
-        # None once it has been called.
+        # None once it has been called, or is not to be called any more.
         self._function: Callable[..., Any] | None = prepare(promise, function)
-        self._leases: list[Lease] = []
-        # The promise of a resource that could not be acquired; the node's own promise, if that
-        # was cancelled.
-        self._failure: CorePromise | None = None
-        # The function's promise is being cancelled because this one has been.
-        self._cleaning = False
-        # How many resources are still to be waited for, and one more while that is being counted.
-        self._pending = 1
+        # How many resources are still to be waited for; 0 if that has ended.
+        self._pending = 0
         for resource in resources:
             lease = Lease(promise, resource)
-            self._pending += lease.wait(self)
             self._leases.append(lease)
-        self._one_less()
+            self._pending += lease.wait(self)
+        if not self._pending or self._failure() is not None:
+            self._look_soon()
 
     def _notify(self, parent: CorePromise) -> None:
         if self._function is not None:
-            self._one_less()
-        else:
+            if self._pending:
+                self._pending -= 1
+                if not self._pending or not parent._state & FULFILLED:
+                    self._look_soon()
+        elif self._source is not None:
             self._release_all(parent)
+        elif self._inspection is not None:
+            self._release_next()
 
-    def _one_less(self) -> None:
-        self._pending -= 1
-        if not self._pending:
-            # In a job of its own: neither the function nor a release is called within `using`.
-            call_soon(type(self._promise), self._all_settled)
+    def _look_soon(self) -> None:
+        self._pending = 0
+        # In a job of its own: neither the function nor a release is called within `using`.
+        call_soon(type(self._promise), self._look)
 
-    def _all_settled(self) -> None:
-        self._pending = 1
-        for lease in self._leases:
-            self._pending += lease.open(self._promise, self, self._failure is None)
-        self._pending -= 1
-        if self._pending:
-            if self._state & CANCELLING:
-                self._abandon_now()
+    def _look(self) -> None:
+        """All have been acquired, or one could not be."""
+        failure = self._failure()
+        if failure is None:
+            for lease in self._leases:
+                # A context manager that is entered here may cancel the promise.
+                wanted = self._function is not None
+                self._pending += lease.open(self._promise, self, wanted)
+                # The traceback of what the function raises leads here.
+                del lease
+            failure = self._failure()
+        function = self._function
+        if function is None or (self._pending and failure is None):
             return
-        for lease in self._leases:
-            if self._failure is None and not lease.is_acquired():
-                rejected = lease.promise._state & REJECTED
-                self._failure = lease.promise if rejected else self._promise
-            # The traceback of what the function raises leads here.
-            del lease
-        function, self._function = self._function, None
-        if self._failure is None:
+        self._function = None
+        if failure is None:
             self._use(function)
         else:
-            self._release_all(self._failure)
+            self._release_all(failure)
+
+    def _failure(self) -> CorePromise | None:
+        """What to pass on if a resource could not be acquired; None if all may be."""
+        for lease in self._leases:
+            if lease.has_failed():
+                return lease.promise if lease.promise._state & REJECTED else self._promise
+        return None
 
     def _use(self, function: Any) -> None:
         # The traceback of what the function raises leads here: no promise in a local variable.
@@ -129,28 +134,34 @@ class _Using(Node):
             lock(self._promise, self)
 
     def _release_all(self, outcome: CorePromise) -> None:
-        promise, leases = self._promise, self._leases
-        if promise._state & CANCELLING and not (self._cleaning and outcome._state & REJECTED):
+        promise = self._promise
+        self._source = self._ahead = None
+        if promise._state & CANCELLING:
             # What is half done must not pass for done.
             outcome = promise
-        Releasing(self.finish(), outcome, leases)
+        self._begin_release(outcome)
 
     def _release(self) -> None:
-        self._leases = []
-        self._ahead = self._failure = None
+        super()._release()
+        self._ahead = None
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
         # It is still notified: a resource that comes all the same has to be released.
         self.stop_consuming()
+        waits = True
         if self._function is not None:
-            self._failure = self._promise
+            self._function = None
             # The first is cancelled first, as by `all`: a stack goes from its end.
             for lease in reversed(self._leases):
                 lease.leave(stack)
+            waits = False
         elif self._source is not None:
             self._ahead = None
-            self._cleaning = leave(self._source, stack)
-        return True
+            waits = leave(self._source, stack, self._promise)
+        if not waits:
+            self._source = None
+            call_soon(type(self._promise), self._release_all, self._promise)
+        return super()._abandon(stack)
 
     def _abandon_now(self) -> None:
         """The promise was cancelled before it was known what it would wait for."""
@@ -268,9 +279,10 @@ class Resources(CorePromise, Generic[T_co]):
 
         Each resource that was acquired is released exactly once, one after the other, each
         release waited for: when what the handler returned has settled, when it has raised, when
-        another resource could not be acquired, or when the promise was cancelled.  A disposer can
-        be used once: one that was used rejects with a `RuntimeError`; something that is no
-        resource, with a `TypeError`.
+        another resource could not be acquired, or when the promise was cancelled.  What is still
+        pending by then is cancelled, unless others wait for it; a resource that comes later is
+        released, too, and no other one is kept until then.  A disposer can be used once: one that
+        was used rejects with a `RuntimeError`; something that is no resource, with a `TypeError`.
 
         Bluebird: ``Promise.using``; Python: ``async with``.
         """

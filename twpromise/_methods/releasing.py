@@ -1,0 +1,128 @@
+"""Releasing the resources of `Promise.using`, one after the other."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+from collections import deque
+from typing import Any
+
+from twisted.logger import Logger
+
+from .._core.cancelling import cancel_all
+from .._core.settling import pass_on, start_cancelling
+from .._core.states import CANCELLING, FULFILLED, REJECTED, CorePromise, new_pending
+from .._util.checks import type_name
+from .disposer import CANCELLED_USE
+from .handlers import Finishing
+from .leases import Lease
+from .reflection import PromiseInspection
+
+__all__ = ["Releasing"]
+
+_log = Logger(namespace="twpromise")
+
+
+class Releasing(Finishing):
+    """Releases resources, one after the other, and passes an outcome on.
+
+    It has subscribed to the promises of all resources, and releases one that comes later, too.
+    """
+
+    __slots__ = ("_acquired", "_inspection", "_leases", "_under_way")
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: The resources; those that have still to come, once releasing has begun.
+        self._leases: list[Lease] = []
+        #: What the releases are called with: None until releasing has begun.
+        self._inspection: PromiseInspection[Any] | None = None
+        #: What is released next.
+        self._acquired: deque[Lease] = deque()
+        #: What is being released.
+        self._under_way: Lease | None = None
+
+    def _begin_release(self, outcome: CorePromise) -> None:
+        """Release all, and pass on *outcome*, which is settled; or the promise of this node."""
+        self._outcome = outcome
+        used = outcome._state & (FULFILLED | REJECTED)
+        self._inspection = PromiseInspection._of(outcome) if used else CANCELLED_USE
+        self.stop_consuming()
+        self._release_next()
+
+    def _release_next(self) -> None:
+        """Something has settled: a release, or the promise of a resource that comes late."""
+        if self._leases:
+            self._sort()
+        if self._under_way is not None and self._under_way.is_held():
+            return
+        assert self._inspection is not None
+        while self._acquired:
+            lease = self._acquired.popleft()
+            if not lease.release(self._inspection, self):
+                self._under_way = lease
+                return
+        self._end()
+
+    def _sort(self) -> None:
+        """Find what has been acquired, and leave what is not needed any more."""
+        pending: list[Lease] = []
+        stack: list[CorePromise] = []
+        for lease in self._leases:
+            lease.open(self._promise, self, False)
+            if lease.is_acquired():
+                self._acquired.append(lease)
+            elif not lease.has_failed():
+                pending.append(lease)
+        # The first is cancelled first, as by `all`: a stack goes from its end.
+        for lease in reversed(pending):
+            lease.leave(stack)
+        cancel_all(stack)
+        in_circle = self.waits_for_itself()
+        self._leases = [lease for lease in pending if lease.has_to_end(in_circle)]
+
+    def _end(self) -> None:
+        """All is released that has been acquired."""
+        promise, outcome = self._promise, self._outcome
+        if not self._leases:
+            pass_on(self.finish(), outcome)
+        elif not promise._state & CANCELLING:
+            # A failure does not wait for what has still to come.  That is cleaned up behind
+            # a promise of its own; see `ending`.
+            rest = new_pending(type(promise), self, owner=promise)
+            start_cancelling(rest)
+            self._promise = self._outcome = rest
+            self._inspection = CANCELLED_USE
+            pass_on(promise, outcome)
+            promise._source = [rest]
+
+    def _release(self) -> None:
+        self._leases = []
+        self._inspection = self._outcome = self._under_way = None
+
+    def held(self) -> list[Any]:
+        """The resources that have been acquired, and not been released."""
+        leases = self._under_way, *self._acquired, *self._leases
+        return [lease.promise._value for lease in leases if lease is not None and lease.is_held()]
+
+
+def _name_held() -> None:
+    """At the end of the process, say in one line what has not been released."""
+    held: list[Any] = []
+    for found in gc.get_objects():
+        if issubclass(type(found), Releasing) and found._promise is not None:
+            scheduler: Any = found._promise._queue.scheduler
+            # Those of tests do not say so.
+            if getattr(scheduler, "is_over", bool)():
+                held += found.held()
+    if held:
+        names = sorted(map(type_name, held))
+        _log.critical(
+            "The process ends, and Promise.using has not released: {names} ({count} in all). "
+            "Have a shutdown trigger cancel what uses them, and wait for its reflect()",
+            names=", ".join(names[:5] + ["..."] * (len(names) > 5)),
+            count=len(held),
+        )
+
+
+atexit.register(_name_held)
