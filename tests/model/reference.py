@@ -21,6 +21,15 @@ PENDING, FULFILLED, REJECTED, CANCELLED = "pending", "fulfilled", "rejected", "c
 class CancellationError(Exception):
     """What late observers see."""
 
+    #: What a coroutine sees that waits for a promise that is cancelled by others.
+    of_awaited = False
+
+    @classmethod
+    def awaited(cls, message: str) -> CancellationError:
+        error = cls(message)
+        error.of_awaited = True
+        return error
+
 
 class TimeoutError(Exception):
     """What a timeout rejects with."""
@@ -246,7 +255,7 @@ class Reference:
             self.mark_handled()
             raise value
         elif state == CANCELLED:
-            raise CancellationError("late cancellation observer")
+            raise CancellationError.awaited("late cancellation observer")
         return value
 
     def attach(self, consumer: Any) -> None:
@@ -630,7 +639,8 @@ class Running(Consumer):
         self.end()
         self.ended = True
         ends = (self.cancellation, CancellationError, CancelledError)
-        if self.child.cancelling and isinstance(error, ends):
+        passes = isinstance(error, CancellationError) and error.of_awaited
+        if passes or (self.child.cancelling and isinstance(error, ends)):
             self.child.finish_cancel()
         else:
             self.child.reject(error)
@@ -651,6 +661,9 @@ class Running(Consumer):
             return
         self.waiting = True
         yielded.attach(self)
+        if self.awaited is not yielded:
+            # It was cancelled before.
+            self.awaited.value.of_awaited = True
 
     def notify(self, parent: Reference) -> None:
         if not self.waiting or parent is not self.awaited:
@@ -662,7 +675,7 @@ class Running(Consumer):
         elif parent.state == REJECTED:
             self.go_on(None, parent.value)
         else:
-            self.go_on(None, CancellationError("the promise was cancelled"))
+            self.go_on(None, CancellationError.awaited("the promise was cancelled"))
 
     def fired(self, result: Any, deferred: Deferred[Any]) -> None:
         if self.foreign is not deferred:

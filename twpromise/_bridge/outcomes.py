@@ -11,7 +11,7 @@ from twisted.python.log import logerr
 
 from .._core.settling import mark_handled, reject
 from .._core.states import REJECTED, CorePromise
-from .._util.errors import CancellationError, RejectionError, as_exception
+from .._util.errors import CancellationError, RejectionError, as_exception, of_awaited
 from .._util.exceptions import get_traceback, set_traceback
 
 __all__ = [
@@ -100,7 +100,7 @@ def raised_by(promise: CorePromise) -> tuple[BaseException, TracebackType | None
     if promise._state & REJECTED:
         mark_handled(promise)
         return as_exception(promise._value), traceback_of(promise._aux)
-    return CancellationError("the promise was cancelled"), None
+    return of_awaited(CancellationError("the promise was cancelled")), None
 
 
 def exception_of(promise: CorePromise) -> BaseException:

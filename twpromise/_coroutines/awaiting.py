@@ -33,7 +33,7 @@ from .._core.states import (
     SETTLED,
     CorePromise,
 )
-from .._util.errors import CancellationError
+from .._util.errors import CancellationError, of_awaited
 from .._util.exceptions import set_traceback
 
 __all__ = ["Awaiter", "await_promise"]
@@ -78,7 +78,7 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     if promise._state & FULFILLED:
         return promise._value
     if dead and not dead & REJECTED:
-        raise hooks.host.late_cancellation()
+        raise of_awaited(hooks.host.late_cancellation())
     error, traceback = raised_by(promise)
     set_traceback(error, traceback)
     try:

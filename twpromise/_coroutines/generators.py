@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextvars import Context
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from inspect import CO_ITERABLE_COROUTINE
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeAlias, TypeVar, overload
@@ -15,6 +15,7 @@ from .._core.states import CorePromise, new_pending
 from .._util.checks import not_a_function, shown
 from .._util.errors import CANCELLATIONS
 from .._util.types import Either, Followed
+from .frames import throw_inwards
 from .runner import Runner
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class _GeneratorRunner(Runner):
         raise TypeError(
             f"A value {shown(yielded)} was yielded that could not be treated as a promise"
         )
+
+    def _thrower(self, error: BaseException) -> Callable[[BaseException], Any]:
+        if issubclass(type(error), GeneratorExit):
+            return partial(throw_inwards, self._generator)
+        return Runner._thrower(self, error)
 
     def _answered(
         self, value: Any, error: BaseException | None

@@ -13,7 +13,7 @@ from .._core.jobs import call_soon
 from .._core.resolving import adopters, resolve
 from .._core.settling import finish_cancel, fulfill, lock, reject_raised
 from .._core.states import CANCELLING, FULFILLED, LOOKED_AT, CorePromise, new_pending
-from .._util.errors import CANCELLATIONS
+from .._util.errors import CANCELLATIONS, passes_cancellation
 from .suspension import RUNNING, Suspension
 
 __all__ = ["Runner"]
@@ -117,7 +117,7 @@ class Runner(Suspension):
             self._waiting = RUNNING
             if self._context is None:
                 self._context = Context()
-            step: Any = self._generator.send if error is None else self._generator.throw
+            step: Any = self._generator.send if error is None else self._thrower(error)
             if hooks.observer is not None:
                 step = hooks.observer.watched(self._promise, step, False)
             try:
@@ -140,6 +140,11 @@ class Runner(Suspension):
         self._return(result)
         # It may be an error that was thrown in, whose traceback refers to this frame.
         del result
+
+    def _thrower(self, error: BaseException) -> Callable[[BaseException], Any]:
+        """What throws an error into the generator."""
+        thrower: Callable[[BaseException], Any] = self._generator.throw
+        return thrower
 
     def _wait_for_followed(self, followed: Any, sends: bool = True) -> None:
         """Wait for what is followed; *sends* as in `_sends`."""
@@ -182,7 +187,9 @@ class Runner(Suspension):
     def _fail(self, error: BaseException) -> None:
         context = self._context
         promise = self.finish()
-        if promise._state & CANCELLING and issubclass(type(error), CANCELLATIONS):
+        if passes_cancellation(error) or (
+            promise._state & CANCELLING and issubclass(type(error), CANCELLATIONS)
+        ):
             finish_cancel(promise)
         else:
             # The first frame of the traceback is that of `_advance`.

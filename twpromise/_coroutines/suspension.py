@@ -18,7 +18,7 @@ from .._core.reactions import Node, subscribe
 from .._core.settling import lock
 from .._core.states import CANCELLED, FULFILLED, LOOKED_AT, CorePromise
 from .._core.subscribers import remove_subscriber
-from .._util.errors import as_exception
+from .._util.errors import as_exception, of_awaited
 from .._util.exceptions import set_traceback
 from .._util.running import outside_tasks
 from .awaiting import Awaiter
@@ -126,7 +126,10 @@ class Suspension(Node):
     def _wait_for(self, promise: CorePromise, sends: bool = True) -> None:
         if promise._state & LOOKED_AT:
             # If it was cancelled before, another promise notifies this runner.
-            promise = self.observe(promise)
+            late = self.observe(promise)
+            if late is not promise:
+                of_awaited(late._value)
+                promise = late
         if sends and self._context is None:
             self._waiting = promise
         else:
