@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import weakref
+from collections.abc import Coroutine
+from contextlib import asynccontextmanager, suppress
 from traceback import walk_tb
 
 import pytest
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, succeed
+from twisted.logger import globalLogPublisher
 
 from tests.support.outcomes import outcome, reasons
-from tests.support.promises import Boom, pending
+from tests.support.promises import Boom, fail, pending
 from twpromise import CancellationError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler", "unhandled_allowed")
@@ -315,3 +319,362 @@ def test_a_delegating_generator_is_freed_by_reference_counting(scheduler):
         assert reference() is None
     finally:
         gc.enable()
+
+
+# --- a cancellation that is swallowed
+
+
+def swallowed(events):
+    """The lines that the log names: that swallowed it, and where it waits."""
+    return [
+        tuple(int(event[key].split("line ")[1].split(",")[0]) for key in ("swallowed", "waits"))
+        for event in events
+        if "swallowed" in event
+    ]
+
+
+@pytest.fixture
+def log():
+    """Every event that promises log at error level or above."""
+    events = []
+
+    def observe(event):
+        if event.get("log_namespace") == "twpromise":
+            events.append(event)
+
+    globalLogPublisher.addObserver(observe)
+    yield events
+    globalLogPublisher.removeObserver(observe)
+
+
+def line_of(function, text):
+    """The line of a function that contains *text*."""
+    lines, first = inspect.getsourcelines(function)
+    return first + next(number for number, line in enumerate(lines) if text in line)
+
+
+@kinds
+def test_a_retry_loop_ends_soon_after_it_was_cancelled(scheduler, log, start):
+    """It may clean up, and wait once more, which is logged; then each await is cancelled."""
+    attempts, ended = [], []
+
+    async def fetch():
+        attempts.append(Promise.delay(10))
+        await attempts[-1]  # in fetch
+
+    async def poll():
+        try:
+            while True:
+                try:
+                    await fetch()  # the line
+                except Exception:
+                    await Promise.delay(1)
+        finally:
+            ended.append(True)
+
+    promise = start(poll)
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    for _ in range(30):
+        scheduler.advance(1)
+    assert 3 == len(attempts)
+    assert [False, True] == [each.is_cancelled() for each in attempts[1:]]
+    assert ([True], []) == (ended, scheduler.clock.getDelayedCalls())
+    assert [(line_of(poll, "the line"), line_of(fetch, "in fetch"))] == swallowed(log)
+    assert ["error"] == [event["log_level"].name for event in log]
+
+
+@pytest.mark.parametrize("catches", [Exception, BaseException])
+@pytest.mark.parametrize("kind", ["generator", "coroutine"])
+def test_a_loop_that_swallows_everything_is_closed(scheduler, reports, log, catches, kind):
+    """It does not keep the queue busy for ever; and what it waited for is cancelled."""
+    attempts = []
+
+    def attempt():
+        attempts.append(Promise.delay(10))
+        return attempts[-1]
+
+    @Promise.coroutine
+    def generator():
+        while len(attempts) < 5:
+            try:
+                yield attempt()
+            except (catches, GeneratorExit):
+                pass
+
+    @Promise.coroutine
+    async def coroutine():
+        while len(attempts) < 5:
+            try:
+                await attempt()
+            except catches:
+                pass
+
+    promise = (generator if kind == "generator" else coroutine)()
+    promise.cancel()
+    for _ in range(30):
+        scheduler.advance(1)
+    ignores = kind == "generator" or catches is BaseException
+    # One that was cancelled, one that was let through, one that was cancelled, one at which it was
+    # closed, and one more if it has ignored that.
+    assert 4 + ignores == len(attempts)
+    assert [True, False, True, True] == [each.is_cancelled() for each in attempts[:4]]
+    assert promise.is_cancelled()
+    assert 1 == len(swallowed(log))
+    words = [str(event["log_failure"].value) for event in log if "log_failure" in event]
+    assert [f"{kind} ignored GeneratorExit"] * ignores == words
+    reports.clear()
+
+
+def test_a_deferred_that_a_loop_awaits_without_end(scheduler, log):
+    """Each is cancelled; a canceller that gives a value lets the coroutine go on, but once."""
+    cancelled = []
+
+    def canceller(deferred):
+        cancelled.append(deferred)
+        deferred.callback(None)
+
+    @Promise.coroutine
+    async def function():
+        while True:
+            await Deferred(canceller)
+
+    promise = function()
+    promise.cancel()
+    scheduler.flush()
+    assert (True, 1, 1) == (promise.is_cancelled(), len(cancelled), len(swallowed(log)))
+
+
+def test_what_has_fired_already_cannot_be_cancelled(scheduler, log):
+    """The await after it is."""
+    waits = Deferred()
+    seen = []
+
+    @Promise.coroutine
+    async def function():
+        with suppress(CancellationError):
+            await Promise.delay(60)
+        await waits
+        await succeed(1)
+        with suppress(CancelledError):
+            await Deferred()
+        seen.append("cancelled")
+
+    promise = function()
+    promise.cancel()
+    scheduler.flush()
+    waits.callback(None)
+    scheduler.flush()
+    assert (["cancelled"], 1) == (seen, len(swallowed(log)))
+    assert promise.is_cancelled()
+
+
+class Resource:
+    """An asynchronous context manager that takes two steps to leave."""
+
+    def __init__(self, log):
+        self.log = log
+
+    async def __aenter__(self):
+        await Promise.delay(0)
+
+    async def __aexit__(self, *error):
+        await Promise.delay(1)
+        await Promise.delay(1)
+        self.log.append("left")
+
+
+async def in_finally(log):
+    try:
+        await Promise.delay(60)
+    finally:
+        await Promise.delay(1)
+        await Promise.delay(1)
+        log.append("left")
+
+
+async def in_except(log):
+    try:
+        await Promise.delay(60)
+    except CancellationError as error:
+        await Promise.delay(1)
+        try:
+            raise KeyError from error
+        except KeyError:
+            await Promise.delay(1)
+        await Promise.delay(0)
+        log.append("left")
+
+
+async def in_another_coroutine(log):
+    async def leave():
+        await Promise.delay(1)
+        await Promise.delay(1)
+
+    try:
+        await Promise.delay(60)
+    finally:
+        await leave()
+        log.append("left")
+
+
+async def in_an_object(log):
+    class Leaving:
+        def __await__(self):
+            return in_another_coroutine(log).__await__()
+
+    await Leaving()
+
+
+async def in_a_context_manager(log):
+    async with Resource(log):
+        await Promise.delay(60)
+
+
+async def in_a_manager_made_of_a_generator(log):
+    @asynccontextmanager
+    async def resource():
+        async with Resource(log):
+            yield
+
+    async with resource():
+        await Promise.delay(60)
+
+
+async def in_an_asynchronous_generator(log):
+    async def items():
+        async with Resource(log):
+            await Promise.delay(60)
+        yield
+
+    async for _ in items():
+        pass
+
+
+@pytest.mark.parametrize(
+    "cleans_up",
+    [
+        in_finally,
+        in_except,
+        in_another_coroutine,
+        in_an_object,
+        in_a_context_manager,
+        in_a_manager_made_of_a_generator,
+        in_an_asynchronous_generator,
+    ],
+)
+def test_a_clean_up_may_await_as_often_as_it_wants(scheduler, log, cleans_up):
+    """In whatever it stands; and nothing is logged."""
+    steps = []
+    promise = Promise.resolve(cleans_up(steps))
+    scheduler.flush()
+    promise.cancel()
+    for _ in range(3):
+        scheduler.advance(1)
+    assert ((["left"], []), ("cancelled", None)) == ((steps, log), outcome(promise))
+
+
+def test_a_clean_up_after_what_it_waited_for_has_failed(scheduler, log):
+    """It handles an error then that is no cancellation; it is not broken off either."""
+    steps = []
+
+    @Promise.coroutine
+    async def function():
+        try:
+            await Promise.delay(60).finally_(fail)
+        finally:
+            await Promise.delay(1)
+            await Promise.delay(1)
+            steps.append("cleaned up")
+
+    promise = function()
+    promise.cancel()
+    promise.suppress_unhandled_rejections()
+    scheduler.advance(1)
+    scheduler.advance(1)
+    assert (["cleaned up"], []) == (steps, log)
+
+
+def test_what_cannot_be_looked_into_is_let_through(scheduler, log):
+    """A coroutine that is compiled, say: it may be cleaning up."""
+    steps = []
+
+    class Compiled(Coroutine):
+        """An object that does what a coroutine does."""
+
+        def __init__(self, coroutine):
+            self.coroutine = coroutine
+
+        def __await__(self):
+            return self
+
+        __iter__ = __await__
+
+        def __next__(self):
+            return self.send(None)
+
+        def send(self, value):
+            return self.coroutine.send(value)
+
+        def throw(self, *error):
+            return self.coroutine.throw(*error)
+
+        def close(self):
+            self.coroutine.close()
+
+    @Promise.coroutine
+    async def function():
+        await Compiled(in_finally(steps))
+
+    promise = function()
+    promise.cancel()
+    scheduler.advance(1)
+    scheduler.advance(1)
+    assert ((["left"], []), ("cancelled", None)) == ((steps, log), outcome(promise))
+    direct = Promise.resolve(Compiled(in_finally(steps)))
+    direct.cancel()
+    scheduler.advance(1)
+    scheduler.advance(1)
+    assert (["left", "left"], []) == (steps, log)
+
+
+def test_a_clean_up_that_comes_after_the_swallowing_is_cancelled(scheduler, log):
+    """At each of its awaits; its `finally` blocks are run all the same."""
+    steps = []
+
+    @Promise.coroutine
+    async def function():
+        try:
+            with suppress(CancellationError):
+                await Promise.delay(60)
+            steps.append(await Promise.delay(1, "let through"))
+            await Promise.delay(1)
+        finally:
+            steps.append("finally")
+            try:
+                await Promise.delay(1)
+            finally:
+                steps.append("again")
+
+    promise = function()
+    promise.cancel()
+    scheduler.advance(1)
+    assert ["let through", "finally", "again"] == steps
+    assert (("cancelled", None), 1) == (outcome(promise), len(swallowed(log)))
+    assert [] == scheduler.clock.getDelayedCalls()
+
+
+def test_a_coroutine_that_returns_after_its_cancellation(scheduler, log):
+    """It has swallowed it, and waits for nothing more: nothing is logged."""
+
+    @Promise.coroutine
+    async def function():
+        with suppress(CancellationError):
+            await Promise.delay(60)
+
+    promise = function()
+    promise.cancel()
+    scheduler.flush()
+    assert ([], ("cancelled", None)) == (log, outcome(promise))

@@ -590,8 +590,18 @@ class Hooks(Consumer):
 class Running(Consumer):
     """A generator, or a coroutine, whose steps wait for what the step before has yielded."""
 
-    def __init__(self, child: Reference, generator: Any, cancellation: type[BaseException]) -> None:
+    def __init__(
+        self,
+        child: Reference,
+        generator: Any,
+        cancellation: type[BaseException],
+        handled: list[BaseException],
+    ) -> None:
         self.child, self.generator, self.cancellation = child, generator, cancellation
+        # What the generator handles at the moment, if anything; and how often it has waited since
+        # it swallowed a cancellation, once it has been cancelled.
+        self.handled = handled
+        self.went_on: int | None = None
         self.waiting = False
         self.foreign: Deferred[Any] | None = None
         self.running = self.interrupted = self.cancelled_itself = self.ended = False
@@ -614,6 +624,9 @@ class Running(Consumer):
                 return
             except BaseException as raised:
                 self.fail(raised)
+                return
+            if not self.may_wait():
+                self.close(yielded)
                 return
             self.wait_for(yielded)
             if self.ready is None:
@@ -644,6 +657,29 @@ class Running(Consumer):
             self.child.finish_cancel()
         else:
             self.child.reject(error)
+
+    def may_wait(self) -> bool:
+        """Whether it goes on; once it has swallowed a cancellation, it may only clean up."""
+        if self.went_on is None or self.cancelled_itself:
+            return True
+        if self.handled and self.went_on != 1:
+            self.cancelled_itself = self.went_on > 1
+            return True
+        self.went_on += 1
+        if self.went_on == 1:
+            self.child.world.log("swallowed", None)
+        self.cancelled_itself = self.went_on == 2
+        return self.went_on < 3
+
+    def close(self, yielded: Any) -> None:
+        self.end()
+        self.ended = True
+        self.child.finish_cancel()
+        discard(self.child.world, yielded)
+        try:
+            self.generator.close()
+        except BaseException as error:
+            self.child.world.log("escaped", error)
 
     # --- waiting
 
@@ -692,6 +728,7 @@ class Running(Consumer):
         if self.interrupted:
             self.interrupted = False
             self.alive = True
+            self.went_on = self.went_on or 0
             if self.cancellation is GeneratorExit and (
                 error is None or isinstance(error, CancellationError | CancelledError)
             ):
@@ -731,6 +768,7 @@ class Running(Consumer):
             self.interrupted = True
             self.foreign.cancel()
             return
+        self.went_on = self.went_on or 0
         if self.cancellation is GeneratorExit:
             self.advance(None, GeneratorExit())
         else:

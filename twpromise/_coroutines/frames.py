@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Iterator
+from collections.abc import Coroutine, Generator, Iterator
+from itertools import takewhile
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Final
 
 from .._util.exceptions import get_traceback, set_traceback
+from .awaiting import await_promise
 
 __all__ = ["frame_of", "handles_an_error", "place", "suspended", "throw_inwards"]
+
+_AWAIT = await_promise.__code__
 
 #: The attributes of what is suspended: its frame, and what it waits for in its turn.
 _ATTRIBUTES: Final[dict[type, tuple[str, str]]] = {
@@ -19,18 +23,22 @@ _ATTRIBUTES: Final[dict[type, tuple[str, str]]] = {
 }
 
 
-#: What `async for` and `aclose` wait for; it refers to the asynchronous generator.
-_STEPS: Final = {"async_generator_asend", "async_generator_athrow"}
+#: What stands between two of them, and refers to the inner one: what `async for` waits for,
+#: and what the `__await__` of a coroutine gives.
+_BETWEEN: Final = {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper"}
 
 
 def suspended(generator: Any) -> Iterator[Any]:
-    """A suspended generator or coroutine, and those that it waits for, from without to within."""
+    """A suspended generator or coroutine, and those that it waits for, from without to within.
+
+    Up to what `await` itself runs.
+    """
     while True:
-        if type(generator).__name__ in _STEPS:
+        if type(generator).__name__ in _BETWEEN:
             within = gc.get_referents(generator)
-            generator = next((one for one in within if type(one) is AsyncGeneratorType), None)
+            generator = next((one for one in within if type(one) in _ATTRIBUTES), None)
         attributes = _ATTRIBUTES.get(type(generator))
-        if attributes is None:
+        if attributes is None or getattr(generator, "gi_code", None) is _AWAIT:
             return
         yield generator
         generator = getattr(generator, attributes[1])
@@ -53,31 +61,39 @@ def handles_an_error(generator: Any) -> bool:
 
     That of an error, that is, in which ``sys.exception()`` would give it.
     """
-    # Only from within Python would say it; but the collector visits it, behind all else.
-    return any(
-        issubclass(type(gc.get_referents(one)[-1]), BaseException) for one in suspended(generator)
-    )
+    ahead = generator
+    for one in suspended(generator):
+        # Python says it only within; but the collector visits it, behind all else.
+        if issubclass(type(gc.get_referents(one)[-1]), BaseException):
+            return True
+        ahead = getattr(one, _ATTRIBUTES[type(one)][1])
+    # Into what was compiled by others nobody can look: it may.
+    return ahead is generator or isinstance(ahead, Coroutine)
 
 
-def throw_inwards(generator: Generator[Any, Any, Any], error: GeneratorExit) -> Any:
-    """As ``generator.throw(error)``, first into what it delegates to by `yield from`.
+def throw_inwards(generator: Generator[Any, Any, Any], error: BaseException) -> Any:
+    """As ``generator.throw(error)``, but first into what it delegates to by `yield from`.
 
-    Python closes that instead, and so breaks off its clean-up at the first `yield`.
+    For a `GeneratorExit`: Python closes that instead, and so breaks off its clean-up at the first `yield`.
     """
-    delegates: list[Any] = [generator]
-    while isinstance(inner := getattr(delegates[-1], "gi_yieldfrom", None), Generator):
-        delegates.append(inner)
+    # A coroutine that has ended takes no error any more, which would have to go through it.
+    within = takewhile(lambda one: type(one) is GeneratorType, suspended(generator))
+    delegates: list[Any] = list(within) or [generator]
     raised: BaseException = error
-    while True:
-        try:
-            return delegates.pop().throw(raised)
-        except BaseException as other:
-            # This frame refers to the generators, and is of no interest.
-            here = get_traceback(other)
-            assert here is not None
-            set_traceback(other, here.tb_next)
-            del here
-            if not delegates:
-                raise
-            # One that has returned has ended, too, and what delegates to it is exited all the same.
-            raised = error if type(other) is StopIteration else other
+    try:
+        while True:
+            try:
+                return delegates.pop().throw(raised)
+            except BaseException as other:
+                # This frame is of no interest.
+                here = get_traceback(other)
+                assert here is not None
+                set_traceback(other, here.tb_next)
+                del here
+                if not delegates:
+                    raise
+                # One that has returned has ended, too: what delegates to it is exited all the same.
+                raised = error if type(other) is StopIteration else other
+    finally:
+        # The frames in the traceback refer to this one.
+        del error, raised

@@ -14,6 +14,7 @@ from .._core.resolving import adopters, resolve
 from .._core.settling import finish_cancel, fulfill, lock, reject_raised
 from .._core.states import CANCELLING, FULFILLED, LOOKED_AT, CorePromise, new_pending
 from .._util.errors import CANCELLATIONS, passes_cancellation
+from .awaiting import Awaiter
 from .suspension import RUNNING, Suspension
 
 __all__ = ["Runner"]
@@ -33,7 +34,7 @@ class Runner(Suspension):
       (`_cancelled_itself`) is interrupted where it waits next;
     * **ended**: by `finish`, as any `Node`.
 
-    Interrupted, the generator runs and waits as before, until it ends.
+    Interrupted, the generator runs and waits as before, until it ends; see `insisting`.
 
     Args:
         promise: What to resolve.
@@ -195,6 +196,18 @@ class Runner(Suspension):
             # The first frame of the traceback is that of `_advance`.
             reject_raised(promise, error, context)
 
+    def _give_up(self, yielded: Any) -> None:
+        generator, context = self._generator, self._context
+        promise = self.finish()
+        finish_cancel(promise)
+        if type(yielded) is Awaiter:
+            yielded = yielded._promise
+        self._in_context(context, discard, promise, yielded)
+        try:
+            (context or Context()).copy().run(generator.close)
+        except BaseException as error:
+            hooks.host.escaped(error)
+
     def _release(self) -> None:
-        self._generator = self._context = self._deferred = None
+        self._generator = self._context = self._deferred = self._insistence = None
         self._waiting = self._special = None

@@ -22,6 +22,7 @@ from .._util.errors import as_exception, of_awaited
 from .._util.exceptions import set_traceback
 from .._util.running import outside_tasks
 from .awaiting import Awaiter
+from .insisting import CANCEL, CLOSE, Insistence
 
 __all__ = ["RUNNING", "Suspension"]
 
@@ -38,6 +39,7 @@ class Suspension(Node):
         "_context",
         "_deferred",
         "_generator",
+        "_insistence",
         "_interrupted",
         "_left",
         "_loop",
@@ -72,6 +74,8 @@ class Suspension(Node):
         self._interrupted = False
         # The generator has cancelled its own promise: it is interrupted where it waits next.
         self._cancelled_itself = False
+        # Once a cancellation has been thrown in, or what it has stopped has answered.
+        self._insistence: Insistence | None = None
         # What to send or to throw in next.  Not an argument of `_advance`: errors refer, by their
         # tracebacks, to the frames that lead to the generator.
         self._ready: tuple[Any, BaseException | None] | None = (None, None)
@@ -89,6 +93,11 @@ class Suspension(Node):
         """The same, where a task of asyncio's may make the call."""
         outside_tasks(self._advance)
 
+    def _give_up(self, yielded: Any) -> None:
+        """End a generator that goes on, whatever is thrown in; it waits for *yielded*."""
+        # Abstract: `Runner` defines it.
+        raise NotImplementedError(type(self))
+
     # --- waiting
 
     def _take(self, yielded: Any) -> bool:
@@ -97,6 +106,14 @@ class Suspension(Node):
             remove_subscriber(self._left, self)
             self._left = None
             self.consume()
+        # What has fired already, in the step before, could not be cancelled.
+        if self._insistence is not None and not self._cancelled_itself:
+            decision = self._insistence.decide(self._generator)
+            if decision is CLOSE:
+                self._give_up(yielded)
+                return False
+            if decision is CANCEL:
+                self._cancelled_itself = True
         kind = type(yielded)
         try:
             if kind is Awaiter:
@@ -130,7 +147,7 @@ class Suspension(Node):
             if late is not promise:
                 of_awaited(late._value)
                 promise = late
-        if sends and self._context is None:
+        if sends and self._context is None and self._insistence is None:
             self._waiting = promise
         else:
             self._waiting = None
@@ -198,6 +215,7 @@ class Suspension(Node):
         if self._interrupted:
             self._interrupted = False
             self.consume()
+            self._insist()
             assert self._ready is not None
             self._ready = self._answered(*self._ready)
 
@@ -264,8 +282,14 @@ class Suspension(Node):
                 return
             self._deferred = None
             self._interrupted = False
+        self._insist()
         self._ready = None, self._cancellation()
         self._advance()
+
+    def _insist(self) -> None:
+        """A cancellation is going to be thrown in: see to it that it is not just swallowed."""
+        if self._insistence is None:
+            self._insistence = Insistence(self._generator)
 
     def _answered(
         self, value: Any, error: BaseException | None

@@ -188,6 +188,9 @@ class TaskRunner(CoroutineRunner):
         if not self._halt():
             CoroutineRunner._interrupt(self)
 
+    def _insist(self) -> None:
+        """As in asyncio: who catches it goes on."""
+
     def _receive(self, parent: CorePromise) -> bool:
         interrupted = self._interrupted
         if not CoroutineRunner._receive(self, parent):

@@ -1,0 +1,64 @@
+"""What becomes of a coroutine that goes on after it was cancelled.
+
+It may clean up: what it awaits while it handles an error, in `finally` or `except`, is let
+through.  One that swallows the cancellation (by ``except Exception`` in a loop, say) may wait once
+more, which is logged; everything that it awaits after that is cancelled.  If it swallows that, too,
+it is closed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.logger import Logger
+
+from .frames import frame_of, handles_an_error, place, suspended
+
+__all__ = ["CANCEL", "CLOSE", "WAIT", "Insistence"]
+
+_log = Logger(namespace="twpromise")
+
+#: What is to be done with what a cancelled generator waits for next.
+WAIT: Final = "wait"
+CANCEL: Final = "cancel"
+CLOSE: Final = "close"
+
+
+class Insistence:
+    """A cancellation that is thrown into a generator, and what comes of it.
+
+    Args:
+        generator: Suspended, where the cancellation is thrown in.
+    """
+
+    __slots__ = ("_next", "_places")
+
+    def __init__(self, generator: Any) -> None:
+        self._next = WAIT
+        self._places = [
+            (one, frame.f_lineno) for one in suspended(generator) if (frame := frame_of(one))
+        ]
+
+    def decide(self, generator: Any) -> str:
+        """What is to be done with what the generator waits for now."""
+        now = self._next
+        if now is not CANCEL and handles_an_error(generator):
+            return CANCEL if now is CLOSE else WAIT
+        if now is WAIT:
+            self._report(generator)
+            self._next = CANCEL
+        else:
+            self._next = CLOSE
+        return now
+
+    def _report(self, generator: Any) -> None:
+        # Those that the error went through have ended.
+        swallowed = [place(frame, line) for one, line in self._places if (frame := frame_of(one))]
+        waits = [place(frame) for one in suspended(generator) if (frame := frame_of(one))]
+        self._places.clear()
+        _log.error(
+            "A coroutine has swallowed its cancellation, at {swallowed}; it waits at {waits}, "
+            "and whatever it awaits after that is cancelled",
+            swallowed=swallowed[-1],
+            waits=waits[-1],
+        )
