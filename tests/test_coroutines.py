@@ -1479,11 +1479,11 @@ def test_a_coroutine_is_freed_by_reference_counting(scheduler, how):
         gc.enable()
 
 
-@pytest.mark.parametrize("name", ["_advance", "_cancellation", "_give_up", "_wait_for_other"])
+@pytest.mark.parametrize("name", ["_advance", "_cancellation", "_wait_for_other"])
 def test_a_runner_says_what_it_runs(name):
     """What generators and coroutines do in their own way is not done for them."""
     suspension = Suspension(Promise.defer().promise, None)
-    arguments = (None,) if name in ("_give_up", "_wait_for_other") else ()
+    arguments = (None,) if name == "_wait_for_other" else ()
     with pytest.raises(NotImplementedError):
         getattr(suspension, name)(*arguments)
 

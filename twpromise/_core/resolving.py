@@ -78,7 +78,11 @@ def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None =
     if adopters[type(value)] is None:
         return new_fulfilled(cls, value)
     promise = new_pending(cls, owner=owner)
-    resolve(promise, value)
+    # As `resolve`; a call less for each level of coroutines that call themselves.
+    try:
+        adopters[type(value)](promise, value)  # type: ignore[misc]
+    except BaseException as error:
+        reject_or_report(promise, error)
     return promise
 
 
@@ -105,5 +109,13 @@ def call_into(
         result = function(*arguments, **(keywords or {}))
     except BaseException as error:
         reject_raised(promise, error)
-    else:
-        resolve(promise, result)
+        return
+    adopter = adopters[type(result)]
+    if adopter is None:
+        fulfill(promise, result)
+        return
+    # As in `new_resolved`.
+    try:
+        adopter(promise, result)
+    except BaseException as error:
+        reject_or_report(promise, error)

@@ -45,9 +45,9 @@ def suspended(generator: Any) -> Iterator[Any]:
 
 
 def frame_of(generator: Any) -> FrameType | None:
-    """The frame of one that `suspended` gave; None once it has ended."""
-    frame: FrameType | None = getattr(generator, _ATTRIBUTES[type(generator)][0])
-    return frame
+    """The frame of one that `suspended` gave; None once it has ended, or is no more."""
+    attributes = _ATTRIBUTES.get(type(generator))
+    return None if attributes is None else getattr(generator, attributes[0])
 
 
 def place(frame: FrameType, line: int | None = None) -> str:
@@ -74,7 +74,8 @@ def handles_an_error(generator: Any) -> bool:
 def throw_inwards(generator: Generator[Any, Any, Any], error: BaseException) -> Any:
     """As ``generator.throw(error)``, but first into what it delegates to by `yield from`.
 
-    For a `GeneratorExit`: Python closes that instead, and so breaks off its clean-up at the first `yield`.
+    For a `GeneratorExit`: Python closes that instead, and so breaks off its clean-up at the first
+    `yield`.
     """
     # A coroutine that has ended takes no error any more, which would have to go through it.
     within = takewhile(lambda one: type(one) is GeneratorType, suspended(generator))

@@ -9,8 +9,8 @@ from inspect import CO_ITERABLE_COROUTINE
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
-from .._core.resolving import is_followed, resolve
-from .._core.settling import reject_raised
+from .._core.resolving import adopters, is_followed, reject_or_report
+from .._core.settling import fulfill
 from .._core.states import CorePromise, new_pending
 from .._util.checks import not_a_function, shown
 from .._util.errors import CANCELLATIONS
@@ -138,11 +138,14 @@ class _CoroutineFactory:
                     runner = _GeneratorRunner(promise, result)
                     runner._yield_handler = yield_handler
                     runner.start()
+                elif (adopter := adopters[type(result)]) is not None:
+                    # An ``async def`` function, most likely; as `resolve`, without its frame.
+                    adopter(promise, result)
                 else:
-                    # An ``async def`` function, or one that only sometimes is a generator function.
-                    resolve(promise, result)
+                    # One that only sometimes is a generator function.
+                    fulfill(promise, result)
             except BaseException as error:
-                reject_raised(promise, error)
+                reject_or_report(promise, error)
             return promise
 
         return update_wrapper(coroutine, generator_function)

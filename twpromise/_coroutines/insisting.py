@@ -9,6 +9,7 @@ it is closed.
 from __future__ import annotations
 
 from typing import Any, Final
+from weakref import ref
 
 from twisted.logger import Logger
 
@@ -36,7 +37,7 @@ class Insistence:
     def __init__(self, generator: Any) -> None:
         self._next = WAIT
         self._places = [
-            (one, frame.f_lineno) for one in suspended(generator) if (frame := frame_of(one))
+            (ref(one), frame.f_lineno) for one in suspended(generator) if (frame := frame_of(one))
         ]
 
     def decide(self, generator: Any) -> str:
@@ -53,9 +54,8 @@ class Insistence:
 
     def _report(self, generator: Any) -> None:
         # Those that the error went through have ended.
-        swallowed = [place(frame, line) for one, line in self._places if (frame := frame_of(one))]
+        swallowed = [place(frame, line) for one, line in self._places if (frame := frame_of(one()))]
         waits = [place(frame) for one in suspended(generator) if (frame := frame_of(one))]
-        self._places.clear()
         _log.error(
             "A coroutine has swallowed its cancellation, at {swallowed}; it waits at {waits}, "
             "and whatever it awaits after that is cancelled",

@@ -14,7 +14,6 @@ from .._core.resolving import adopters, resolve
 from .._core.settling import finish_cancel, fulfill, lock, reject_raised
 from .._core.states import CANCELLING, FULFILLED, LOOKED_AT, CorePromise, new_pending
 from .._util.errors import CANCELLATIONS, passes_cancellation
-from .awaiting import Awaiter
 from .suspension import RUNNING, Suspension
 
 __all__ = ["Runner"]
@@ -48,17 +47,45 @@ class Runner(Suspension):
 
     def start(self) -> None:
         """Run up to the first thing to wait for."""
+        outer = self.begin()
+        try:
+            self._advance()
+        finally:
+            if outer is not None:
+                self.began(outer)
+
+    def begin(self) -> Any:
+        """What comes before the first step, which is part of no asyncio task that makes the call.
+
+        It is a call of its own, not one around that step, so that coroutines get deep that call
+        themselves.
+
+        Returns:
+            What `began` is to be called with after that step, unless it is None.
+        """
         context = copy_context()
         if not self._promise._library.async_hooks:
             context = Context()
         self._context = context
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            if contexts.driving:
+                return None
+            contexts.driving = True
+            return None, None, False
         if self._loop is None:
-            self._loop = asyncio._get_running_loop()
-        step = self._advance if self._loop is None else self._advance_outside
-        if contexts.driving:
-            step()
-        else:
-            contexts.drive(step)
+            self._loop = loop
+        task = asyncio.current_task(loop)
+        if task is not None:
+            asyncio._leave_task(loop, task)
+        outer, contexts.driving = contexts.driving, True
+        return loop, task, outer
+
+    def began(self, outer: Any) -> None:
+        """Undo what `begin` has done, and returned."""
+        loop, task, contexts.driving = outer
+        if task is not None:
+            asyncio._enter_task(loop, task)
 
     # --- steps
 
@@ -196,18 +223,6 @@ class Runner(Suspension):
             # The first frame of the traceback is that of `_advance`.
             reject_raised(promise, error, context)
 
-    def _give_up(self, yielded: Any) -> None:
-        generator, context = self._generator, self._context
-        promise = self.finish()
-        finish_cancel(promise)
-        if type(yielded) is Awaiter:
-            yielded = yielded._promise
-        self._in_context(context, discard, promise, yielded)
-        try:
-            (context or Context()).copy().run(generator.close)
-        except BaseException as error:
-            hooks.host.escaped(error)
-
     def _release(self) -> None:
-        self._generator = self._context = self._deferred = self._insistence = None
+        self._generator = self._context = self._deferred = None
         self._waiting = self._special = None

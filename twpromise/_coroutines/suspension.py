@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
+from functools import partial
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -15,14 +16,14 @@ from .._core import hooks
 from .._core.cancelling import cancel_all, leave
 from .._core.jobs import call_soon
 from .._core.reactions import Node, subscribe
-from .._core.settling import lock
+from .._core.settling import finish_cancel, lock
 from .._core.states import CANCELLED, FULFILLED, LOOKED_AT, CorePromise
 from .._core.subscribers import remove_subscriber
 from .._util.errors import as_exception, of_awaited
 from .._util.exceptions import set_traceback
 from .._util.running import outside_tasks
 from .awaiting import Awaiter
-from .insisting import CANCEL, CLOSE, Insistence
+from .insisting import CLOSE, WAIT, Insistence
 
 __all__ = ["RUNNING", "Suspension"]
 
@@ -39,7 +40,6 @@ class Suspension(Node):
         "_context",
         "_deferred",
         "_generator",
-        "_insistence",
         "_interrupted",
         "_left",
         "_loop",
@@ -72,10 +72,9 @@ class Suspension(Node):
         self._left: CorePromise | None = None
         # What is waited for has been cancelled, and still has to finish.
         self._interrupted = False
-        # The generator has cancelled its own promise: it is interrupted where it waits next.
-        self._cancelled_itself = False
-        # Once a cancellation has been thrown in, or what it has stopped has answered.
-        self._insistence: Insistence | None = None
+        # The generator has cancelled its own promise: it is interrupted where it waits next.  Or
+        # it has been interrupted: this decides where it waits next.
+        self._cancelled_itself: bool | Insistence = False
         # What to send or to throw in next.  Not an argument of `_advance`: errors refer, by their
         # tracebacks, to the frames that lead to the generator.
         self._ready: tuple[Any, BaseException | None] | None = (None, None)
@@ -93,11 +92,6 @@ class Suspension(Node):
         """The same, where a task of asyncio's may make the call."""
         outside_tasks(self._advance)
 
-    def _give_up(self, yielded: Any) -> None:
-        """End a generator that goes on, whatever is thrown in; it waits for *yielded*."""
-        # Abstract: `Runner` defines it.
-        raise NotImplementedError(type(self))
-
     # --- waiting
 
     def _take(self, yielded: Any) -> bool:
@@ -106,14 +100,6 @@ class Suspension(Node):
             remove_subscriber(self._left, self)
             self._left = None
             self.consume()
-        # What has fired already, in the step before, could not be cancelled.
-        if self._insistence is not None and not self._cancelled_itself:
-            decision = self._insistence.decide(self._generator)
-            if decision is CLOSE:
-                self._give_up(yielded)
-                return False
-            if decision is CANCEL:
-                self._cancelled_itself = True
         kind = type(yielded)
         try:
             if kind is Awaiter:
@@ -133,12 +119,24 @@ class Suspension(Node):
         if self._waiting is RUNNING:
             self._waiting = None
         if self._cancelled_itself:
-            self._cancelled_itself = False
-            stack: list[CorePromise] = []
-            # Cancellers are no part of the generator, whose context this may be.
-            Context().run(self._stop, stack)
-            Context().run(cancel_all, stack)
+            self._stop_here()
         return False
+
+    def _stop_here(self) -> None:
+        """Interrupt the generator where it has begun to wait, if that is due."""
+        if isinstance(self._cancelled_itself, Insistence):
+            decision = self._cancelled_itself.decide(self._generator)
+            if decision is WAIT:
+                return
+            if decision is CLOSE:
+                self._give_up()
+                return
+        else:
+            self._cancelled_itself = False
+        stack: list[CorePromise] = []
+        # Cancellers are no part of the generator, whose context this may be.
+        Context().run(self._stop, stack)
+        Context().run(cancel_all, stack)
 
     def _wait_for(self, promise: CorePromise, sends: bool = True) -> None:
         if promise._state & LOOKED_AT:
@@ -147,7 +145,7 @@ class Suspension(Node):
             if late is not promise:
                 of_awaited(late._value)
                 promise = late
-        if sends and self._context is None and self._insistence is None:
+        if sends and self._context is None:
             self._waiting = promise
         else:
             self._waiting = None
@@ -259,7 +257,7 @@ class Suspension(Node):
             return
         if self._waiting is RUNNING:
             # The generator itself is running the queue.
-            self._cancelled_itself = True
+            self._cancelled_itself = self._cancelled_itself or True
             return
         stack: list[CorePromise] = []
         waits = self._leave(stack)
@@ -288,8 +286,25 @@ class Suspension(Node):
 
     def _insist(self) -> None:
         """A cancellation is going to be thrown in: see to it that it is not just swallowed."""
-        if self._insistence is None:
-            self._insistence = Insistence(self._generator)
+        if not self._cancelled_itself:
+            self._cancelled_itself = Insistence(self._generator)
+
+    def _give_up(self) -> None:
+        """End a generator that waits again, whatever is thrown in."""
+        stack: list[CorePromise] = []
+        self._leave(stack)
+        generator, deferred = self._generator, self._deferred
+        context = Context() if self._context is None else self._context.copy()
+        finish_cancel(self.finish())
+        context.run(cancel_all, stack)
+        ends = [generator.close]
+        if deferred is not None:
+            ends.insert(0, partial(cancel_deferred, deferred))
+        for end in ends:
+            try:
+                context.run(end)
+            except BaseException as error:
+                hooks.host.escaped(error)
 
     def _answered(
         self, value: Any, error: BaseException | None
