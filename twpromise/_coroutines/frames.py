@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Coroutine, Generator, Iterator
 from itertools import takewhile
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
+
 from .._util.exceptions import get_traceback, set_traceback
 from .awaiting import await_promise
 
 __all__ = ["frame_of", "handles_an_error", "place", "suspended", "throw_inwards"]
 
-_AWAIT = await_promise.__code__
+#: What `await` itself runs: of a promise, of a Deferred, of a future.
+_AWAITS: Final = {
+    getattr(function, "__code__", None)
+    for function in (
+        await_promise,
+        vars(Deferred).get("__iter__"),
+        vars(Deferred).get("__await__"),
+        asyncio.futures._PyFuture.__await__,  # type: ignore[attr-defined]
+    )
+}
 
 #: The attributes of what is suspended: its frame, and what it waits for in its turn.
 _ATTRIBUTES: Final[dict[type, tuple[str, str]]] = {
@@ -38,7 +50,9 @@ def suspended(generator: Any) -> Iterator[Any]:
             within = gc.get_referents(generator)
             generator = next((one for one in within if type(one) in _ATTRIBUTES), None)
         attributes = _ATTRIBUTES.get(type(generator))
-        if attributes is None or getattr(generator, "gi_code", None) is _AWAIT:
+        if attributes is None or (
+            type(generator) is GeneratorType and generator.gi_code in _AWAITS
+        ):
             return
         yield generator
         generator = getattr(generator, attributes[1])

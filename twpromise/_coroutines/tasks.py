@@ -357,7 +357,7 @@ class CoroutineTask(asyncio.Future[Any]):
 
     @property
     def _must_cancel(self) -> bool:
-        return self._runner is not None and self._runner._cancelled_itself
+        return self._runner is not None and self._runner._cancelled_itself is True
 
 
 def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -> None:
