@@ -678,3 +678,43 @@ def test_a_coroutine_that_returns_after_its_cancellation(scheduler, log):
     promise.cancel()
     scheduler.flush()
     assert ([], ("cancelled", None)) == (log, outcome(promise))
+
+
+def test_a_coroutine_of_twisteds_that_swallows_its_cancellation(scheduler, log):
+    """That is logged, once; it goes on, since its Deferred takes what it returns."""
+    steps, results = [], []
+
+    async def function():
+        for step in range(4):
+            try:
+                await Promise.delay(1)
+                steps.append(step)
+            except Exception:  # the cancellation
+                await Promise.delay(1)
+        return "value"
+
+    deferred = ensureDeferred(function()).addCallback(results.append)
+    deferred.cancel()
+    for _ in range(5):
+        scheduler.advance(1)
+    assert ([1, 2, 3], ["value"]) == (steps, results)
+    line = line_of(function, "await Promise")
+    assert [(line, line)] == swallowed(log)
+
+
+def test_a_coroutine_of_twisteds_that_cleans_up(scheduler, log):
+    """It is not logged; nor is one that does not await a promise again."""
+    steps = []
+    cleans_up = ensureDeferred(in_finally(steps))
+    catches = ensureDeferred(asleep())
+    for deferred in cleans_up, catches:
+        deferred.addErrback(lambda failure: steps.append(failure.type))
+        deferred.cancel()
+    scheduler.advance(1)
+    scheduler.advance(1)
+    assert (["left", CancellationError], []) == (steps, log)
+
+
+async def asleep():
+    with suppress(CancellationError):
+        await Promise.delay(60)

@@ -386,6 +386,21 @@ class TestAsyncio:
 
         assert "followed" == on_loop(main)
 
+    def test_its_own_promise(self, on_loop: OnLoop) -> None:
+        """So does one that awaits its own promise."""
+        own: list[Promise[None]] = []
+
+        async def coroutine() -> None:
+            await asyncio.sleep(0)
+            await own[0]
+
+        async def main() -> None:
+            own.append(Promise.resolve(coroutine()))
+            with pytest.raises(TypeError, match="circular promise resolution chain"):
+                await own[0]
+
+        on_loop(main)
+
     def test_its_own_task(self, on_loop: OnLoop) -> None:
         """A coroutine that awaits its own task could never go on: it fails at once."""
 

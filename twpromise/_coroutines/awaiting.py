@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
+from types import CoroutineType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred
 
@@ -35,11 +37,17 @@ from .._core.states import (
 )
 from .._util.errors import CancellationError, of_awaited
 from .._util.exceptions import set_traceback
+from .frames import AWAITS
+from .insisting import Insistence
 
 __all__ = ["Awaiter", "await_promise"]
 
 #: The task that a `TaskRunner` has entered last; what it calls may be other tasks.
 driven: Any = None
+
+
+#: Coroutines that Twisted runs, and that were cancelled while they awaited a promise.
+_cancelled: WeakKeyDictionary[Any, Insistence] = WeakKeyDictionary()
 
 
 def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
@@ -86,6 +94,9 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     finally:
         # The traceback refers to this frame.
         del promise, error, traceback
+
+
+AWAITS.add(await_promise.__code__)
 
 
 def _decided_by(promise: CorePromise) -> CorePromise:
@@ -180,6 +191,9 @@ class Awaiter(Node, Deferred[Any]):
     #: Called with None, or with what asyncio's CancelledError is to be made with.
     _wake: Callable[[tuple[object, ...] | None], object] | None = None
 
+    #: The coroutine, if it is one of Twisted's.
+    _awaits: Any = None
+
     #: What waits in the place of this for a promise of another thread.
     _abroad: _Abroad | None = None
 
@@ -205,6 +219,10 @@ class Awaiter(Node, Deferred[Any]):
         # there, with its own traceback, and not thrown in by the driver.
         self._wake = lambda cancelled: callback(None, *args, **kwargs)
         self.wait_for(self._promise)
+        awaits = self._awaits = next((one for one in args if type(one) is CoroutineType), None)
+        if _cancelled and awaits in _cancelled and _cancelled[awaits].was_swallowed(awaits):
+            # Once is enough.  What it gives is still wanted, so that it may go on.
+            del _cancelled[awaits]
         return self
 
     def cancel(self, msg: object = None) -> bool:  # type: ignore[override]
@@ -215,6 +233,9 @@ class Awaiter(Node, Deferred[Any]):
         if self._state & DEAD:
             return False
         self._given_up = True
+        awaits = self._awaits
+        if awaits is not None and awaits not in _cancelled:
+            _cancelled[awaits] = Insistence(awaits)
         drop(self.finish())
         self._resume(cancelled)
         return True

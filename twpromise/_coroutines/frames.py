@@ -12,15 +12,13 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 
 from .._util.exceptions import get_traceback, set_traceback
-from .awaiting import await_promise
 
-__all__ = ["frame_of", "handles_an_error", "place", "suspended", "throw_inwards"]
+__all__ = ["AWAITS", "frame_of", "handles_an_error", "place", "suspended", "throw_inwards"]
 
-#: What `await` itself runs: of a promise, of a Deferred, of a future.
-_AWAITS: Final = {
+#: What `await` itself runs: of a Deferred, of a future, and of a promise.
+AWAITS: Final = {
     getattr(function, "__code__", None)
     for function in (
-        await_promise,
         vars(Deferred).get("__iter__"),
         vars(Deferred).get("__await__"),
         asyncio.futures._PyFuture.__await__,  # type: ignore[attr-defined]
@@ -50,9 +48,7 @@ def suspended(generator: Any) -> Iterator[Any]:
             within = gc.get_referents(generator)
             generator = next((one for one in within if type(one) in _ATTRIBUTES), None)
         attributes = _ATTRIBUTES.get(type(generator))
-        if attributes is None or (
-            type(generator) is GeneratorType and generator.gi_code in _AWAITS
-        ):
+        if attributes is None or (type(generator) is GeneratorType and generator.gi_code in AWAITS):
             return
         yield generator
         generator = getattr(generator, attributes[1])

@@ -43,22 +43,25 @@ class Insistence:
     def decide(self, generator: Any) -> str:
         """What is to be done with what the generator waits for now."""
         now = self._next
-        if now is not CANCEL and handles_an_error(generator):
-            return CANCEL if now is CLOSE else WAIT
         if now is WAIT:
-            self._report(generator)
-            self._next = CANCEL
-        else:
+            if self.was_swallowed(generator):
+                self._next = CANCEL
+        elif now is CANCEL:
             self._next = CLOSE
+        elif handles_an_error(generator):
+            return CANCEL
         return now
 
-    def _report(self, generator: Any) -> None:
+    def was_swallowed(self, generator: Any) -> bool:
+        """Whether the generator waits, and is not cleaning up; that is logged."""
+        if handles_an_error(generator):
+            return False
         # Those that the error went through have ended.
         swallowed = [place(frame, line) for one, line in self._places if (frame := frame_of(one()))]
         waits = [place(frame) for one in suspended(generator) if (frame := frame_of(one))]
         _log.error(
-            "A coroutine has swallowed its cancellation, at {swallowed}; it waits at {waits}, "
-            "and whatever it awaits after that is cancelled",
+            "A coroutine has swallowed its cancellation, at {swallowed}; it waits again at {waits}",
             swallowed=swallowed[-1],
             waits=waits[-1],
         )
+        return True
