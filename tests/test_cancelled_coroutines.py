@@ -428,9 +428,9 @@ def test_a_loop_that_swallows_everything_is_closed(scheduler, reports, log, catc
     reports.clear()
 
 
-def test_a_deferred_that_a_loop_awaits_without_end(scheduler, log):
-    """Each is cancelled; a canceller that gives a value lets the coroutine go on, but once."""
-    cancelled = []
+def test_deferreds_that_a_loop_awaits_without_end(scheduler, log):
+    """A canceller that gives a value lets the coroutine go on, but not for ever."""
+    deferreds, cancelled = [], []
 
     def canceller(deferred):
         cancelled.append(deferred)
@@ -439,12 +439,17 @@ def test_a_deferred_that_a_loop_awaits_without_end(scheduler, log):
     @Promise.coroutine
     async def function():
         while True:
-            await Deferred(canceller)
+            deferreds.append(Deferred(canceller))
+            await deferreds[-1]
 
     promise = function()
     promise.cancel()
     scheduler.flush()
-    assert (True, 1, 1) == (promise.is_cancelled(), len(cancelled), len(swallowed(log)))
+    assert (2, 1) == (len(deferreds), len(swallowed(log)))
+    deferreds[1].callback(None)
+    scheduler.flush()
+    assert [deferreds[0], *deferreds[2:]] == cancelled
+    assert (4, True) == (len(deferreds), promise.is_cancelled())
 
 
 def test_what_has_fired_already_cannot_be_cancelled(scheduler, log):

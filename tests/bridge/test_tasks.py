@@ -875,6 +875,36 @@ class TestCancellingTheTask:
 class TestWithoutTheLoop:
     """Steps of a task while its loop does not run."""
 
+    def test_starting_one_within_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Before the loop runs, each begins at once, and goes on as a task."""
+        scheduler = ManualScheduler()
+        loop = asyncio.new_event_loop()
+        monkeypatch.setattr(scheduler, "event_loop", lambda: loop)
+        source = Source()
+        seen: list[Any] = []
+
+        async def inner() -> None:
+            seen.append(asyncio._get_running_loop())
+            await source.promise
+            seen.append(current().get_name())
+
+        async def outer() -> None:
+            await Promise.resolve(inner())
+
+        async def flush() -> None:
+            source.resolve()
+            scheduler.flush()
+
+        previous = Promise.set_scheduler(scheduler)
+        try:
+            promise = Promise.resolve(outer())
+            loop.run_until_complete(flush())
+            loop.close()
+        finally:
+            Promise.set_scheduler(previous)
+        assert [None, inner.__qualname__] == seen
+        assert promise.is_fulfilled()
+
     def test_in_between(self) -> None:
         """A drain, or a Deferred, goes on with the coroutine; outside of the loop it is no task."""
         scheduler = ManualScheduler()
