@@ -625,14 +625,14 @@ class Running(Consumer):
             except BaseException as raised:
                 self.fail(raised)
                 return
-            if not self.may_wait():
-                self.close(yielded)
-                return
             self.wait_for(yielded)
             if self.ready is None:
                 break
             (value, error), self.ready = self.ready, None
         self.running = False
+        if not self.may_wait():
+            self.close()
+            return
         if self.cancelled_itself:
             self.cancelled_itself = False
             stack: list[Reference] = []
@@ -671,11 +671,17 @@ class Running(Consumer):
         self.cancelled_itself = self.went_on == 2
         return self.went_on < 3
 
-    def close(self, yielded: Any) -> None:
+    def close(self) -> None:
+        stack: list[Reference] = []
+        self.leave(stack)
+        self.waiting = False
+        foreign, self.foreign = self.foreign, None
         self.end()
         self.ended = True
         self.child.finish_cancel()
-        discard(self.child.world, yielded)
+        cancel_all(stack)
+        if foreign is not None:
+            foreign.cancel()
         try:
             self.generator.close()
         except BaseException as error:
