@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 #: empty context.
 LIMITS = {
     "doxbee-chain": (33, 136, 3900),
-    "doxbee-coroutine": (8, 100, 2590),
+    "doxbee-coroutine": (8, 100, 2596),
     "doxbee-await": (9, 128, 2981),
     "errors-chain": (33, 136, 3815),
     "parallel-chain": (88, 217, 6395),

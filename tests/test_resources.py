@@ -1904,7 +1904,7 @@ def test_a_resource_whose_work_was_given_up(scheduler, how, give_up):
     elif how == "async with":
         promise = quiet(Promise.resolve(enter()))
         scheduler.flush()
-        assert isinstance(promise.reason(), CancellationError | TimeoutError)
+        assert promise.is_cancelled() or isinstance(promise.reason(), TimeoutError)
     else:
         give_up(scheduler).disposer(pytest.fail)
         gc.collect(1)

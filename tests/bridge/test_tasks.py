@@ -387,6 +387,21 @@ class TestAsyncio:
 
         assert "followed" == on_loop(main)
 
+    def test_its_own_promise(self, on_loop: OnLoop) -> None:
+        """So does one that awaits its own promise."""
+        own: list[Promise[None]] = []
+
+        async def coroutine() -> None:
+            await asyncio.sleep(0)
+            await own[0]
+
+        async def main() -> None:
+            own.append(Promise.resolve(coroutine()))
+            with pytest.raises(TypeError, match="circular promise resolution chain"):
+                await own[0]
+
+        on_loop(main)
+
     def test_its_own_task(self, on_loop: OnLoop) -> None:
         """A coroutine that awaits its own task could never go on: it fails at once."""
 
@@ -883,6 +898,36 @@ class TestCancellingTheTask:
 
 class TestWithoutTheLoop:
     """Steps of a task while its loop does not run."""
+
+    def test_starting_one_within_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Before the loop runs, each begins at once, and goes on as a task."""
+        scheduler = ManualScheduler()
+        loop = asyncio.new_event_loop()
+        monkeypatch.setattr(scheduler, "event_loop", lambda: loop)
+        source = Source()
+        seen: list[Any] = []
+
+        async def inner() -> None:
+            seen.append(asyncio._get_running_loop())
+            await source.promise
+            seen.append(current().get_name())
+
+        async def outer() -> None:
+            await Promise.resolve(inner())
+
+        async def flush() -> None:
+            source.resolve()
+            scheduler.flush()
+
+        previous = Promise.set_scheduler(scheduler)
+        try:
+            promise = Promise.resolve(outer())
+            loop.run_until_complete(flush())
+            loop.close()
+        finally:
+            Promise.set_scheduler(previous)
+        assert [None, inner.__qualname__] == seen
+        assert promise.is_fulfilled()
 
     def test_in_between(self) -> None:
         """A drain, or a Deferred, goes on with the coroutine; outside of the loop it is no task."""

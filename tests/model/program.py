@@ -5,7 +5,8 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, Future
 from collections import deque
 from collections.abc import Callable
-from types import coroutine
+from inspect import CO_COROUTINE, CO_GENERATOR
+from types import FunctionType, coroutine
 from typing import Any
 
 from twisted.internet.defer import AlreadyCalledError, Deferred
@@ -23,23 +24,15 @@ class Boom(Exception):
 
 
 def generated(body: Callable[[], Any]) -> Any:
-    """What a coroutine does, as a generator.
+    """What an `async def` function does, as a generator.
 
-    Not by ``yield from``: what is thrown into it is to be thrown into the coroutine, also
-    `GeneratorExit`, which would close that.
+    Not by ``yield from``: `GeneratorExit` is thrown into what awaits, and what that handles can
+    be seen in it.
     """
-    inner = body()
-    value = error = None
-    while True:
-        try:
-            yielded = inner.send(value) if error is None else inner.throw(error)
-        except StopIteration as stop:
-            return stop.value
-        value = error = None
-        try:
-            value = yield yielded
-        except BaseException as thrown:
-            error = thrown
+    function: Any = body
+    code = function.__code__
+    flags = code.co_flags & ~CO_COROUTINE | CO_GENERATOR
+    return FunctionType(code.replace(co_flags=flags), globals(), None, None, function.__closure__)()
 
 
 class Numbers:
@@ -152,8 +145,8 @@ class Side:
         """What `Promise.join` gives."""
         raise NotImplementedError
 
-    def run(self, body: Callable[[], Any], awaits: bool) -> Any:
-        """A promise for what a generator, or a coroutine, gives."""
+    def run(self, body: Callable[[], Any], awaits: bool, handled: list[BaseException]) -> Any:
+        """A promise for what a generator, or a coroutine, gives; and what that handles."""
         raise NotImplementedError
 
     def used(self, resources: Any, listed: bool, handler: Callable[..., Any]) -> Any:
@@ -523,6 +516,7 @@ class Side:
         catches = [numbers.below(3) for _ in range(length)]
         cleans_up = numbers.below(3)
         later = Numbers(numbers.below(1 << 30))
+        handled: list[BaseException] = []
 
         def log(what: str, value: Any = None) -> None:
             followed = not isinstance(value, int | BaseException | list | None)
@@ -550,6 +544,7 @@ class Side:
                 return result if acts else self.value(mine)
             except BaseException as error:
                 log("ends", error)
+                handled.append(error)
                 raise
             finally:
                 if cleans_up and not self.over:
@@ -558,7 +553,7 @@ class Side:
                         act = HANDLERS[mine.below(len(HANDLERS))]
                         act(self, mine, own)
 
-        own.append(self.keep(self.run(body, awaits)))
+        own.append(self.keep(self.run(body, awaits, handled)))
         self.running.extend(own)
 
     def stop(self, numbers: Numbers) -> None:
@@ -743,6 +738,8 @@ class Real(Side):
         """What a job lets escape is logged."""
         if "log_failure" in event:
             self.log.append(("escaped", describe(event["log_failure"].value)))
+        elif "swallowed" in event:
+            self.log.append(("swallowed", describe(None)))
 
     def close(self) -> None:
         """Watch no more."""
@@ -791,7 +788,7 @@ class Real(Side):
     def joined(self, *items_and_handler: Any) -> Any:
         return self.cls.join(*items_and_handler)
 
-    def run(self, body: Callable[[], Any], awaits: bool) -> Any:
+    def run(self, body: Callable[[], Any], awaits: bool, handled: list[BaseException]) -> Any:
         if awaits:
             return self.cls.resolve(self.hold(body()))
         return self.cls.coroutine(lambda: self.hold(generated(body)))()
@@ -966,12 +963,12 @@ class Model(Side):
         *items, handler = items_and_handler
         return self.collect("all", items).then(lambda values: handler(*values))
 
-    def run(self, body: Callable[[], Any], awaits: bool) -> Any:
+    def run(self, body: Callable[[], Any], awaits: bool, handled: list[BaseException]) -> Any:
         child = Reference(self.world)
         if awaits:
-            reference.Running(child, self.hold(body()), reference.CancellationError)
+            reference.Running(child, self.hold(body()), reference.CancellationError, handled)
         else:
-            reference.Running(child, self.hold(generated(body)), GeneratorExit)
+            reference.Running(child, self.hold(generated(body)), GeneratorExit, handled)
         return child
 
     def used(self, resources: Any, listed: bool, handler: Callable[..., Any]) -> Any:

@@ -21,6 +21,15 @@ PENDING, FULFILLED, REJECTED, CANCELLED = "pending", "fulfilled", "rejected", "c
 class CancellationError(Exception):
     """What late observers see."""
 
+    #: What a coroutine sees that waits for a promise that is cancelled by others.
+    of_awaited = False
+
+    @classmethod
+    def awaited(cls, message: str) -> CancellationError:
+        error = cls(message)
+        error.of_awaited = True
+        return error
+
 
 class TimeoutError(Exception):
     """What a timeout rejects with."""
@@ -254,7 +263,7 @@ class Reference:
             self.mark_handled()
             raise value
         elif state == CANCELLED:
-            raise CancellationError("late cancellation observer")
+            raise CancellationError.awaited("late cancellation observer")
         return value
 
     def attach(self, consumer: Any) -> None:
@@ -606,8 +615,18 @@ class Callback(Consumer):
 class Running(Consumer):
     """A generator, or a coroutine, whose steps wait for what the step before has yielded."""
 
-    def __init__(self, child: Reference, generator: Any, cancellation: type[BaseException]) -> None:
+    def __init__(
+        self,
+        child: Reference,
+        generator: Any,
+        cancellation: type[BaseException],
+        handled: list[BaseException],
+    ) -> None:
         self.child, self.generator, self.cancellation = child, generator, cancellation
+        # What the generator handles at the moment, if anything; and how often it has waited since
+        # it swallowed a cancellation, once it has been cancelled.
+        self.handled = handled
+        self.went_on: int | None = None
         self.waiting = False
         self.foreign: Deferred[Any] | None = None
         self.running = self.interrupted = self.cancelled_itself = self.ended = False
@@ -636,6 +655,9 @@ class Running(Consumer):
                 break
             (value, error), self.ready = self.ready, None
         self.running = False
+        if not self.may_wait():
+            self.close()
+            return
         if self.cancelled_itself:
             self.cancelled_itself = False
             stack: list[Reference] = []
@@ -655,10 +677,40 @@ class Running(Consumer):
         self.end()
         self.ended = True
         ends = (self.cancellation, CancellationError, CancelledError)
-        if self.child.cancelling and isinstance(error, ends):
+        passes = isinstance(error, CancellationError) and error.of_awaited
+        if passes or (self.child.cancelling and isinstance(error, ends)):
             self.child.finish_cancel()
         else:
             self.child.reject(error)
+
+    def may_wait(self) -> bool:
+        """Whether it goes on; once it has swallowed a cancellation, it may only clean up."""
+        if self.went_on is None or self.cancelled_itself:
+            return True
+        if self.handled and self.went_on != 1:
+            self.cancelled_itself = self.went_on > 1
+            return True
+        self.went_on += 1
+        if self.went_on == 1:
+            self.child.world.log("swallowed", None)
+        self.cancelled_itself = self.went_on == 2
+        return self.went_on < 3
+
+    def close(self) -> None:
+        stack: list[Reference] = []
+        self.leave(stack)
+        self.waiting = False
+        foreign, self.foreign = self.foreign, None
+        self.end()
+        self.ended = True
+        self.child.finish_cancel()
+        cancel_all(stack)
+        if foreign is not None:
+            foreign.cancel()
+        try:
+            self.generator.close()
+        except BaseException as error:
+            self.child.world.log("escaped", error)
 
     # --- waiting
 
@@ -676,6 +728,9 @@ class Running(Consumer):
             return
         self.waiting = True
         yielded.attach(self)
+        if self.awaited is not yielded:
+            # It was cancelled before.
+            self.awaited.value.of_awaited = True
 
     def notify(self, parent: Reference) -> None:
         if not self.waiting or parent is not self.awaited:
@@ -687,7 +742,7 @@ class Running(Consumer):
         elif parent.state == REJECTED:
             self.go_on(None, parent.value)
         else:
-            self.go_on(None, CancellationError("the promise was cancelled"))
+            self.go_on(None, CancellationError.awaited("the promise was cancelled"))
 
     def waits(self, deferred: Deferred[Any]) -> bool:
         return self.foreign is deferred
@@ -707,6 +762,7 @@ class Running(Consumer):
         if self.interrupted:
             self.interrupted = False
             self.alive = True
+            self.went_on = self.went_on or 0
             if self.cancellation is GeneratorExit and (
                 error is None or isinstance(error, CancellationError | CancelledError)
             ):
@@ -748,6 +804,7 @@ class Running(Consumer):
                 return
             self.interrupted = False
             self.foreign = None
+        self.went_on = self.went_on or 0
         if self.cancellation is GeneratorExit:
             self.advance(None, GeneratorExit())
         else:

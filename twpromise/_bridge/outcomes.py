@@ -15,7 +15,13 @@ from .._core import hooks
 from .._core.settling import mark_handled, reject
 from .._core.states import REJECTED, CorePromise
 from .._util.checks import printable
-from .._util.errors import CancellationError, RejectionError, TimeoutError, as_exception
+from .._util.errors import (
+    CancellationError,
+    RejectionError,
+    TimeoutError,
+    as_exception,
+    of_awaited,
+)
 from .._util.exceptions import get_traceback, set_traceback
 
 __all__ = [
@@ -121,7 +127,7 @@ def raised_by(promise: CorePromise) -> tuple[BaseException, TracebackType | None
         if hooks.observer is not None:
             hooks.observer.shown(promise)
         return as_exception(promise._value), traceback_of(promise._aux)
-    return CancellationError("the promise was cancelled"), None
+    return of_awaited(CancellationError("the promise was cancelled")), None
 
 
 def exception_of(promise: CorePromise) -> BaseException:

@@ -24,16 +24,6 @@ scratch: Context | None = None
 driving = False
 
 
-def drive(step: Callable[[], object]) -> None:
-    """Make a call that runs a coroutine, where nothing is driven."""
-    global driving
-    driving = True
-    try:
-        step()
-    finally:
-        driving = False
-
-
 def run_in_context(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a handler from within a job so that no other sees what it sets in its context."""
     try:

@@ -8,10 +8,11 @@ from types import GeneratorType
 from typing import Any, Final
 
 from . import hooks
+from .extra import bind_promise, binding_of
 from .hooks import Adopter
 from .jobs import check_home
 from .settling import fulfill, reject, reject_raised
-from .states import DEAD, INPUT, CorePromise, new_fulfilled, new_pending
+from .states import DEAD, INPUT, CorePromise, is_promise, new_fulfilled, new_pending
 
 
 class _Declined:
@@ -78,7 +79,11 @@ def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None =
     if adopters[type(value)] is None:
         return new_fulfilled(cls, value)
     promise = new_pending(cls, owner=owner)
-    resolve(promise, value)
+    # As `resolve`; a call less for each level of coroutines that call themselves.
+    try:
+        adopters[type(value)](promise, value)  # type: ignore[misc]
+    except BaseException as error:
+        reject_or_report(promise, error)
     return promise
 
 
@@ -112,10 +117,23 @@ def call_into(
     arguments: tuple[Any, ...] = (),
     keywords: dict[str, Any] | None = None,
 ) -> None:
-    """Call a function at once, and settle a pending promise with what it returns or raises."""
+    """Call a function at once, and settle a pending promise with what it returns or raises.
+
+    The promise, which has no binding yet, gets that of a promise that is returned.
+    """
     try:
         result = function(*arguments, **(keywords or {}))
     except BaseException as error:
         reject_raised(promise, error)
-    else:
-        resolve(promise, result)
+        return
+    adopter = adopters[type(result)]
+    if adopter is None:
+        fulfill(promise, result)
+        return
+    if is_promise(result):
+        bind_promise(promise, binding_of(result))
+    # As in `new_resolved`.
+    try:
+        adopter(promise, result)
+    except BaseException as error:
+        reject_or_report(promise, error)

@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
+from types import CoroutineType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred
 
@@ -33,13 +35,19 @@ from .._core.states import (
     SETTLED,
     CorePromise,
 )
-from .._util.errors import CancellationError
+from .._util.errors import CancellationError, of_awaited
 from .._util.exceptions import set_traceback
+from .frames import AWAITS
+from .insisting import Insistence
 
 __all__ = ["Awaiter", "await_promise"]
 
 #: The task that a `TaskRunner` has entered last; what it calls may be other tasks.
 driven: Any = None
+
+
+#: Coroutines that Twisted runs, and that were cancelled while they awaited a promise.
+_cancelled: WeakKeyDictionary[Any, Insistence] = WeakKeyDictionary()
 
 
 def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
@@ -78,7 +86,7 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
     if promise._state & FULFILLED:
         return promise._value
     if dead and not dead & REJECTED:
-        raise hooks.host.late_cancellation()
+        raise of_awaited(hooks.host.late_cancellation())
     error, traceback = raised_by(promise)
     set_traceback(error, traceback)
     if hooks.observer is not None:
@@ -91,6 +99,7 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
 
 
 hooks.awaiting = await_promise.__code__
+AWAITS.add(await_promise.__code__)
 
 
 def _decided_by(promise: CorePromise) -> CorePromise:
@@ -185,6 +194,9 @@ class Awaiter(Node, Deferred[Any]):
     #: Called with None, or with what asyncio's CancelledError is to be made with.
     _wake: Callable[[tuple[object, ...] | None], object] | None = None
 
+    #: The coroutine, if it is one of Twisted's.
+    _awaits: Any = None
+
     #: What waits in the place of this for a promise of another thread.
     _abroad: _Abroad | None = None
 
@@ -210,6 +222,10 @@ class Awaiter(Node, Deferred[Any]):
         # there, with its own traceback, and not thrown in by the driver.
         self._wake = lambda cancelled: callback(None, *args, **kwargs)
         self.wait_for(self._promise)
+        awaits = self._awaits = next((one for one in args if type(one) is CoroutineType), None)
+        if _cancelled and awaits in _cancelled and _cancelled[awaits].was_swallowed(awaits):
+            # Once is enough.  What it gives is still wanted, so that it may go on.
+            del _cancelled[awaits]
         return self
 
     def cancel(self, msg: object = None) -> bool:  # type: ignore[override]
@@ -220,6 +236,9 @@ class Awaiter(Node, Deferred[Any]):
         if self._state & DEAD:
             return False
         self._given_up = True
+        awaits = self._awaits
+        if awaits is not None and awaits not in _cancelled:
+            _cancelled[awaits] = Insistence(awaits)
         drop(self.finish())
         self._resume(cancelled)
         return True

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextvars import Context
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from inspect import CO_ITERABLE_COROUTINE
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
-from .._core.resolving import is_followed, resolve
-from .._core.settling import reject_raised
+from .._core.resolving import adopters, is_followed, reject_or_report
+from .._core.settling import fulfill
 from .._core.states import CorePromise, new_pending
 from .._util.checks import not_a_function, shown
 from .._util.errors import CANCELLATIONS
 from .._util.types import Either, Followed
+from .frames import throw_inwards
 from .runner import Runner
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class _GeneratorRunner(Runner):
         raise TypeError(
             f"A value {shown(yielded)} was yielded that could not be treated as a promise"
         )
+
+    def _thrower(self, error: BaseException) -> Callable[[BaseException], Any]:
+        if issubclass(type(error), GeneratorExit):
+            return partial(throw_inwards, self._generator)
+        return Runner._thrower(self, error)
 
     def _answered(
         self, value: Any, error: BaseException | None
@@ -138,11 +144,14 @@ class _CoroutineFactory:
                     runner = _GeneratorRunner(promise, result)
                     runner._yield_handler = yield_handler
                     runner.start()
+                elif (adopter := adopters[type(result)]) is not None:
+                    # An ``async def`` function, most likely; as `resolve`, without its frame.
+                    adopter(promise, result)
                 else:
-                    # An ``async def`` function, or one that only sometimes is a generator function.
-                    resolve(promise, result)
+                    # One that only sometimes is a generator function.
+                    fulfill(promise, result)
             except BaseException as error:
-                reject_raised(promise, error)
+                reject_or_report(promise, error)
             return promise
 
         return update_wrapper(coroutine, generator_function)

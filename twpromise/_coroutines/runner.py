@@ -13,7 +13,7 @@ from .._core.jobs import call_soon
 from .._core.resolving import adopters, resolve
 from .._core.settling import finish_cancel, fulfill, lock, reject_raised
 from .._core.states import CANCELLING, FULFILLED, LOOKED_AT, CorePromise, new_pending
-from .._util.errors import CANCELLATIONS
+from .._util.errors import CANCELLATIONS, passes_cancellation
 from .suspension import RUNNING, Suspension
 
 __all__ = ["Runner"]
@@ -33,7 +33,7 @@ class Runner(Suspension):
       (`_cancelled_itself`) is interrupted where it waits next;
     * **ended**: by `finish`, as any `Node`.
 
-    Interrupted, the generator runs and waits as before, until it ends.
+    Interrupted, the generator runs and waits as before, until it ends; see `insisting`.
 
     Args:
         promise: What to resolve.
@@ -47,17 +47,45 @@ class Runner(Suspension):
 
     def start(self) -> None:
         """Run up to the first thing to wait for."""
+        outer = self.begin()
+        try:
+            self._advance()
+        finally:
+            if outer is not None:
+                self.began(outer)
+
+    def begin(self) -> Any:
+        """What comes before the first step, which is part of no asyncio task that makes the call.
+
+        It is a call of its own, not one around that step, so that coroutines get deep that call
+        themselves.
+
+        Returns:
+            What `began` is to be called with after that step, unless it is None.
+        """
         context = copy_context()
         if not self._promise._library.async_hooks:
             context = Context()
         self._context = context
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            if contexts.driving:
+                return None
+            contexts.driving = True
+            return None, None, False
         if self._loop is None:
-            self._loop = asyncio._get_running_loop()
-        step = self._advance if self._loop is None else self._advance_outside
-        if contexts.driving:
-            step()
-        else:
-            contexts.drive(step)
+            self._loop = loop
+        task = asyncio.current_task(loop)
+        if task is not None:
+            asyncio._leave_task(loop, task)
+        outer, contexts.driving = contexts.driving, True
+        return loop, task, outer
+
+    def began(self, outer: Any) -> None:
+        """Undo what `begin` has done, and returned."""
+        loop, task, contexts.driving = outer
+        if task is not None:
+            asyncio._enter_task(loop, task)
 
     # --- steps
 
@@ -117,7 +145,7 @@ class Runner(Suspension):
             self._waiting = RUNNING
             if self._context is None:
                 self._context = Context()
-            step: Any = self._generator.send if error is None else self._generator.throw
+            step: Any = self._generator.send if error is None else self._thrower(error)
             if hooks.observer is not None:
                 step = hooks.observer.watched(self._promise, step, False)
             try:
@@ -140,6 +168,11 @@ class Runner(Suspension):
         self._return(result)
         # It may be an error that was thrown in, whose traceback refers to this frame.
         del result
+
+    def _thrower(self, error: BaseException) -> Callable[[BaseException], Any]:
+        """What throws an error into the generator."""
+        thrower: Callable[[BaseException], Any] = self._generator.throw
+        return thrower
 
     def _wait_for_followed(self, followed: Any, sends: bool = True) -> None:
         """Wait for what is followed; *sends* as in `_sends`."""
@@ -182,7 +215,9 @@ class Runner(Suspension):
     def _fail(self, error: BaseException) -> None:
         context = self._context
         promise = self.finish()
-        if promise._state & CANCELLING and issubclass(type(error), CANCELLATIONS):
+        if passes_cancellation(error) or (
+            promise._state & CANCELLING and issubclass(type(error), CANCELLATIONS)
+        ):
             finish_cancel(promise)
         else:
             # The first frame of the traceback is that of `_advance`.

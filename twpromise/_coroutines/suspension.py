@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
+from functools import partial
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -16,11 +17,13 @@ from .._core import hooks
 from .._core.cancelling import cancel_all, leave
 from .._core.jobs import call_soon
 from .._core.reactions import Node, subscribe
-from .._core.settling import lock
+from .._core.settling import finish_cancel, lock
 from .._core.states import CANCELLED, FULFILLED, LOOKED_AT, CorePromise
 from .._core.subscribers import remove_subscriber
+from .._util.errors import of_awaited
 from .._util.running import outside_tasks
 from .awaiting import Awaiter
+from .insisting import CLOSE, WAIT, Insistence
 
 __all__ = ["RUNNING", "Suspension"]
 
@@ -69,8 +72,9 @@ class Suspension(Node):
         self._left: CorePromise | None = None
         # What is waited for has been cancelled, and still has to finish.
         self._interrupted = False
-        # The generator has cancelled its own promise: it is interrupted where it waits next.
-        self._cancelled_itself = False
+        # The generator has cancelled its own promise: it is interrupted where it waits next.  Or
+        # it has been interrupted: this decides where it waits next.
+        self._cancelled_itself: bool | Insistence = False
         # What to send or to throw in next.  Not an argument of `_advance`: errors refer, by their
         # tracebacks, to the frames that lead to the generator.
         self._ready: tuple[Any, BaseException | None] | None = (None, None)
@@ -115,17 +119,32 @@ class Suspension(Node):
         if self._waiting is RUNNING:
             self._waiting = None
         if self._cancelled_itself:
-            self._cancelled_itself = False
-            stack: list[CorePromise] = []
-            # Cancellers are no part of the generator, whose context this may be.
-            Context().run(self._stop, stack)
-            Context().run(cancel_all, stack)
+            self._stop_here()
         return False
+
+    def _stop_here(self) -> None:
+        """Interrupt the generator where it has begun to wait, if that is due."""
+        if isinstance(self._cancelled_itself, Insistence):
+            decision = self._cancelled_itself.decide(self._generator)
+            if decision is WAIT:
+                return
+            if decision is CLOSE:
+                self._give_up()
+                return
+        else:
+            self._cancelled_itself = False
+        stack: list[CorePromise] = []
+        # Cancellers are no part of the generator, whose context this may be.
+        Context().run(self._stop, stack)
+        Context().run(cancel_all, stack)
 
     def _wait_for(self, promise: CorePromise, sends: bool = True) -> None:
         if promise._state & LOOKED_AT:
             # If it was cancelled before, another promise notifies this runner.
-            promise = self.observe(promise)
+            late = self.observe(promise)
+            if late is not promise:
+                of_awaited(late._value)
+                promise = late
         if sends and self._context is None:
             self._waiting = promise
         else:
@@ -205,6 +224,7 @@ class Suspension(Node):
         if self._interrupted:
             self._interrupted = False
             self.consume()
+            self._insist()
             assert self._ready is not None
             self._ready = self._answered(*self._ready)
 
@@ -251,7 +271,7 @@ class Suspension(Node):
             return
         if self._waiting is RUNNING:
             # The generator itself is running the queue.
-            self._cancelled_itself = True
+            self._cancelled_itself = self._cancelled_itself or True
             return
         stack: list[CorePromise] = []
         waits = self._leave(stack)
@@ -274,8 +294,31 @@ class Suspension(Node):
                 return
             self._interrupted = False
         self._deferred = None
+        self._insist()
         self._ready = None, self._cancellation()
         self._advance()
+
+    def _insist(self) -> None:
+        """A cancellation is going to be thrown in: see to it that it is not just swallowed."""
+        if not self._cancelled_itself:
+            self._cancelled_itself = Insistence(self._generator)
+
+    def _give_up(self) -> None:
+        """End a generator that waits again, whatever is thrown in."""
+        stack: list[CorePromise] = []
+        self._leave(stack)
+        generator, deferred = self._generator, self._deferred
+        context = Context() if self._context is None else self._context.copy()
+        finish_cancel(self.finish())
+        context.run(cancel_all, stack)
+        ends = [generator.close]
+        if deferred is not None:
+            ends.insert(0, partial(cancel_deferred, deferred))
+        for end in ends:
+            try:
+                context.run(end)
+            except BaseException as error:
+                hooks.host.escaped(error)
 
     def _answered(
         self, value: Any, error: BaseException | None

@@ -21,6 +21,7 @@ from .._core.states import CANCELLED, CorePromise
 from .._util.errors import CANCELLATIONS
 from . import awaiting
 from .coroutines import CoroutineRunner
+from .runner import Runner
 from .suspension import RUNNING
 
 __all__ = ["CoroutineTask", "TaskRunner", "adopt_coroutine", "coroutine_tasks"]
@@ -66,9 +67,28 @@ class TaskRunner(CoroutineRunner):
         self._task: Any = task
         task._coro = coroutine
         task._runner = self
-        asyncio._register_task(task)
 
     # --- steps
+
+    def begin(self) -> Any:
+        """See `Runner`; the first step is part of the task, once its loop runs."""
+        outer = CoroutineRunner.begin(self)
+        loop, task, driven = self._loop, self._task, awaiting.driven
+        runs = loop.is_running()
+        asyncio._register_task(task)
+        if runs:
+            asyncio._enter_task(loop, task)
+            awaiting.driven = task
+        return loop, task if runs else None, driven, outer
+
+    def began(self, outer: Any) -> None:
+        """What `begin` has returned: things are as before."""
+        loop, task, driven, outer = outer
+        if task is not None:
+            awaiting.driven = driven
+            asyncio._leave_task(loop, task)
+        if outer is not None:
+            CoroutineRunner.began(self, outer)
 
     def _notify(self, parent: CorePromise) -> None:
         # Most steps: as `_advance`, which this may call.
@@ -188,6 +208,9 @@ class TaskRunner(CoroutineRunner):
         if not self._halt():
             CoroutineRunner._interrupt(self)
 
+    def _insist(self) -> None:
+        """As in asyncio: who catches it goes on."""
+
     def _receive(self, parent: CorePromise) -> bool:
         interrupted = self._interrupted
         if not CoroutineRunner._receive(self, parent):
@@ -214,11 +237,14 @@ class TaskRunner(CoroutineRunner):
         if self._cancelled_itself:
             # As in asyncio: it has ended before the cancellation could be thrown in.
             start_cancelling(promise)
-        CoroutineRunner._return(self, result)
-        if promise._state & CANCELLED:
-            _cancel(task, task._cancel_message)
-        else:
-            _set_result(task, result)
+        try:
+            CoroutineRunner._return(self, result)
+        finally:
+            # Also if Python's stack is used up: the loop waits for its tasks.
+            if promise._state & CANCELLED:
+                _cancel(task, task._cancel_message)
+            else:
+                _set_result(task, result)
 
     def _fail(self, error: BaseException) -> None:
         promise, task = self._promise, self._task
@@ -226,13 +252,16 @@ class TaskRunner(CoroutineRunner):
         task._runner = self._task = None
         if isinstance(error, asyncio.CancelledError):
             start_cancelling(promise)
-        CoroutineRunner._fail(self, error)
-        if promise._state & CANCELLED:
-            _cancel(task, task._cancel_message)
-        else:
-            _set_exception(task, error)
-            # The promise reports it, if need be.
-            task.exception()
+        try:
+            CoroutineRunner._fail(self, error)
+        finally:
+            # As above.
+            if promise._state & CANCELLED:
+                _cancel(task, task._cancel_message)
+            else:
+                _set_exception(task, error)
+                # The promise reports it, if need be.
+                task.exception()
 
 
 class CoroutineTask(asyncio.Future[Any]):
@@ -328,16 +357,23 @@ class CoroutineTask(asyncio.Future[Any]):
 
     @property
     def _must_cancel(self) -> bool:
-        return self._runner is not None and self._runner._cancelled_itself
+        return self._runner is not None and self._runner._cancelled_itself is True
 
 
 def adopt_coroutine(promise: CorePromise, coroutine: Coroutine[Any, Any, Any]) -> None:
     """Start a coroutine object, and resolve a pending promise with its result."""
     loop = promise._queue.scheduler.event_loop()
     if loop is None:
-        CoroutineRunner(promise, coroutine).start()
+        runner = CoroutineRunner(promise, coroutine)
     else:
-        TaskRunner(promise, coroutine, loop).start()
+        runner = TaskRunner(promise, coroutine, loop)
+    # As `start`, without its frame.
+    outer = runner.begin()
+    try:
+        Runner._advance(runner)
+    finally:
+        if outer is not None:
+            runner.began(outer)
 
 
 def coroutine_tasks(queues: Container[object]) -> list[CoroutineTask]:

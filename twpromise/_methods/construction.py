@@ -8,10 +8,8 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from .._callbacks.node_callback import node_callback
-from .._core.extra import bind_promise, binding_of
 from .._core.jobs import check_home
-from .._core.resolving import is_followed, new_rejected, new_resolved, resolve
-from .._core.settling import reject_raised
+from .._core.resolving import call_into, is_followed, new_rejected, new_resolved
 from .._core.states import CorePromise, is_promise, new_pending
 from .._util.checks import not_a_function
 from .._util.types import Class, Followed, Gives, Later, Mixed, N, Resolve
@@ -48,21 +46,6 @@ class Resolver(Generic[T]):
         self.resolve = MethodType(resolve_from_anywhere, promise)
         self.reject: Callable[..., None] = MethodType(reject_from_anywhere, promise)
         self.callback: Callable[..., None] = node_callback(promise)
-
-
-def _call(cls: type[CorePromise], function: Any, args: Any, kwargs: Any) -> Any:
-    """A promise for what a function returns or raises, bound as what it returns is."""
-    check_home(cls)
-    promise = new_pending(cls)
-    try:
-        result = function(*args, **kwargs)
-    except BaseException as error:
-        reject_raised(promise, error)
-    else:
-        if is_promise(result):
-            bind_promise(promise, binding_of(result))
-        resolve(promise, result)
-    return promise
 
 
 class Construction(CorePromise, Generic[T_co]):
@@ -129,7 +112,10 @@ class Construction(CorePromise, Generic[T_co]):
         """
         if not callable(function):
             return new_rejected(cls, not_a_function("function", function))
-        return _call(cls, function, (), {})
+        check_home(cls)
+        promise = new_pending(cls)
+        call_into(promise, function)
+        return promise
 
     attempt = try_
 
@@ -159,7 +145,10 @@ class Construction(CorePromise, Generic[T_co]):
             raise not_a_function("function", function)
 
         def method(*args: Any, **kwargs: Any) -> Any:
-            return _call(cls, function, args, kwargs)
+            check_home(cls)
+            promise = new_pending(cls)
+            call_into(promise, function, args, kwargs)
+            return promise
 
         return update_wrapper(method, function)
 

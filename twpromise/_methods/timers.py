@@ -7,6 +7,7 @@ from contextvars import Context
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, overload
 
+from .._bridge.waits import note_where_it_waits
 from .._core.cancelling import drop
 from .._core.contexts import context_here
 from .._core.following import outcome_of
@@ -88,8 +89,10 @@ class _Timeout(_Timed):
 
     __slots__ = ("_context", "_error")
 
-    def _start(self, source: CorePromise, seconds: float, error: Callable[[], Any]) -> None:
-        self._error: Callable[[], Any] | None = error
+    def _start(
+        self, source: CorePromise, seconds: float, error: Callable[[CorePromise], Any]
+    ) -> None:
+        self._error: Callable[[CorePromise], Any] | None = error
         self._context: Context | None = None
         source = observed(source)
         settled = outcome_of(source)._state & DEAD
@@ -108,7 +111,7 @@ class _Timeout(_Timed):
         assert error is not None
         promise = self.finish()
         # First the rejection: it does not wait for the cancellation of the source.
-        reject(promise, error())
+        reject(promise, error(source))
         drop(source, promise)
 
     def _release(self) -> None:
@@ -212,10 +215,13 @@ class Timers(CorePromise, Generic[T_co]):
         promise, seconds = _checked(type(self), seconds)
         error = "operation timed out" if message_or_error is None else message_or_error
         if promise is None and isinstance(error, BaseException):
-            promise = _Timeout.derive(self, seconds, lambda: error)
+            promise = _Timeout.derive(self, seconds, lambda _: error)
         elif promise is None and isinstance(error, str):
             place = calling()
-            promise = _Timeout.derive(self, seconds, lambda: _late(error, seconds, *place))
+            late = lambda source: note_where_it_waits(  # noqa: E731
+                _late(error, seconds, *place), source
+            )
+            promise = _Timeout.derive(self, seconds, late)
         elif promise is None:
             wrong = f"message_or_error must be a str or an exception, not {shown(error)}"
             promise = new_rejected(type(self), TypeError(wrong))

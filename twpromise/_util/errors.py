@@ -53,6 +53,10 @@ class CancellationError(PromiseError, defer.CancelledError):
     Bluebird: ``Promise.CancellationError``.
     """
 
+    #: Raised in a coroutine because what that waits for was cancelled: so is a coroutine that
+    #: lets it pass.
+    _of_awaited = False
+
 
 class _CausedError(PromiseError):
     """An error that stands for another object.
@@ -112,6 +116,18 @@ class RejectionError(_CausedError):
 
 #: What is raised in a coroutine that is cancelled: by Twisted, by asyncio, in a generator.
 CANCELLATIONS = (defer.CancelledError, asyncio.CancelledError, GeneratorExit)
+
+
+def of_awaited(error: Any) -> BaseException:
+    """A `CancellationError` that is raised where a coroutine waits for what was cancelled."""
+    error._of_awaited = True
+    cancellation: BaseException = error
+    return cancellation
+
+
+def passes_cancellation(error: BaseException) -> bool:
+    """Whether what a coroutine ends with says that what it waited for was cancelled."""
+    return type(error) is CancellationError and error._of_awaited
 
 
 def as_exception(reason: object) -> BaseException:
