@@ -58,7 +58,7 @@ def drain(queue: JobQueue) -> None:
         scratch = Context()
         scratch.run(_run_jobs, queue, scratch, deadline)
         if queue.rejections and not queue:
-            _report_rejections(queue, [])
+            _look_at_the_end(queue, [])
         now = timer()
         # A hook that is called with a rejection may make another one.
         if not queue and not queue.rejections:
@@ -70,20 +70,26 @@ def drain(queue: JobQueue) -> None:
         if now >= deadline:
             if queue.rejections:
                 # Behind all that is queued now, lest a chain without end hides them.
-                queue.append(Job(_report_rejections, queue, queue.rejections))
+                queue.append(Job(_look_at_the_end, queue, queue.rejections))
                 queue.rejections = []
             queue.wake()
             break
     queue.longest = max(queue.longest, now - began)
 
 
-def _report_rejections(queue: JobQueue, rejections: list[CorePromise]) -> None:
-    """Report what is still unhandled of *rejections*; of all, when nothing is queued."""
+def _look_at_the_end(queue: JobQueue, items: list[Any]) -> None:
+    """Report what is still unhandled of rejections, and run jobs that have waited for the end.
+
+    Of all there are, when nothing is queued.
+    """
     if not queue:
-        rejections = rejections + queue.rejections
+        items = items + queue.rejections
         queue.rejections = []
-    for promise in rejections:
-        report_unhandled(promise)
+    for item in items:
+        if item._state & JOB:
+            item.run()
+        else:
+            report_unhandled(item)
 
 
 def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:

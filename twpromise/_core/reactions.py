@@ -229,6 +229,14 @@ class Node:
         """A promise that this node waits for has settled."""
         pass_on(self.finish(), parent)
 
+    def awaited(self) -> CorePromise | None:
+        """The promise that this node waits for; None if there is none, or are several."""
+        return self._source  # type: ignore[no-any-return]
+
+    def from_outside(self) -> bool:
+        """Whether nothing that is queued can bring what it waits for instead: a clock does, say."""
+        return False
+
     def _can_stop(self) -> bool:
         """Whether `_abandon` stops what is under way; else its outcome comes, unused."""
         return True

@@ -80,7 +80,8 @@ class JobQueue(deque[Any]):
         self._asked = False
         #: A drain is running, or the scheduler has been asked for one.
         self.awake = False
-        #: Items to be looked at when the queue is empty: rejections that may be unhandled.
+        #: Items to be looked at when the queue is empty: rejections that may be unhandled, and
+        #: jobs that let all that is queued have its turn.
         self.rejections: list[Any] = []
         #: The thread of the last drain; None before the first.  Until then the scheduler is asked
         #: each time, since a reactor may be started in another thread than was expected.
