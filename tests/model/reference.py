@@ -53,7 +53,7 @@ class World:
             rejections, self.rejections = self.rejections, []
             for promise in rejections:
                 if isinstance(promise, Timeout):
-                    promise.strike()
+                    promise.look()
                 elif not promise.handled:
                     promise.reported = True
                     self.log("unhandled", promise.value)
@@ -942,9 +942,15 @@ class Timeout(Timed):
         else:
             self.strike()
 
-    def strike(self) -> None:
+    def look(self) -> None:
         if self.gone or not self.alive:
             return
+        if self.child.world.queue:
+            self.child.world.rejections.append(self)
+        else:
+            self.strike()
+
+    def strike(self) -> None:
         self.end()
         self.child.reject(TimeoutError("operation timed out"))
         self.awaited.drop()

@@ -11,14 +11,18 @@ from collections import deque
 from collections.abc import Callable
 from threading import current_thread
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
 
 from .._util.running import outside_tasks
 
-__all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "Waker"]
+__all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "Waker", "queues"]
 
 #: Seconds that one drain may take before the rest waits for the next turn of the reactor.
 DEFAULT_TIME_SLICE = 0.010
+
+#: Seconds that all may take that is queued when the reactor stops, or the process ends.
+_LAST_SLICE = 1.0
 
 
 class Waker(Protocol):
@@ -164,6 +168,16 @@ class JobQueue(deque[Any]):
         if (self or self.rejections) and not self.awake:
             self.wake()
 
+    def run_rest(self) -> None:
+        """Run what is queued, for a second at most, where the scheduler may not any more."""
+        time_slice, self.time_slice = self.time_slice, _LAST_SLICE
+        # What is queued meanwhile need not ask for a drain.
+        self.awake = True
+        try:
+            self._run()
+        finally:
+            self.time_slice = time_slice
+
     def _run(self) -> None:
         self.drained_in = get_ident()
         try:
@@ -175,3 +189,8 @@ class JobQueue(deque[Any]):
             if self or self.rejections:
                 self.wake()
             raise
+
+
+#: By what was given to `Promise.set_scheduler`.  Library copies with the same scheduler share its
+#: queue, which lives for as long as one has it or anything is queued.
+queues: Final[WeakValueDictionary[Any, JobQueue]] = WeakValueDictionary()
