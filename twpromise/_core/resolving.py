@@ -105,5 +105,7 @@ def call_into(
         result = function(*arguments, **(keywords or {}))
     except BaseException as error:
         reject_raised(promise, error)
+        # The traceback of the error leads to this frame.
+        del promise, function, arguments, keywords
     else:
         resolve(promise, result)

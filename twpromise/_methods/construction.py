@@ -113,8 +113,12 @@ class Construction(CorePromise, Generic[T_co]):
             return new_rejected(cls, not_a_function("function", function))
         check_home(cls)
         promise = new_pending(cls)
-        call_into(promise, function, (), {})
-        return promise
+        call_into(promise, function)
+        try:
+            return promise
+        finally:
+            # The traceback of what was raised leads to this frame.
+            del promise, function
 
     attempt = try_
 
@@ -146,7 +150,11 @@ class Construction(CorePromise, Generic[T_co]):
             check_home(cls)
             promise = new_pending(cls)
             call_into(promise, function, args, kwargs)
-            return promise
+            try:
+                return promise
+            finally:
+                # The traceback of what was raised leads to this frame.
+                del promise, args, kwargs
 
         return update_wrapper(method, function)
 
