@@ -9,22 +9,35 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from . import contexts, hooks
 from .cancelling import discard
 from .extra import Extra
-from .following import take
+from .following import root_of, take
 from .jobs import Job
 from .resolving import DECLINED, adopters, reject_or_report, resolve
-from .settling import pass_on, report_unhandled, restore_traceback, resume_after_cancelling
+from .settling import (
+    finish_cancel,
+    pass_on,
+    reject,
+    report_unhandled,
+    restore_traceback,
+    resume_after_cancelling,
+)
 from .states import (
     CANCELLED,
     CANCELLING,
     DEAD,
     FOLLOWING,
     FULFILLED,
+    HANDLED,
     JOB,
+    LOCKED,
     NODE,
+    PENDING,
     REJECTED,
+    REPORTED,
+    REST,
     SETTLED,
     SEVERAL,
     CorePromise,
+    is_promise,
 )
 from .subscribers import followers_of
 
@@ -42,7 +55,7 @@ class _Rest:
 
     __slots__ = ("parent", "subscribers")
 
-    _state: ClassVar[int] = JOB
+    _state: ClassVar[int] = REST
 
     def __init__(self, parent: CorePromise, subscribers: Iterator[Any]) -> None:
         self.parent = parent
@@ -82,14 +95,20 @@ def _look_at_the_end(queue: JobQueue, items: list[Any]) -> None:
 
     Of all there are, when nothing is queued.
     """
-    if not queue:
-        items = items + queue.rejections
-        queue.rejections = []
-    for item in items:
-        if item._state & JOB:
-            item.run()
-        else:
-            report_unhandled(item)
+    done = 0
+    try:
+        if not queue:
+            items, queue.rejections = items + queue.rejections, []
+        for item in items:
+            if item._state & JOB:
+                item.run()
+            elif not item._state & REPORTED:
+                report_unhandled(item)
+            done += 1
+    except BaseException:
+        # A signal's handler has raised.
+        queue.rejections += items[done:]
+        raise
 
 
 def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
@@ -100,7 +119,6 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
     """
     outer = contexts.scratch, contexts.driving
     contexts.scratch, contexts.driving = scratch, True
-    popleft = queue.popleft
     timer = queue.timer
     # The subscribers of `parent` that are still to be notified, if there are several.
     rest: Iterator[Any] | None = None
@@ -114,15 +132,18 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
         while True:
             for _ in _CHUNK:
                 # Which subscriber of which promise is notified next?
+                # A signal's handler may raise at each call, and what has been taken is put back:
+                # by `_put_back`, so that it must not be lost before it stands in a variable.
                 if rest is not None:
-                    child = next(rest, None)
-                    if child is None:
+                    for child in rest:  # noqa: B007 - the next one
+                        break
+                    else:
                         rest = None
                         continue
                 else:
                     if not queue:
                         return
-                    child = popleft()
+                    child = queue.taken
                     state = child._state
                     if state & SETTLED:
                         parent = child
@@ -132,7 +153,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                         parent._subscribers = None
                     elif not state & JOB:
                         parent = child._source
-                    elif type(child) is _Rest:
+                    elif state == REST:
                         rest, parent = child.subscribers, child.parent
                         continue
                     else:
@@ -140,6 +161,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             child.run()
                         except BaseException as error:
                             hooks.host.escaped(error)
+                        child = None
                         if scratch:
                             return
                         continue
@@ -152,6 +174,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             child._notify(parent)
                         except BaseException as error:
                             hooks.host.escaped(error)
+                        child = None
                         if scratch:
                             return
                         continue
@@ -222,12 +245,51 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                     return
             if timer() >= deadline and (rest is not None or queue):
                 return
+    except BaseException as error:
+        _put_back(queue, child, parent, rest is None, error)
+        raise
     finally:
         if rest is not None:
             queue.appendleft(_Rest(parent, rest))
         contexts.scratch, contexts.driving = outer
         # The traceback of a rejection may lead to this frame, which must not lead to a promise.
         del child, parent, handler, extra, result, behind, rest
+
+
+def _put_back(queue: JobQueue, child: Any, parent: Any, alone: bool, error: BaseException) -> None:
+    """A signal's handler has raised *error* in a drain: nothing that it was about to do is lost.
+
+    Args:
+        queue: What is drained.
+        child: What was taken last, and may have been dealt with.
+        parent: The promise whose subscriber that is.
+        alone: Whether it is not one of several.
+        error: What a promise is rejected with whose handler has been called in vain.
+    """
+    state = PENDING if child is None else child._state
+    if state & SEVERAL:
+        if alone:
+            queue.appendleft(_Rest(parent, child.in_order()))
+    elif state & JOB:
+        queue.appendleft(child)
+    elif state & NODE:
+        queue.appendleft(_Rest(parent, iter((child,))))
+    elif is_promise(child):
+        if state & SETTLED:
+            # Its subscribers are notified once, however often it stands in the queue.
+            queue.appendleft(child)
+            if state & REJECTED and not state & (HANDLED | REPORTED):
+                queue.rejections.append(child)
+        elif state & FOLLOWING:
+            root = root_of(child)
+            if root._state & SETTLED:
+                queue.appendleft(_Rest(root, iter((child,))))
+        elif child._source is parent:
+            queue.appendleft(_Rest(parent, iter((child,))))
+        elif state & CANCELLING:
+            finish_cancel(child)
+        elif not state & LOCKED:
+            reject(child, error)
 
 
 def _settle_carefully(child: CorePromise, parent: CorePromise, extra: Any, result: Any) -> None:

@@ -96,6 +96,10 @@ class JobQueue(deque[Any]):
         self.longest = 0.0
 
     # By identity: two queues with the same items are two queues, and are referred to weakly.
+    #: Takes the first item out.  A call could be interrupted by a signal when that is done: its
+    #: handler may raise, and the item would be lost.  Reading an attribute cannot.
+    taken = property(deque.popleft)
+
     __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
     __ne__ = object.__ne__
@@ -148,8 +152,11 @@ class JobQueue(deque[Any]):
         try:
             self.scheduler.call_soon(self._run)
         except BaseException:
-            # The items stay queued, and the next one asks again.
             self.awake = False
+            # It may have been a signal's handler that raised, after or before the scheduler has
+            # taken this.  If the scheduler fails, the items stay queued, and the next asks again.
+            self.scheduler.call_soon(self._run)
+            self.awake = True
             raise
 
     def wake_from_thread(self) -> None:
@@ -179,12 +186,12 @@ class JobQueue(deque[Any]):
             self.time_slice = time_slice
 
     def _run(self) -> None:
-        self.drained_in = get_ident()
         try:
+            self.drained_in = get_ident()
             # No handler is part of a task that may have called this.
             outside_tasks(lambda: self._drain(self))
         except BaseException:
-            # An exception was raised between two items (Ctrl-C, say); the others have to be run.
+            # A signal's handler has raised (Ctrl-C, say); what is queued has to be run.
             self.awake = False
             if self or self.rejections:
                 self.wake()
