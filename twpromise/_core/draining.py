@@ -30,7 +30,6 @@ from .states import (
     JOB,
     LOCKED,
     NODE,
-    PENDING,
     REJECTED,
     REPORTED,
     REST,
@@ -266,7 +265,9 @@ def _put_back(queue: JobQueue, child: Any, parent: Any, alone: bool, error: Base
         alone: Whether it is not one of several.
         error: What a promise is rejected with whose handler has been called in vain.
     """
-    state = PENDING if child is None else child._state
+    if child is None:
+        return
+    state = child._state
     if state & SEVERAL:
         if alone:
             queue.appendleft(_Rest(parent, child.in_order()))
