@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.support.promises import Boom, fail
 from twpromise import Promise, ReactorScheduler
 from twpromise._scheduling import queue as queues
 from twpromise._scheduling import scheduling
+from twpromise.loops import LoopScheduler
 
 ROOT = Path(__file__).parents[1]
 
@@ -248,3 +250,14 @@ def test_a_chain_without_end_is_named_at_exit(reactor, reports, monkeypatch):
     assert (1, repr(Promise._queue.scheduler)) == (event["count"], repr(event["scheduler"]))
     assert queues.DEFAULT_TIME_SLICE == Promise._queue.time_slice
     Promise._queue.clear()
+
+
+def test_a_loop_is_over_when_it_does_not_run():
+    """What is queued for it is run at exit, too."""
+
+    async def main():
+        at = LoopScheduler()
+        assert not at.is_over()
+        return at
+
+    assert asyncio.run(main()).is_over()

@@ -101,6 +101,8 @@ def test_nothing_is_lost(scheduler, reports):
         scheduler.flush()
         assert ("fulfilled", "later") == outcome(later)
         assert len(set(program.called)) == len(program.called)
+        in_order = [name for name in program.called if name in "abc"]
+        assert sorted(in_order) == in_order
         pending = [each for each in program.promises if each.is_pending()]
         reported = [type(error) for error in reasons(reports)]
         assert not pending or Alarm in reported

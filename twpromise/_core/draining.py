@@ -36,7 +36,6 @@ from .states import (
     SETTLED,
     SEVERAL,
     CorePromise,
-    is_promise,
 )
 from .subscribers import followers_of
 
@@ -245,7 +244,10 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
             if timer() >= deadline and (rest is not None or queue):
                 return
     except BaseException as error:
-        _put_back(queue, child, parent, rest is None, error)
+        others, rest = rest, None
+        if others is not None:
+            queue.appendleft(_Rest(parent, others))
+        _put_back(queue, child, parent, others is None, error)
         raise
     finally:
         if rest is not None:
@@ -275,22 +277,21 @@ def _put_back(queue: JobQueue, child: Any, parent: Any, alone: bool, error: Base
         queue.appendleft(child)
     elif state & NODE:
         queue.appendleft(_Rest(parent, iter((child,))))
-    elif is_promise(child):
-        if state & SETTLED:
-            # Its subscribers are notified once, however often it stands in the queue.
-            queue.appendleft(child)
-            if state & REJECTED and not state & (HANDLED | REPORTED):
-                queue.rejections.append(child)
-        elif state & FOLLOWING:
-            root = root_of(child)
-            if root._state & SETTLED:
-                queue.appendleft(_Rest(root, iter((child,))))
-        elif child._source is parent:
-            queue.appendleft(_Rest(parent, iter((child,))))
-        elif state & CANCELLING:
-            finish_cancel(child)
-        elif not state & LOCKED:
-            reject(child, error)
+    elif state & SETTLED:
+        # Its subscribers are notified once, however often it stands in the queue.
+        queue.appendleft(child)
+        if state & REJECTED and not state & (HANDLED | REPORTED):
+            queue.rejections.append(child)
+    elif state & FOLLOWING:
+        root = root_of(child)
+        if root._state & SETTLED:
+            queue.appendleft(_Rest(root, iter((child,))))
+    elif child._source is parent:
+        queue.appendleft(_Rest(parent, iter((child,))))
+    elif state & CANCELLING:
+        finish_cancel(child)
+    elif not state & LOCKED:
+        reject(child, error)
 
 
 def _settle_carefully(child: CorePromise, parent: CorePromise, extra: Any, result: Any) -> None:
