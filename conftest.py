@@ -7,18 +7,33 @@ An example that cannot run has `<!-- skip: next -->` on the line before it.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
 from typing import Any
 
+import pytest
 from sybil import Document, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
+from sybil.integration.pytest import SybilItem
 from sybil.parsers import myst, rest
 from sybil.parsers.abstract.lexers import BlockLexer
 
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
+
+# Tests, and the processes that they start, run with the defaults, whatever the environment of the
+# one that runs them says.
+for name in ("DEBUG", "WARNINGS", "LONG_STACK_TRACES", "W_FORGOTTEN_RETURN"):
+    os.environ.pop(f"TWPROMISE_{name}", None)
+for name in ("PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONIOENCODING", "PYTHONWARNINGS"):
+    os.environ.pop(name, None)
+if sys.flags.dev_mode:
+    # For library copies: they are made in this process.
+    os.environ["TWPROMISE_DEBUG"] = "0"
+Promise.config(warnings=False, long_stack_traces=False)
 
 _FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
 
@@ -67,3 +82,23 @@ pytest_collect_file = (
         teardown=_teardown,
     )
 ).pytest()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Run the examples of a page together, and in their order: each builds on those before it.
+
+    Whatever other plugins have done to the order of all.
+    """
+    yield
+    pages: dict[pytest.Collector | None, list[SybilItem]] = {}
+    for item in items:
+        if isinstance(item, SybilItem):
+            pages.setdefault(item.parent, []).append(item)
+    ordered: list[pytest.Item] = []
+    for item in items:
+        if isinstance(item, SybilItem):
+            ordered += sorted(pages.pop(item.parent, ()), key=lambda each: each.example.start)
+        else:
+            ordered.append(item)
+    items[:] = ordered

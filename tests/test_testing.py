@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from threading import Thread, current_thread, get_ident
 
 import pytest
@@ -9,6 +10,7 @@ from twisted.internet import reactor
 from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
+from tests.support.collections import calls_of
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
@@ -130,3 +132,72 @@ def test_timer_tells_the_clocks_time(scheduler, seconds):
     scheduler.advance(seconds)
     assert float(seconds) == scheduler.timer()
     assert float is type(scheduler.timer())
+
+
+# --- the clock
+
+
+def play(clock, seed):
+    """Random timers, some of which set others, or cancel or move them: what has happened."""
+    random = Random(seed)
+    log, timers = [], []
+
+    def act(number):
+        log.append((number, clock.seconds()))
+        for _ in range(random.choice((0, 0, 1, 2))):
+            step()
+
+    def step():
+        kind = random.choice(("new", "new", "cancel", "reset", "delay"))
+        waiting = [timer for timer in timers if timer.active()]
+        if kind == "new" or not waiting:
+            timers.append(clock.callLater(random.choice((0, 1, random.random())), act, len(timers)))
+        elif kind == "cancel":
+            random.choice(waiting).cancel()
+        elif kind == "reset":
+            random.choice(waiting).reset(3 * random.random())
+        else:
+            random.choice(waiting).delay(3 * random.random() - 1)
+
+    for _ in range(60):
+        step()
+        log.append(sorted(round(call.getTime(), 6) for call in clock.getDelayedCalls()))
+        if random.random() < 0.4:
+            clock.advance(random.choice((0, 0.5, 1)))
+    clock.pump([1] * 20)
+    log.append(len(clock.calls))
+    return log
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_its_clock_is_one_of_twisteds(scheduler, seed):
+    """Timers are called in the same order, at the same times, however they are moved."""
+    assert isinstance(scheduler.clock, Clock)
+    assert play(Clock(), seed) == play(scheduler.clock, seed)
+
+
+def timers(count, cancels):
+    """Set timers, of which some are cancelled, and let their time come one by one."""
+    scheduler = ManualScheduler()
+    called = []
+    set_ = [scheduler.call_later(number, called.append, number) for number in range(count)]
+    for timer in set_[: count if cancels else 0]:
+        timer.cancel()
+    for _ in range(count):
+        scheduler.advance(1)
+    assert ([] if cancels else list(range(count))) == called
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+def test_many_timers_take_time_in_proportion(cancels):
+    """Four times as many, four times the calls and little more."""
+    few = calls_of(lambda: timers(200, cancels))
+    assert calls_of(lambda: timers(800, cancels)) < 4.5 * few
+
+
+def test_timers_that_were_cancelled_do_not_pile_up(scheduler):
+    """Though their time never comes."""
+    for _ in range(1000):
+        scheduler.call_later(60, print).cancel()
+    assert len(scheduler.clock._times) < 20
+    assert [] == scheduler.clock.calls

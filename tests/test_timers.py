@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import builtins
 import weakref
+from concurrent.futures import Future
 from decimal import Decimal
 from fractions import Fraction
+from threading import Thread
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, inlineCallbacks
 from twisted.internet.defer import TimeoutError as TwistedTimeoutError
 from twisted.internet.task import Clock
 
@@ -19,6 +21,7 @@ from tests.support.followed import KINDS, later
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, pending
 from twpromise import CancellationError, Promise, ReactorScheduler, TimeoutError
+from twpromise.testing import ManualScheduler
 
 pytestmark = pytest.mark.usefixtures("scheduler", "unhandled_allowed")
 
@@ -520,6 +523,222 @@ def test_a_timeout_of_a_delay(scheduler):
     assert [1.0, 10.0] == timers(scheduler)
     scheduler.advance(1)
     assert (TimeoutError, []) == (type(promise.reason()), timers(scheduler))
+
+
+# --- what had come in time
+
+
+def same(value):
+    return value
+
+
+def again(value):
+    """A handler whose result takes some turns."""
+    return Promise.resolve(value).then(same)
+
+
+async def awaits(promise):
+    value = await promise
+    return await again(value)
+
+
+@inlineCallbacks
+def yields(promise):
+    value = yield awaits(promise)
+    return value
+
+
+def through(count, handler):
+    """A chain of so many handlers."""
+
+    def behind(promise):
+        for _ in range(count):
+            promise = promise.then(handler)
+        return promise
+
+    return behind
+
+
+def into(promise):
+    """By hand, out of handlers."""
+    return Promise(lambda resolve, reject: promise.then(resolve, reject))
+
+
+def into_stoppable(promise):
+    """The same, by an executor with a hook, and with a promise."""
+
+    def execute(resolve, reject, on_cancel):
+        on_cancel(list)
+        resolve(promise.then(again))
+
+    return Promise(execute)
+
+
+def resource(value):
+    return Promise.resolve(value).disposer(lambda _: again(None))
+
+
+BEHIND = {
+    "itself": same,
+    "a handler": through(1, same),
+    "many handlers": through(100, same),
+    "handlers that give promises": through(20, again),
+    "coroutines": through(5, lambda value: awaits(Promise.resolve(value))),
+    "a coroutine": lambda promise: Promise.resolve(awaits(promise)),
+    "a generator": Promise.coroutine(lambda promise: (yield promise.then(again))),
+    "Twisted's coroutine": lambda promise: Promise.resolve(ensureDeferred(awaits(promise))),
+    "inlineCallbacks": lambda promise: Promise.resolve(yields(promise)),
+    "a Deferred between": lambda promise: Promise.resolve(promise.then(again).to_deferred()),
+    "a follower": lambda promise: Promise.resolve().then(lambda _: promise.then(again)),
+    "all": lambda promise: Promise.all([promise, promise.then(again)]).get(1),
+    "any": lambda promise: Promise.any([promise.then(again)]),
+    "map": lambda promise: Promise.map([promise, promise], again).get(0),
+    "each": lambda promise: Promise.each([promise, promise], again).get(0),
+    "finally": lambda promise: promise.finally_(lambda: again(None)),
+    "using": lambda promise: Promise.using(promise.then(resource), again),
+    "bind": lambda promise: promise.bind(again(None)).then(lambda this, value: value),
+    "an executor": into,
+    "an executor with a hook": into_stoppable,
+    "another timeout": lambda promise: promise.then(again).timeout(4).then(again),
+}
+
+
+@pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND)
+def test_what_came_in_time_is_passed_on_by_a_queue_that_lags(scheduler, behind):
+    """However many turns it takes behind the value, and whatever stands there."""
+    deferred = Deferred()
+    promise = behind(Promise.from_deferred(deferred)).timeout(5)
+    scheduler.flush()
+    scheduler.clock.advance(1)
+    deferred.callback("value")
+    # No turn has come since.
+    scheduler.clock.advance(4.5)
+    assert promise.is_pending()
+    scheduler.flush()
+    assert (("fulfilled", "value"), []) == (outcome(promise), timers(scheduler))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("well", [True, False], ids=["well", "badly"])
+def test_whatever_brings_it_in_time_counts(scheduler, kind, well):
+    """Values and reasons, of all that is followed."""
+    thing, resolve, reject = later(kind)
+    promise = Promise.resolve(thing).then(same).timeout(5)
+    scheduler.flush()
+    scheduler.clock.advance(1)
+    error = Boom()
+    if well:
+        resolve("value")
+    else:
+        reject(error)
+    scheduler.clock.advance(4.5)
+    scheduler.flush()
+    assert (("fulfilled", "value") if well else ("rejected", error)) == outcome(promise)
+
+
+@pytest.mark.parametrize("kind", ["promise", "thenable", "executor's future"])
+def test_what_a_thread_brings_in_time_counts(scheduler, kind):
+    """Also if its turn at home has not come yet."""
+    thing, resolve, _ = later(kind)
+    promise = Promise.resolve(thing).then(same).timeout(5)
+    scheduler.flush()
+    thread = Thread(target=resolve, args=("value",))
+    thread.start()
+    thread.join()
+    scheduler.clock.advance(5.5)
+    scheduler.flush()
+    assert ("fulfilled", "value") == outcome(promise)
+
+
+def test_a_lock_that_was_granted_in_time_is_not_lost(scheduler):
+    """The timeout does not reject, and so its value has a holder who releases it."""
+    lock = DeferredLock()
+    lock.acquire()
+    promise = Promise.from_deferred(lock.acquire()).then(same).timeout(5)
+    scheduler.flush()
+    scheduler.clock.advance(1)
+    lock.release()
+    scheduler.clock.advance(4.5)
+    scheduler.flush()
+    promise.value().release()
+    assert not lock.locked
+
+
+LATE = {
+    "itself": (0, same),
+    "handlers": (0, through(2, same)),
+    "a coroutine": (0, lambda promise: Promise.resolve(awaits(promise))),
+    "a follower": (0, lambda promise: Promise.resolve().then(lambda _: promise)),
+    "a delay": (1, lambda promise: promise.delay(5)),
+    "a circle of waits": (1, lambda promise: circle()),
+}
+
+
+def circle():
+    """A promise that waits for itself, through a handler."""
+    resolvers = []
+    promise = Promise(lambda resolve, reject: resolvers.append(resolve))
+    child = promise.then(same)
+    resolvers[0](child)
+    return child
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_what_came_too_late_does_not_count(scheduler, name):
+    """Though the queue is long: time is up at once, and the work is cancelled."""
+    came, behind = LATE[name]
+    cancelled = []
+    deferred = Deferred(cancelled.append)
+    promise = behind(Promise.from_deferred(deferred)).timeout(5)
+    if came:
+        deferred.callback("value")
+    scheduler.flush()
+    again("in the queue")
+    scheduler.clock.advance(5)
+    assert TimeoutError is type(promise.reason())
+    scheduler.flush()
+    assert (1 - came, []) == (len(cancelled), timers(scheduler))
+
+
+def test_a_future_that_is_not_done_is_too_late(scheduler):
+    """It is cancelled when time is up, however long the queue is."""
+    future = Future()
+    promise = Promise.resolve(future).timeout(5)
+    again("in the queue")
+    scheduler.clock.advance(5)
+    assert (TimeoutError, True) == (type(promise.reason()), future.cancelled())
+
+
+@pytest.mark.parametrize("cancels", [False, True], ids=["times out", "cancelled before"])
+def test_what_the_queue_might_have_settled(scheduler, cancels):
+    """Times out when it has not; and can be cancelled meanwhile."""
+    source = Source()
+    promise = source.promise.timeout(5)
+    handled = again("in the queue")
+    scheduler.clock.advance(5)
+    assert promise.is_pending()
+    if cancels:
+        handled.then(lambda _: promise.cancel())
+    scheduler.flush()
+    ends = ["rejected", "cancelled"]
+    assert (ends[cancels], 1, []) == (outcome(promise)[0], source.cancelled, timers(scheduler))
+
+
+def test_a_chain_without_end_times_out(scheduler):
+    """Its next turn is always due, and the queue is never empty."""
+    slices = ManualScheduler(scheduler.clock)
+    slices.time_slice = 0
+    Promise.set_scheduler(slices)
+
+    def busy(_):
+        return Promise.resolve().then(busy)
+
+    promise = Promise.resolve().then(busy).timeout(1)
+    scheduler.clock.advance(1)
+    for _ in range(100):
+        if slices._calls:
+            slices._calls.popleft()()
+    assert (TimeoutError, []) == (type(promise.reason()), list(slices._calls))
 
 
 # --- numbers that are none

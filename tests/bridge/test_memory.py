@@ -7,7 +7,9 @@ import concurrent.futures
 import gc
 import weakref
 from collections.abc import Callable, Iterator
+from contextvars import Context, ContextVar
 from functools import partial
+from threading import Thread
 from traceback import walk_tb
 from typing import Any
 
@@ -289,6 +291,77 @@ CALLERS_FRAMES = ("coroutine_and_deferreds",) if _keeps_its_caller() else ()
 #: The failure with which Twisted cancels a Deferred may lead to Twisted's frames, and these to the
 #: Deferred: then the collector has to free them.
 TWISTEDS_FRAMES = ("coroutine_cancelled_at_a_deferred",)
+
+
+variable: ContextVar[Any] = ContextVar("variable")
+
+
+def _raise(*_: Any) -> None:
+    raise Boom
+
+
+def _in_context(watch: Watch, ask: Callable[..., Any], function: Any, *arguments: Any) -> Any:
+    """Ask for a call in a context of its own; *watch* knows what that keeps."""
+
+    def call() -> Any:
+        variable.set(watch("context", Thing()))
+        return ask(function, *arguments, watch("argument", Thing())).catch(Boom, lambda _: None)
+
+    return Context().run(call)
+
+
+def _threads(watch: Watch, function: Callable[..., object], cancels: bool = False) -> Any:
+    """A thread of a pool, which keeps what it has run."""
+    pool: list[Callable[[], None]] = []
+    scheduler: Any = Promise._queue.scheduler
+    scheduler.call_in_thread = pool.append
+    promise = _in_context(watch, Promise.in_thread, function)
+    yield
+    if cancels:
+        yield promise.cancel
+    else:
+        yield lambda: _in_thread(pool[0])
+    del promise
+    yield
+    assert [] == watch.alive()
+
+
+def _in_thread(function: Callable[[], object]) -> None:
+    thread = Thread(target=lambda: function())
+    thread.start()
+    thread.join()
+
+
+@scenario
+def function_in_a_thread(watch: Watch) -> Any:
+    yield from _threads(watch, lambda _: watch("result", Thing()))
+
+
+@scenario
+def function_in_a_thread_that_raises(watch: Watch) -> Any:
+    yield from _threads(watch, _raise)
+
+
+@scenario
+def function_in_a_thread_cancelled_before(watch: Watch) -> Any:
+    """Though the pool has not come to it."""
+    yield from _threads(watch, _raise, cancels=True)
+
+
+def _ask(function: Any, *arguments: Any) -> Any:
+    future: Any = None
+
+    def ask() -> None:
+        nonlocal future
+        future = Promise.call_from_thread(function, *arguments)
+
+    _in_thread(ask)
+    return Promise.resolve(future)
+
+
+@scenario
+def call_from_a_thread_that_raises(watch: Watch) -> Any:
+    yield partial(_in_context, watch, _ask, _raise)
 
 
 @pytest.mark.parametrize(

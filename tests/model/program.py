@@ -932,7 +932,8 @@ class Model(Side):
             def begin(items: Any, *initial: Any) -> None:
                 self.begin(method, child, items, lambda run: run(), *function, *initial)
 
-            reference.Listed(promise, child, begin, *initial)
+            listed = reference.Listed(promise, child, begin, *initial)
+            listed.at_once = method not in ("map", "filter", "each", "map_series", "reduce")
         return child
 
     def collect(self, method: str, items: Any, *arguments: Any) -> Any:

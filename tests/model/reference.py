@@ -48,7 +48,8 @@ class World:
 
     def __init__(self, log: Callable[..., None]) -> None:
         self.queue: deque[Callable[[], None]] = deque()
-        self.rejections: list[Reference] = []
+        # What is looked at when nothing is queued: rejections, and timeouts whose time is up.
+        self.rejections: list[Reference | Timeout] = []
         self.log = log
         self.now = 0.0
         self.timers: list[tuple[float, Callable[[], None]]] = []
@@ -60,7 +61,9 @@ class World:
                 self.queue.popleft()()
             rejections, self.rejections = self.rejections, []
             for promise in rejections:
-                if not promise.handled:
+                if isinstance(promise, Timeout):
+                    promise.look()
+                elif not promise.handled:
                     promise.reported = True
                     self.log("unhandled", promise.value)
 
@@ -104,6 +107,14 @@ class Consumer:
         """Wait for nothing more."""
         self.alive = False
         self.gone = True
+
+    def ahead(self) -> Reference | None:
+        """The promise that it waits for, if it is one."""
+        return None
+
+    def from_outside(self) -> bool:
+        """Whether nothing that is queued can bring what it waits for instead."""
+        return False
 
 
 class Reference:
@@ -240,6 +251,19 @@ class Reference:
         while isinstance(promise.source, Using) and promise.source.followed is not None:
             promise = promise.source.followed.end()
         return promise
+
+    def may_come(self) -> bool:
+        """Whether something that is queued may settle it."""
+        promise, seen = self.end(), set()
+        while promise.state == PENDING and promise.source is not None:
+            if promise in seen:
+                return False
+            seen.add(promise)
+            ahead = promise.source.ahead()
+            if ahead is None:
+                return not promise.source.from_outside()
+            promise = ahead.end()
+        return True
 
     def take(self, end: Reference) -> None:
         """Share the fate of *end*, which has one."""
@@ -417,6 +441,9 @@ class Of(Consumer):
     def abandon(self, stack: list[Reference]) -> bool:
         return self.awaited.leave(stack, self.child)
 
+    def ahead(self) -> Reference | None:
+        return self.awaited
+
 
 class Following(Of):
     def notify(self, parent: Reference) -> None:
@@ -496,7 +523,11 @@ class Aside(Consumer):
     def __init__(self, parent: Reference, child: Reference, handler: Any, wants: set[str]) -> None:
         self.child, self.handler, self.wants = child, handler, wants
         self.outcome: Reference | None = None
+        self.handling = False
         parent.attach(self)
+
+    def ahead(self) -> Reference | None:
+        return None if self.handling else self.awaited
 
     def notify(self, parent: Reference) -> None:
         if parent is not self.awaited:
@@ -528,6 +559,7 @@ class Aside(Consumer):
             self.child.reject(error)
             return
         # One more promise, which follows the result.
+        self.handling = True
         waiting = Reference(self.child.world)
         waiting.resolve(result)
         waiting.attach(self)
@@ -564,6 +596,9 @@ class Reflecting(Consumer):
     def __init__(self, parent: Reference, child: Reference) -> None:
         self.child = child
         parent.attach_for_end(self)
+
+    def ahead(self) -> Reference | None:
+        return self.awaited
 
     def notify(self, parent: Reference) -> None:
         self.end()
@@ -714,6 +749,9 @@ class Running(Consumer):
 
     # --- waiting
 
+    def ahead(self) -> Reference | None:
+        return self.awaited if self.waiting else None
+
     def wait_for(self, yielded: Any) -> None:
         if isinstance(yielded, Deferred):
             self.foreign = yielded
@@ -846,6 +884,14 @@ class Adopted:
     def waits(self, deferred: Deferred[Any]) -> bool:
         return self.promise is not None
 
+    def ahead(self) -> None:
+        """No promise."""
+
+    def from_outside(self) -> bool:
+        """Not if it was made of a promise."""
+        canceller: Any = self.deferred._canceller
+        return not isinstance(getattr(canceller, "__self__", None), Sink)
+
     def fired(self, result: Any, deferred: Deferred[Any]) -> None:
         promise, self.promise = self.promise, None
         if promise is not None:
@@ -934,6 +980,9 @@ class Timed(Consumer):
         self.awaited = parent
         self.timer: Any = None
 
+    def ahead(self) -> Reference | None:
+        return self.awaited
+
     def start_timer(self) -> None:
         world = self.child.world
         self.timer = (world.now + self.seconds, self.fire)
@@ -964,6 +1013,12 @@ class Delay(Timed):
         else:
             parent.attach(self)
 
+    def ahead(self) -> Reference | None:
+        return None if self.timer else self.awaited
+
+    def from_outside(self) -> bool:
+        return self.timer is not None
+
     def notify(self, parent: Reference) -> None:
         if parent.state == FULFILLED:
             self.settled = parent
@@ -990,6 +1045,22 @@ class Timeout(Timed):
         self.child.pass_on(parent)
 
     def fire(self) -> None:
+        world = self.child.world
+        if (world.queue or world.rejections) and self.awaited.may_come():
+            # All that was there first has its turn.
+            world.rejections.append(self)
+        else:
+            self.strike()
+
+    def look(self) -> None:
+        if self.gone or not self.alive:
+            return
+        if self.child.world.queue:
+            self.child.world.rejections.append(self)
+        else:
+            self.strike()
+
+    def strike(self) -> None:
         self.end()
         self.child.reject(TimeoutError("operation timed out"))
         self.awaited.drop()
@@ -1003,6 +1074,12 @@ class Listed(Consumer):
 
     *also* is what is wanted besides.
     """
+
+    #: Whether all of its items are wanted, or one after the other.
+    at_once = True
+
+    def ahead(self) -> Reference | None:
+        return self.awaited if self.at_once else None
 
     def __init__(
         self, parent: Reference, child: Reference, begin: Callable[..., object], *also: Any
@@ -1601,6 +1678,7 @@ class Using(Consumer):
         self.step: Callable[[], None] = self.acquired
         #: What the handler returned, which the child waits for.
         self.followed: Reference | None = None
+        self.in_use: Reference | None = None
         self.wants: list[Want] = []
         self.wants = [Want(self, resource) for resource in resources]
         self.queued = False
@@ -1633,6 +1711,9 @@ class Using(Consumer):
         if all(want.settled for want in self.wants):
             self.use()
 
+    def ahead(self) -> Reference | None:
+        return self.in_use
+
     def use(self) -> None:
         self.step = self.use
         try:
@@ -1652,7 +1733,7 @@ class Using(Consumer):
             result.mark_handled()
             self.used(end)
             return
-        self.followed = result
+        self.followed = self.in_use = result
         result.attach(self)
         if self.child.cancelling:
             # By the handler.
@@ -1679,6 +1760,7 @@ class Using(Consumer):
 
     def release_all(self, outcome: Reference) -> None:
         self.step = self.release_next
+        self.in_use = None
         self.outcome = outcome
         state = CANCELLED if outcome is self.child else outcome.state
         self.inspection = Inspection(state, outcome.value)

@@ -103,6 +103,18 @@ class DeferredSource:
             call_soon(type(promise), hooks.host.escaped, error)
         return False
 
+    def awaited(self) -> None:
+        """No promise."""
+
+    def from_outside(self) -> bool:
+        """Whether nothing that is queued can fire the Deferred; see `Node`.
+
+        A coroutine of Twisted's can, and what was made of a promise: both say how they are
+        cancelled.
+        """
+        canceller = getattr(self._deferred, "_canceller", None)
+        return getattr(canceller, "__module__", None) not in (Deferred.__module__, __name__)
+
     def _can_stop(self) -> bool:
         return True
 

@@ -93,18 +93,37 @@ def _takes_contexts(executor: Executor) -> bool:
     return issubclass(kind, ThreadPoolExecutor) and not issubclass(kind, interpreters)
 
 
-def _run(future: concurrent.futures.Future[Any], call: Callable[[], object]) -> None:
-    """In a thread: settle a future with what a call gives, unless it was cancelled before."""
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        result = call()
-    except BaseException as error:
-        future.set_exception(error)
-        # The traceback of the error refers to this frame.
-        del future, call
-    else:
-        future.set_result(result)
+class _Work:
+    """A call that a thread is to make, and the future for what comes of it.
+
+    It drops both when the call begins, or is cancelled: the pool keeps this for longer, and so do
+    the frames of the thread, to which the traceback of what the call raises leads.
+    """
+
+    __slots__ = ("_call", "_future")
+
+    def __init__(self, future: concurrent.futures.Future[Any], call: Callable[[], object]) -> None:
+        self._future: Any = future
+        self._call: Any = call
+        future.add_done_callback(self._drop)
+
+    def _drop(self, _: object = None) -> None:
+        self._future = self._call = None
+
+    def __call__(self) -> None:
+        """In a thread: make the call, and settle the future, unless that was cancelled before."""
+        future, call = self._future, self._call
+        if future is None or not future.set_running_or_notify_cancel():
+            return
+        self._drop()
+        try:
+            result = call()
+        except BaseException as error:
+            future.set_exception(error)
+            # The traceback of the error refers to this frame.
+            del future, call
+        else:
+            future.set_result(result)
 
 
 class Executors(CorePromise, Generic[T_co]):
@@ -184,9 +203,9 @@ class Executors(CorePromise, Generic[T_co]):
         check_home(cls)
         promise = new_pending(cls)
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        call: Any = partial(copy_context().run, function, *args, **kwargs)
+        work = _Work(future, partial(copy_context().run, function, *args, **kwargs))
         try:
-            cls._queue.scheduler.call_in_thread(partial(_run, future, call))
+            cls._queue.scheduler.call_in_thread(work)
         except BaseException as error:
             reject_raised(promise, error)
         else:

@@ -68,6 +68,10 @@ class FutureSource(Node):
             self._future.cancel()
         return False
 
+    def from_outside(self) -> bool:
+        """Unless the future is done, and this on its way home."""
+        return not self._future.done()
+
     def _can_stop(self) -> bool:
         running = getattr(self._future, "running", None)
         return running is None or not running()

@@ -74,6 +74,12 @@ class _AnswerSink(Node):
             return
         promise = new_pending(cls)
         run(call_into, promise, *call)
+        self._go_on(promise)
+        # The traceback of what was raised leads to this frame.
+        del promise, call
+
+    def _go_on(self, promise: CorePromise) -> None:
+        """The call was made, and this promise has what comes of it."""
         if self._state & DEAD:
             # The function has cancelled the future.
             mark_handled(promise)

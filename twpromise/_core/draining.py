@@ -11,17 +11,22 @@ from .._util.arity import takes_nothing, without_arguments
 from . import contexts, hooks
 from .cancelling import discard
 from .extra import Extra
-from .following import take
+from .following import root_of, take
 from .jobs import Job
 from .resolving import DECLINED, adopters, reject_or_report, resolve
-from .settling import pass_on, report_unhandled, restore_traceback
+from .settling import finish_cancel, pass_on, reject, report_unhandled, restore_traceback
 from .states import (
+    CANCELLING,
     DEAD,
     FOLLOWING,
     FULFILLED,
+    HANDLED,
     JOB,
+    LOCKED,
     NODE,
     REJECTED,
+    REPORTED,
+    REST,
     SETTLED,
     SEVERAL,
     CorePromise,
@@ -42,7 +47,7 @@ class _Rest:
 
     __slots__ = ("parent", "subscribers")
 
-    _state: ClassVar[int] = JOB
+    _state: ClassVar[int] = REST
 
     def __init__(self, parent: CorePromise, subscribers: Iterator[Any]) -> None:
         self.parent = parent
@@ -58,7 +63,7 @@ def drain(queue: JobQueue) -> None:
         scratch = Context()
         scratch.run(_run_jobs, queue, scratch, deadline)
         if queue.rejections and not queue:
-            _report_rejections(queue, [])
+            _look_at_the_end(queue, [])
         now = timer()
         # A hook that is called with a rejection may make another one.
         if not queue and not queue.rejections:
@@ -70,20 +75,32 @@ def drain(queue: JobQueue) -> None:
         if now >= deadline:
             if queue.rejections:
                 # Behind all that is queued now, lest a chain without end hides them.
-                queue.append(Job(_report_rejections, queue, queue.rejections))
+                queue.append(Job(_look_at_the_end, queue, queue.rejections))
                 queue.rejections = []
             queue.wake()
             break
     queue.longest = max(queue.longest, now - began)
 
 
-def _report_rejections(queue: JobQueue, rejections: list[CorePromise]) -> None:
-    """Report what is still unhandled of *rejections*; of all, when nothing is queued."""
-    if not queue:
-        rejections = rejections + queue.rejections
-        queue.rejections = []
-    for promise in rejections:
-        report_unhandled(promise)
+def _look_at_the_end(queue: JobQueue, items: list[Any]) -> None:
+    """Report what is still unhandled of rejections, and run jobs that have waited for the end.
+
+    Of all there are, when nothing is queued.
+    """
+    done = 0
+    try:
+        if not queue:
+            items, queue.rejections = items + queue.rejections, []
+        for item in items:
+            if item._state & JOB:
+                item.run()
+            elif not item._state & REPORTED:
+                report_unhandled(item)
+            done += 1
+    except BaseException:
+        # A signal's handler has raised.
+        queue.rejections += items[done:]
+        raise
 
 
 def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
@@ -94,7 +111,6 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
     """
     outer = contexts.scratch, contexts.driving
     contexts.scratch, contexts.driving = scratch, True
-    popleft = queue.popleft
     timer = queue.timer
     # The subscribers of `parent` that are still to be notified, if there are several.
     rest: Iterator[Any] | None = None
@@ -108,15 +124,18 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
         while True:
             for _ in _CHUNK:
                 # Which subscriber of which promise is notified next?
+                # A signal's handler may raise at each call, and what has been taken is put back:
+                # by `_put_back`, so that it must not be lost before it stands in a variable.
                 if rest is not None:
-                    child = next(rest, None)
-                    if child is None:
+                    for child in rest:  # noqa: B007 - the next one
+                        break
+                    else:
                         rest = None
                         continue
                 else:
                     if not queue:
                         return
-                    child = popleft()
+                    child = queue.taken
                     state = child._state
                     if state & SETTLED:
                         parent = child
@@ -126,7 +145,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                         parent._subscribers = None
                     elif not state & JOB:
                         parent = child._source
-                    elif type(child) is _Rest:
+                    elif state == REST:
                         rest, parent = child.subscribers, child.parent
                         continue
                     else:
@@ -134,6 +153,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             child.run()
                         except BaseException as error:
                             hooks.host.escaped(error)
+                        child = None
                         if scratch:
                             return
                         continue
@@ -146,6 +166,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                             child._notify(parent)
                         except BaseException as error:
                             hooks.host.escaped(error)
+                        child = None
                         if scratch:
                             return
                         continue
@@ -219,12 +240,55 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
                     return
             if timer() >= deadline and (rest is not None or queue):
                 return
+    except BaseException as error:
+        others, rest = rest, None
+        if others is not None:
+            queue.appendleft(_Rest(parent, others))
+        _put_back(queue, child, parent, others is None, error)
+        raise
     finally:
         if rest is not None:
             queue.appendleft(_Rest(parent, rest))
         contexts.scratch, contexts.driving = outer
         # The traceback of a rejection may lead to this frame, which must not lead to a promise.
         del child, parent, handler, extra, result, behind, rest
+
+
+def _put_back(queue: JobQueue, child: Any, parent: Any, alone: bool, error: BaseException) -> None:
+    """A signal's handler has raised *error* in a drain: nothing that it was about to do is lost.
+
+    Args:
+        queue: What is drained.
+        child: What was taken last, and may have been dealt with.
+        parent: The promise whose subscriber that is.
+        alone: Whether it is not one of several.
+        error: What a promise is rejected with whose handler has been called in vain.
+    """
+    if child is None:
+        return
+    state = child._state
+    if state & SEVERAL:
+        if alone:
+            queue.appendleft(_Rest(parent, child.in_order()))
+    elif state & JOB:
+        queue.appendleft(child)
+    elif state & NODE:
+        queue.appendleft(_Rest(parent, iter((child,))))
+    elif state & SETTLED:
+        # Its subscribers are notified once, however often it stands in the queue.
+        queue.appendleft(child)
+        if state & REJECTED and not state & (HANDLED | REPORTED):
+            queue.rejections.append(child)
+    elif state & FOLLOWING:
+        root = root_of(child)
+        if root._state & SETTLED:
+            queue.appendleft(_Rest(root, iter((child,))))
+    elif child._source is parent:
+        queue.appendleft(_Rest(parent, iter((child,))))
+    elif state & CANCELLING:
+        finish_cancel(child)
+    elif not state & LOCKED:
+        reject(child, error)
 
 
 def _settle_carefully(child: CorePromise, parent: CorePromise, extra: Any, result: Any) -> None:

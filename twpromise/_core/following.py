@@ -40,6 +40,7 @@ from .states import (
     SETTLED,
     SEVERAL,
     CorePromise,
+    is_promise,
 )
 from .subscribers import add_subscriber, replace_subscriber
 
@@ -95,6 +96,27 @@ def end_of(promise: CorePromise) -> CorePromise:
     for node in passed:
         node._ahead = end
     return end
+
+
+def may_come(promise: CorePromise) -> bool:
+    """Whether something that is queued may settle a promise, directly or through handlers."""
+    seen = set()
+    while promise not in seen:
+        seen.add(promise)
+        promise = root_of(promise)
+        if promise._state & SETTLED:
+            return True
+        source = promise._source
+        if source is None:
+            return True
+        if not is_promise(source):
+            ahead = source.awaited()
+            if ahead is None:
+                return not source.from_outside()
+            source = ahead
+        promise = source
+    # It waits for itself.
+    return False
 
 
 def decided_by(follower: CorePromise) -> CorePromise:

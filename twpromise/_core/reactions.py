@@ -274,6 +274,14 @@ class Node:
         """Whether this node's promise waits for itself, by way of others."""
         return is_behind(self._promise, self._promise)
 
+    def awaited(self) -> CorePromise | None:
+        """The promise that this node waits for; None if there is none, or are several."""
+        return self._source  # type: ignore[no-any-return]
+
+    def from_outside(self) -> bool:
+        """Whether nothing that is queued can bring what it waits for instead: a clock does, say."""
+        return False
+
     def _can_stop(self) -> bool:
         """Whether `_abandon` stops what is under way; else its outcome comes, unused."""
         return True

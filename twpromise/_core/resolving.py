@@ -125,6 +125,8 @@ def call_into(
         result = function(*arguments, **(keywords or {}))
     except BaseException as error:
         reject_raised(promise, error)
+        # The traceback of the error leads to this frame.
+        del promise, function, arguments, keywords
         return
     adopter = adopters[type(result)]
     if adopter is None:

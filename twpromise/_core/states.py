@@ -49,6 +49,9 @@ SEVERAL: Final = 2048
 #: that; see `settling.fulfill_by_callback`.
 AT_ONCE: Final = NODE | 4096
 
+#: In the queue, the subscribers of a promise that are still to be notified.
+REST: Final = JOB | 16384
+
 #: A node that is notified, and neither consumes nor handles.
 OBSERVER: Final = NODE | CANCELLING | 8192
 

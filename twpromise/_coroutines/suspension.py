@@ -18,7 +18,7 @@ from .._core.cancelling import cancel_all, leave
 from .._core.jobs import call_soon
 from .._core.reactions import Node, subscribe
 from .._core.settling import finish_cancel, lock
-from .._core.states import CANCELLED, FULFILLED, LOOKED_AT, CorePromise
+from .._core.states import CANCELLED, FULFILLED, LOOKED_AT, CorePromise, is_promise
 from .._core.subscribers import remove_subscriber
 from .._util.errors import of_awaited
 from .._util.running import outside_tasks
@@ -227,6 +227,11 @@ class Suspension(Node):
             self._insist()
             assert self._ready is not None
             self._ready = self._answered(*self._ready)
+
+    def awaited(self) -> CorePromise | None:
+        """The promise at which the generator waits, if it is one."""
+        waiting = self._waiting or self._special
+        return waiting if is_promise(waiting) else None
 
     # --- being interrupted
 

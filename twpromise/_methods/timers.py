@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, o
 from .._bridge.waits import note_where_it_waits
 from .._core.cancelling import drop
 from .._core.contexts import context_here
-from .._core.following import outcome_of
-from .._core.jobs import check_home
+from .._core.following import may_come, outcome_of
+from .._core.jobs import Job, check_home
 from .._core.reactions import Node, observed
 from .._core.resolving import new_input, new_rejected
 from .._core.settling import fulfill, reject
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .._promise import Promise
 
 __all__ = ["Timers"]
+
+#: How often a timeout lets all that is queued have its turn, if the queue does not become empty.
+_TURNS = 8
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -79,6 +82,10 @@ class _Delay(_Timed):
         else:
             super()._notify(parent)
 
+    def from_outside(self) -> bool:
+        """Whether the timer runs."""
+        return self._timer is not None
+
     def _fulfill(self) -> None:
         value, self._result = self._result, None
         fulfill(self.finish(), value)
@@ -103,6 +110,29 @@ class _Timeout(_Timed):
             self._start_timer(seconds, self._fire)
 
     def _fire(self) -> None:
+        queue = self._promise._queue
+        if (queue or queue.awake) and may_come(self._source):
+            self._wait(_TURNS)
+        else:
+            self._strike()
+
+    def _wait(self, turns: int) -> None:
+        """Time is up, but what has come in time may be queued: that was there first.
+
+        So this looks again when the queue is empty, or all that is queued has had that many turns:
+        handlers behind what had come have had theirs, too.
+        """
+        self._promise._queue.rejections.append(Job(self._look, turns))
+
+    def _look(self, turns: int) -> None:
+        if self._state & DEAD:
+            return
+        if self._promise._queue and turns:
+            self._wait(turns - 1)
+        else:
+            self._strike()
+
+    def _strike(self) -> None:
         assert self._context is not None
         self._context.run(self._reject)
 
@@ -206,7 +236,8 @@ class Timers(CorePromise, Generic[T_co]):
                 a `TypeError`.  Notes of a `TimeoutError` say how long was waited, and where
                 `timeout` was called.
 
-        When time is up this promise has one consumer less: if it has no other consumer, it is
+        What settles in time is passed on, however long the queue is then.  When time is up this
+        promise has one consumer less: if it has no other consumer, it is
         cancelled, and so is the Deferred behind it.  The rejection does not wait for this
         cancellation.
 

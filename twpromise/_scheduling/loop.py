@@ -154,6 +154,10 @@ class LoopScheduler:
         """The loop."""
         return self._loop
 
+    def is_over(self) -> bool:
+        """Whether the loop does not run, at the end of the process."""
+        return not self._loop.is_running()
+
     def home_thread(self) -> int:
         """The thread that made this scheduler."""
         return self._home

@@ -11,14 +11,18 @@ from collections import deque
 from collections.abc import Callable
 from threading import current_thread
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
 
 from .._util.running import outside_tasks
 
-__all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "Waker"]
+__all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "Waker", "queues"]
 
 #: Seconds that one drain may take before the rest waits for the next turn of the reactor.
 DEFAULT_TIME_SLICE = 0.010
+
+#: Seconds that all may take that is queued when the reactor stops, or the process ends.
+_LAST_SLICE = 1.0
 
 
 class Waker(Protocol):
@@ -80,7 +84,8 @@ class JobQueue(deque[Any]):
         self._asked = False
         #: A drain is running, or the scheduler has been asked for one.
         self.awake = False
-        #: Items to be looked at when the queue is empty: rejections that may be unhandled.
+        #: Items to be looked at when the queue is empty: rejections that may be unhandled, and
+        #: jobs that let all that is queued have its turn.
         self.rejections: list[Any] = []
         #: The thread of the last drain; None before the first.  Until then the scheduler is asked
         #: each time, since a reactor may be started in another thread than was expected.
@@ -91,6 +96,10 @@ class JobQueue(deque[Any]):
         self.longest = 0.0
 
     # By identity: two queues with the same items are two queues, and are referred to weakly.
+    #: Takes the first item out.  A call could be interrupted by a signal when that is done: its
+    #: handler may raise, and the item would be lost.  Reading an attribute cannot.
+    taken = property(deque.popleft)
+
     __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
     __ne__ = object.__ne__
@@ -143,8 +152,11 @@ class JobQueue(deque[Any]):
         try:
             self.scheduler.call_soon(self._run)
         except BaseException:
-            # The items stay queued, and the next one asks again.
             self.awake = False
+            # It may have been a signal's handler that raised, after or before the scheduler has
+            # taken this.  If the scheduler fails, the items stay queued, and the next asks again.
+            self.scheduler.call_soon(self._run)
+            self.awake = True
             raise
 
     def wake_from_thread(self) -> None:
@@ -163,14 +175,29 @@ class JobQueue(deque[Any]):
         if (self or self.rejections) and not self.awake:
             self.wake()
 
-    def _run(self) -> None:
-        self.drained_in = get_ident()
+    def run_rest(self) -> None:
+        """Run what is queued, for a second at most, where the scheduler may not any more."""
+        time_slice, self.time_slice = self.time_slice, _LAST_SLICE
+        # What is queued meanwhile need not ask for a drain.
+        self.awake = True
         try:
+            self._run()
+        finally:
+            self.time_slice = time_slice
+
+    def _run(self) -> None:
+        try:
+            self.drained_in = get_ident()
             # No handler is part of a task that may have called this.
             outside_tasks(lambda: self._drain(self))
         except BaseException:
-            # An exception was raised between two items (Ctrl-C, say); the others have to be run.
+            # A signal's handler has raised (Ctrl-C, say); what is queued has to be run.
             self.awake = False
             if self or self.rejections:
                 self.wake()
             raise
+
+
+#: By what was given to `Promise.set_scheduler`.  Library copies with the same scheduler share its
+#: queue, which lives for as long as one has it or anything is queued.
+queues: Final[WeakValueDictionary[Any, JobQueue]] = WeakValueDictionary()

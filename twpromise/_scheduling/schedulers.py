@@ -9,13 +9,13 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any, cast
 
-from twisted.internet.interfaces import IReactorFromThreads, IReactorInThreads
+from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorInThreads
 from twisted.python import threadable
 from zope.interface import implementer
 
 from .._util.checks import check_seconds, shown
 from ..interfaces import IDelayedCall, IScheduler
-from .queue import DEFAULT_TIME_SLICE
+from .queue import DEFAULT_TIME_SLICE, queues
 
 __all__ = ["FunctionScheduler", "ReactorScheduler"]
 
@@ -51,6 +51,8 @@ class ReactorScheduler:
         self._reactor = reactor
         # Until the reactor runs, its thread is taken to be the one that has made this.
         self._home = get_ident()
+        # Whether the reactor will say when it stops.
+        self._is_watched = False
         self.time_slice: float = check_seconds("time_slice", time_slice)
         self.timer = timer
 
@@ -66,29 +68,56 @@ class ReactorScheduler:
             self._reactor = reactor
         return self._reactor
 
+    def _is_clock(self) -> bool:
+        """Whether the reactor is a Clock, which runs in no thread that could be woken."""
+        return self._reactor is not None and not IReactorFromThreads.providedBy(self._reactor)
+
+    def _stops(self) -> bool:
+        """Whether the reactor is one that is run and stopped: not a Clock, or a part of one."""
+        return IReactorCore.providedBy(self._get_reactor()) and not self._is_clock()
+
+    def _watch(self) -> Any:
+        """The reactor; when it stops, what is queued is run, which would not have another turn."""
+        reactor = self._get_reactor()
+        if not self._is_watched:
+            self._is_watched = True
+            if self._stops():
+                reactor.addSystemEventTrigger("after", "shutdown", self._stopped)
+        return reactor
+
+    def _stopped(self) -> None:
+        queue = queues.get(self)
+        if queue is not None:
+            queue.run_rest()
+        # What other triggers, behind this one, queue from now on is run by another one.
+        self._is_watched = False
+
+    def is_over(self) -> bool:
+        """Whether the reactor does not run, at the end of the process."""
+        return self._stops() and not self._get_reactor().running
+
     def call_soon(self, function: Callable[[], None], /) -> object:
         """Have *function* called in the reactor's next turn."""
-        return self._get_reactor().callLater(0, function)
+        return self._watch().callLater(0, function)
 
     def call_later(
         self, seconds: float, function: Callable[..., object], /, *arguments: Any
     ) -> IDelayedCall:
         """Have *function* called after *seconds*."""
-        call: IDelayedCall = self._get_reactor().callLater(seconds, function, *arguments)
+        call: IDelayedCall = self._watch().callLater(seconds, function, *arguments)
         return call
 
     def call_from_thread(self, function: Callable[[], None], /) -> None:
         """Have *function* called on the reactor's thread; callable from any thread."""
         reactor = self._get_reactor()
-        if IReactorFromThreads.providedBy(reactor):
-            reactor.callFromThread(function)
-        else:
-            # A Clock runs in no thread that could be woken.
+        if self._is_clock():
             reactor.callLater(0, function)
+        else:
+            reactor.callFromThread(function)
 
     def call_in_thread(self, function: Callable[[], None], /) -> None:
         """Have *function* called in a thread of the reactor's pool."""
-        reactor = self._get_reactor()
+        reactor = self._watch()
         if not IReactorInThreads.providedBy(reactor):
             # A Clock has no pool.
             reactor = ReactorScheduler()._get_reactor()
@@ -101,7 +130,7 @@ class ReactorScheduler:
 
     def home_thread(self) -> int:
         """The thread the reactor runs on; until it does, the one that made this scheduler."""
-        if self._reactor is not None and not IReactorFromThreads.providedBy(self._reactor):
+        if self._is_clock():
             # A Clock is moved by the thread that has made it, wherever a reactor runs.
             return self._home
         return cast("int | None", threadable.ioThread) or self._home
@@ -122,6 +151,7 @@ class FunctionScheduler:
         self.call_from_thread = clock.call_from_thread
         self.call_in_thread = clock.call_in_thread
         self.home_thread = clock.home_thread
+        self.is_over = getattr(clock, "is_over", bool)
         self.time_slice = clock.time_slice
         self.timer = clock.timer
 

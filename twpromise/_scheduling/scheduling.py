@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
+import atexit
 from inspect import iscoroutinefunction
 from typing import Any, Final
-from weakref import WeakValueDictionary
+
+from twisted.logger import Logger
 
 from .._core.draining import drain
 from .._core.states import CorePromise
 from .._util.checks import shown
 from .._util.types import Class
 from ..interfaces import IScheduler
-from .queue import JobQueue
+from .queue import JobQueue, queues
 from .schedulers import FunctionScheduler, ReactorScheduler
 
 __all__ = ["Scheduling", "reactor_scheduler", "schedulers"]
 
+_log = Logger(namespace="twpromise")
+
 #: The one that is used unless another is set.
 reactor_scheduler: Final = ReactorScheduler()
-
-# Library copies with the same scheduler share its queue, which lives for as long as one has it or
-# anything is queued.
-_queues: WeakValueDictionary[Any, JobQueue] = WeakValueDictionary()
 
 
 def schedulers() -> list[Any]:
     """The schedulers that promises run on, of all library copies."""
-    return [queue.scheduler for queue in list(_queues.values())]
+    return [queue.scheduler for queue in list(queues.values())]
+
+
+def _at_exit() -> None:
+    """Run what is queued where no reactor and no loop runs any more, and name what is left."""
+    for queue in list(queues.values()):
+        at: Any = queue.scheduler
+        # Schedulers of tests do not say so.
+        if (queue or queue.rejections) and getattr(at, "is_over", bool)():
+            try:
+                queue.run_rest()
+            finally:
+                if queue:
+                    _log.critical(
+                        "The process ends, and promises have handlers that were not called "
+                        "({count} turns were left in the queue of {scheduler})",
+                        count=len(queue),
+                        scheduler=at,
+                    )
+
+
+# Before the exit handler of `_bridge.crash`, which has been registered by now.
+atexit.register(_at_exit)
 
 
 class Scheduling(CorePromise):
@@ -70,9 +92,9 @@ class Scheduling(CorePromise):
                 "scheduler must be an IScheduler or a function that takes a function, "
                 f"not {shown(scheduler)}"
             )
-        queue = _queues.get(scheduler)
+        queue = queues.get(scheduler)
         if queue is None:
-            queue = _queues[scheduler] = JobQueue(at, drain, at.time_slice, at.timer)
+            queue = queues[scheduler] = JobQueue(at, drain, at.time_slice, at.timer)
         library = cls._library
         library.scheduler = scheduler
         library.promise_class._queue = queue

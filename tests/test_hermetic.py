@@ -1,0 +1,62 @@
+"""Tests depend neither on their order nor on the environment of the one that runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from twpromise import Promise
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments, **environ):
+    """Run tests in a process of their own, and return what pytest says last."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stdout
+    return done.stdout
+
+
+def test_examples_run_in_their_order():
+    """Each page's together, though something shuffles all tests."""
+    pages = "docs/time.md", "docs/values.md", "twpromise/testing.py"
+    assert "passed" in run("-m", "pytest", "-p", "tests.support.shuffled", "-n0", *pages)
+
+
+@pytest.mark.parametrize(
+    ("options", "environ"),
+    [
+        (["-X", "dev"], {}),
+        ([], {"TWPROMISE_DEBUG": "1"}),
+        ([], {"TWPROMISE_WARNINGS": "1", "PYTHONDEVMODE": "1", "PYTHONIOENCODING": "latin-1"}),
+    ],
+    ids=["-X dev", "debug", "variables"],
+)
+def test_settings_of_the_environment_change_no_test(options, environ):
+    """They have the defaults in tests, of library copies, too."""
+    tests = f"{__file__}::test_settings_of_tests", f"{__file__}::test_environment_of_children"
+    assert "2 passed" in run(*options, "-m", "pytest", "-n0", *tests, **environ)
+
+
+def test_settings_of_tests():
+    """What all tests begin with."""
+    for promise_class in Promise, Promise.get_new_library_copy():
+        settings = promise_class.config()
+        assert (False, False) == (settings["warnings"], settings["long_stack_traces"])
+
+
+def test_environment_of_children():
+    """Nothing of that kind."""
+    assert not {"PYTHONIOENCODING", "PYTHONDEVMODE", "TWPROMISE_WARNINGS"} & set(os.environ)
