@@ -214,9 +214,9 @@ class Node:
     def _start(self, source: CorePromise, /, *arguments: Any, **_: Any) -> None:
         """The rest of `derive`; may settle the promise at once.
 
-        Each kind of node says what its arguments are.
+        Each kind of node that is derived says what its arguments are.
         """
-        self.wait_for_source(source)
+        raise NotImplementedError(type(self))
 
     def wait_for(self, promise: CorePromise) -> None:
         """Be notified when a promise has settled: never at once, but from the queue."""
