@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from types import FunctionType, MethodType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .._util.checks import is_filter_only, no_handler
 from . import hooks
@@ -183,6 +183,11 @@ class Node:
     _source: Any
     _state: int
 
+    if TYPE_CHECKING:
+        # The rest of `derive`; may settle the promise at once.  Each kind of node that is derived
+        # defines it, with arguments of its own.
+        def _start(self, source: CorePromise, /, *arguments: Any, **_: Any) -> None: ...
+
     def __init__(self, promise: CorePromise | None = None) -> None:
         self._state = NODE
         self._promise = promise
@@ -210,13 +215,6 @@ class Node:
         if context:
             keep_for_report(promise, context)
         return promise
-
-    def _start(self, source: CorePromise, /, *arguments: Any, **_: Any) -> None:
-        """The rest of `derive`; may settle the promise at once.
-
-        Each kind of node that is derived says what its arguments are.
-        """
-        raise NotImplementedError(type(self))
 
     def wait_for(self, promise: CorePromise) -> None:
         """Be notified when a promise has settled: never at once, but from the queue."""
