@@ -22,10 +22,23 @@ from .._util.errors import CancellationError
 from .outcomes import failure_of
 from .shared import is_shared, keep_failure, keep_followed, taken_from
 
-__all__ = ["adopt_deferred", "cancel_deferred", "lock_to_deferred", "make_deferred"]
+__all__ = [
+    "adopt_deferred",
+    "cancel_deferred",
+    "fires_from_outside",
+    "lock_to_deferred",
+    "make_deferred",
+]
 
 #: The attribute of a Deferred that has its callbacks, in this Twisted.
 _CALLBACKS: Final = "_callbacks" if hasattr(Deferred(), "_callbacks") else "callbacks"
+
+
+def _last_of(deferred: Any) -> Any:
+    """What a Deferred waits for in the end, if callbacks have returned others; or else itself."""
+    while issubclass(type(result := getattr(deferred, "result", None)), Deferred):
+        deferred = result
+    return deferred
 
 
 def cancel_deferred(deferred: Deferred[Any]) -> None:
@@ -34,10 +47,8 @@ def cancel_deferred(deferred: Deferred[Any]) -> None:
     Twisted itself fires a Deferred whose canceller does not, and ignores a later call of
     ``callback`` only if there is no canceller at all.
     """
-    last: Any = deferred
-    while issubclass(type(getattr(last, "result", None)), Deferred):
-        # The cancellation is passed on to the last one.
-        last = last.result
+    # The cancellation is passed on to the last one.
+    last = _last_of(deferred)
     if not last.called:
         canceller = getattr(last, "_canceller", None)
         if canceller is not None:
@@ -107,16 +118,25 @@ class DeferredSource:
         """No promise."""
 
     def from_outside(self) -> bool:
-        """Whether nothing that is queued can fire the Deferred; see `Node`.
-
-        A coroutine of Twisted's can, and what was made of a promise: both say how they are
-        cancelled.
-        """
-        canceller = getattr(self._deferred, "_canceller", None)
-        return getattr(canceller, "__module__", None) not in (Deferred.__module__, __name__)
+        """Whether nothing that is queued can fire the Deferred; see `Node`."""
+        return fires_from_outside(self._deferred)
 
     def _can_stop(self) -> bool:
         return True
+
+
+def fires_from_outside(deferred: Any) -> bool:
+    """Whether nothing that is queued can fire a Deferred.
+
+    A coroutine of Twisted's can, and what was made of a promise: both say how they are cancelled.
+    So can others that a `DeferredList` waits for.
+    """
+    last = _last_of(deferred)
+    canceller = getattr(last, "_canceller", None)
+    return type(last) is Deferred and getattr(canceller, "__module__", None) not in (
+        Deferred.__module__,
+        __name__,
+    )
 
 
 def lock_to_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:

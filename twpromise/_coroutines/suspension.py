@@ -10,7 +10,7 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from .._bridge.deferreds import cancel_deferred
+from .._bridge.deferreds import cancel_deferred, fires_from_outside
 from .._bridge.outcomes import exception_in
 from .._bridge.shared import is_shared, keep_failure, taken_from
 from .._core import hooks
@@ -232,6 +232,10 @@ class Suspension(Node):
         """The promise at which the generator waits, if it is one."""
         waiting = self._waiting or self._special
         return waiting if is_promise(waiting) else None
+
+    def from_outside(self) -> bool:
+        """Whether the generator waits for a Deferred that nothing that is queued can fire."""
+        return self._deferred is not None and fires_from_outside(self._deferred)
 
     # --- being interrupted
 
