@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from twisted.python.failure import Failure
 
-from tests.support.promises import Boom, fail, pending
+from tests.support.promises import Boom, fail, pending, quiet
 from twpromise import Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
@@ -49,6 +49,21 @@ def test_a_failure_is_what_it_holds(scheduler, kind, how):
 
 
 # --- finally_
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["itself", "what follows it"])
+@pytest.mark.parametrize("method", ["finally_", "tap", "tap_catch"])
+def test_a_handler_that_is_waited_for_returns_its_own_promise(scheduler, method, wrapped):
+    """Rejected, as with `then`, instead of pending without end."""
+    source = Promise.reject(Boom()) if method == "tap_catch" else Promise.resolve()
+
+    def handler():
+        return quiet(Promise(lambda resolve: resolve(promise))) if wrapped else promise
+
+    promise = quiet(getattr(source, method)(handler))
+    scheduler.flush()
+    assert isinstance(promise.reason(), TypeError)
+    assert "circular promise resolution chain" == str(promise.reason())
 
 
 def test_finally_runs_in_order_with_other_handlers(scheduler):

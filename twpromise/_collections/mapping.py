@@ -98,7 +98,8 @@ class _Map(Iterating):
             if adopters[type(item)] is None:
                 self._ready.append((item, index))
             else:
-                self._go_on(item, self._arrived, index)
+                # No more is read behind a rejection.
+                self._go_on(item, self._arrived, index, fails_at_once=True)
 
     def _arrived(self, value: Any, index: int) -> None:
         """An item has a value."""

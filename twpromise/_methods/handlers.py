@@ -100,6 +100,8 @@ class _Beside(Finishing):
 
     def _wait_for_handler(self, result: Any) -> None:
         outcome = self._outcome
+        if issubclass(type(result), CorePromise):
+            self.refuse_itself(result)
         promise = self.finish()
         end = _HandlerEnd(promise, outcome)
         end.wait_for(new_resolved(type(promise), result, promise))
