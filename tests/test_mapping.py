@@ -324,31 +324,6 @@ def test_a_rejected_item_rejects_the_result(scheduler, method, index, before):
     assert error is promise.reason()
 
 
-@both_methods
-@pytest.mark.parametrize("is_async", [False, True], ids=["iterator", "async iterable"])
-def test_nothing_is_read_behind_a_rejected_item(scheduler, method, is_async):
-    """The function was called for those before it."""
-
-    async def as_async(items):
-        for item in items:
-            yield item
-
-    read, called = [], []
-
-    def items():
-        for item in ("item", rejected, "behind"):
-            read.append(item)
-            yield item
-
-    rejected = quiet(Promise.reject(Boom()))
-    collection = as_async(items()) if is_async else items()
-    promise = quiet(method(collection, called.append))
-    scheduler.flush()
-    assert isinstance(promise.reason(), Boom)
-    assert ["item", rejected] == read
-    assert ["item"] == called
-
-
 def raises(error):
     def function(_):
         raise error

@@ -20,7 +20,7 @@ from .._core.settling import fulfill, hand_over, mark_handled, reject
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
 from .._util.errors import CancellationError
 from .outcomes import failure_of
-from .shared import is_shared, keep_failure, keep_followed, taken_from
+from .shared import keep_failure, keep_followed, leave_to_others, taken_from
 
 __all__ = [
     "adopt_deferred",
@@ -107,7 +107,7 @@ class DeferredSource:
         # At once: what the Deferred would be fired with before the next job (a lock, say) would
         # be lost.
         try:
-            if not is_shared(self._deferred, self):
+            if not leave_to_others(self._deferred, self):
                 cancel_deferred(self._deferred)
         except BaseException as error:
             # What a canceller raises is logged; the promise is cancelled anyway.

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from .._core.resolving import new_resolved
 from .._core.states import CorePromise, is_promise
 
-__all__ = ["is_shared", "keep_failure", "keep_followed", "taken_from"]
+__all__ = ["is_shared", "keep_failure", "keep_followed", "leave_to_others", "taken_from"]
 
 # For those that have not been adopted.  A default on the class, the only thing that an import adds
 # to Twisted: looking for an attribute that is missing costs a request over Deferreds 5 to 10 %.
@@ -67,11 +67,40 @@ def taken_from(deferred: Any) -> Any:
 
 def is_shared(deferred: Any, consumer: object) -> bool:
     """Whether anything of this library waits for a Deferred, besides *consumer*."""
-    # Twisted 25.5 has renamed them.
-    callbacks = getattr(deferred, "_callbacks", None)
-    for (callback, *_), _ in deferred.callbacks if callbacks is None else callbacks:
-        waiting: Any = getattr(callback, "__self__", callback)
-        waits = getattr(type(waiting), "_waits_for", None)
-        if waits is not None and waiting is not consumer and waits(waiting, deferred):
+    for each in _callbacks_of(deferred):
+        waiting = _called_by(each)
+        if _is_ours(waiting) and waiting is not consumer and waiting._waits_for(deferred):
             return True
     return False
+
+
+def leave_to_others(deferred: Any, consumer: object) -> bool:
+    """If others of this library wait for a Deferred, have it forget *consumer*; whether any do."""
+    if not is_shared(deferred, consumer):
+        return False
+    # A Deferred that pends for long must not collect those that have left it.
+    callbacks = _callbacks_of(deferred)
+    for index, each in enumerate(callbacks):
+        if _called_by(each) is consumer:
+            beside = [*callbacks[max(index - 1, 0) : index], *callbacks[index + 1 : index + 2]]
+            # Between callbacks of other people it is needed: it takes what those must not get.
+            if any(_is_ours(_called_by(one)) for one in beside):
+                del callbacks[index]
+            break
+    return True
+
+
+def _callbacks_of(deferred: Any) -> list[Any]:
+    # Twisted 25.5 has renamed them.
+    callbacks = getattr(deferred, "_callbacks", None)
+    return deferred.callbacks if callbacks is None else callbacks  # type: ignore[no-any-return]
+
+
+def _called_by(callbacks: Any) -> Any:
+    """What a callback is, or is a method of."""
+    callback = callbacks[0][0]
+    return getattr(callback, "__self__", callback)
+
+
+def _is_ours(waiting: Any) -> bool:
+    return hasattr(type(waiting), "_waits_for")

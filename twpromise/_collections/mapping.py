@@ -98,8 +98,7 @@ class _Map(Iterating):
             if adopters[type(item)] is None:
                 self._ready.append((item, index))
             else:
-                # No more is read behind a rejection.
-                self._go_on(item, self._arrived, index, fails_at_once=True)
+                self._go_on(item, self._arrived, index)
 
     def _arrived(self, value: Any, index: int) -> None:
         """An item has a value."""

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from .._bridge.deferreds import cancel_deferred, fires_from_outside
 from .._bridge.outcomes import exception_in
-from .._bridge.shared import is_shared, keep_failure, taken_from
+from .._bridge.shared import keep_failure, leave_to_others, taken_from
 from .._core import hooks
 from .._core.cancelling import cancel_all, leave
 from .._core.jobs import call_soon
@@ -290,7 +290,7 @@ class Suspension(Node):
         if waits:
             return
         deferred = self._deferred
-        if deferred is not None and not is_shared(deferred, self):
+        if deferred is not None and not leave_to_others(deferred, self):
             self._interrupted = True
             try:
                 context.run(cancel_deferred, deferred)
@@ -317,11 +317,12 @@ class Suspension(Node):
         stack: list[CorePromise] = []
         self._leave(stack)
         generator, deferred = self._generator, self._deferred
+        self._deferred = None
         context = Context() if self._context is None else self._context.copy()
         finish_cancel(self.finish())
         context.run(cancel_all, stack)
         ends = [generator.close]
-        if deferred is not None:
+        if deferred is not None and not leave_to_others(deferred, self):
             ends.insert(0, partial(cancel_deferred, deferred))
         for end in ends:
             try:
