@@ -16,7 +16,17 @@ from .._core.states import FULFILLED, REJECTED, CorePromise
 from .._util.arity import declared, without_arguments
 from .._util.checks import is_filter_only, no_handler
 from .._util.types import Gives, Later, Mixed, N
-from .filters import Filter, Filtered, Kind, NoHandler, Test, check_filters, is_operational, passes
+from .filters import (
+    Filter,
+    Filtered,
+    Kind,
+    NoHandler,
+    Test,
+    Untyped,
+    check_filters,
+    is_operational,
+    passes,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import deprecated
@@ -173,9 +183,6 @@ class Handlers(CorePromise, Generic[T_co]):
         # `reactions.then` as its users see it.  For why there are so many, see `Followed`.
 
         @overload
-        @deprecated("then(..., KeyError) has no handler, and rejects with a TypeError")
-        def then(self, on_fulfilled: Any, on_rejected: NoHandler) -> Promise[Any]: ...
-        @overload
         def then(
             self, on_fulfilled: None = None, on_rejected: Mixed[[Any], V, M] | None = None
         ) -> Promise[T_co | V | M]: ...
@@ -213,11 +220,15 @@ class Handlers(CorePromise, Generic[T_co]):
         then = _then
 
     @overload
+    def catch(self, handler: Untyped[V], /) -> Promise[T_co | V]: ...
+    @overload
+    def catch(self, filter: Filter, handler: Untyped[V], /) -> Promise[T_co | V]: ...
+    @overload
     @deprecated("catch(KeyError) has no handler, and rejects with a TypeError")
-    def catch(self, filter: NoHandler, /) -> Promise[Any]: ...
+    def catch(self, filter: Kind[A], /) -> Promise[T_co | A]: ...
     @overload
     @deprecated("catch(KeyError, OSError) has no handler, and rejects with a TypeError")
-    def catch(self, a: Kind[A], b: NoHandler, /) -> Promise[Any]: ...
+    def catch(self, a: NoHandler, b: Kind[A], /) -> Promise[T_co | A]: ...
     @overload
     def catch(self, handler: Mixed[[Any], V, N], /) -> Promise[T_co | V | N]: ...
     @overload
@@ -295,8 +306,10 @@ class Handlers(CorePromise, Generic[T_co]):
     caught = catch
 
     @overload
+    def error(self, handler: Untyped[V]) -> Promise[T_co | V]: ...
+    @overload
     @deprecated("error(KeyError) has no handler, and rejects with a TypeError")
-    def error(self, handler: NoHandler) -> Promise[Any]: ...
+    def error(self, handler: Kind[A]) -> Promise[T_co | A]: ...
     @overload
     def error(self, handler: Mixed[[Any], V, N]) -> Promise[T_co | V | N]: ...
     @overload
@@ -361,11 +374,15 @@ class Handlers(CorePromise, Generic[T_co]):
         return cast("Promise[T_co]", _Beside.derive(self, call))
 
     @overload
+    def tap_catch(self, handler: Untyped[V], /) -> Promise[T_co]: ...
+    @overload
+    def tap_catch(self, filter: Filter, handler: Untyped[V], /) -> Promise[T_co]: ...
+    @overload
     @deprecated("tap_catch(KeyError) has no handler, and rejects with a TypeError")
-    def tap_catch(self, filter: NoHandler, /) -> Promise[Any]: ...
+    def tap_catch(self, filter: NoHandler, /) -> Promise[T_co]: ...
     @overload
     @deprecated("tap_catch(KeyError, OSError) has no handler, and rejects with a TypeError")
-    def tap_catch(self, a: Kind[A], b: NoHandler, /) -> Promise[Any]: ...
+    def tap_catch(self, a: Kind[A], b: NoHandler, /) -> Promise[T_co]: ...
     @overload
     def tap_catch(self, handler: Callable[[Any], object], /) -> Promise[T_co]: ...
     @overload
