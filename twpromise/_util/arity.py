@@ -74,16 +74,19 @@ def declared(function: Any, offered: int, least: int = 1) -> int:
 
     Args:
         function: Gets those for which it has parameters without a default; with ``*args``, and
-            if its parameters are unknown, all.
+            if its parameters are unknown, all.  A wrapper with ``*args``, as decorators of
+            coroutines give it, counts as the function that it wraps.
         offered: How many there are.
         least: How many of them it gets even if its parameters for them have defaults.
     """
     bound = type(function) is MethodType
     plain = function.__func__ if bound else function
-    if type(plain) is FunctionType:
-        code = plain.__code__
-        if code.co_flags & CO_VARARGS:
+    code = plain.__code__ if type(plain) is FunctionType else None
+    if code is not None and code.co_flags & CO_VARARGS:
+        if not hasattr(plain, "__wrapped__"):
             return offered
+        code = None
+    if code is not None:
         most = code.co_argcount - bound
         required = most - len(plain.__defaults__ or ())
     else:
