@@ -13,7 +13,7 @@ from .._core.reactions import then as _then
 from .._core.resolving import is_followed, new_rejected, new_resolved
 from .._core.settling import pass_on, reject_raised, report_fatal
 from .._core.states import FULFILLED, REJECTED, CorePromise
-from .._util.arity import declared, without_arguments
+from .._util.arity import taking
 from .._util.checks import is_filter_only, no_handler
 from .._util.types import Gives, Later, Mixed, N
 from .filters import (
@@ -167,11 +167,6 @@ def _check(method: str, filters: list[Any], handler: Any) -> TypeError | None:
         if is_filter_only(handler) or mapping or (filters and not callable(handler)):
             return no_handler(method, *filters, handler)
     return error
-
-
-def _taking(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler that can be called with arguments: as the drain would call it."""
-    return handler if declared(handler, 1) else without_arguments(handler)
 
 
 class Handlers(CorePromise, Generic[T_co]):
@@ -341,7 +336,7 @@ class Handlers(CorePromise, Generic[T_co]):
         if not callable(handler):
             return cast("Promise[T_co]", self.then(handler))
         # It may be bound.
-        prepared = prepare(self, handler if self._extra is None else _taking(handler))
+        prepared = prepare(self, handler if self._extra is None else taking(handler))
 
         def call(state: int, value: Any) -> Any:
             # What the handler raises does not keep it alive.
@@ -362,7 +357,7 @@ class Handlers(CorePromise, Generic[T_co]):
         """
         if not callable(handler):
             return cast("Promise[T_co]", self.then(handler))
-        prepared = prepare(self, _taking(handler))
+        prepared = prepare(self, taking(handler))
 
         def call(state: int, value: Any) -> Any:
             try:
@@ -410,7 +405,7 @@ class Handlers(CorePromise, Generic[T_co]):
             return new_rejected(type(self), error)
         if not callable(handler):
             return _then(self, None, handler)
-        prepared = prepare(self, _taking(handler))
+        prepared = prepare(self, taking(handler))
         prepared_filters = tuple(
             one if isinstance(one, (type, tuple, Mapping)) else prepare(self, one, awaited=False)
             for one in filters

@@ -11,6 +11,7 @@ from .._core.following import end_of
 from .._core.jobs import call_soon
 from .._core.settling import lock, reject_raised
 from .._core.states import CANCELLING, CIRCULAR, FULFILLED, REJECTED, CorePromise, new_pending
+from .._util.arity import taking
 from .._util.both import Static
 from .._util.checks import shown
 from .._util.types import Either, Followed, Gives, Later
@@ -290,8 +291,7 @@ class Resources(CorePromise, Generic[T_co]):
         if len(resources_and_handler) < 2:
             return cls.reject(TypeError("you must pass at least 2 arguments to Promise.using"))
         *resources, handler = resources_and_handler
-        if not callable(handler):
-            handler = _not_callable(handler)
+        handler = taking(handler) if callable(handler) else _not_callable(handler)
         if len(resources) == 1 and issubclass(type(resources[0]), list | tuple):
             # Also without a handler: the disposers in the list have to be released.
             resources = list(resources[0])

@@ -23,6 +23,7 @@ __all__ = [
     "required_positionals",
     "signature_of",
     "takes_nothing",
+    "taking",
     "without_arguments",
 ]
 
@@ -111,6 +112,11 @@ def takes_nothing(function: Any, error: TypeError) -> bool:
     """
     traceback = get_traceback(error)
     return (traceback is None or traceback.tb_next is None) and declared(function, 1) == 0
+
+
+def taking(function: Callable[..., Any]) -> Callable[..., Any]:
+    """*function* as a handler that is called with arguments, though it may have no parameter."""
+    return function if declared(function, 1) else without_arguments(function)
 
 
 def without_arguments(function: Callable[[], Any]) -> Callable[..., Any]:
