@@ -52,7 +52,11 @@ class _Spread:
     def __call__(self, *arguments: Any) -> Any:
         # The bound value, if there is one, comes first.
         *bound, values = arguments
-        return self.__wrapped__(*bound, *values)
+        try:
+            return self.__wrapped__(*bound, *values)
+        finally:
+            # The traceback of what it raises refers to this frame.
+            del arguments, bound, values
 
 
 if TYPE_CHECKING:

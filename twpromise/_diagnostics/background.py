@@ -29,7 +29,11 @@ class Background(Generic[P, T]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the handler, which need not have a parameter."""
         handler: Any = self.__wrapped__
-        result: T = handler(*args, **kwargs) if declared(handler, 1) else handler(**kwargs)
+        try:
+            result: T = handler(*args, **kwargs) if declared(handler, 1) else handler(**kwargs)
+        finally:
+            # The traceback of what it raises refers to this frame.
+            del args, kwargs
         return result
 
     def __get__(self, instance: object, owner: Any = None) -> Background[..., T]:

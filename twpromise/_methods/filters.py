@@ -162,14 +162,17 @@ class Filtered:
         self.__wrapped__ = handler
 
     def __call__(self, *arguments: Any) -> Any:
-        if not passes(self._filters, arguments):
-            return DECLINED
         handler = self.__wrapped__
         try:
+            if not passes(self._filters, arguments):
+                return DECLINED
             return handler(*arguments)
         except TypeError as error:
             if not takes_nothing(handler, error):
                 raise
+        finally:
+            # The traceback of what it raises refers to this frame.
+            del arguments
         return handler()
 
 
