@@ -21,8 +21,9 @@ from .._core.settling import finish_cancel, lock
 from .._core.states import CANCELLED, FULFILLED, LOOKED_AT, CorePromise, is_promise
 from .._core.subscribers import remove_subscriber
 from .._util.errors import of_awaited
+from .._util.exceptions import get_traceback, set_traceback
 from .._util.running import outside_tasks
-from .awaiting import Awaiter
+from .awaiting import AWAIT, Awaiter
 from .insisting import CLOSE, WAIT, Insistence
 
 __all__ = ["RUNNING", "Suspension"]
@@ -175,6 +176,8 @@ class Suspension(Node):
                 value = parent._value
             elif not self._looks_itself():
                 error = hooks.host.exception_of(parent)
+                if get_traceback(error) is None:
+                    set_traceback(error, AWAIT)
         self._ready = value, error
         self._answer()
         return True
