@@ -234,14 +234,10 @@ class Node:
         Raises:
             TypeError: That will settle as this node's own promise does.
         """
-        self.refuse_itself(promise)
-        return observed(promise)
-
-    def refuse_itself(self, promise: CorePromise) -> None:
-        """Raise `TypeError` if a promise will settle as this node's own promise does."""
         end = end_of(promise)
         if end is self._promise and not end._state & DEAD:
             raise TypeError(CIRCULAR)
+        return observed(promise)
 
     def wait_for_source(self, source: CorePromise) -> None:
         """Wait for the promise that is left when the node's own promise is cancelled."""

@@ -7,15 +7,15 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from .._core.contexts import prepare, run_in_context
-from .._core.jobs import call_soon
-from .._core.reactions import Node, observed
+from .._core.reactions import Node
 from .._core.reactions import then as _then
-from .._core.resolving import is_followed, new_rejected, new_resolved
-from .._core.settling import pass_on, reject_raised, report_fatal
+from .._core.resolving import new_rejected
+from .._core.settling import report_fatal
 from .._core.states import FULFILLED, REJECTED, CorePromise
 from .._util.arity import taking
 from .._util.checks import is_filter_only, no_handler
 from .._util.types import Gives, Later, Mixed, N
+from .beside import Beside
 from .filters import (
     Filter,
     Filtered,
@@ -36,7 +36,7 @@ else:
     # Only checkers look at it, and they have that package with them.
     deprecated = lambda message: lambda function: function  # noqa: E731
 
-__all__ = ["Done", "Finishing", "Handlers"]
+__all__ = ["Done", "Handlers"]
 
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
@@ -46,106 +46,6 @@ A = TypeVar("A", bound=BaseException)
 B = TypeVar("B", bound=BaseException)
 C = TypeVar("C", bound=BaseException)
 D = TypeVar("D", bound=BaseException)
-
-
-class Finishing(Node):
-    """Passes an outcome on when some work has ended, which a cancellation does not stop.
-
-    The work may release something.
-
-    Args:
-        promise: Will settle as *outcome* has.
-        outcome: A settled promise; or *promise* itself, if that is cancelled.
-    """
-
-    __slots__ = ("_outcome",)
-
-    _outcome: Any
-
-    def __init__(self, promise: CorePromise | None = None, outcome: Any = None) -> None:
-        super().__init__(promise)
-        self._outcome = outcome
-        if promise is not None:
-            promise._source = self
-
-    def _pass_outcome(self) -> None:
-        outcome = self._outcome
-        pass_on(self.finish(), outcome)
-
-    def _release(self) -> None:
-        self._outcome = None
-
-    def _abandon(self, stack: list[CorePromise]) -> bool:
-        self._outcome = self._promise
-        return True
-
-
-class _Beside(Finishing):
-    """Runs a handler beside an outcome: it is waited for, and changes that only by failing."""
-
-    __slots__ = ("_call",)
-
-    def _start(self, source: CorePromise, call: Callable[[int, Any], Any]) -> None:
-        # Called with a state, and a value or reason: calls the handler if it is meant for those.
-        self._call: Any = call
-        self.wait_for_source(observed(source))
-
-    def _notify(self, parent: CorePromise) -> None:
-        if self._outcome is None:
-            self._outcome = parent
-            # The traceback of what the handler raises leads here.
-            del parent
-            self._run()
-
-    def _run(self) -> None:
-        # The traceback of what the handler raises leads here: no promise in a local variable.
-        try:
-            result = self._call(self._outcome._state, self._outcome._value)
-            if is_followed(result):
-                self._wait_for_handler(result)
-            else:
-                self._pass_outcome()
-        except BaseException as error:
-            reject_raised(self.finish(), error)
-
-    def _wait_for_handler(self, result: Any) -> None:
-        outcome = self._outcome
-        if issubclass(type(result), CorePromise):
-            self.refuse_itself(result)
-        promise = self.finish()
-        end = _HandlerEnd(promise, outcome)
-        end.wait_for(new_resolved(type(promise), result, promise))
-        if not outcome._state & (FULFILLED | REJECTED) and end.waits_for_itself():
-            end._pass_outcome()
-
-    def _release(self) -> None:
-        self._call = self._outcome = None
-
-    def _abandon(self, stack: list[CorePromise]) -> bool:
-        if self._outcome is None:
-            if self.leave_source(stack):
-                return True
-            # The source is not cancelled with it: it has another consumer, or has settled.
-            call_soon(type(self._promise), self._run)
-        return super()._abandon(stack)
-
-
-class _HandlerEnd(Finishing):
-    """Waits for what the handler of a `_Beside` returned."""
-
-    __slots__ = ()
-
-    def _notify(self, parent: CorePromise) -> None:
-        if not parent._state & FULFILLED:
-            self._outcome = parent
-        self._pass_outcome()
-
-    def _abandon(self, stack: list[CorePromise]) -> bool:
-        if self.waits_for_itself():
-            # The handler's work would never end.
-            self.finish()
-            return False
-        return super()._abandon(stack)
 
 
 class Done(Node):
@@ -343,7 +243,7 @@ class Handlers(CorePromise, Generic[T_co]):
             del value
             return run_in_context(prepared)
 
-        return cast("Promise[T_co]", _Beside.derive(self, call))
+        return cast("Promise[T_co]", Beside.derive(self, call))
 
     lastly = finally_
 
@@ -366,7 +266,7 @@ class Handlers(CorePromise, Generic[T_co]):
                 # The traceback of what the handler raises refers to this frame.
                 del value
 
-        return cast("Promise[T_co]", _Beside.derive(self, call))
+        return cast("Promise[T_co]", Beside.derive(self, call))
 
     @overload
     def tap_catch(self, handler: Untyped[V], /) -> Promise[T_co]: ...
@@ -420,7 +320,7 @@ class Handlers(CorePromise, Generic[T_co]):
                 # The traceback of what the handler raises refers to this frame.
                 del value
 
-        return _Beside.derive(self, call)
+        return Beside.derive(self, call)
 
     tapCatch = tap_catch
 

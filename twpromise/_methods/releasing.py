@@ -13,8 +13,8 @@ from .._core.cancelling import cancel_all
 from .._core.settling import pass_on, start_cancelling
 from .._core.states import CANCELLING, FULFILLED, REJECTED, CorePromise, new_pending
 from .._util.checks import type_name
+from .beside import Finishing
 from .disposer import CANCELLED_USE
-from .handlers import Finishing
 from .leases import Lease
 from .reflection import PromiseInspection
 
