@@ -78,7 +78,7 @@ class Releasing(Finishing):
         for lease in reversed(pending):
             lease.leave(stack)
         cancel_all(stack)
-        in_circle = self.waits_for_itself()
+        in_circle = bool(pending) and self.waits_for_itself()
         self._leases = [lease for lease in pending if lease.has_to_end(in_circle)]
 
     def _end(self) -> None:
