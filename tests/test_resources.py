@@ -1112,6 +1112,20 @@ def test_a_circle_is_reported(scheduler, wrapped):
     assert ["circular promise resolution chain"] == reported
 
 
+def test_the_handler_awaits_the_promise_itself(scheduler):
+    """At once, in a coroutine that begins when it is returned."""
+    log = []
+
+    async def handle(_):
+        with pytest.raises(TypeError, match="circular promise resolution chain"):
+            await promise
+        return "handled"
+
+    promise = using(Promise.resolve("resource").disposer(log.append), handle)
+    scheduler.flush()
+    assert ("handled", ["resource"]) == (promise.value(), log)
+
+
 def test_a_circle_that_is_closed_later(scheduler):
     """The handler's promise is resolved with one that waits for the handler: that rejects."""
     log = []

@@ -24,24 +24,42 @@ class Finishing(Node):
         outcome: A settled promise; or *promise* itself, if that is cancelled.
     """
 
-    __slots__ = ("_outcome",)
+    __slots__ = ("_ahead", "_outcome")
 
+    #: What is waited for; see `following.end_of`.
+    _ahead: CorePromise | None
     _outcome: Any
 
     def __init__(self, promise: CorePromise | None = None, outcome: Any = None) -> None:
         super().__init__(promise)
         self._outcome = outcome
+        self._ahead = None
         if promise is not None:
             promise._source = self
+
+    def _follow(self, result: Any) -> CorePromise:
+        """A promise for what a function has returned, which the node will wait for.
+
+        It is known before it is resolved, and coroutines are started: so it cannot be resolved
+        with the node's own promise, and wait for itself.
+        """
+        promise = self._promise
+        ahead: CorePromise = new_pending(type(promise), owner=promise)
+        if not promise._state & CANCELLING:
+            self._ahead = ahead
+            lock(promise, self)
+        resolve(ahead, result)
+        return ahead
 
     def _pass_outcome(self) -> None:
         outcome = self._outcome
         pass_on(self.finish(), outcome)
 
     def _release(self) -> None:
-        self._outcome = None
+        self._ahead = self._outcome = None
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
+        self._ahead = None
         self._outcome = self._promise
         return True
 
@@ -78,13 +96,7 @@ class Beside(Finishing):
         outcome = self._outcome
         promise = self.finish()
         end = _HandlerEnd(promise, outcome)
-        ahead = new_pending(type(promise), owner=promise)
-        if not promise._state & CANCELLING:
-            # So that *ahead* cannot be resolved with this promise, and wait for itself.
-            end._ahead = ahead
-            lock(promise, end)
-        resolve(ahead, result)
-        end.wait_for(ahead)
+        end.wait_for(end._follow(result))
         if not outcome._state & (FULFILLED | REJECTED) and end.waits_for_itself():
             end._pass_outcome()
 
@@ -103,20 +115,14 @@ class Beside(Finishing):
 class _HandlerEnd(Finishing):
     """Waits for what the handler of a `Beside` returned."""
 
-    __slots__ = ("_ahead",)
-
-    _ahead: CorePromise | None
+    __slots__ = ()
 
     def _notify(self, parent: CorePromise) -> None:
         if not parent._state & FULFILLED:
             self._outcome = parent
         self._pass_outcome()
 
-    def _release(self) -> None:
-        self._ahead = self._outcome = None
-
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        self._ahead = None
         if self.waits_for_itself():
             # The handler's work would never end.
             self.finish()
