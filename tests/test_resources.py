@@ -1904,14 +1904,14 @@ def test_work_that_a_thread_begins_while_it_is_cancelled(scheduler, how, shared)
     opened = Promise.resolve(future)
     file = opened.disposer(released.append)
 
-    async def enter():
+    async def enter(file):
         async with file:
             pytest.fail("it was cancelled")
 
     if how == "using":
         Promise.using(file, pytest.fail).cancel()
     elif how == "async with":
-        Promise.resolve(enter()).cancel()
+        Promise.resolve(enter(file)).cancel()
     other = opened.then(str) if shared else None
     del file
     scheduler.flush()
