@@ -23,7 +23,7 @@ def can_be_stopped(promise: CorePromise) -> bool:
     if promise._state & SETTLED:
         return True
     source = promise._source
-    if not is_promise(source) and source is not None and not source._can_stop():
+    if _is_work(source):
         return not has_consumers(promise) and bool(source.stop())
     met: object = promise
     steps, limit = 0, 1
@@ -42,6 +42,11 @@ def can_be_stopped(promise: CorePromise) -> bool:
             met, limit = source, 2 * limit
         source = source._source
     return source is None or bool(source._can_stop())
+
+
+def _is_work(source: Any) -> bool:
+    """Whether a source is the work of an executor, which a thread may begin at any moment."""
+    return source is not None and not is_promise(source) and not source._can_stop()
 
 
 class _Entering(Node):
