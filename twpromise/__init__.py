@@ -9,9 +9,12 @@ from ._methods.disposer import Disposer
 from ._methods.reflection import PromiseInspection
 from ._promise import Promise
 from ._scheduling.schedulers import ReactorScheduler
+from ._services.batch import Batch, batch
+from ._services.limiter import Limiter
 from ._util.errors import (
     AggregateError,
     CancellationError,
+    LimitExceeded,
     OperationalError,
     PromiseError,
     PromiseWarning,
@@ -22,11 +25,14 @@ from .interfaces import IDeferred, IPromise, IScheduler
 
 __all__ = [
     "AggregateError",
+    "Batch",
     "CancellationError",
     "Disposer",
     "IDeferred",
     "IPromise",
     "IScheduler",
+    "LimitExceeded",
+    "Limiter",
     "OperationalError",
     "Promise",
     "PromiseError",
@@ -36,6 +42,7 @@ __all__ = [
     "RejectionError",
     "TimeoutError",
     "background",
+    "batch",
     "deferify",
     "deferify_all",
     "exit_process",
