@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "_callbacks": {"_util", "_core", "_callbacks", "_methods"},
     "_methods": {"_util", "_core", "_methods", "_callbacks", "_bridge"},
     "_collections": {"_util", "_core", "_collections", "_methods", "_bridge"},
-    "_services": {"_util", "_core", "_methods", "_bridge", "_services", "_promise"},
+    "_services": {"_util", "_core", "_methods", "_bridge", "_services", "_promise"}
+    | {"_coroutines"},
     "_demo": {"_demo", "__init__"},
 }
 #: Modules at the top: they put the folders together, or are what users import.

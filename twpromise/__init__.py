@@ -10,7 +10,9 @@ from ._methods.reflection import PromiseInspection
 from ._promise import Promise
 from ._scheduling.schedulers import ReactorScheduler
 from ._services.batch import Batch, batch
+from ._services.group import PromiseGroup
 from ._services.limiter import Limiter
+from ._services.service import PromiseService
 from ._util.errors import (
     AggregateError,
     CancellationError,
@@ -36,7 +38,9 @@ __all__ = [
     "OperationalError",
     "Promise",
     "PromiseError",
+    "PromiseGroup",
     "PromiseInspection",
+    "PromiseService",
     "PromiseWarning",
     "ReactorScheduler",
     "RejectionError",

@@ -306,7 +306,7 @@ class CoroutineTask(asyncio.Future[Any]):
         if self._requests:
             self._requests -= 1
             if not self._requests and self._runner is not None:
-                self._runner._cancelled_itself = False
+                self._runner._cancelled_itself = self._runner._due = False
         return self._requests
 
     def get_coro(self) -> Coroutine[Any, Any, Any]:

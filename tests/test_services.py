@@ -1,0 +1,534 @@
+"""`PromiseService`: it has stopped when what was under way has ended, or was given up."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from twisted.application.service import IService, MultiService
+from twisted.logger import globalLogPublisher
+from zope.interface.verify import verifyObject
+
+from tests.support.outcomes import outcome, reasons, result_of
+from tests.support.promises import Boom, fail
+from twpromise import Promise, PromiseService
+from twpromise._services import signals
+from twpromise.testing import ManualScheduler
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def errors():
+    """What promises log at error level."""
+    events = []
+
+    def observe(event):
+        if event.get("log_namespace") == "twpromise" and event["log_level"].name == "error":
+            events.append(event)
+
+    globalLogPublisher.addObserver(observe)
+    yield events
+    globalLogPublisher.removeObserver(observe)
+
+
+@pytest.fixture
+def service(scheduler):
+    """A service that runs, and lets work go on for four seconds."""
+    service = PromiseService(grace=4)
+    service.startService()
+    return service
+
+
+@pytest.fixture
+def handlers():
+    """Handlers of signals, as a reactor installs them; a list of what they are called with."""
+    heard = []
+    former = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        former[number] = signal.signal(number, lambda number, _: heard.append(number))
+    yield heard
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+async def work(log, seconds, cleaning=0):
+    """Take some time, and some more to clean up."""
+    try:
+        await Promise.delay(seconds)
+        log.append("done")
+    finally:
+        if cleaning:
+            await Promise.delay(cleaning)
+        log.append("ended")
+
+
+def test_it_is_a_service(service):
+    """It has a name and a parent, and says what it is doing."""
+    verifyObject(IService, service)
+    parent = MultiService()
+    service.setName("work")
+    service.setServiceParent(parent)
+    assert service is parent.getServiceNamed("work")
+    assert "<PromiseService, not started: 0 under way>" == repr(PromiseService())
+    service.start_soon(Promise.delay, 1)
+    assert "<PromiseService, running: 1 under way>" == repr(service)
+    stopped = result_of(parent.stopService())
+    assert "<PromiseService, stopping: 1 under way>" == repr(service)
+    service.cancel()
+    assert [] == stopped
+    service._library._queue.scheduler.flush()
+    assert "<PromiseService, stopped: 0 under way>" == repr(service)
+    assert 1 == len(stopped)
+
+
+def test_a_service_with_nothing_to_do_stops_at_once(service):
+    """Also one that was never started."""
+    assert [None] == result_of(service.stopService())
+    assert [None] == result_of(PromiseService().stopService())
+
+
+def test_functions_are_called_from_the_queue(scheduler, service):
+    """Unless they were cancelled before."""
+    log = []
+    one = service.start_soon(log.append, 1)
+    two = service.start_soon(log.append, 2)
+    two.cancel()
+    assert [] == log
+    scheduler.flush()
+    assert ([1], ("fulfilled", None), True) == (log, outcome(one), two.is_cancelled())
+    assert "<PromiseService, running: 0 under way>" == repr(service)
+
+
+def test_the_service_is_no_consumer(scheduler, service, reports):
+    """What nobody waits for any more is cancelled; what nobody handles is reported."""
+    log = []
+    service.start_soon(work, log, 60).then(print).cancel()
+    service.start_soon(fail)
+    scheduler.flush()
+    assert [Boom] == list(map(type, reasons(reports)))
+    assert [None] == result_of(service.stopService())
+
+
+def test_what_is_under_way_ends_within_the_grace(scheduler, service):
+    """Nothing is cancelled; all that stop it are notified at once."""
+    log = []
+    member = service.start_soon(work, log, 3)
+    stopped, again = result_of(service.stopService()), result_of(service.stopService())
+    scheduler.advance(2.75)
+    assert ([], []) == (stopped, again)
+    scheduler.advance(0.25)
+    assert ([None], [None], ["done", "ended"]) == (stopped, again, log)
+    assert member.is_fulfilled()
+    assert [] == scheduler.clock.getDelayedCalls()
+
+
+def test_what_is_under_way_after_the_grace_is_cancelled(scheduler, service, errors):
+    """And waited for until it has ended."""
+    log = []
+    member = service.start_soon(work, log, 60, cleaning=2)
+    scheduler.flush()
+    stopped = result_of(service.stopService())
+    scheduler.advance(3.75)
+    assert member.is_pending()
+    scheduler.advance(0.25)
+    assert (True, []) == (member.is_cancelled(), stopped)
+    scheduler.advance(2)
+    assert ([None], ["ended"], []) == (stopped, log, errors)
+    assert [] == scheduler.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("grace", [0, None])
+def test_other_graces(scheduler, grace):
+    """0 is none at all, and None has no end."""
+    service = PromiseService(grace=grace)
+    member = service.start_soon(Promise.delay, 1000)
+    stopped = result_of(service.stopService())
+    scheduler.advance(0)
+    assert (grace == 0) == member.is_cancelled() == bool(stopped)
+    scheduler.advance(1000)
+    assert [None] == stopped
+
+
+@pytest.mark.parametrize("moment", [0, 0.5, 1, 3, 4, 5, 6])
+@pytest.mark.parametrize("ends", ["fulfilled", "failed", "cancelled"])
+def test_faults(scheduler, service, reports, ends, moment):
+    """Whatever becomes of the work, and whenever it is stopped, it has ended once, and is lost not.
+
+    It takes a second, and cleaning up takes one more.
+    """
+    log = []
+
+    async def run():
+        await work(log, 1, cleaning=1)
+        if ends == "failed":
+            raise Boom("failed")
+
+    members = [service.start_soon(run) for _ in range(3)]
+    if ends == "cancelled":
+        scheduler.clock.callLater(0.75, members[0].cancel)
+    for _ in range(round(moment * 4)):
+        scheduler.advance(0.25)
+    stopped = result_of(service.stopService())
+    for _ in range(40):
+        assert bool(stopped) == (len(log) >= 3 and log.count("ended") == 3)
+        scheduler.advance(0.25)
+    assert [None] == stopped
+    assert [] == scheduler.clock.getDelayedCalls()
+    assert 3 == log.count("ended")
+    assert (3 if ends == "failed" else 0) == len(reports)
+
+
+def test_a_thread_is_waited_for(scheduler, service):
+    """Though its promise is cancelled: it cannot be stopped."""
+    running = Future()
+    running.set_running_or_notify_cancel()
+    member = service.start_soon(lambda: running)
+    stopped = result_of(service.stopService())
+    scheduler.advance(4)
+    assert (True, []) == (member.is_cancelled(), stopped)
+    running.set_result(None)
+    scheduler.flush()
+    assert [None] == stopped
+
+
+def test_what_does_not_end_is_logged(scheduler, service, errors):
+    """A release that hangs, with the line where it does."""
+    hanging = Promise.defer()
+    never = hanging.promise
+
+    async def hang():
+        try:
+            await Promise.delay(60)
+        finally:
+            await never
+
+    service.start_soon(hang)
+    service.start_soon(lambda: Promise.delay(60).finally_(lambda: never))
+    scheduler.flush()
+    stopped = result_of(service.stopService())
+    scheduler.advance(4)
+    scheduler.advance(4.75)
+    assert [] == errors
+    scheduler.advance(0.25)
+    assert [] == stopped
+    (event,) = errors
+    assert "<PromiseService, stopping: 2 under way>" == repr(event["service"])
+    assert "hang at" in event["rest"]
+    assert "The coroutine was waiting here:" in event["rest"]
+    assert "<lambda> at" in event["rest"]
+    hanging.resolve()
+    scheduler.flush()
+    assert [None] == stopped
+
+
+def test_further_signals(scheduler, service, errors, handlers):
+    """The second one cancels, the third one gives up, and after that they are as they were."""
+    never = Promise.defer().promise
+    member = service.start_soon(lambda: Promise.delay(60).finally_(lambda: never))
+    scheduler.flush()
+    other = PromiseService()
+    assert [None] == result_of(other.stopService())
+    stopped = result_of(service.stopService())
+    signal.raise_signal(signal.SIGTERM)
+    assert member.is_pending()
+    scheduler.flush()
+    assert (True, [], []) == (member.is_cancelled(), stopped, errors)
+    signal.raise_signal(signal.SIGINT)
+    # It has stopped before the queue comes to this one.
+    signal.raise_signal(signal.SIGINT)
+    scheduler.flush()
+    assert ([None], 1) == (stopped, len(errors))
+    assert "were given up" == errors[0]["what"]
+    assert [] == scheduler.clock.getDelayedCalls()
+    assert [] == handlers
+    signal.raise_signal(signal.SIGTERM)
+    assert [signal.SIGTERM] == handlers
+
+
+def test_several_services_stop(scheduler, handlers):
+    """All of them hear the signal; the former handlers are set again behind the last one."""
+    services = [PromiseService(), PromiseService()]
+    stopped = []
+    for service in services:
+        service.start_soon(Promise.delay, 60)
+        stopped.append(result_of(service.stopService()))
+    services[0].cancel()
+    scheduler.flush()
+    assert [[None], []] == stopped
+    signal.raise_signal(signal.SIGTERM)
+    scheduler.flush()
+    assert ([[None], [None]], []) == (stopped, handlers)
+
+
+def test_handlers_that_were_set_meanwhile_stay(scheduler, service, handlers):
+    """They are not this library's to take away."""
+    service.start_soon(Promise.delay, 1)
+    service.stopService()
+    own = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    assert signals._call is own
+    scheduler.advance(1)
+    assert signal.SIG_IGN is signal.getsignal(signal.SIGTERM)
+    assert signals._call is not signal.getsignal(signal.SIGINT)
+
+
+def test_handlers_in_other_threads(scheduler, handlers):
+    """Only the main thread can set them: the service stops without."""
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=signals.call_on_signals, args=("one", print))
+    thread.start()
+    thread.join()
+    assert before is signal.getsignal(signal.SIGTERM)
+
+
+def test_a_stopped_service_takes_nothing(scheduler, service):
+    """And calls nothing, until it is started again."""
+    log = []
+    service.start_soon(Promise.delay, 1)
+    service.stopService()
+    with pytest.raises(RuntimeError, match="started in a service that is stopping"):
+        service.start_soon(log.append, 1)
+    with pytest.raises(RuntimeError, match="cannot be started before it has stopped: <PromiseS"):
+        service.startService()
+    scheduler.advance(1)
+    with pytest.raises(RuntimeError, match="started in a service that is stopped"):
+        service.start_soon(log.append, 1)
+    assert [] == log
+    service.startService()
+    service.start_soon(log.append, 1)
+    scheduler.flush()
+    assert [1] == log
+    assert service.running
+    assert [None] == result_of(service.stopService())
+    assert not service.running
+
+
+def test_signals_after_a_second_start(scheduler, handlers):
+    """What the first stop has cancelled does not count: the second signal cancels."""
+    service = PromiseService(grace=0)
+    service.start_soon(Promise.delay, 60)
+    service.stopService()
+    scheduler.advance(0)
+    service.startService()
+    service._grace = 60
+    member = service.start_soon(lambda: Promise.delay(60).finally_(lambda: Promise.delay(1)))
+    scheduler.flush()
+    stopped = result_of(service.stopService())
+    signal.raise_signal(signal.SIGTERM)
+    scheduler.flush()
+    assert (True, []) == (member.is_cancelled(), stopped)
+    scheduler.advance(1)
+    assert [None] == stopped
+
+
+def test_signals_without_handlers(scheduler, service):
+    """They end the process, or interrupt it, as before."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    service.start_soon(Promise.delay, 1)
+    service.stopService()
+    assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
+    assert signal.SIG_DFL is signal.getsignal(signal.SIGTERM)
+    scheduler.advance(1)
+    signal.signal(signal.SIGINT, former)
+
+
+def test_cancelling_what_stop_gives(scheduler, service):
+    """It has no effect on the work."""
+    member = service.start_soon(Promise.delay, 1)
+    stopped = service.stopService()
+    results = result_of(stopped)
+    stopped.cancel()
+    assert (1, True) == (len(results), member.is_pending())
+    scheduler.advance(1)
+    assert member.is_fulfilled()
+
+
+@pytest.mark.parametrize(
+    ("grace", "error"), [(-1, ValueError), (float("nan"), ValueError), ("5", TypeError)]
+)
+def test_bad_arguments(scheduler, grace, error):
+    """The error names the argument."""
+    with pytest.raises(error, match="grace must be a number of seconds"):
+        PromiseService(grace=grace)
+    with pytest.raises(TypeError, match="function must be callable, not 5"):
+        PromiseService().start_soon(5)
+
+
+def test_there_are_no_warnings(scheduler, service, config, recwarn):
+    """A handler need not return what it starts in a service, nor consume its value."""
+    config(warnings=True)
+
+    def handle(_):
+        service.start_soon(Promise.delay, 1, "value")
+
+    Promise.resolve().then(handle)
+    scheduler.advance(1)
+    assert [] == [str(warning.message) for warning in recwarn]
+    assert [None] == result_of(service.stopService())
+
+
+def test_a_library_copy():
+    """Its scheduler runs the work, and its clock the grace."""
+    copy = Promise.get_new_library_copy()
+    scheduler = ManualScheduler()
+    copy.set_scheduler(scheduler)
+    service = PromiseService(grace=1, library=copy)
+    member = service.start_soon(copy.delay, 60)
+    stopped = result_of(service.stopService())
+    scheduler.advance(1)
+    assert (copy._new, True, [None]) == (type(member), member.is_cancelled(), stopped)
+
+
+# --- on a reactor, in a process of its own
+
+PROLOGUE = """
+import os
+import signal
+import sys
+import time
+
+from twisted.internet import reactor
+from twisted.logger import globalLogBeginner, textFileLogObserver
+
+from twpromise import Promise, PromiseService
+
+globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)], redirectStandardIO=False)
+service = PromiseService(grace=GRACE)
+answered = []
+
+
+async def answer(number):
+    if number == 999:
+        # All of them have begun.
+        kill(0)
+    try:
+        await Promise.delay(0.1 if number % 2 else 600)
+    finally:
+        await Promise.delay(0.01)
+        answered.append(number)
+
+
+def kill(seconds):
+    reactor.callLater(seconds, os.kill, os.getpid(), signal.SIGTERM)
+
+
+def begin():
+    service.startService()
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    for number in range(1000):
+        service.start_soon(answer, number)
+
+
+def end():
+    left = [call for call in reactor.getDelayedCalls() if call.active()]
+    print(len(answered), service, left, flush=True)
+
+
+reactor.addSystemEventTrigger("after", "shutdown", end)
+reactor.callWhenRunning(begin)
+"""
+
+
+def run(grace, program, reactor=""):
+    """The exit status of a program with a service, and what it prints."""
+    prologue = reactor + PROLOGUE.replace("GRACE", str(grace))
+    process = subprocess.run(
+        [sys.executable, "-c", prologue + program + "\nreactor.run()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return process.returncode, process.stdout + process.stderr
+
+
+ASYNCIO = "from twisted.internet import asyncioreactor\nasyncioreactor.install()\n"
+STOPPED = "<PromiseService, stopped: 0 under way> []"
+
+
+def test_a_signal_under_load():
+    """Half of the requests are answered, the others are cancelled when the grace is over."""
+    status, output = run(2, "service.start_soon(Promise.in_thread, time.sleep, 2.2)")
+    assert (0, True) == (status, f"1000 {STOPPED}" in output), output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("reactor", ["", ASYNCIO], ids=["default", "asyncio"])
+def test_a_second_signal_under_load(reactor):
+    """It cancels the rest, long before the grace is over."""
+    status, output = run(600, "kill(1)", reactor)
+    assert (0, True) == (status, f"1000 {STOPPED}" in output), output
+    assert "Traceback" not in output
+
+
+def test_a_release_that_hangs_under_load():
+    """The third signal gives it up, and says where it hangs."""
+    status, output = run(
+        600,
+        """
+async def hang():
+    try:
+        await Promise.delay(600)
+    finally:
+        await Promise.defer().promise
+
+
+service.start_soon(hang)
+kill(1)
+kill(2)
+""",
+    )
+    assert (0, True) == (status, "1000 <PromiseService, stopped: 1 under way> []" in output), output
+    assert "and these were given up:" in output
+    assert "in hang" in output
+    assert "Traceback" not in output
+
+
+def test_twistd(tmp_path):
+    """A service of a `.tac` file; twistd, once it has stopped, ends itself by the signal."""
+    tac = tmp_path / "work.tac"
+    tac.write_text(
+        """
+import os
+import signal
+
+from twisted.application.service import Application
+from twisted.internet import reactor
+
+from twpromise import Promise, PromiseService
+
+application = Application("work")
+service = PromiseService(grace=5)
+service.setServiceParent(application)
+
+
+async def work():
+    reactor.callLater(0, os.kill, os.getpid(), signal.SIGTERM)
+    await Promise.delay(0.2)
+    print("work has ended", flush=True)
+
+
+service.start_soon(work)
+"""
+    )
+    process = subprocess.run(
+        [
+            *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
+            *("--nodaemon", "--pidfile=", "--logfile=-", f"--python={tac}"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    output = process.stdout + process.stderr
+    assert -signal.SIGTERM == process.returncode, output
+    assert "work has ended" in output
+    assert "Traceback" not in output

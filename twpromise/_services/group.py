@@ -1,0 +1,307 @@
+"""`PromiseGroup`: what is started in it has ended when it is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, overload
+
+from .._bridge.outcomes import exception_of
+from .._core.cancelling import cancel
+from .._core.ending import has_ended, when_ended
+from .._core.jobs import call_soon, check_home
+from .._core.reactions import Node, then
+from .._core.settling import finish_cancel, fulfill, mark_handled, pass_on, reject
+from .._core.states import CANCELLING, REJECTED, CorePromise
+from .._coroutines.drivers import Driver, find_driver
+from .._promise import Promise
+from .._util.errors import CANCELLATIONS, AggregateError
+from .starting import check_start, end_of, start
+
+if TYPE_CHECKING:
+    from .._util.types import Followed
+
+__all__ = ["PromiseGroup"]
+
+P = ParamSpec("P")
+U = TypeVar("U")
+
+
+class _Members(Node):
+    """A consumer of all members of a group; it settles the outcome when all have ended."""
+
+    __slots__ = ("aborted", "error", "failed", "members", "on_abort", "waited")
+
+    def __init__(self, on_abort: Callable[[], object]) -> None:
+        super().__init__()
+        # Those that have not ended, in the order in which they were started.
+        self.members: dict[CorePromise, None] = {}
+        # Those that were rejected; and the error for all, if they are several.
+        self.failed: list[CorePromise] = []
+        self.error: AggregateError | None = None
+        # One has failed, or the group was cancelled.
+        self.aborted = False
+        # The outcome is asked for: once there are no members, there will be no others.
+        self.waited = False
+        self.on_abort: Callable[[], object] | None = on_abort
+
+    @property
+    def state(self) -> str:
+        """What the group is doing, for messages."""
+        if self._promise is None:
+            return "closed"
+        if self.failed:
+            return "failing"
+        return "cancelled" if self.aborted else "open"
+
+    def add(self, member: CorePromise) -> None:
+        """Wait for one more."""
+        self.members[member] = None
+        self.wait_for(member)
+
+    def _notify(self, parent: CorePromise) -> None:
+        if parent._state & REJECTED:
+            self.failed.append(parent)
+            self.abort()
+        if has_ended(parent):
+            self._ended(parent)
+        else:
+            when_ended(parent, partial(self._ended, parent))
+
+    def _ended(self, member: CorePromise) -> None:
+        del self.members[member]
+        self.settle()
+
+    def abort(self) -> None:
+        """Cancel the members, once."""
+        if self.aborted or self.on_abort is None:
+            return
+        self.aborted = True
+        self.on_abort()
+        for member in list(self.members):
+            cancel(member)
+        self.settle()
+
+    def settle(self) -> None:
+        """Settle the outcome, if all have ended that there will be."""
+        if self.members or not (self.aborted or self.waited) or self._promise is None:
+            return
+        failed, outcome = self.failed, self.finish()
+        if len(failed) == 1:
+            pass_on(outcome, failed[0])
+        elif failed:
+            self.error = _several([member._value for member in failed])
+            reject(outcome, self.error)
+        elif outcome._state & CANCELLING:
+            finish_cancel(outcome)
+        else:
+            fulfill(outcome, None)
+
+    def _abandon(self, stack: list[CorePromise]) -> bool:
+        assert self.on_abort is not None
+        self.aborted = True
+        self.on_abort()
+        stack += reversed(self.members)
+        if self.members:
+            return True
+        self.finish()
+        return False
+
+    def _release(self) -> None:
+        self.on_abort = None
+
+
+def _several(errors: list[Any]) -> AggregateError:
+    return AggregateError(f"{len(errors)} errors in a PromiseGroup", errors)
+
+
+class PromiseGroup:
+    """Work that is started together, fails together, and has ended when the group is left.
+
+    Args:
+        library: The library copy whose promises this gives.
+
+    Leaving the ``async with`` block waits until all that was started has *ended*: threads and
+    clean-up, too.  The first that fails cancels the others and interrupts the block, which sees
+    a cancellation at its `await`; when all have ended, the error is raised.  If several have
+    failed, or the block has, too, that is an `AggregateError`, which is an `ExceptionGroup`.
+    A block that raises, or is cancelled, cancels what was started.
+
+    What was started may start more.  A promise of the group that is cancelled is no failure, and
+    its rejection counts as handled: the group raises it.
+
+    Without coroutines, call `wait` for a promise of the end.
+    Trio: ``open_nursery``; asyncio: ``TaskGroup``.
+
+    Example::
+
+        async def both(first, second):
+            async with PromiseGroup() as group:
+                one = group.start_soon(fetch, first)
+                two = group.start_soon(fetch, second)
+            return one.value(), two.value()
+    """
+
+    def __init__(self, *, library: type[Promise[Any]] = Promise) -> None:
+        self._library: Any = library
+        self._node = _Members(self._interrupt_soon)
+        self._outcome: CorePromise = self._node._make_promise(library)
+        self._entered = False
+        # What drives the coroutine whose `async with` block runs.
+        self._driver: Driver | None = None
+        self._interrupted = False
+
+    def __repr__(self) -> str:
+        node = self._node
+        return f"<PromiseGroup, {node.state}: {len(node.members)} running>"
+
+    @overload
+    def start_soon(
+        self, function: Callable[P, Followed[U]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Promise[U]: ...
+    @overload
+    def start_soon(
+        self, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Promise[U]: ...
+    def start_soon(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """A promise for what a function returns, which the group waits for.
+
+        Args:
+            function: Called from the queue, unless the promise is cancelled before; what it
+                returns is followed.
+            *args: What it is called with.
+            **kwargs: What it is called with.
+
+        Raises:
+            TypeError: *function* is not callable.
+            RuntimeError: The group is closed, is failing or was cancelled; the function is not
+                called.
+
+        Trio: ``start_soon``; asyncio: ``create_task``.
+        """
+        check_start(self._library, function)
+        node = self._node
+        if node.aborted or node._promise is None:
+            raise RuntimeError(f"nothing can be started in a group that is {node.state}: {self!r}")
+        promise = start(self._library, function, args, kwargs)
+        node.add(promise)
+        return promise
+
+    def wait(self) -> Promise[None]:
+        """A promise that settles when all that was started has ended, and closes the group.
+
+        It is fulfilled with None, or rejected with the error of what has failed; an
+        `AggregateError` if several have.  What was started may start more meanwhile.  Cancelling
+        the promise cancels the group, unless others wait; its cancellation has ended when all that
+        was started has.
+        """
+        check_home(self._library)
+        waiting = then(self._outcome)
+        self._node.waited = True
+        self._node.settle()
+        return cast("Promise[None]", waiting)
+
+    def cancel(self) -> None:
+        """Cancel all that was started, and the ``async with`` block; leaving raises nothing then.
+
+        Trio: ``cancel_scope.cancel()``; asyncio (Python 3.15): ``TaskGroup.cancel``.
+        """
+        check_home(self._library)
+        self._node.abort()
+
+    # --- async with
+
+    async def __aenter__(self) -> Self:
+        """The group.
+
+        Raises:
+            RuntimeError: It is closed, or was entered before.
+        """
+        check_home(self._library)
+        if self._entered or self._node._promise is None:
+            raise RuntimeError(f"a group can be entered once, and before it is closed: {self!r}")
+        self._entered = True
+        self._driver = await find_driver()
+        # What has failed is raised at the end of the block.
+        mark_handled(self._outcome)
+        if self._node.aborted:
+            self._interrupt_soon()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        """Wait until all that was started has ended, and raise what has failed."""
+        driver, self._driver = self._driver, None
+        # Whether the block was cancelled by this group only.
+        ours = self._interrupted and driver is not None and not driver.uncancel()
+        node = self._node
+        if error is not None:
+            node.abort()
+        if isinstance(error, GeneratorExit):
+            # The coroutine is closed, and cannot wait: what has failed is reported.
+            self.wait()
+            return False
+        node.waited = True
+        node.settle()
+        try:
+            await self._end()
+        except CANCELLATIONS as cancellation:
+            # Else the errors come first, as in asyncio.
+            if isinstance(cancellation, GeneratorExit) or not node.failed:
+                raise
+        cancelled = isinstance(error, CANCELLATIONS)
+        if not node.failed:
+            return ours and cancelled
+        raised: Any = node.error or exception_of(node.failed[0])
+        if error is not None and not cancelled:
+            if not isinstance(error, Exception):
+                # It goes on alone, and ends the process, most likely.
+                self.wait()
+                return False
+            errors = [member._value for member in node.failed]
+            if any(error is other for other in (raised, *errors)):
+                return False
+            raised = _several([error, *errors])
+        context = raised.__context__
+        try:
+            raise raised
+        finally:
+            # Not the cancellation that is being handled.
+            raised.__context__ = context
+            # The traceback refers to this frame, and to the block's, which knows the group.
+            del raised, error
+            node.failed, node.error = [], None
+            self._outcome = self._library.resolve()
+
+    async def _end(self) -> None:
+        """Wait until the outcome is there, and has ended; whatever cancels that."""
+        if has_ended(self._outcome):
+            return
+        try:
+            await end_of(self._outcome)
+        except GeneratorExit:
+            # As above.
+            self._node.abort()
+            self.wait()
+            raise
+        except CANCELLATIONS:
+            self._node.abort()
+            # Within the handler: it is cleaning up.
+            await self._end()
+            raise
+
+    def _interrupt_soon(self) -> None:
+        """Have the block interrupted, if it runs; in a job, in which the coroutine may go on."""
+        if self._driver is not None:
+            call_soon(self._library, self._interrupt)
+
+    def _interrupt(self) -> None:
+        driver = self._driver
+        if driver is not None and not self._interrupted:
+            self._interrupted = True
+            driver.cancel()

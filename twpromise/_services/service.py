@@ -1,0 +1,216 @@
+"""`PromiseService`: work that is under way when the process is to stop is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from .._bridge.waits import note_where_it_waits
+from .._core.cancelling import cancel
+from .._core.ending import when_ended
+from .._core.jobs import check_home
+from .._core.states import CorePromise
+from .._promise import Promise
+from .._util.checks import check_seconds, shown
+from .signals import call_on_signals, end_calls_on_signals
+from .starting import check_start, start
+
+if TYPE_CHECKING:
+    from .._util.types import Followed
+
+__all__ = ["PromiseService"]
+
+P = ParamSpec("P")
+U = TypeVar("U")
+
+_log = Logger(namespace="twpromise")
+
+#: Seconds after which it is logged what does not end though it was cancelled.
+_PATIENCE = 5.0
+
+
+class PromiseService(Service):
+    """A service that waits for the work that is under way before it has stopped.
+
+    Args:
+        grace: Seconds for which `stopService` lets the work go on before it is cancelled; None for
+            as long as it takes.
+        library: The library copy whose promises this gives.
+
+    Raises:
+        TypeError: *grace* is no number.
+        ValueError: *grace* is negative.
+
+    Other than in a `PromiseGroup`, what fails does not end the others: its rejection is for those
+    who use its promise, and is reported if nobody does.  The service is no consumer.
+
+    `stopService` gives a Deferred that fires when all has *ended*: threads and clean-up, too.  What
+    does not end though it was cancelled is logged after some seconds.  While the service stops, a
+    second SIGINT or SIGTERM cancels the rest at once, and the one after that gives it up: the
+    Deferred fires, and it is logged what is left.
+
+    Example::
+
+        async def answer(request):
+            await Promise.delay(1)
+            return f"answer to {request}"
+
+        service = PromiseService(grace=20)
+        service.startService()
+        answered = service.start_soon(answer, "question")
+    """
+
+    def __init__(
+        self, *, grace: float | None = 10.0, library: type[Promise[Any]] = Promise
+    ) -> None:
+        self._grace = None if grace is None else check_seconds("grace", grace)
+        self._library: Any = library
+        # What has not ended, and the function that it came from.
+        self._under_way: dict[CorePromise, object] = {}
+        self._closed = False
+        # Fired when all has ended.
+        self._stops: list[Deferred[None]] = []
+        self._cancelled = False
+        self._timer: Any = None
+
+    def __repr__(self) -> str:
+        """How much is under way."""
+        return f"<PromiseService, {self._state}: {len(self._under_way)} under way>"
+
+    @property
+    def _state(self) -> str:
+        if not self._closed:
+            return "running" if self.running else "not started"
+        return "stopping" if self._stops else "stopped"
+
+    @overload
+    def start_soon(
+        self, function: Callable[P, Followed[U]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Promise[U]: ...
+    @overload
+    def start_soon(
+        self, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Promise[U]: ...
+    def start_soon(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """A promise for what a function returns, which is waited for when the service stops.
+
+        Args:
+            function: Called from the queue, unless the promise is cancelled before; what it
+                returns is followed.
+            *args: What it is called with.
+            **kwargs: What it is called with.
+
+        Raises:
+            TypeError: *function* is not callable.
+            RuntimeError: The service stops, or has stopped; the function is not called.
+        """
+        check_start(self._library, function)
+        if self._closed:
+            raise RuntimeError(f"nothing can be started in a service that is {self._state}")
+        promise = start(self._library, function, args, kwargs)
+        self._under_way[promise] = function
+        when_ended(promise, partial(self._ended, promise))
+        return promise
+
+    def cancel(self) -> None:
+        """Cancel all that is under way, at once."""
+        check_home(self._library)
+        for promise in list(self._under_way):
+            cancel(promise)
+
+    # --- as Twisted sees it
+
+    def startService(self) -> None:
+        """Take work, again if the service has been stopped.
+
+        Raises:
+            RuntimeError: It is still stopping.
+        """
+        if self._stops:
+            raise RuntimeError(f"the service cannot be started before it has stopped: {self!r}")
+        self._closed = False
+        super().startService()  # type: ignore[no-untyped-call]
+
+    def stopService(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+    ) -> Deferred[None]:
+        """Take nothing new, and wait for what is under way; cancel it when `grace` is over.
+
+        Returns:
+            Fires when all has ended.  Cancelling it has no effect on the work.
+        """
+        check_home(self._library)
+        super().stopService()  # type: ignore[no-untyped-call]
+        stopped: Deferred[None] = Deferred()
+        self._stops.append(stopped)
+        if not self._closed:
+            self._closed = True
+            self._cancelled = False
+            call_on_signals(self, self._hear)
+            if self._grace is not None:
+                self._call_later(self._grace, self._cancel_rest)
+        self._fire_if_over()
+        return stopped
+
+    def _ended(self, promise: CorePromise) -> None:
+        del self._under_way[promise]
+        self._fire_if_over()
+
+    def _fire_if_over(self) -> None:
+        if self._stops and not self._under_way:
+            self._fire()
+
+    def _fire(self) -> None:
+        self._end_timer()
+        end_calls_on_signals(self)
+        stops, self._stops = self._stops, []
+        for stopped in stops:
+            stopped.callback(None)
+
+    def _cancel_rest(self) -> None:
+        self._cancelled = True
+        self._call_later(_PATIENCE, self._log_rest, "have been cancelled, and do not end")
+        self.cancel()
+
+    def _hear(self) -> None:
+        """A signal to stop, in its handler."""
+        self._library._queue.scheduler.call_from_thread(self._hurry)
+
+    def _hurry(self) -> None:
+        if not self._stops:
+            return
+        if not self._cancelled:
+            self._cancel_rest()
+            return
+        self._log_rest("were given up")
+        self._fire()
+
+    def _log_rest(self, what: str) -> None:
+        rest = [_described(*one) for one in self._under_way.items()]
+        _log.error(
+            "{service!r} stops, and these {what}:\n{rest}",
+            service=self,
+            what=what,
+            rest="\n".join(rest),
+        )
+
+    # --- the timer
+
+    def _call_later(self, seconds: float, function: Callable[..., object], *args: Any) -> None:
+        self._end_timer()
+        self._timer = self._library._queue.scheduler.call_later(seconds, function, *args)
+
+    def _end_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+
+def _described(promise: CorePromise, function: object) -> str:
+    noted = note_where_it_waits(Exception(), promise)
+    return "\n".join([shown(function), *getattr(noted, "__notes__", [])])

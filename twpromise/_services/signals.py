@@ -1,0 +1,45 @@
+"""The second signal to stop, and those that follow: Twisted itself only hears the first."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+__all__ = ["call_on_signals", "end_calls_on_signals"]
+
+#: What stops now, and what is called for each further signal.
+_stopping: dict[object, Callable[[], object]] = {}
+#: The handlers that were there before.
+_former: dict[int, Any] = {}
+_NUMBERS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def call_on_signals(stopping: object, function: Callable[[], object]) -> None:
+    """Call *function* for each signal to stop that comes from now on, where it was handled before.
+
+    A signal that would end the process, since nothing handles it, goes on doing so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # Handlers are set by the main thread only.
+        return
+    _stopping[stopping] = function
+    for number in () if _former else _NUMBERS:
+        handler = signal.getsignal(number)
+        if callable(handler) and handler is not signal.default_int_handler:
+            _former[number] = signal.signal(number, _call)
+
+
+def end_calls_on_signals(stopping: object) -> None:
+    """It has stopped; when all have, the former handlers are set again."""
+    _stopping.pop(stopping, None)
+    while _former and not _stopping:
+        number, handler = _former.popitem()
+        if signal.getsignal(number) is _call:
+            signal.signal(number, handler)
+
+
+def _call(number: int, frame: object) -> None:
+    for function in list(_stopping.values()):
+        function()
