@@ -80,13 +80,11 @@ def leave_to_others(deferred: Any, consumer: object) -> bool:
         return False
     # A Deferred that pends for long must not collect those that have left it.
     callbacks = _callbacks_of(deferred)
-    for index, each in enumerate(callbacks):
-        if _called_by(each) is consumer:
-            beside = [*callbacks[max(index - 1, 0) : index], *callbacks[index + 1 : index + 2]]
-            # Between callbacks of other people it is needed: it takes what those must not get.
-            if any(_is_ours(_called_by(one)) for one in beside):
-                del callbacks[index]
-            break
+    for index in [index for index, each in enumerate(callbacks) if _called_by(each) is consumer]:
+        beside = [*callbacks[max(index - 1, 0) : index], *callbacks[index + 1 : index + 2]]
+        # Between callbacks of other people it is needed: it takes what those must not get.
+        if any(_is_ours(_called_by(one)) for one in beside):
+            del callbacks[index]
     return True
 
 
