@@ -1,0 +1,1 @@
+"""What a service needs: limits, batches, groups, an orderly end."""
