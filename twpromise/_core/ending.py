@@ -19,11 +19,11 @@ from .subscribers import add_subscriber
 
 def has_ended(promise: CorePromise) -> bool:
     """Whether a promise has settled, and all that this has given up has ended."""
-    return bool(root_of(promise)._state & SETTLED) and _under_way(promise) is None
+    return _under_way(promise) is None
 
 
 def when_ended(promise: CorePromise, function: Callable[[], object]) -> None:
-    """Call *function* from the queue, once a promise that has settled has ended, too.
+    """Call *function* from the queue, once a promise has ended.
 
     It is no consumer, and handles nothing.
     """
@@ -37,9 +37,9 @@ def when_ended(promise: CorePromise, function: Callable[[], object]) -> None:
 
 
 def _under_way(promise: CorePromise) -> Any:
-    """Something that the end of a promise has given up, and that has not ended: None if all has.
+    """What has not ended, of a promise and of what its end has given up: None if all has.
 
-    Either a promise that is still being cancelled, or a source that cannot be stopped.
+    Either a promise that is pending or still being cancelled, or a source that cannot be stopped.
     """
     stack: list[Any] = [promise]
     seen: set[int] = set()
@@ -53,15 +53,15 @@ def _under_way(promise: CorePromise) -> Any:
                 return left
             continue
         left = root_of(left)
-        if left._state & CANCELLING:
+        if left._state & CANCELLING or not left._state & SETTLED:
             return left
-        if left._state & SETTLED and left._source is not None:
+        if left._source is not None:
             stack += left._source
     return None
 
 
 class _Ending:
-    """Waits for a promise that is still being cancelled, and looks again."""
+    """Waits for a promise that has not ended, and looks again."""
 
     __slots__ = ("_function", "_promise")
 

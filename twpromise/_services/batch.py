@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from .._core.contexts import keep_context, run_in_context
 from .._core.ending import when_ended
@@ -15,10 +15,10 @@ from .._core.resolving import call_into, resolve
 from .._core.settling import reject
 from .._core.states import FULFILLED, CorePromise, new_pending
 from .._promise import Promise
-from .._util.checks import check_positive, check_seconds, not_a_function, shown
+from .._util.checks import check_count, check_seconds, not_a_function, shown
 
 if TYPE_CHECKING:
-    from .._util.types import Either, Gives
+    from .._util.types import Followed
 
 __all__ = ["Batch", "batch"]
 
@@ -78,7 +78,7 @@ class Batch(Generic[T, R]):
         self._size = size
         self._wait = wait
         self._in_flight = in_flight
-        self._library = library
+        self._library: Any = library
         self._calls: OrderedDict[_Call, None] = OrderedDict()
         self._running = 0
         # Runs from the first call in the queue on.
@@ -91,10 +91,9 @@ class Batch(Generic[T, R]):
 
     def __call__(self, item: T) -> Promise[R]:
         """A promise for the result that belongs to *item*."""
-        library: Any = self._library
-        check_home(library)
+        check_home(self._library)
         call = _Call(self, item)
-        promise = call._make_promise(library)
+        promise = call._make_promise(self._library)
         self._calls[call] = None
         self._consider()
         return cast("Promise[R]", promise)
@@ -149,6 +148,72 @@ class Batch(Generic[T, R]):
     def _ended(self) -> None:
         self._running -= 1
         self._consider()
+
+
+@overload
+def batch(
+    run: Callable[[list[T]], Followed[Iterable[R]]],
+    *,
+    size: int = 32,
+    wait: float = 0.005,
+    in_flight: int = 1,
+    library: type[Promise[Any]] = Promise,
+) -> Batch[T, R]: ...
+@overload
+def batch(
+    run: Callable[[list[T]], Iterable[R]],
+    *,
+    size: int = 32,
+    wait: float = 0.005,
+    in_flight: int = 1,
+    library: type[Promise[Any]] = Promise,
+) -> Batch[T, R]: ...
+def batch(
+    run: Callable[[list[Any]], Any],
+    *,
+    size: int = 32,
+    wait: float = 0.005,
+    in_flight: int = 1,
+    library: type[Promise[Any]] = Promise,
+) -> Batch[Any, Any]:
+    """A function of one item that collects its calls, and has *run* called with many items.
+
+    Args:
+        run: Called with a list of items; returns an iterable with a result for each, in the same
+            order, or something that is followed and gives one.  A result that is an exception
+            rejects the call that it belongs to.  What *run* raises rejects all calls of this run.
+        size: How many items a run gets at most.
+        wait: How many seconds the first of them waits for others.
+        in_flight: How many runs may be under way.  While there are so many, calls are collected,
+            up to *size* for the next run; those beyond that wait in order.
+        library: The library copy whose promises this gives.
+
+    Raises:
+        TypeError: *run* is not callable, or another argument has a wrong type.
+        ValueError: *size* or *in_flight* is less than 1, or *wait* negative.
+
+    A call that is cancelled before its run begins is taken out.  A run is cancelled when all of
+    its calls have been cancelled.  *run* is called in the context in which this function was made.
+
+    Example::
+
+        async def load(ids):
+            rows = await database.fetch("select id, name from users where id = any(%s)", ids)
+            names = dict(rows)
+            return [names.get(id, KeyError(id)) for id in ids]
+
+        name_of = batch(load, size=100)
+        names = await Promise.all([name_of(1), name_of(2)])  # one query
+    """
+    if not callable(run):
+        raise not_a_function("run", run)
+    return Batch(
+        run,
+        check_count("size", size, 1),
+        check_seconds("wait", wait),
+        check_count("in_flight", in_flight, 1),
+        library,
+    )
 
 
 def _checked(name: str, count: int, results: Any) -> list[Any]:

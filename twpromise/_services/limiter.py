@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial, wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .._core.contexts import keep_context, run_in_context
 from .._core.ending import when_ended
@@ -21,7 +21,7 @@ from .._util.checks import check_count, not_a_function
 from .._util.errors import LimitExceeded
 
 if TYPE_CHECKING:
-    from .._util.types import Gives, Later, Mixed, N
+    pass
 
 __all__ = ["Limiter"]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeGuard
 
 __all__ = [
+    "check_count",
     "check_seconds",
     "is_exception_class",
     "is_filter_only",
@@ -91,6 +92,20 @@ def spellings(names: Iterable[str]) -> dict[str, str]:
 def is_int(value: object) -> TypeGuard[int]:
     """Whether *value* is an `int`, and no `bool`."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_count(name: str, count: object, least: int) -> int:
+    """*count*, checked to be an `int`, *least* or more.
+
+    Raises:
+        TypeError: It is no `int`.
+        ValueError: It is less.
+    """
+    if not is_int(count):
+        raise TypeError(f"{name} must be an int, {least} or more, not {shown(count)}")
+    if count < least:
+        raise ValueError(f"{name} must be {least} or more, not {shown(count)}")
+    return count
 
 
 def check_seconds(name: str, seconds: object) -> float:

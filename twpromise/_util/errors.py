@@ -15,6 +15,7 @@ from .exceptions import is_exception
 __all__ = [
     "AggregateError",
     "CancellationError",
+    "LimitExceeded",
     "OperationalError",
     "PromiseError",
     "PromiseWarning",
@@ -94,6 +95,10 @@ class OperationalError(_CausedError):
 
     #: `Promise.error` looks for this attribute.
     is_operational = True
+
+
+class LimitExceeded(PromiseError):
+    """Too many calls are waiting for a `Limiter`."""
 
 
 class RejectionError(_CausedError):
