@@ -5,6 +5,7 @@ import os
 from ._bridge.crash import exit_process
 from ._bridge.doors import install
 from ._diagnostics.background import background
+from ._methods.deadline import Deadline
 from ._methods.disposer import Disposer
 from ._methods.reflection import PromiseInspection
 from ._promise import Promise
@@ -23,6 +24,7 @@ from .interfaces import IDeferred, IPromise, IScheduler
 __all__ = [
     "AggregateError",
     "CancellationError",
+    "Deadline",
     "Disposer",
     "IDeferred",
     "IPromise",
