@@ -113,7 +113,7 @@ class Deadline:
     def _pass(self) -> None:
         self._timer = None
         try:
-            if self._due == self._aim or not self.remaining:
+            if self._due == self._aim:
                 for waiting in list(self._waiting):
                     # Unless it was cancelled by one before it.
                     if self._waiting.pop(waiting, self) is None:
