@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
@@ -20,12 +20,16 @@ from .._core.settling import fulfill, hand_over, mark_handled, reject
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
 from .._util.errors import CancellationError
 from .outcomes import failure_of
-from .shared import is_shared, keep_failure, keep_followed, taken_from
+from .shared import callbacks_of, is_shared, keep_failure, keep_followed, taken_from
 
-__all__ = ["adopt_deferred", "cancel_deferred", "lock_to_deferred", "make_deferred"]
+__all__ = ["adopt_deferred", "cancel_deferred", "last_of", "lock_to_deferred", "make_deferred"]
 
-#: The attribute of a Deferred that has its callbacks, in this Twisted.
-_CALLBACKS: Final = "_callbacks" if hasattr(Deferred(), "_callbacks") else "callbacks"
+
+def last_of(deferred: Any) -> Any:
+    """The Deferred that a cancellation is passed on to: what this one waits for, or itself."""
+    while issubclass(type(getattr(deferred, "result", None)), Deferred):
+        deferred = deferred.result
+    return deferred
 
 
 def cancel_deferred(deferred: Deferred[Any]) -> None:
@@ -34,10 +38,7 @@ def cancel_deferred(deferred: Deferred[Any]) -> None:
     Twisted itself fires a Deferred whose canceller does not, and ignores a later call of
     ``callback`` only if there is no canceller at all.
     """
-    last: Any = deferred
-    while issubclass(type(getattr(last, "result", None)), Deferred):
-        # The cancellation is passed on to the last one.
-        last = last.result
+    last = last_of(deferred)
     if not last.called:
         canceller = getattr(last, "_canceller", None)
         if canceller is not None:
@@ -97,11 +98,14 @@ class DeferredSource:
         # be lost.
         try:
             if not is_shared(self._deferred, self):
-                cancel_deferred(self._deferred)
+                self._cancel()
         except BaseException as error:
             # What a canceller raises is logged; the promise is cancelled anyway.
             call_soon(type(promise), hooks.host.escaped, error)
         return False
+
+    def _cancel(self) -> None:
+        cancel_deferred(self._deferred)
 
     def awaited(self) -> None:
         """No promise."""
@@ -171,7 +175,7 @@ class DeferredSink(Node):
     def _settles(self, awaited: CorePromise) -> list[CorePromise]:
         # A promise that has adopted the Deferred, and a coroutine that awaits it, are called by
         # their nodes.
-        called = [callback for (callback, *_), _ in getattr(self._deferred, _CALLBACKS)]
+        called = [callback for (callback, *_), _ in callbacks_of(self._deferred)]
         nodes = [each for each in called if isinstance(each, DeferredSource | Node)]
         return [node._promise for node in nodes if node._promise is not None]
 

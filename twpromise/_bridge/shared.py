@@ -7,6 +7,7 @@ callbacks of other people's, too.  So the first keeps the result at the Deferred
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from weakref import ref
 
@@ -16,7 +17,14 @@ from twisted.python.failure import Failure
 from .._core.resolving import new_resolved
 from .._core.states import CorePromise, is_promise
 
-__all__ = ["is_shared", "keep_failure", "keep_followed", "taken_from"]
+__all__ = [
+    "callbacks_of",
+    "is_shared",
+    "keep_failure",
+    "keep_followed",
+    "taken_from",
+    "waiting_for",
+]
 
 # For those that have not been adopted.  A default on the class, the only thing that an import adds
 # to Twisted: looking for an attribute that is missing costs a request over Deferreds 5 to 10 %.
@@ -65,13 +73,22 @@ def taken_from(deferred: Any) -> Any:
     return failure
 
 
-def is_shared(deferred: Any, consumer: object) -> bool:
-    """Whether anything of this library waits for a Deferred, besides *consumer*."""
+def callbacks_of(deferred: Any) -> list[Any]:
+    """The callbacks that a Deferred has not called yet."""
     # Twisted 25.5 has renamed them.
     callbacks = getattr(deferred, "_callbacks", None)
-    for (callback, *_), _ in deferred.callbacks if callbacks is None else callbacks:
+    return deferred.callbacks if callbacks is None else callbacks  # type: ignore[no-any-return]
+
+
+def waiting_for(deferred: Any, consumer: object) -> Iterator[object]:
+    """All of this library that waits for a Deferred, besides *consumer*."""
+    for (callback, *_), _ in callbacks_of(deferred):
         waiting: Any = getattr(callback, "__self__", callback)
         waits = getattr(type(waiting), "_waits_for", None)
         if waits is not None and waiting is not consumer and waits(waiting, deferred):
-            return True
-    return False
+            yield waiting
+
+
+def is_shared(deferred: Any, consumer: object) -> bool:
+    """Whether anything of this library waits for a Deferred, besides *consumer*."""
+    return next(waiting_for(deferred, consumer), None) is not None

@@ -6,6 +6,7 @@ between promises: it waits for several, or for something that is no promise, and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import copy_context
 from types import FunctionType, MethodType
 from typing import Any, Final
@@ -264,6 +265,17 @@ class Node:
         mark_handled(promise)
         pass_on(self.finish(), outcome_of(observed(promise)))
         return True
+
+    def hold(self, given_up: Callable[[], object]) -> bool:
+        """The node is about to be notified of a value that must not get lost; see `claims`.
+
+        Args:
+            given_up: To be called if the consumer does not get the value after all.
+
+        Returns:
+            Whether the consumer gets it later than in `_notify`.
+        """
+        return False
 
     def _settles(self, awaited: CorePromise) -> list[CorePromise]:
         """The promises that may settle when this node has been notified of *awaited*."""
