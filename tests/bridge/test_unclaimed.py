@@ -33,7 +33,7 @@ from twpromise.testing import ManualScheduler
 class Item:
     """Comes from a Deferred, and is used or given back."""
 
-    def __init__(self, canceller: Callable[[Any], object] | None = None) -> None:
+    def __init__(self, canceller: Any = None) -> None:
         self.deferred: Deferred[Any] = Deferred(canceller)
         self.used: list[Any] = []
         self.given_back: list[Any] = []
@@ -127,6 +127,35 @@ def test_a_failure_is_passed_on(scheduler: ManualScheduler) -> None:
     assert (("rejected", error), (0, 0)) == (outcome(promise), item.came())
 
 
+def test_a_later_adoption_gets_the_value(scheduler: ManualScheduler) -> None:
+    """As without `unclaimed`; with it, it may give the value back in its turn."""
+    item = Item()
+    item.take().then(item.use)
+    item.deferred.callback("value")
+    later = [Promise.from_deferred(item.deferred), item.take()]
+    scheduler.flush()
+    assert ["value", "value"] == [promise.value() for promise in later]
+    assert (1, 0) == item.came()
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in the turn", "later"])
+def test_a_value_that_was_given_back_is_not_given_out_again(
+    scheduler: ManualScheduler, late: bool
+) -> None:
+    """A promise that adopts the Deferred after that is rejected, and says why."""
+    item = Item()
+    promise = item.take().then(item.use)
+    if late:
+        promise.cancel()
+    item.deferred.callback("value")
+    promise.cancel()
+    scheduler.flush()
+    again = [quiet(Promise.from_deferred(item.deferred)), quiet(item.take())]
+    scheduler.flush()
+    assert [True, True] == ["given to `unclaimed`" in str(each.reason()) for each in again]
+    assert (0, 1) == item.came()
+
+
 @pytest.mark.parametrize("value", [None, 0, ""], ids=repr)
 def test_any_value_is_given_back(scheduler: ManualScheduler, value: Any) -> None:
     """None, too."""
@@ -196,6 +225,19 @@ def test_the_last_consumer_leaves_in_the_turn_of_the_value(
     scheduler.flush()
     assert ([], ["value"]) == (item.used, item.given_back)
     assert [] == scheduler.clock.getDelayedCalls()
+
+
+def test_what_stands_behind_the_promise_is_not_cancelled_with_it(
+    scheduler: ManualScheduler,
+) -> None:
+    """The Deferred has fired, and waits for another one by now."""
+    item, other = Item(), Item(lambda deferred: deferred.errback(Boom()))
+    promise = item.take().then(item.use)
+    item.deferred.addCallback(lambda _: other.deferred)
+    item.deferred.callback("value")
+    promise.cancel()
+    scheduler.flush()
+    assert ((0, 1), False) == (item.came(), other.deferred.called)
 
 
 @between_each
@@ -336,6 +378,9 @@ def test_a_value_that_comes_when_nothing_waits_any_more(
     if how == "cancelled":
         promise.cancel()
     scheduler.advance(5)
+    later = quiet(item.take())
+    later.cancel()
+    # Once.
     assert ([item.deferred] if canceller else [], (0, 0)) == (called, item.came())
     item.deferred.callback("value")
     scheduler.flush()

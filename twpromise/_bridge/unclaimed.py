@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
-from .._core.claims import Claim, hand_back
+from .._core.claims import Claim
 from .._core.contexts import keep_context
+from .._core.dropped import call
+from .._core.jobs import call_soon
 from .._core.resolving import adopters
 from .._core.settling import hand_over
 from .._core.states import CorePromise
@@ -51,10 +54,23 @@ class CertainSource(DeferredSource):
             claim = deferred._claim_of_promises = Claim(result)
             claim.reached = any(type(other) is not CertainSource for other in others)
             if promise is None and not others:
-                hand_back(self._class, self._unclaimed, result)
+                self._give_back()
         if promise is not None:
             self._holds = True
-            claim.deliver(promise, self._unclaimed)
+            claim.deliver(promise, self._give_back)
+
+    def _give_back(self) -> None:
+        """The value has reached no consumer."""
+        deferred = self._deferred
+        value = deferred._taken_by_promise
+        # It is not there any more for others that adopt the Deferred.
+        deferred._taken_by_promise = Failure(
+            RuntimeError(
+                "the value of the Deferred has reached no consumer, and was given to "
+                "`unclaimed`: adopt a Deferred once, and share the promise"
+            )
+        )
+        call_soon(self._class, call, self._class, self._unclaimed, value)
 
     def _cancel(self) -> None:
         if self._holds:

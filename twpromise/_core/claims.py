@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, ClassVar
 
-from .dropped import call
-from .jobs import call_soon
 from .reactions import Node
 from .settling import fulfill
 from .states import DEAD, FOLLOWING, NODE, REST, CorePromise
 from .subscribers import Subscribers
 
-__all__ = ["Claim", "hand_back"]
+__all__ = ["Claim"]
 
 
 class _Delivery:
@@ -46,21 +44,20 @@ class Claim:
         #: Whether a consumer has it, or a promise that had no consumer when it was fulfilled.
         self.reached = False
 
-    def deliver(self, promise: CorePromise, unclaimed: Callable[[Any], object]) -> None:
+    def deliver(self, promise: CorePromise, lost: Callable[[], object]) -> None:
         """Fulfil a pending promise, when its turn in the queue has come.
 
         Args:
             promise: May be cancelled until then.
-            unclaimed: Called with the value, from the queue, if it reaches no consumer.
+            lost: Called if the value reaches no consumer.
         """
-        self._queue(promise, self._begin(promise), unclaimed)
+        self._queue(promise, self._begin(promise), lost)
 
     def _queue(
-        self, promise: CorePromise, subscribers: Iterable[Any], unclaimed: Callable[[Any], object]
+        self, promise: CorePromise, subscribers: Iterable[Any], lost: Callable[[], object]
     ) -> None:
         self._deliveries += 1
-        alive = self._notified(subscribers, type(promise), unclaimed)
-        promise._queue.add(_Delivery(promise, alive))
+        promise._queue.add(_Delivery(promise, self._notified(subscribers, lost)))
 
     def _begin(self, promise: CorePromise) -> Iterator[Any]:
         # A generator: the drain runs this, and notifies the first subscriber next.
@@ -78,30 +75,25 @@ class Claim:
             return ()
         return there.in_order() if type(there) is Subscribers else (there,)
 
-    def _notified(
-        self,
-        subscribers: Iterable[Any],
-        cls: type[CorePromise],
-        unclaimed: Callable[[Any], object],
-    ) -> Iterator[Any]:
+    def _notified(self, subscribers: Iterable[Any], lost: Callable[[], object]) -> Iterator[Any]:
         """Those of *subscribers* that the drain is to notify, each of them at once."""
         for subscriber in subscribers:
             passes = _passes_on(subscriber)
             if passes is not None:
-                self._queue(passes, self._fulfill(passes), unclaimed)
+                self._queue(passes, self._fulfill(passes), lost)
                 continue
             if not subscriber._state & DEAD:
-                if subscriber._state & NODE and subscriber.hold(partial(self._end, cls, unclaimed)):
+                if subscriber._state & NODE and subscriber.hold(partial(self._end, lost)):
                     self._deliveries += 1
                 else:
                     self.reached = True
             yield subscriber
-        self._end(cls, unclaimed)
+        self._end(lost)
 
-    def _end(self, cls: type[CorePromise], unclaimed: Callable[[Any], object]) -> None:
+    def _end(self, lost: Callable[[], object]) -> None:
         self._deliveries -= 1
         if not self._deliveries and not self.reached:
-            hand_back(cls, unclaimed, self._value)
+            lost()
 
 
 def _passes_on(subscriber: Any) -> CorePromise | None:
@@ -114,8 +106,3 @@ def _passes_on(subscriber: Any) -> CorePromise | None:
         return subscriber.finish() if type(subscriber)._notify is Node._notify else None
     # A follower, or a derived promise without a handler for values.
     return subscriber if state & FOLLOWING or subscriber._value is None else None
-
-
-def hand_back(cls: type[CorePromise], unclaimed: Callable[[Any], object], value: Any) -> None:
-    """Queue the call with a value that has reached no consumer."""
-    call_soon(cls, call, cls, unclaimed, value)
