@@ -26,7 +26,7 @@ from tests.support.promises import Boom, fail, quiet
 from twpromise import Deadline, Promise, TimeoutError
 from twpromise._core import draining
 from twpromise._core.ending import when_ended
-from twpromise.loops import LoopScheduler
+from twpromise.loops import LoopScheduler, use_running_loop
 from twpromise.testing import ManualScheduler
 
 
@@ -118,6 +118,33 @@ def test_a_promise_without_a_consumer_keeps_its_value(scheduler: ManualScheduler
     assert (2, 0) == item.came()
 
 
+def test_a_promise_that_is_only_observed_keeps_its_value(scheduler: ManualScheduler) -> None:
+    """What observes it is notified, and is no consumer that could leave."""
+    item = Item()
+    promise = item.take()
+    seen: list[str] = []
+    when_ended(promise, lambda: seen.append("ended"))
+    item.deferred.callback("value")
+    scheduler.flush()
+    assert (("fulfilled", "value"), (0, 0)) == (outcome(promise), item.came())
+    assert ["ended"] == seen
+
+
+def test_a_promise_whose_consumers_have_left_on_the_way_is_cancelled(
+    scheduler: ManualScheduler,
+) -> None:
+    """One that comes later does not get what was given back."""
+    item = Item()
+    follower = Promise.resolve().then(lambda _: item.take())
+    consumer = follower.then(item.use)
+    scheduler.flush()
+    item.deferred.callback("value")
+    # It runs when what is followed has been fulfilled.
+    Promise.resolve().then(lambda _: consumer.cancel())
+    scheduler.flush()
+    assert ((0, 1), True) == (item.came(), follower.is_cancelled())
+
+
 def test_a_failure_is_passed_on(scheduler: ManualScheduler) -> None:
     """There is no value to give back."""
     item, error = Item(), Boom()
@@ -189,6 +216,44 @@ def test_several_consumers_behind_timeouts_that_all_leave(scheduler: ManualSched
     Promise.resolve().then(lambda _: [consumer.cancel() for consumer in consumers])
     scheduler.flush()
     assert (0, 1) == item.came()
+
+
+def test_several_timeouts_of_which_some_are_cancelled(scheduler: ManualScheduler) -> None:
+    """The value has reached the one behind which a consumer stayed."""
+    item = Item()
+    promise = item.take()
+    consumers = [promise.timeout(5).then(item.use) for _ in range(3)]
+    consumers[0].cancel()
+    item.deferred.callback("value")
+    consumers[1].cancel()
+    scheduler.flush()
+    assert ((1, 0), []) == (item.came(), scheduler.clock.getDelayedCalls())
+
+
+@pytest.mark.usefixtures("short_slices")
+def test_the_first_consumer_that_is_left_gets_it_at_once(scheduler: ManualScheduler) -> None:
+    """A promise that has been fulfilled for it cannot be left by it any more."""
+    slices = ManualScheduler(scheduler.clock)
+    slices.time_slice = 0
+    Promise.set_scheduler(slices)
+    for step in range(10):
+        item = Item()
+        follower = Promise.resolve().then(lambda _, item=item: item.take())
+        consumers = [follower.then(item.use) for _ in range(20)]
+        slices.flush()
+        item.deferred.callback("value")
+        for number in range(step):
+            if slices._calls:
+                slices._calls.popleft()()
+            if number == 0:
+                # When what is followed has been fulfilled.
+                for consumer in consumers[:-1]:
+                    consumer.cancel()
+        for consumer in consumers:
+            consumer.cancel()
+        slices.flush()
+        assert item.came() in ((0, 1), (1, 0))
+        assert follower.is_fulfilled() == bool(item.used)
 
 
 def test_observers_are_no_consumers(scheduler: ManualScheduler) -> None:
@@ -305,6 +370,47 @@ def test_cancelled_between_any_two_steps(
     assert [(0, 1)] * given_back + [(1, 0)] * (30 - given_back) == ends
 
 
+async def entering(item: Item, between: Any) -> None:
+    async with between(item.take()).disposer(item.given_back.append) as value:
+        item.use(value)
+        await Promise.resolve().then(same)
+
+
+@between_each
+@pytest.mark.parametrize("how", ["using", "promise's coroutine", "Twisted's coroutine"])
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
+@pytest.mark.usefixtures("short_slices")
+def test_a_disposer_and_unclaimed_release_once(
+    scheduler: ManualScheduler, between: Any, how: str, others: bool
+) -> None:
+    """Whenever the use is cancelled, either of the two gets it; others may have it, too."""
+    slices = ManualScheduler(scheduler.clock)
+    slices.time_slice = 0
+    Promise.set_scheduler(slices)
+    for step in range(30):
+        item = Item()
+        seen: list[Any] = []
+        if how == "using":
+            resource = between(item.take())
+            if others:
+                resource.then(seen.append)
+            cancel: Any = Promise.using(resource.disposer(item.given_back.append), item.use).cancel
+        elif how == "promise's coroutine":
+            cancel = Promise.resolve(entering(item, between)).cancel
+        else:
+            deferred = ensureDeferred(entering(item, between))
+            result_of(deferred)
+            cancel = deferred.cancel
+        slices.flush()
+        item.deferred.callback("value")
+        for _ in range(step):
+            if slices._calls:
+                slices._calls.popleft()()
+        cancel()
+        slices.flush()
+        assert (step, ["value"]) == (step, item.given_back)
+
+
 @between_each
 def test_cancelled_by_each_of_the_handlers_before(scheduler: ManualScheduler, between: Any) -> None:
     """One of many handlers in the queue cancels: it runs before, between or behind the hops."""
@@ -360,6 +466,34 @@ def test_a_task_that_is_cancelled_between_any_two_turns_of_the_loop(
 
     asyncio.run(main())
     assert {(0, 1), (1, 0)} == ends
+
+
+def test_tasks_of_which_all_are_cancelled(scheduler: ManualScheduler) -> None:
+    """One before the value came, one when it had been woken with it."""
+
+    async def main() -> tuple[int, int]:
+        loop = asyncio.get_running_loop()
+        async with use_running_loop():
+            item = Item()
+            promise = item.take()
+
+            async def wait() -> None:
+                item.use(await promise)
+
+            tasks = [loop.create_task(wait()) for _ in range(3)]
+            await asyncio.sleep(0)
+            tasks[0].cancel()
+            await asyncio.sleep(0)
+            item.deferred.callback("value")
+            # Once for the drain, which is to come before the tasks are resumed.
+            loop.call_soon(tasks[1].cancel)
+            loop.call_soon(tasks[2].cancel)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert [True] * 3 == [task.cancelled() for task in tasks]
+            return item.came()
+
+    assert (0, 1) == asyncio.run(main())
 
 
 # --- later

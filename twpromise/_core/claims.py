@@ -7,13 +7,12 @@ drain, and follows the value through promises that only pass it on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, ClassVar
 
-from .reactions import Node
-from .settling import fulfill
-from .states import DEAD, FOLLOWING, NODE, REST, CorePromise
+from .settling import finish_cancel, fulfill
+from .states import DEAD, FOLLOWING, NODE, OBSERVER, REST, CorePromise
 from .subscribers import Subscribers
 
 __all__ = ["Claim"]
@@ -38,8 +37,8 @@ class Claim:
 
     def __init__(self, value: Any) -> None:
         self._value = value
-        # How many promises have it whose subscribers have not all been notified, and how many
-        # subscribers hold it for a consumer that runs later.
+        # How many promises are still to be fulfilled with it, and how many subscribers hold it
+        # for a consumer that runs later.
         self._deliveries = 0
         #: Whether a consumer has it, or a promise that had no consumer when it was fulfilled.
         self.reached = False
@@ -48,47 +47,44 @@ class Claim:
         """Fulfil a pending promise, when its turn in the queue has come.
 
         Args:
-            promise: May be cancelled until then.
-            lost: Called if the value reaches no consumer.
+            promise: Can be cancelled until then.
+            lost: Called if the value reaches no consumer, here or elsewhere.
         """
-        self._queue(promise, self._begin(promise), lost)
-
-    def _queue(
-        self, promise: CorePromise, subscribers: Iterable[Any], lost: Callable[[], object]
-    ) -> None:
         self._deliveries += 1
-        promise._queue.add(_Delivery(promise, self._notified(subscribers, lost)))
+        promise._queue.add(_Delivery(promise, self._turn(promise, lost)))
 
-    def _begin(self, promise: CorePromise) -> Iterator[Any]:
-        # A generator: the drain runs this, and notifies the first subscriber next.
+    def _turn(self, promise: CorePromise, lost: Callable[[], object]) -> Iterator[Any]:
+        """The subscribers that the drain is to notify, each as soon as it has it from here."""
         if not promise._state & DEAD:
-            yield from self._fulfill(promise)
-
-    def _fulfill(self, promise: CorePromise) -> Iterable[Any]:
-        """Fulfil a promise; returns its subscribers, which are still to be notified."""
-        there = promise._subscribers
-        promise._subscribers = None
-        fulfill(promise, self._value)
-        if there is None:
-            # The promise keeps the value, for consumers that are still to come.
-            self.reached = True
-            return ()
-        return there.in_order() if type(there) is Subscribers else (there,)
-
-    def _notified(self, subscribers: Iterable[Any], lost: Callable[[], object]) -> Iterator[Any]:
-        """Those of *subscribers* that the drain is to notify, each of them at once."""
-        for subscriber in subscribers:
-            passes = _passes_on(subscriber)
-            if passes is not None:
-                self._queue(passes, self._fulfill(passes), lost)
-                continue
-            if not subscriber._state & DEAD:
-                if subscriber._state & NODE and subscriber.hold(partial(self._end, lost)):
-                    self._deliveries += 1
-                else:
-                    self.reached = True
-            yield subscriber
+            subscribers = _consumers_first(promise)
+            if all(subscriber._state == OBSERVER for subscriber in subscribers):
+                # The promise keeps the value, for consumers that are still to come.
+                self.reached = True
+                fulfill(promise, self._value)
+            elif _has_left(subscribers[0]):
+                # All have, since the promise before this one was fulfilled.  None that comes
+                # later may have the value.
+                finish_cancel(promise)
+            else:
+                promise._subscribers = None
+                fulfill(promise, self._value)
+                for subscriber in subscribers:
+                    if _has_left(subscriber):
+                        yield subscriber
+                    elif _passes_on(subscriber):
+                        node = subscriber._state & NODE
+                        self.deliver(subscriber.finish() if node else subscriber, lost)
+                    else:
+                        if not subscriber._state & NODE or subscriber.claims(
+                            partial(self._hold, lost)
+                        ):
+                            self.reached = True
+                        yield subscriber
         self._end(lost)
+
+    def _hold(self, lost: Callable[[], object]) -> Callable[[], object]:
+        self._deliveries += 1
+        return partial(self._end, lost)
 
     def _end(self, lost: Callable[[], object]) -> None:
         self._deliveries -= 1
@@ -96,13 +92,22 @@ class Claim:
             lost()
 
 
-def _passes_on(subscriber: Any) -> CorePromise | None:
-    """The promise that a subscriber does nothing with but fulfil it with the same value."""
+def _has_left(subscriber: Any) -> bool:
+    return bool(subscriber._state & DEAD)
+
+
+def _consumers_first(promise: CorePromise) -> list[Any]:
+    """The subscribers: none can leave before the first consumer among them has been notified."""
+    there = promise._subscribers
+    if there is None:
+        return []
+    return sorted(there.in_order(), key=_has_left) if type(there) is Subscribers else [there]
+
+
+def _passes_on(subscriber: Any) -> bool:
+    """Whether a subscriber does nothing with a value but fulfil a promise with it."""
     state = subscriber._state
-    if state & DEAD:
-        return None
     if state & NODE:
-        # It is settled as it is notified.
-        return subscriber.finish() if type(subscriber)._notify is Node._notify else None
+        return bool(subscriber.passes_on)
     # A follower, or a derived promise without a handler for values.
-    return subscriber if state & FOLLOWING or subscriber._value is None else None
+    return bool(state & FOLLOWING) or subscriber._value is None

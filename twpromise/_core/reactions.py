@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import copy_context
 from types import FunctionType, MethodType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from .._util.checks import is_filter_only, no_handler
 from . import hooks
@@ -184,6 +184,9 @@ class Node:
     _source: Any
     _state: int
 
+    #: Whether a value is passed on as it is, to a promise that has consumers of its own.
+    passes_on: ClassVar[bool] = False
+
     def __init__(self, promise: CorePromise | None = None) -> None:
         self._state = NODE
         self._promise = promise
@@ -266,16 +269,14 @@ class Node:
         pass_on(self.finish(), outcome_of(observed(promise)))
         return True
 
-    def hold(self, given_up: Callable[[], object]) -> bool:
-        """The node is about to be notified of a value that must not get lost; see `claims`.
+    def claims(self, hold: Callable[[], Callable[[], object]]) -> bool:
+        """Whether a value that must not get lost reaches a consumer in `_notify`; see `claims`.
 
         Args:
-            given_up: To be called if the consumer does not get the value after all.
-
-        Returns:
-            Whether the consumer gets it later than in `_notify`.
+            hold: Called by a node whose consumer gets the value later; returns what is to be
+                called if the consumer does not get it after all.
         """
-        return False
+        return True
 
     def _settles(self, awaited: CorePromise) -> list[CorePromise]:
         """The promises that may settle when this node has been notified of *awaited*."""

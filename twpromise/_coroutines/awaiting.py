@@ -207,7 +207,7 @@ class Awaiter(Node, Deferred[Any]):
     #: Whether the coroutine is resumed in a later turn than that in which this is notified.
     _resumes_later = False
 
-    #: Called if the coroutine is not resumed with the value; see `Node.hold`.
+    #: Called if the coroutine is not resumed with the value; see `Node.claims`.
     _lost: Callable[[], object] | None = None
 
     #: asyncio's sign that this is to be waited for like a future; the task sets it to False.
@@ -224,11 +224,11 @@ class Awaiter(Node, Deferred[Any]):
         if wake is not None:
             wake(cancelled)
 
-    def hold(self, given_up: Callable[[], object]) -> bool:
+    def claims(self, hold: Callable[[], Callable[[], object]]) -> bool:
         """See the base: a task may be cancelled between the two turns."""
         if self._resumes_later:
-            self._lost = given_up
-        return self._resumes_later
+            self._lost = hold()
+        return not self._resumes_later
 
     def _lose(self) -> None:
         """Something was thrown into the coroutine in place of the value."""

@@ -94,6 +94,8 @@ class _Timeout(_Timed):
 
     __slots__ = ("_context", "_error")
 
+    passes_on = True
+
     def _start(
         self, source: CorePromise, seconds: float | Deadline, error: Callable[[CorePromise], Any]
     ) -> None:
