@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any
@@ -734,6 +735,27 @@ def test_a_timeout_waits_for_what_is_queued(scheduler: ManualScheduler) -> None:
     assert promise.is_pending()
     scheduler.flush()
     assert (1, 0) == item.came()
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+@pytest.mark.usefixtures("no_collector")
+def test_no_cycle_keeps_the_value(scheduler: ManualScheduler, leaves: bool) -> None:
+    """Reference counting frees it, used or given back."""
+
+    class Value:
+        pass
+
+    def attempt() -> weakref.ref[Value]:
+        value = Value()
+        deferred: Deferred[Value] = Deferred()
+        promise = Promise.from_deferred(deferred, unclaimed=lambda _: None).timeout(5).then(id)
+        deferred.callback(value)
+        if leaves:
+            promise.cancel()
+        scheduler.flush()
+        return weakref.ref(value)
+
+    assert attempt()() is None
 
 
 # --- Twisted's own

@@ -23,7 +23,8 @@ class Deadline:
 
     Args:
         seconds: How long, 0 or more.
-        library: The library copy on whose clock the deadline is; by default `Promise`.
+        library: The library copy on whose clock the deadline is, by default `Promise`; it stays on
+            the scheduler that is set when it is made.
 
     Raises:
         TypeError: *seconds* is no number.
@@ -40,9 +41,10 @@ class Deadline:
 
     Example::
 
-        deadline = Deadline(5)
-        user = await load_user(name).timeout(deadline)
-        orders = await load_orders(user).timeout(deadline)  # what is left of the 5 seconds
+        async def orders_of(name):
+            deadline = Deadline(5)
+            user = await load_user(name).timeout(deadline)
+            return await load_orders(user).timeout(deadline)  # what is left of the 5 seconds
     """
 
     __slots__ = ("_aim", "_due", "_queue", "_timer", "_waiting", "seconds")
