@@ -6,6 +6,7 @@ import sys
 from functools import partial
 
 import pytest
+from twisted.internet.defer import inlineCallbacks
 
 from twpromise import Promise
 from twpromise._util.arity import declared, required_positionals
@@ -106,6 +107,10 @@ DECLARED = {
     "method-of-a-builtin": ([].append, 1, 1),
     "bound-class-method": (dict.fromkeys, 1, 2),
     "no-signature": (NoSignature(), 2, 2),
+    "coroutine": (Promise.coroutine(Callables.static), 2, 2),
+    "coroutine-of-one": (Promise.coroutine(Callables.of_class), 1, 1),
+    "coroutine-of-none": (inlineCallbacks(lambda: (yield)), 0, 0),
+    "coroutine-of-star": (Promise.coroutine(lambda *rest: None), 2, 2),
 }
 
 

@@ -243,6 +243,13 @@ def test_tasks() -> None:
     assert 3 == sum(line.startswith("a promise, our task") for line in printed.splitlines())
 
 
+def test_services() -> None:
+    """What a limiter and a batch cost is measured beside what one would use instead."""
+    printed = run("benchmarks.services", "--rounds", 1)
+    assert 4 == printed.count("of the time of DeferredSemaphore")
+    assert 2 == printed.count("batch, of")
+
+
 def test_pictures(tmp_path: Path) -> None:
     """Another draws pictures of all of it, and puts the tables into the page."""
     need("matplotlib")

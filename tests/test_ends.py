@@ -155,6 +155,35 @@ def test_a_fatal_error_at_the_end():
         assert (expected, 1) == (status, output.count("ValueError: lost")), output
 
 
+FORKED = """
+import os
+
+Promise.using(Promise.resolve(1).disposer(print), lambda _: Promise.delay(60))
+later(0, stop)
+run()
+Promise.resolve("a turn").then(print)
+if os.fork():
+    {parent}
+else:
+    {child}
+"""
+
+
+def test_a_fork_leaves_alone_what_its_parent_has_queued_and_holds():
+    """It would call handlers that the parent calls, too."""
+    status, output = run(PROLOGUE + FORKED.format(parent="os.wait()", child="sys.exit(0)"))
+    assert 0 == status
+    assert [1, 1] == [output.count(line) for line in ("a turn", "has not released")], output
+
+
+def test_a_daemon_is_no_such_copy():
+    """Its parent does not go on."""
+    waits = "while os.getppid() == parent: pass"
+    program = FORKED.replace("if os.fork", "parent = os.getpid()\nif os.fork")
+    _, output = run(PROLOGUE + program.format(parent="os._exit(0)", child=waits))
+    assert [1, 1] == [output.count(line) for line in ("a turn", "has not released")], output
+
+
 # --- by hand
 
 

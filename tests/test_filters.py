@@ -27,6 +27,7 @@ from twpromise import (
     Promise,
     PromiseError,
     TimeoutError,
+    background,
 )
 
 pytestmark = pytest.mark.usefixtures("scheduler", "unhandled_allowed")
@@ -350,6 +351,12 @@ def test_a_handler_without_parameters(scheduler, context, config, name, kind, bo
 CALLING = {
     "as_callback": lambda promise, f: promise.as_callback(f),
     "done": lambda promise, f: promise.done(f),
+    "spread": lambda promise, f: promise.then_return([1, 2]).spread(f),
+    "join": lambda promise, f: Promise.join(promise, 2, f),
+    "using": lambda promise, f: Promise.using(promise, promise, f),
+    "using of a list": lambda promise, f: Promise.using([promise, promise], f),
+    "background": lambda promise, f: promise.then(background(f)),
+    "background, filtered": lambda promise, f: promise.throw(Boom()).catch(Boom, background(f)),
 }
 
 

@@ -309,8 +309,19 @@ def _drops(*arguments):
     raise Boom
 
 
+def _raises():
+    """One that has no parameter."""
+    raise Boom
+
+
 #: What a handler is attached by, to a promise that is fulfilled, or rejected.
 RAISING = {
+    "then, no parameter": lambda p: p.then(_raises),
+    "tap, no parameter": lambda p: p.tap(_raises),
+    "using, no parameter": lambda p: Promise.using(p, _raises),
+    "background": lambda p: p.then(background(_drops)),
+    "spread": lambda p: Promise.all([p]).spread(_drops),
+    "join": lambda p: Promise.join(p, _drops),
     "then": lambda p: p.then(_drops),
     "finally_": lambda p: p.finally_(_drops),
     "tap": lambda p: p.tap(_drops),
@@ -318,6 +329,8 @@ RAISING = {
     "using": lambda p: Promise.using(p, _drops),
 }
 RAISING_AFTER_A_REJECTION = {
+    "catch, filtered": lambda p: p.catch(Boom, _drops),
+    "tap_catch, no parameter": lambda p: p.tap_catch(_raises),
     "catch": lambda p: p.catch(_drops),
     "finally_ of a rejection": lambda p: p.finally_(_drops),
     "tap_catch": lambda p: p.tap_catch(Exception, _drops),

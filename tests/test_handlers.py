@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from twisted.python.failure import Failure
 
-from tests.support.promises import Boom, fail, pending
+from tests.support.promises import Boom, fail, pending, quiet
 from twpromise import Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler")
@@ -51,6 +51,21 @@ def test_a_failure_is_what_it_holds(scheduler, kind, how):
 # --- finally_
 
 
+@pytest.mark.parametrize("wrapped", [False, True], ids=["itself", "what follows it"])
+@pytest.mark.parametrize("method", ["finally_", "tap", "tap_catch"])
+def test_a_handler_that_is_waited_for_returns_its_own_promise(scheduler, method, wrapped):
+    """Rejected, as with `then`, instead of pending without end."""
+    source = Promise.reject(Boom()) if method == "tap_catch" else Promise.resolve()
+
+    def handler():
+        return quiet(Promise(lambda resolve: resolve(promise))) if wrapped else promise
+
+    promise = quiet(getattr(source, method)(handler))
+    scheduler.flush()
+    assert isinstance(promise.reason(), TypeError)
+    assert "circular promise resolution chain" == str(promise.reason())
+
+
 def test_finally_runs_in_order_with_other_handlers(scheduler):
     """It is attached like any other handler."""
     called = []
@@ -77,6 +92,86 @@ def test_the_first_value_of_a_type_settles_as_early_as_later_ones(scheduler, met
         scheduler.flush()
         orders.append(order)
     assert [[1, 2]] * 2 == orders
+
+
+# --- handlers that wait for their own promise
+
+CIRCULAR = "circular promise resolution chain"
+
+
+def beside(method, handler):
+    """A promise behind a handler that is called beside its outcome."""
+    source = Promise.reject(Boom()) if method == "tap_catch" else Promise.resolve("value")
+    return getattr(source, method)(lambda *_: handler())
+
+
+async def awaits(promise):
+    """What an `async def` handler does."""
+    await promise
+
+
+def follows(promise):
+    """What was resolved with it, and reports for it."""
+    return Promise(lambda resolve, reject: resolve(promise))
+
+
+@pytest.mark.parametrize("wrap", [lambda promise: promise, follows, awaits])
+@pytest.mark.parametrize("method", ["finally_", "tap", "tap_catch"])
+def test_a_handler_that_waits_for_its_own_promise(scheduler, reports, method, wrap):
+    """Rejected, and reported once, instead of waiting without end."""
+    promise = beside(method, lambda: wrap(promise))
+    scheduler.flush()
+    assert (TypeError, CIRCULAR) == (type(promise.reason()), str(promise.reason()))
+    assert ["Unhandled rejection in Promise"] == [event["log_format"] for event in reports]
+
+
+@pytest.mark.usefixtures("unhandled_allowed")
+@pytest.mark.parametrize("method", ["finally_", "tap", "tap_catch"])
+def test_a_circle_behind_a_handler_that_is_closed_later(scheduler, method):
+    """What the handler returned is resolved with the promise that waits for it: that rejects."""
+    waits, resolve, _ = pending()
+    promise = beside(method, lambda: waits)
+    scheduler.flush()
+    resolve(promise)
+    scheduler.flush()
+    assert (CIRCULAR, CIRCULAR) == (str(waits.reason()), str(promise.reason()))
+
+
+@pytest.mark.usefixtures("unhandled_allowed")
+def test_two_handlers_that_wait_for_each_other(scheduler):
+    """A circle goes through the one and the other."""
+    promises = []
+    promises += [beside("tap", lambda: promises[1]), beside("finally_", lambda: promises[0])]
+    scheduler.flush()
+    assert [CIRCULAR] * 2 == [str(promise.reason()) for promise in promises]
+
+
+@pytest.mark.parametrize("when", ["before", "in the handler", "later"])
+def test_a_cancelled_promise_whose_handler_waits_for_it(scheduler, when):
+    """It stays cancelled, and what waits for its end comes to it."""
+    waits, resolve, _ = pending()
+    waits.suppress_unhandled_rejections()
+
+    def handler():
+        if when == "in the handler":
+            promise.cancel()
+        return waits if when == "later" else promise
+
+    source = Promise.delay(1) if when == "before" else Promise.resolve("value")
+    promise = source.finally_(handler)
+    promise.suppress_unhandled_rejections()
+    if when != "in the handler":
+        if when == "later":
+            scheduler.flush()
+        promise.cancel()
+    inspection = promise.reflect()
+    scheduler.flush()
+    resolve(promise)
+    scheduler.flush()
+    assert inspection.value().is_cancelled()
+    assert promise.is_cancelled()
+    if when == "later":
+        assert "late cancellation observer" == str(waits.reason())
 
 
 # --- finally_ and cancellation

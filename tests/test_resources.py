@@ -1112,6 +1112,20 @@ def test_a_circle_is_reported(scheduler, wrapped):
     assert ["circular promise resolution chain"] == reported
 
 
+def test_the_handler_awaits_the_promise_itself(scheduler):
+    """At once, in a coroutine that begins when it is returned."""
+    log = []
+
+    async def handle(_):
+        with pytest.raises(TypeError, match="circular promise resolution chain"):
+            await promise
+        return "handled"
+
+    promise = using(Promise.resolve("resource").disposer(log.append), handle)
+    scheduler.flush()
+    assert ("handled", ["resource"]) == (promise.value(), log)
+
+
 def test_a_circle_that_is_closed_later(scheduler):
     """The handler's promise is resolved with one that waits for the handler: that rejects."""
     log = []
@@ -1871,6 +1885,40 @@ def _running():
     future = Future()
     future.set_running_or_notify_cancel()
     return Promise.resolve(future)
+
+
+class _JustBegun(Future):
+    """A future of a pool, whose work a thread begins at the moment in which it is cancelled."""
+
+    def cancel(self):
+        if not self.running():
+            self.set_running_or_notify_cancel()
+        return super().cancel()
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "shared"])
+@pytest.mark.parametrize("how", ["using", "async with", "thrown away"])
+def test_work_that_a_thread_begins_while_it_is_cancelled(scheduler, how, shared):
+    """Its resource comes all the same, and is released."""
+    future, released = _JustBegun(), []
+    opened = Promise.resolve(future)
+    file = opened.disposer(released.append)
+
+    async def enter(file):
+        async with file:
+            pytest.fail("it was cancelled")
+
+    if how == "using":
+        Promise.using(file, pytest.fail).cancel()
+    elif how == "async with":
+        Promise.resolve(enter(file)).cancel()
+    other = opened.then(str) if shared else None
+    del file
+    scheduler.flush()
+    future.set_result("a file")
+    scheduler.flush()
+    assert ["a file"] == released
+    assert other is None or other.value() == "a file"
 
 
 def _given_up_by_a_cancellation(scheduler):

@@ -13,7 +13,14 @@ from fractions import Fraction
 from threading import Thread
 
 import pytest
-from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, inlineCallbacks
+from twisted.internet.defer import (
+    Deferred,
+    DeferredLock,
+    ensureDeferred,
+    gatherResults,
+    inlineCallbacks,
+    succeed,
+)
 from twisted.internet.defer import TimeoutError as TwistedTimeoutError
 from twisted.internet.task import Clock
 
@@ -548,6 +555,14 @@ def yields(promise):
     return value
 
 
+def chained(promise):
+    return succeed(None).addCallback(lambda _: promise.then(again).to_deferred())
+
+
+def gathered(promise):
+    return gatherResults([promise.to_deferred()]).addCallback(lambda values: values[0])
+
+
 def through(count, handler):
     """A chain of so many handlers."""
 
@@ -589,6 +604,11 @@ BEHIND = {
     "Twisted's coroutine": lambda promise: Promise.resolve(ensureDeferred(awaits(promise))),
     "inlineCallbacks": lambda promise: Promise.resolve(yields(promise)),
     "a Deferred between": lambda promise: Promise.resolve(promise.then(again).to_deferred()),
+    "a chain of Deferreds": lambda promise: Promise.resolve(chained(promise)),
+    "a list of Deferreds": lambda promise: Promise.resolve(gathered(promise)),
+    "a coroutine at a Deferred": lambda promise: Promise.resolve(awaits(promise.to_deferred())),
+    "a coroutine at a chain of them": lambda promise: Promise.resolve(awaits(chained(promise))),
+    "a coroutine at a list of them": lambda promise: Promise.resolve(awaits(gathered(promise))),
     "a follower": lambda promise: Promise.resolve().then(lambda _: promise.then(again)),
     "all": lambda promise: Promise.all([promise, promise.then(again)]).get(1),
     "any": lambda promise: Promise.any([promise.then(again)]),
@@ -698,6 +718,20 @@ def test_what_came_too_late_does_not_count(scheduler, name):
     assert TimeoutError is type(promise.reason())
     scheduler.flush()
     assert (1 - came, []) == (len(cancelled), timers(scheduler))
+
+
+@pytest.mark.parametrize("how", ["async def", "a generator"])
+def test_a_coroutine_that_awaits_a_deferred_is_too_late(scheduler, how):
+    """The Deferred is cancelled when time is up, however long the queue is."""
+    cancelled = []
+    deferred = Deferred(cancelled.append)
+    run = awaits if how == "async def" else Promise.coroutine(lambda source: (yield source))
+    promise = Promise.resolve(run(deferred)).timeout(5)
+    again("in the queue")
+    scheduler.clock.advance(5)
+    assert TimeoutError is type(promise.reason())
+    scheduler.flush()
+    assert [deferred] == cancelled
 
 
 def test_a_future_that_is_not_done_is_too_late(scheduler):

@@ -757,3 +757,28 @@ def test_the_traceback_of_an_error_for_many_promises_does_not_grow(
     assert all(each == seen[0] for each in seen)
     assert ["awaits", "await_promise"] == seen[0][:2]
     assert ("raises_busy" in seen[0]) is raised
+
+
+@pytest.mark.usefixtures("_fresh")
+@pytest.mark.parametrize("gives", GIVES)
+@pytest.mark.parametrize("passes", [False, True], ids=["caught", "passed on"])
+def test_nor_does_it_where_generators_yield(scheduler, gives, passes):
+    """Unless what raised the error shows, as with every error that is raised."""
+    seen = []
+
+    @Promise.coroutine
+    def passes_on():
+        yield GIVES[gives]()
+
+    @Promise.coroutine
+    def yields():
+        for _ in range(5):
+            try:
+                yield passes_on() if passes else GIVES[gives]()
+            except Boom as error:
+                seen.append(frames(error.__traceback__))
+
+    yields()
+    for _ in range(5):
+        scheduler.advance(1)
+    assert [["yields", *["passes_on"] * passes, "await_promise"]] * 5 == seen

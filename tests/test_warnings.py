@@ -708,6 +708,31 @@ def test_the_end_of_a_chain_need_not_be_consumed(scheduler, warned):
     assert [] == messages(caught)
 
 
+async def numbers():
+    """Read one by one."""
+    yield 1
+
+
+HANDED_OVER = {
+    "an async iterable": lambda copy: copy.map(numbers(), str).then(lambda _: None),
+    "a hook of on_cancel": lambda copy: copy(
+        lambda resolve, reject, on_cancel: on_cancel(copy.coroutine(works))
+    ).cancel(),
+    "a callback": lambda copy: copy.resolve().as_callback(copy.coroutine(lambda *_: works())),
+}
+
+
+@pytest.mark.parametrize("way", HANDED_OVER)
+def test_what_this_library_runs_need_not_be_consumed(scheduler, warned, way):
+    """The user has no promise for it: the end of reading, or what a callback returns."""
+    copy, caught = warned
+    HANDED_OVER[way](copy)
+    scheduler.flush()
+    scheduler.advance(1)
+    gc.collect()
+    assert [] == messages(caught)
+
+
 async def works():
     """Work that has no result."""
     await Promise.delay(1)

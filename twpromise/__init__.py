@@ -10,9 +10,12 @@ from ._methods.disposer import Disposer
 from ._methods.reflection import PromiseInspection
 from ._promise import Promise
 from ._scheduling.schedulers import ReactorScheduler
+from ._services.batch import Batch, batch
+from ._services.limiter import Limiter
 from ._util.errors import (
     AggregateError,
     CancellationError,
+    LimitExceeded,
     OperationalError,
     PromiseError,
     PromiseWarning,
@@ -23,12 +26,15 @@ from .interfaces import IDeferred, IPromise, IScheduler
 
 __all__ = [
     "AggregateError",
+    "Batch",
     "CancellationError",
     "Deadline",
     "Disposer",
     "IDeferred",
     "IPromise",
     "IScheduler",
+    "LimitExceeded",
+    "Limiter",
     "OperationalError",
     "Promise",
     "PromiseError",
@@ -38,6 +44,7 @@ __all__ = [
     "RejectionError",
     "TimeoutError",
     "background",
+    "batch",
     "deferify",
     "deferify_all",
     "exit_process",

@@ -360,3 +360,29 @@ def test_a_cache_of_deferreds(scheduler: ManualScheduler) -> None:
     del early
     gc.collect()
     assert "row" == Promise.from_deferred(cache["k"]).value()
+
+
+@pytest.mark.parametrize("way", ["from_deferred", "await", "yield", "all"])
+@pytest.mark.parametrize("between", [False, True], ids=["", "other people's callbacks"])
+def test_a_deferred_does_not_collect_those_that_have_left(
+    scheduler: ManualScheduler, way: str, between: bool
+) -> None:
+    """Unless callbacks of other people would get in their place what the next is to get."""
+    deferred: Deferred[Any] = Deferred()
+    stays = Promise.from_deferred(deferred) if not between else None
+    seen: list[Any] = []
+    for _ in range(9):
+        leaves = quiet(WAYS[way](deferred))
+        scheduler.flush()
+        if between:
+            deferred.addCallback(seen.append)
+            stays = Promise.from_deferred(deferred)
+        leaves.cancel()
+        settle(scheduler)
+    callbacks = getattr(deferred, "_callbacks", None) or deferred.callbacks
+    assert between or 1 == len(callbacks)
+    deferred.callback("value")
+    settle(scheduler)
+    assert stays is not None
+    assert "value" == stays.value()
+    assert [None] * 9 * between == seen

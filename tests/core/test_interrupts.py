@@ -180,6 +180,19 @@ def test_a_promise_that_had_been_settled(queue, reports, state):
     reports.clear()
 
 
+def test_a_promise_that_a_handler_had_just_settled(queue):
+    """Its subscribers are notified behind what is queued, as they would have been."""
+    called = []
+    Promise.resolve().then(lambda _: called.append("queued before"))
+    source = Source()
+    source.promise.then(called.append)
+    source.resolve("settled")
+    # It is in the queue, or would have come there next.
+    queue.remove(source.promise)
+    interrupt(queue, source.promise)
+    assert ["queued before", "settled"] == called
+
+
 @pytest.mark.parametrize("settled", [True, False])
 def test_a_follower(queue, settled):
     """It is settled as what it follows is, if that is."""

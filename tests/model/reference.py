@@ -246,9 +246,9 @@ class Reference:
             other.attach(self.source)
 
     def leads_to(self) -> Reference:
-        """The promise whose fate this one will share, resources or not on the way."""
+        """The promise whose fate this one will share, or that it waits for before it settles."""
         promise = self
-        while isinstance(promise.source, Using) and promise.source.followed is not None:
+        while isinstance(promise.source, Using | Aside) and promise.source.followed is not None:
             promise = promise.source.followed.end()
         return promise
 
@@ -524,6 +524,7 @@ class Aside(Consumer):
         self.child, self.handler, self.wants = child, handler, wants
         self.outcome: Reference | None = None
         self.handling = False
+        self.followed: Reference | None = None
         parent.attach(self)
 
     def ahead(self) -> Reference | None:
@@ -554,6 +555,12 @@ class Aside(Consumer):
             if not isinstance(result, Reference | Deferred):
                 self.finish()
                 return
+            if (
+                isinstance(result, Reference)
+                and result.end().leads_to() is self.child
+                and not self.child.dead
+            ):
+                raise TypeError("circular promise resolution chain")
         except BaseException as error:
             self.end()
             self.child.reject(error)
@@ -561,6 +568,8 @@ class Aside(Consumer):
         # One more promise, which follows the result.
         self.handling = True
         waiting = Reference(self.child.world)
+        if not self.child.dead:
+            self.followed = waiting
         waiting.resolve(result)
         waiting.attach(self)
         cancelled = self.outcome is self.child or self.outcome.state == CANCELLED
@@ -576,6 +585,7 @@ class Aside(Consumer):
             self.child.pass_on(self.outcome)
 
     def abandon(self, stack: list[Reference]) -> bool:
+        self.followed = None
         if self.outcome is None:
             self.alive = False
             if self.awaited.leave(stack, self.child):
@@ -1605,8 +1615,11 @@ class Want(Consumer):
             if self.release is None or not bound_to_come(self.awaited):
                 self.awaited.leave(stack)
 
-    def has_to_end(self) -> bool:
+    def has_to_end(self, in_circle: bool) -> bool:
         """It was left: whether it will be released, or is cleaned up, and that is waited for."""
+        if in_circle and self.awaited.cancelling:
+            # It may wait for this in its turn.
+            return False
         if self.release is not None or self.awaited.dead:
             return True
         self.awaited.attach(Unused())
@@ -1784,7 +1797,8 @@ class Using(Consumer):
         for want in reversed(pending):
             want.leave(stack)
         cancel_all(stack)
-        self.late = [want for want in pending if want.has_to_end()]
+        in_circle = self.child.is_behind(self.child)
+        self.late = [want for want in pending if want.has_to_end(in_circle)]
 
     def release_next(self) -> None:
         self.sort()

@@ -151,8 +151,23 @@ def forgotten_handlers(text: Promise[str]) -> None:
     text.tap_catch(KeyError)  # type: ignore[deprecated]
     text.tap_catch(KeyError, OSError)  # type: ignore[deprecated]
     text.error(KeyError)  # type: ignore[deprecated]
-    text.then(None, KeyError)  # type: ignore[deprecated]
-    text.then(len, KeyError)  # type: ignore[deprecated]
+
+
+def untyped_handlers(
+    text: Promise[str], either: Promise[Any], handler: Any, kind: type[Exception]
+) -> None:
+    """One that is typed as Any may be a function, and is not reported."""
+    for promise in (text, either):
+        promise.catch(handler)
+        promise.catch(KeyError, handler)
+        promise.catch(kind, handler)
+        promise.catch(handler, handler)
+        promise.tap_catch(handler)
+        promise.tap_catch(KeyError, handler)
+        promise.error(handler)
+        promise.then(None, handler)
+        promise.then(len, handler)
+        promise.then(handler, handler)
 
 
 def finally_changes_nothing(text: Promise[str]) -> None:

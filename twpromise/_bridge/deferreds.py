@@ -20,15 +20,22 @@ from .._core.settling import fulfill, hand_over, mark_handled, reject
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
 from .._util.errors import CancellationError
 from .outcomes import failure_of
-from .shared import callbacks_of, is_shared, keep_failure, keep_followed, taken_from
+from .shared import callbacks_of, keep_failure, keep_followed, leave_to_others, taken_from
 
-__all__ = ["adopt_deferred", "cancel_deferred", "last_of", "lock_to_deferred", "make_deferred"]
+__all__ = [
+    "adopt_deferred",
+    "cancel_deferred",
+    "fires_from_outside",
+    "last_of",
+    "lock_to_deferred",
+    "make_deferred",
+]
 
 
 def last_of(deferred: Any) -> Any:
-    """The Deferred that a cancellation is passed on to: what this one waits for, or itself."""
-    while issubclass(type(getattr(deferred, "result", None)), Deferred):
-        deferred = deferred.result
+    """What a Deferred waits for in the end, if callbacks have returned others; or else itself."""
+    while issubclass(type(result := getattr(deferred, "result", None)), Deferred):
+        deferred = result
     return deferred
 
 
@@ -38,6 +45,7 @@ def cancel_deferred(deferred: Deferred[Any]) -> None:
     Twisted itself fires a Deferred whose canceller does not, and ignores a later call of
     ``callback`` only if there is no canceller at all.
     """
+    # The cancellation is passed on to the last one.
     last = last_of(deferred)
     if not last.called:
         canceller = getattr(last, "_canceller", None)
@@ -97,7 +105,7 @@ class DeferredSource:
         # At once: what the Deferred would be fired with before the next job (a lock, say) would
         # be lost.
         try:
-            if not is_shared(self._deferred, self):
+            if not leave_to_others(self._deferred, self):
                 self._cancel()
         except BaseException as error:
             # What a canceller raises is logged; the promise is cancelled anyway.
@@ -111,16 +119,25 @@ class DeferredSource:
         """No promise."""
 
     def from_outside(self) -> bool:
-        """Whether nothing that is queued can fire the Deferred; see `Node`.
-
-        A coroutine of Twisted's can, and what was made of a promise: both say how they are
-        cancelled.
-        """
-        canceller = getattr(self._deferred, "_canceller", None)
-        return getattr(canceller, "__module__", None) not in (Deferred.__module__, __name__)
+        """Whether nothing that is queued can fire the Deferred; see `Node`."""
+        return fires_from_outside(self._deferred)
 
     def _can_stop(self) -> bool:
         return True
+
+
+def fires_from_outside(deferred: Any) -> bool:
+    """Whether nothing that is queued can fire a Deferred.
+
+    A coroutine of Twisted's can, and what was made of a promise: both say how they are cancelled.
+    So can others that a `DeferredList` waits for.
+    """
+    last = last_of(deferred)
+    canceller = getattr(last, "_canceller", None)
+    return type(last) is Deferred and getattr(canceller, "__module__", None) not in (
+        Deferred.__module__,
+        __name__,
+    )
 
 
 def lock_to_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:

@@ -73,8 +73,15 @@ class FutureSource(Node):
         return not self._future.done()
 
     def _can_stop(self) -> bool:
-        running = getattr(self._future, "running", None)
-        return running is None or not running()
+        # Those of executors have this method; see `stop`.
+        return getattr(self._future, "running", None) is None
+
+    def stop(self) -> bool:
+        """Cancel the work of an executor; whether it does not run, and never will.
+
+        Another thread may begin it at any moment, so that only this call knows.
+        """
+        return bool(self._future.cancel())
 
     def _cancel(self) -> None:
         future = self._future

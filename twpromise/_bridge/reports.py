@@ -73,13 +73,19 @@ def _report(promise: Any) -> None:
     """
     hook = promise._library.on_unhandled
     reason, aux = promise._value, promise._aux
+    called = [hook] * callable(hook) + listeners_of("unhandled_rejection")
+    left = len(called)
 
-    def log(_: object = None) -> bool:
-        _log.failure("Unhandled rejection in Promise", report_of(reason, aux))
+    def failed(_: object = None) -> bool:
+        nonlocal left
+        left -= 1
+        if left < 1:
+            _log.failure("Unhandled rejection in Promise", report_of(reason, aux))
         # What a hook has failed with is logged, too.
         return False
 
-    called = [hook] * callable(hook) + listeners_of("unhandled_rejection")
-    received = [call_hook(type(promise), each, log, reason, promise) for each in called]
-    if not any(received) and (received or hook is None):
-        log()
+    for each in called:
+        if not call_hook(type(promise), each, failed, reason, promise):
+            failed()
+    if not called and hook is None:
+        failed()

@@ -22,6 +22,7 @@ __all__ = [
     "is_shared",
     "keep_failure",
     "keep_followed",
+    "leave_to_others",
     "taken_from",
     "waiting_for",
 ]
@@ -73,6 +74,35 @@ def taken_from(deferred: Any) -> Any:
     return failure
 
 
+def waiting_for(deferred: Any, consumer: object) -> Iterator[object]:
+    """All of this library that waits for a Deferred, besides *consumer*."""
+    for each in callbacks_of(deferred):
+        waiting = _called_by(each)
+        if _is_ours(waiting) and waiting is not consumer and waiting._waits_for(deferred):
+            yield waiting
+
+
+def is_shared(deferred: Any, consumer: object) -> bool:
+    """Whether anything of this library waits for a Deferred, besides *consumer*."""
+    return next(waiting_for(deferred, consumer), None) is not None
+
+
+def leave_to_others(deferred: Any, consumer: object) -> bool:
+    """If others of this library wait for a Deferred, have it forget *consumer*; whether any do."""
+    if not is_shared(deferred, consumer):
+        return False
+    # A Deferred that pends for long must not collect those that have left it.
+    callbacks = callbacks_of(deferred)
+    for index, each in enumerate(callbacks):
+        if _called_by(each) is consumer:
+            beside = [*callbacks[max(index - 1, 0) : index], *callbacks[index + 1 : index + 2]]
+            # Between callbacks of other people it is needed: it takes what those must not get.
+            if any(_is_ours(_called_by(one)) for one in beside):
+                del callbacks[index]
+            break
+    return True
+
+
 def callbacks_of(deferred: Any) -> list[Any]:
     """The callbacks that a Deferred has not called yet."""
     # Twisted 25.5 has renamed them.
@@ -80,15 +110,11 @@ def callbacks_of(deferred: Any) -> list[Any]:
     return deferred.callbacks if callbacks is None else callbacks  # type: ignore[no-any-return]
 
 
-def waiting_for(deferred: Any, consumer: object) -> Iterator[object]:
-    """All of this library that waits for a Deferred, besides *consumer*."""
-    for (callback, *_), _ in callbacks_of(deferred):
-        waiting: Any = getattr(callback, "__self__", callback)
-        waits = getattr(type(waiting), "_waits_for", None)
-        if waits is not None and waiting is not consumer and waits(waiting, deferred):
-            yield waiting
+def _called_by(callbacks: Any) -> Any:
+    """What a callback is, or is a method of."""
+    callback = callbacks[0][0]
+    return getattr(callback, "__self__", callback)
 
 
-def is_shared(deferred: Any, consumer: object) -> bool:
-    """Whether anything of this library waits for a Deferred, besides *consumer*."""
-    return next(waiting_for(deferred, consumer), None) is not None
+def _is_ours(waiting: Any) -> bool:
+    return hasattr(type(waiting), "_waits_for")

@@ -190,7 +190,7 @@ class _Adder:
             if _is(value, *_FUNCTIONS):
                 functions[name] = value
             elif _is(value, *_METHODS):
-                functions[name] = _method_of(value, target)
+                functions[name] = value.__get__(None, target)
         self._plan(target, functions, names, kinds)
         self._look_at_classes_of(target.__module__, names)
 
@@ -224,7 +224,7 @@ class _Adder:
             if _is(value, *_FUNCTIONS):
                 functions[name] = MethodType(value, target)
             elif _is(value, *_METHODS):
-                functions[name] = MethodType(_method_of(value, kind), target)
+                functions[name] = MethodType(value.__get__(None, kind), target)
             elif _is(value, staticmethod, classmethod):
                 function = value.__func__
                 if _is(function, *_FUNCTIONS):
@@ -305,12 +305,6 @@ def _by_name(name: str, function: Callable[..., Any], target: Any) -> Callable[.
         return getattr(target, name)(*args, **kwargs)
 
     return update_wrapper(of_first if target is None else of_target, function)
-
-
-def _method_of(value: Any, target: type) -> Callable[..., Any]:
-    """The function, with ``self``, that stands for what gives one for each instance."""
-    made: Callable[..., Any] = value.__get__(None, target)
-    return made if _is(value, partialmethod) else update_wrapper(made, value.func)
 
 
 def _is(value: object, *kinds: type) -> bool:

@@ -10,7 +10,13 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from .._bridge.deferreds import lock_to_deferred
-from .._bridge.shared import is_shared, keep_failure, keep_followed, taken_from
+from .._bridge.shared import (
+    is_shared,
+    keep_failure,
+    keep_followed,
+    leave_to_others,
+    taken_from,
+)
 from .._core import hooks
 from .._core.following import follow, outcome_of
 from .._core.jobs import call_soon
@@ -187,7 +193,10 @@ class All(Several):
         if self._items is not None:
             self._leave_deferreds()
             self._items = [
-                self._promise_of(item) if type(item) is Deferred else item for item in self._items
+                self._promise_of(item)
+                if type(item) is Deferred and not leave_to_others(item, self)
+                else item
+                for item in self._items
             ]
         return super()._abandon(stack)
 

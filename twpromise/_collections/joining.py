@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from .._core.resolving import new_input, new_rejected
 from .._core.states import INPUT, CorePromise, new_pending
+from .._util.arity import taking
 from .._util.both import Static
 from .._util.checks import not_a_function
 from .._util.types import Either, Followed, Gives, Later, Listed, N
@@ -51,7 +52,11 @@ class _Spread:
     def __call__(self, *arguments: Any) -> Any:
         # The bound value, if there is one, comes first.
         *bound, values = arguments
-        return self.__wrapped__(*bound, *values)
+        try:
+            return self.__wrapped__(*bound, *values)
+        finally:
+            # The traceback of what it raises refers to this frame.
+            del arguments, bound, values
 
 
 if TYPE_CHECKING:
@@ -144,7 +149,7 @@ class Joining(CorePromise, Generic[T_co]):
         """
         if not callable(handler):
             return new_rejected(type(self), not_a_function("handler", handler))
-        return All.derive(self).then(_Spread(handler))
+        return All.derive(self).then(_Spread(taking(handler)))
 
     @_JoinMethod
     def join(cls: Any, *values: Any) -> Any:
@@ -159,5 +164,5 @@ class Joining(CorePromise, Generic[T_co]):
         cls._queue.check_thread()
         handler = values[-1] if values else None
         if callable(handler):
-            return _Joined.derive(new_input(cls, values[:-1])).then(_Spread(handler))
+            return _Joined.derive(new_input(cls, values[:-1])).then(_Spread(taking(handler)))
         return All.derive(new_input(cls, values))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Collection, Generator
 from typing import Any, Final
 
-from .._core import hooks
-from .._core.resolving import new_resolved
+from .._core import dropped, hooks
 from .._core.states import CorePromise
 from .rules import expect_iterable
 
@@ -97,7 +96,7 @@ class Reader:
         if self._reading:
             return
         if self.is_async:
-            new_resolved(cls, _aclose(iterator))
+            dropped.follow(cls, _aclose(iterator))
         else:
             _close(iterator)
 

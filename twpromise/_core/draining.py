@@ -275,8 +275,9 @@ def _put_back(queue: JobQueue, child: Any, parent: Any, alone: bool, error: Base
     elif state & NODE:
         queue.appendleft(_Rest(parent, iter((child,))))
     elif state & SETTLED:
-        # Its subscribers are notified once, however often it stands in the queue.
-        queue.appendleft(child)
+        # It has just been settled, so that its turn comes behind all others'.  Its subscribers are
+        # notified once, however often it stands in the queue.
+        queue.append(child)
         if state & REJECTED and not state & (HANDLED | REPORTED):
             queue.rejections.append(child)
     elif state & FOLLOWING:

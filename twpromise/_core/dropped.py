@@ -10,7 +10,7 @@ from . import hooks
 from .contexts import Held, run_in_context
 from .reactions import Node
 from .resolving import is_followed, new_resolved
-from .states import FULFILLED, CorePromise
+from .states import FULFILLED, CorePromise, is_promise
 
 __all__ = ["Failed", "call", "follow", "run"]
 
@@ -57,7 +57,11 @@ def run(cls: type[CorePromise], result: Any, failed: Failed | None = None) -> No
     A promise or a Deferred is left alone: it is under way, and reports its failure itself.
     """
     inner = result._result if type(result) is Held else result
-    if is_followed(inner) and issubclass(type(inner), Coroutine | GeneratorType):
+    if is_promise(inner):
+        if hooks.observer is not None:
+            # What returned it knows that nothing waits for it.
+            hooks.observer.consumed(inner)
+    elif is_followed(inner) and issubclass(type(inner), Coroutine | GeneratorType):
         follow(cls, result, failed)
 
 

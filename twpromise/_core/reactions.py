@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import copy_context
 from types import FunctionType, MethodType
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from .._util.checks import is_filter_only, no_handler
 from . import hooks
@@ -187,6 +187,11 @@ class Node:
     #: Whether a value is passed on as it is, to a promise that has consumers of its own.
     passes_on: ClassVar[bool] = False
 
+    if TYPE_CHECKING:
+        # The rest of `derive`; may settle the promise at once.  Each kind of node that is derived
+        # defines it, with arguments of its own.
+        def _start(self, source: CorePromise, /, *arguments: Any, **_: Any) -> None: ...
+
     def __init__(self, promise: CorePromise | None = None) -> None:
         self._state = NODE
         self._promise = promise
@@ -214,13 +219,6 @@ class Node:
         if context:
             keep_for_report(promise, context)
         return promise
-
-    def _start(self, source: CorePromise, /, *arguments: Any, **_: Any) -> None:
-        """The rest of `derive`; may settle the promise at once.
-
-        Each kind of node says what its arguments are.
-        """
-        self.wait_for_source(source)
 
     def wait_for(self, promise: CorePromise) -> None:
         """Be notified when a promise has settled: never at once, but from the queue."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
-from types import CoroutineType
-from typing import Any
+from types import CoroutineType, TracebackType
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred
@@ -40,7 +40,7 @@ from .._util.exceptions import set_traceback
 from .frames import AWAITS
 from .insisting import Insistence
 
-__all__ = ["Awaiter", "await_promise"]
+__all__ = ["AWAIT", "Awaiter", "await_promise"]
 
 #: The task that a `TaskRunner` has entered last; what it calls may be other tasks.
 driven: Any = None
@@ -102,6 +102,10 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
         del promise, error, traceback
 
 
+_frame: Any = await_promise(None).gi_frame  # type: ignore[arg-type,attr-defined]
+#: What ends the traceback of an error that nothing has raised, and that is thrown in at a `yield`:
+#: as if `await_promise` had raised it.  So one error for many promises does not grow.
+AWAIT: Final = TracebackType(None, _frame, _frame.f_lasti, _frame.f_lineno)
 hooks.awaiting = await_promise.__code__
 AWAITS.add(await_promise.__code__)
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from .._bridge.deferreds import cancel_deferred
+from .._bridge.deferreds import cancel_deferred, fires_from_outside
 from .._bridge.outcomes import exception_in
-from .._bridge.shared import is_shared, keep_failure, taken_from
+from .._bridge.shared import keep_failure, leave_to_others, taken_from
 from .._core import hooks
 from .._core.cancelling import cancel_all, leave
 from .._core.jobs import call_soon
@@ -21,8 +21,9 @@ from .._core.settling import finish_cancel, lock
 from .._core.states import CANCELLED, FULFILLED, LOOKED_AT, CorePromise, is_promise
 from .._core.subscribers import remove_subscriber
 from .._util.errors import of_awaited
+from .._util.exceptions import get_traceback, set_traceback
 from .._util.running import outside_tasks
-from .awaiting import Awaiter
+from .awaiting import AWAIT, Awaiter
 from .insisting import CLOSE, WAIT, Insistence
 
 __all__ = ["RUNNING", "Suspension"]
@@ -175,6 +176,8 @@ class Suspension(Node):
                 value = parent._value
             elif not self._looks_itself():
                 error = hooks.host.exception_of(parent)
+                if get_traceback(error) is None:
+                    set_traceback(error, AWAIT)
         self._ready = value, error
         self._answer()
         return True
@@ -233,6 +236,10 @@ class Suspension(Node):
         waiting = self._waiting or self._special
         return waiting if is_promise(waiting) else None
 
+    def from_outside(self) -> bool:
+        """Whether the generator waits for a Deferred that nothing that is queued can fire."""
+        return self._deferred is not None and fires_from_outside(self._deferred)
+
     # --- being interrupted
 
     def _settles(self, awaited: CorePromise) -> list[CorePromise]:
@@ -286,7 +293,7 @@ class Suspension(Node):
         if waits:
             return
         deferred = self._deferred
-        if deferred is not None and not is_shared(deferred, self):
+        if deferred is not None and not leave_to_others(deferred, self):
             self._interrupted = True
             try:
                 context.run(cancel_deferred, deferred)
@@ -313,11 +320,12 @@ class Suspension(Node):
         stack: list[CorePromise] = []
         self._leave(stack)
         generator, deferred = self._generator, self._deferred
+        self._deferred = None
         context = Context() if self._context is None else self._context.copy()
         finish_cancel(self.finish())
         context.run(cancel_all, stack)
         ends = [generator.close]
-        if deferred is not None:
+        if deferred is not None and not leave_to_others(deferred, self):
             ends.insert(0, partial(cancel_deferred, deferred))
         for end in ends:
             try:

@@ -8,6 +8,7 @@ from functools import partial
 from types import FunctionType, MethodType
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from .._util.arity import declared
 from .._util.checks import shown
 
 __all__ = ["Background", "background", "code_of", "unwrapped"]
@@ -26,8 +27,14 @@ class Background(Generic[P, T]):
         self.__wrapped__ = handler
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call the handler."""
-        return self.__wrapped__(*args, **kwargs)
+        """Call the handler, which need not have a parameter."""
+        handler: Any = self.__wrapped__
+        try:
+            result: T = handler(*args, **kwargs) if declared(handler, 1) else handler(**kwargs)
+        finally:
+            # The traceback of what it raises refers to this frame.
+            del args, kwargs
+        return result
 
     def __get__(self, instance: object, owner: Any = None) -> Background[..., T]:
         """The handler as a method, if it is one."""

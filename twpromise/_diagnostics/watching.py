@@ -256,10 +256,12 @@ def _was_handed(aux: Any) -> bool:
         if type(aux) is not hooks.host.failure:
             # One that was made of a promise.
             return True
-        traceback = traceback.tb
-        if traceback is None or not traceback.tb_frame.f_code.co_filename.startswith(TWISTED):
-            # It was given to a Deferred, and not raised by a coroutine.
-            return False
+        # Not its traceback: Twisted 24.7 drops that from what has failed.
+        places = [(name, filename) for name, filename, *_ in traceback.frames]
+        code: Any = hooks.awaiting
+        # If the first is not Twisted's, it was given to a Deferred, and not raised by a coroutine.
+        by_twisted = bool(places) and places[0][1].startswith(TWISTED)
+        return by_twisted and (code.co_name, code.co_filename) in places
     while traceback is not None:
         if traceback.tb_frame.f_code is hooks.awaiting:
             return True

@@ -9,6 +9,7 @@ from .._core.following import root_of
 from .._core.reactions import Node
 from .._core.settling import mark_handled
 from .._core.states import FOLLOWING, FULFILLED, SETTLED, CorePromise, is_promise, new_pending
+from .._core.subscribers import has_consumers
 
 __all__ = ["can_be_stopped", "enter", "give_back"]
 
@@ -17,10 +18,13 @@ def can_be_stopped(promise: CorePromise) -> bool:
     """Whether cancelling a pending promise stops what it comes from.
 
     If not, its value comes all the same; and if that is a resource, it has to be released.
+    Work of an executor is stopped by this call, if it is, and if no consumer waits for it.
     """
     if promise._state & SETTLED:
         return True
     source = promise._source
+    if not is_promise(source) and source is not None and not source._can_stop():
+        return not has_consumers(promise) and bool(source.stop())
     met: object = promise
     steps, limit = 0, 1
     while is_promise(source):
@@ -49,6 +53,7 @@ class _Entering(Node):
     __slots__ = ()
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
+        self.stop_consuming()
         if can_be_stopped(self._source):
             return super()._abandon(stack)
         self.finish()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import copy_context
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from .._core.resolving import DECLINED, is_followed
 from .._util.arity import takes_nothing
@@ -17,6 +17,7 @@ __all__ = [
     "Kind",
     "NoHandler",
     "Test",
+    "Untyped",
     "answer",
     "check_filters",
     "is_operational",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 A = TypeVar("A", bound=BaseException)
+V = TypeVar("V")
 
 #: A filter.  A predicate is declared to return a `bool`, so that checkers do not take an exception
 #: class for one.
@@ -32,6 +34,15 @@ Test: TypeAlias = Callable[[Any], bool] | Mapping[str, Any]
 #: What may stand before a handler, and not in its place.
 NoHandler: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 Filter: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Test
+
+
+class Untyped(Generic[V]):
+    """No object has this type, so that only what is typed as Any matches it.
+
+    It stands in the first overload of a method that has deprecated ones: a handler that is typed
+    as Any matches those, too.  Where all that it matches give the same type, as far as it is known,
+    pyright takes the first; else it would report a deprecated one.
+    """
 
 
 def check_filters(filters: Iterable[Any]) -> TypeError | None:
@@ -151,14 +162,17 @@ class Filtered:
         self.__wrapped__ = handler
 
     def __call__(self, *arguments: Any) -> Any:
-        if not passes(self._filters, arguments):
-            return DECLINED
         handler = self.__wrapped__
         try:
+            if not passes(self._filters, arguments):
+                return DECLINED
             return handler(*arguments)
         except TypeError as error:
             if not takes_nothing(handler, error):
                 raise
+        finally:
+            # The traceback of what it raises refers to this frame.
+            del arguments
         return handler()
 
 

@@ -7,16 +7,26 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from .._core.contexts import prepare, run_in_context
-from .._core.jobs import call_soon
-from .._core.reactions import Node, observed
+from .._core.reactions import Node
 from .._core.reactions import then as _then
-from .._core.resolving import is_followed, new_rejected, new_resolved
-from .._core.settling import pass_on, reject_raised, report_fatal
+from .._core.resolving import new_rejected
+from .._core.settling import report_fatal
 from .._core.states import FULFILLED, REJECTED, CorePromise
-from .._util.arity import declared, without_arguments
+from .._util.arity import taking
 from .._util.checks import is_filter_only, no_handler
 from .._util.types import Gives, Later, Mixed, N
-from .filters import Filter, Filtered, Kind, NoHandler, Test, check_filters, is_operational, passes
+from .beside import Beside
+from .filters import (
+    Filter,
+    Filtered,
+    Kind,
+    NoHandler,
+    Test,
+    Untyped,
+    check_filters,
+    is_operational,
+    passes,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import deprecated
@@ -26,7 +36,7 @@ else:
     # Only checkers look at it, and they have that package with them.
     deprecated = lambda message: lambda function: function  # noqa: E731
 
-__all__ = ["Done", "Finishing", "Handlers"]
+__all__ = ["Done", "Handlers"]
 
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
@@ -36,104 +46,6 @@ A = TypeVar("A", bound=BaseException)
 B = TypeVar("B", bound=BaseException)
 C = TypeVar("C", bound=BaseException)
 D = TypeVar("D", bound=BaseException)
-
-
-class Finishing(Node):
-    """Passes an outcome on when some work has ended, which a cancellation does not stop.
-
-    The work may release something.
-
-    Args:
-        promise: Will settle as *outcome* has.
-        outcome: A settled promise; or *promise* itself, if that is cancelled.
-    """
-
-    __slots__ = ("_outcome",)
-
-    _outcome: Any
-
-    def __init__(self, promise: CorePromise | None = None, outcome: Any = None) -> None:
-        super().__init__(promise)
-        self._outcome = outcome
-        if promise is not None:
-            promise._source = self
-
-    def _pass_outcome(self) -> None:
-        outcome = self._outcome
-        pass_on(self.finish(), outcome)
-
-    def _release(self) -> None:
-        self._outcome = None
-
-    def _abandon(self, stack: list[CorePromise]) -> bool:
-        self._outcome = self._promise
-        return True
-
-
-class _Beside(Finishing):
-    """Runs a handler beside an outcome: it is waited for, and changes that only by failing."""
-
-    __slots__ = ("_call",)
-
-    def _start(self, source: CorePromise, call: Callable[[int, Any], Any]) -> None:
-        # Called with a state, and a value or reason: calls the handler if it is meant for those.
-        self._call: Any = call
-        self.wait_for_source(observed(source))
-
-    def _notify(self, parent: CorePromise) -> None:
-        if self._outcome is None:
-            self._outcome = parent
-            # The traceback of what the handler raises leads here.
-            del parent
-            self._run()
-
-    def _run(self) -> None:
-        # The traceback of what the handler raises leads here: no promise in a local variable.
-        try:
-            result = self._call(self._outcome._state, self._outcome._value)
-            if is_followed(result):
-                self._wait_for_handler(result)
-            else:
-                self._pass_outcome()
-        except BaseException as error:
-            reject_raised(self.finish(), error)
-
-    def _wait_for_handler(self, result: Any) -> None:
-        outcome = self._outcome
-        promise = self.finish()
-        end = _HandlerEnd(promise, outcome)
-        end.wait_for(new_resolved(type(promise), result, promise))
-        if not outcome._state & (FULFILLED | REJECTED) and end.waits_for_itself():
-            end._pass_outcome()
-
-    def _release(self) -> None:
-        self._call = self._outcome = None
-
-    def _abandon(self, stack: list[CorePromise]) -> bool:
-        if self._outcome is None:
-            if self.leave_source(stack):
-                return True
-            # The source is not cancelled with it: it has another consumer, or has settled.
-            call_soon(type(self._promise), self._run)
-        return super()._abandon(stack)
-
-
-class _HandlerEnd(Finishing):
-    """Waits for what the handler of a `_Beside` returned."""
-
-    __slots__ = ()
-
-    def _notify(self, parent: CorePromise) -> None:
-        if not parent._state & FULFILLED:
-            self._outcome = parent
-        self._pass_outcome()
-
-    def _abandon(self, stack: list[CorePromise]) -> bool:
-        if self.waits_for_itself():
-            # The handler's work would never end.
-            self.finish()
-            return False
-        return super()._abandon(stack)
 
 
 class Done(Node):
@@ -157,11 +69,6 @@ def _check(method: str, filters: list[Any], handler: Any) -> TypeError | None:
     return error
 
 
-def _taking(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler that can be called with arguments: as the drain would call it."""
-    return handler if declared(handler, 1) else without_arguments(handler)
-
-
 class Handlers(CorePromise, Generic[T_co]):
     """The methods that attach handlers."""
 
@@ -170,9 +77,6 @@ class Handlers(CorePromise, Generic[T_co]):
     if TYPE_CHECKING:
         # `reactions.then` as its users see it.  For why there are so many, see `Followed`.
 
-        @overload
-        @deprecated("then(..., KeyError) has no handler, and rejects with a TypeError")
-        def then(self, on_fulfilled: Any, on_rejected: NoHandler) -> Promise[Any]: ...
         @overload
         def then(
             self, on_fulfilled: None = None, on_rejected: Mixed[[Any], V, M] | None = None
@@ -211,11 +115,15 @@ class Handlers(CorePromise, Generic[T_co]):
         then = _then
 
     @overload
+    def catch(self, handler: Untyped[V], /) -> Promise[T_co | V]: ...
+    @overload
+    def catch(self, filter: Filter, handler: Untyped[V], /) -> Promise[T_co | V]: ...
+    @overload
     @deprecated("catch(KeyError) has no handler, and rejects with a TypeError")
-    def catch(self, filter: NoHandler, /) -> Promise[Any]: ...
+    def catch(self, filter: Kind[A], /) -> Promise[T_co | A]: ...
     @overload
     @deprecated("catch(KeyError, OSError) has no handler, and rejects with a TypeError")
-    def catch(self, a: Kind[A], b: NoHandler, /) -> Promise[Any]: ...
+    def catch(self, a: NoHandler, b: Kind[A], /) -> Promise[T_co | A]: ...
     @overload
     def catch(self, handler: Mixed[[Any], V, N], /) -> Promise[T_co | V | N]: ...
     @overload
@@ -293,8 +201,10 @@ class Handlers(CorePromise, Generic[T_co]):
     caught = catch
 
     @overload
+    def error(self, handler: Untyped[V]) -> Promise[T_co | V]: ...
+    @overload
     @deprecated("error(KeyError) has no handler, and rejects with a TypeError")
-    def error(self, handler: NoHandler) -> Promise[Any]: ...
+    def error(self, handler: Kind[A]) -> Promise[T_co | A]: ...
     @overload
     def error(self, handler: Mixed[[Any], V, N]) -> Promise[T_co | V | N]: ...
     @overload
@@ -326,14 +236,14 @@ class Handlers(CorePromise, Generic[T_co]):
         if not callable(handler):
             return cast("Promise[T_co]", self.then(handler))
         # It may be bound.
-        prepared = prepare(self, handler if self._extra is None else _taking(handler))
+        prepared = prepare(self, handler if self._extra is None else taking(handler))
 
         def call(state: int, value: Any) -> Any:
             # What the handler raises does not keep it alive.
             del value
             return run_in_context(prepared)
 
-        return cast("Promise[T_co]", _Beside.derive(self, call))
+        return cast("Promise[T_co]", Beside.derive(self, call))
 
     lastly = finally_
 
@@ -347,7 +257,7 @@ class Handlers(CorePromise, Generic[T_co]):
         """
         if not callable(handler):
             return cast("Promise[T_co]", self.then(handler))
-        prepared = prepare(self, _taking(handler))
+        prepared = prepare(self, taking(handler))
 
         def call(state: int, value: Any) -> Any:
             try:
@@ -356,14 +266,18 @@ class Handlers(CorePromise, Generic[T_co]):
                 # The traceback of what the handler raises refers to this frame.
                 del value
 
-        return cast("Promise[T_co]", _Beside.derive(self, call))
+        return cast("Promise[T_co]", Beside.derive(self, call))
 
     @overload
+    def tap_catch(self, handler: Untyped[V], /) -> Promise[T_co]: ...
+    @overload
+    def tap_catch(self, filter: Filter, handler: Untyped[V], /) -> Promise[T_co]: ...
+    @overload
     @deprecated("tap_catch(KeyError) has no handler, and rejects with a TypeError")
-    def tap_catch(self, filter: NoHandler, /) -> Promise[Any]: ...
+    def tap_catch(self, filter: NoHandler, /) -> Promise[T_co]: ...
     @overload
     @deprecated("tap_catch(KeyError, OSError) has no handler, and rejects with a TypeError")
-    def tap_catch(self, a: Kind[A], b: NoHandler, /) -> Promise[Any]: ...
+    def tap_catch(self, a: Kind[A], b: NoHandler, /) -> Promise[T_co]: ...
     @overload
     def tap_catch(self, handler: Callable[[Any], object], /) -> Promise[T_co]: ...
     @overload
@@ -391,7 +305,7 @@ class Handlers(CorePromise, Generic[T_co]):
             return new_rejected(type(self), error)
         if not callable(handler):
             return _then(self, None, handler)
-        prepared = prepare(self, _taking(handler))
+        prepared = prepare(self, taking(handler))
         prepared_filters = tuple(
             one if isinstance(one, (type, tuple, Mapping)) else prepare(self, one, awaited=False)
             for one in filters
@@ -406,7 +320,7 @@ class Handlers(CorePromise, Generic[T_co]):
                 # The traceback of what the handler raises refers to this frame.
                 del value
 
-        return _Beside.derive(self, call)
+        return Beside.derive(self, call)
 
     tapCatch = tap_catch
 

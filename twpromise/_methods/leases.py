@@ -23,7 +23,7 @@ from .acquiring import can_be_stopped
 from .disposer import Disposer, manager_methods
 from .reflection import PromiseInspection
 
-__all__ = ["Lease", "promise_for", "wait"]
+__all__ = ["Lease", "wait"]
 
 
 def promise_for(owner: CorePromise, value: Any) -> CorePromise:

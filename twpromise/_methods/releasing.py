@@ -13,8 +13,8 @@ from .._core.cancelling import cancel_all
 from .._core.settling import pass_on, start_cancelling
 from .._core.states import CANCELLING, FULFILLED, REJECTED, CorePromise, new_pending
 from .._util.checks import type_name
+from .beside import Finishing
 from .disposer import CANCELLED_USE
-from .handlers import Finishing
 from .leases import Lease
 from .reflection import PromiseInspection
 
@@ -78,7 +78,7 @@ class Releasing(Finishing):
         for lease in reversed(pending):
             lease.leave(stack)
         cancel_all(stack)
-        in_circle = self.waits_for_itself()
+        in_circle = bool(pending) and self.waits_for_itself()
         self._leases = [lease for lease in pending if lease.has_to_end(in_circle)]
 
     def _end(self) -> None:

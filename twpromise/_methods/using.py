@@ -10,12 +10,21 @@ from .._core.contexts import prepare, run_in_context
 from .._core.following import end_of
 from .._core.jobs import call_soon
 from .._core.settling import lock, reject_raised
-from .._core.states import CANCELLING, CIRCULAR, FULFILLED, REJECTED, CorePromise, new_pending
+from .._core.states import (
+    CANCELLING,
+    CIRCULAR,
+    FULFILLED,
+    REJECTED,
+    CorePromise,
+    is_promise,
+    new_pending,
+)
+from .._util.arity import taking
 from .._util.both import Static
 from .._util.checks import shown
 from .._util.types import Either, Followed, Gives, Later
 from .disposer import Disposer
-from .leases import Lease, promise_for, wait
+from .leases import Lease, wait
 from .reflection import PromiseInspection
 from .releasing import Releasing
 
@@ -39,14 +48,13 @@ class _Using(Releasing):
     goes on, since others wait for it, is left.
     """
 
-    __slots__ = ("_ahead", "_function", "_pending")
+    __slots__ = ("_function", "_pending")
 
     def __init__(
         self, cls: type[CorePromise], resources: list[Any], function: Callable[..., Any]
     ) -> None:
         super().__init__()
         promise = self._make_promise(cls)
-        self._ahead: CorePromise | None = None
         # None once it has been called, or is not to be called any more.
         self._function: Callable[..., Any] | None = prepare(promise, function)
         # How many resources are still to be waited for; 0 if that has ended.
@@ -108,7 +116,7 @@ class _Using(Releasing):
         except BaseException as error:
             self._wait_for_failed(error)
         else:
-            self._wait_for_use(promise_for(self._promise, result))
+            self._wait_for_use(result if is_promise(result) else self._follow(result))
 
     def _wait_for_failed(self, error: BaseException) -> None:
         failed: CorePromise = new_pending(type(self._promise))
@@ -156,7 +164,6 @@ class _Using(Releasing):
                 lease.leave(stack)
             waits = False
         elif self._source is not None:
-            self._ahead = None
             waits = leave(self._source, stack, self._promise)
         if not waits:
             self._source = None
@@ -290,8 +297,7 @@ class Resources(CorePromise, Generic[T_co]):
         if len(resources_and_handler) < 2:
             return cls.reject(TypeError("you must pass at least 2 arguments to Promise.using"))
         *resources, handler = resources_and_handler
-        if not callable(handler):
-            handler = _not_callable(handler)
+        handler = taking(handler) if callable(handler) else _not_callable(handler)
         if len(resources) == 1 and issubclass(type(resources[0]), list | tuple):
             # Also without a handler: the disposers in the list have to be released.
             resources = list(resources[0])

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from .._util.checks import check_seconds, shown
 from ..interfaces import IDelayedCall, IScheduler
-from .queue import DEFAULT_TIME_SLICE, JobQueue
+from .queue import DEFAULT_TIME_SLICE, JobQueue, is_forked
 
 __all__ = ["LoopScheduler"]
 
@@ -159,8 +159,8 @@ class LoopScheduler:
         return self._loop
 
     def is_over(self) -> bool:
-        """Whether the loop does not run, at the end of the process."""
-        return not self._loop.is_running()
+        """Whether the loop does not run, at the end of its process."""
+        return not self._loop.is_running() and not is_forked()
 
     def home_thread(self) -> int:
         """The thread that made this scheduler."""

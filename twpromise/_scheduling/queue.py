@@ -6,6 +6,7 @@ All that a queue does beyond a `deque` is to ask its scheduler for a drain.
 from __future__ import annotations
 
 import asyncio
+import os
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
@@ -16,13 +17,23 @@ from weakref import WeakValueDictionary
 
 from .._util.running import outside_tasks
 
-__all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "Waker", "queues"]
+__all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "Waker", "is_forked", "queues"]
 
 #: Seconds that one drain may take before the rest waits for the next turn of the reactor.
 DEFAULT_TIME_SLICE = 0.010
 
 #: Seconds that all may take that is queued when the reactor stops, or the process ends.
 _LAST_SLICE = 1.0
+
+_PROCESS: Final = os.getpid()
+
+
+def is_forked() -> bool:
+    """Whether this process is a copy, by a fork, of one that goes on.
+
+    What it has queued and acquired is that one's; a daemon's parent does not go on.
+    """
+    return os.getppid() == _PROCESS
 
 
 class Waker(Protocol):

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from .._util.checks import check_seconds, shown
 from ..interfaces import IDelayedCall, IScheduler
-from .queue import DEFAULT_TIME_SLICE, queues
+from .queue import DEFAULT_TIME_SLICE, is_forked, queues
 
 __all__ = ["FunctionScheduler", "ReactorScheduler"]
 
@@ -93,8 +93,8 @@ class ReactorScheduler:
         self._is_watched = False
 
     def is_over(self) -> bool:
-        """Whether the reactor does not run, at the end of the process."""
-        return self._stops() and not self._get_reactor().running
+        """Whether the reactor does not run, at the end of its process."""
+        return self._stops() and not self._get_reactor().running and not is_forked()
 
     def call_soon(self, function: Callable[[], None], /) -> object:
         """Have *function* called in the reactor's next turn."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-from .._core.contexts import keep_context, run_in_context
-from .._core.ending import when_ended
+from .._core.contexts import context_here
 from .._core.jobs import call_soon, check_home
 from .._core.reactions import Node
-from .._core.resolving import call_into, resolve
-from .._core.settling import reject
-from .._core.states import FULFILLED, CorePromise, new_pending
+from .._core.resolving import resolve
+from .._core.settling import fulfill, reject, reject_raised
+from .._core.states import FULFILLED, SETTLED, CorePromise, new_pending
 from .._promise import Promise
 from .._util.checks import check_count, check_seconds, not_a_function, shown
+from .work import begin, check_library
 
 if TYPE_CHECKING:
     from .._util.types import Followed
@@ -25,29 +26,32 @@ __all__ = ["Batch", "batch"]
 T = TypeVar("T")
 R = TypeVar("R")
 
+#: Iterables that are a mistake: one value, or without the order of the items.
+_NO_LISTS = str, bytes, bytearray, dict, set, frozenset
+
 
 class _Call(Node):
     """A call for one item: it waits in the queue of its batch, then for the run it is part of."""
 
-    __slots__ = ("_batch", "_index", "item")
+    __slots__ = ("_batch", "index", "item")
 
     def __init__(self, batch: Batch[Any, Any], item: Any) -> None:
         super().__init__()
         self._batch: Batch[Any, Any] | None = batch
-        self._index = 0
         self.item = item
+        #: Where the item, and the result for it, stands in the run.
+        self.index = 0
 
-    def begin(self, run: CorePromise, index: int) -> None:
-        """Wait for a run; the result for this call stands at *index*."""
-        self._batch = self.item = None
-        self._index = index
+    def wait_for_run(self, run: CorePromise) -> None:
+        """It is taken out of the queue, and consumes the promise for the results of a run."""
+        self._batch = None
         self.wait_for_source(run)
 
     def _notify(self, parent: CorePromise) -> None:
         if not parent._state & FULFILLED:
             super()._notify(parent)
             return
-        result = parent._value[self._index]
+        result = parent._value[self.index]
         promise = self.finish()
         if isinstance(result, BaseException):
             reject(promise, result)
@@ -56,10 +60,60 @@ class _Call(Node):
 
     def _release(self) -> None:
         batch, self._batch = self._batch, None
-        self.item = None
         if batch is not None:
             # It was cancelled in the queue.
             batch._take_out(self)
+
+
+class _Run(Node):
+    """One run of a batch: it calls the function, and settles a promise for the list of results.
+
+    Each call of the run consumes that promise: when all have left it, the run is cancelled.
+    """
+
+    __slots__ = ("_batch", "_calls")
+
+    def __init__(self, batch: Batch[Any, Any], calls: list[_Call]) -> None:
+        super().__init__()
+        self._promise = new_pending(batch._library, self, owner=calls[0]._promise)
+        self._batch: Batch[Any, Any] = batch
+        self._calls = calls
+        for call in calls:
+            call.wait_for_run(self._promise)
+        # Not within the call that has filled the batch.
+        call_soon(batch._library, self._begin)
+
+    def _begin(self) -> None:
+        batch = self._batch
+        # Some may have been cancelled since.
+        self._calls = [call for call in self._calls if not call._state & SETTLED]
+        if not self._calls:
+            batch._ended()
+            return
+        for index, call in enumerate(self._calls):
+            call.index = index
+        items = [call.item for call in self._calls]
+        running = new_pending(batch._library, owner=self._promise)
+        self.wait_for_source(running)
+        batch._context.copy().run(begin, running, partial(batch._run, items), batch._ended)
+
+    def _notify(self, parent: CorePromise) -> None:
+        if not parent._state & FULFILLED:
+            super()._notify(parent)
+            return
+        name, count = self._batch._name, len(self._calls)
+        promise = self.finish()
+        try:
+            results = _checked(name, count, parent._value)
+        except BaseException as error:
+            reject_raised(promise, error)
+            # The traceback of the error leads to this frame.
+            del promise, parent
+        else:
+            fulfill(promise, results)
+
+    def _release(self) -> None:
+        self._calls = []
 
 
 class Batch(Generic[T, R]):
@@ -71,19 +125,22 @@ class Batch(Generic[T, R]):
         size: int,
         wait: float,
         in_flight: int,
-        library: type[Promise[Any]],
+        library: Any,
     ) -> None:
-        self._run = keep_context(library, run)
-        self._name = getattr(run, "__name__", shown(run))
+        self._run = run
+        self._name: str = getattr(run, "__name__", shown(run))
         self._size = size
         self._wait = wait
         self._in_flight = in_flight
-        self._library: Any = library
+        self._library = library
+        # Each run gets a copy.
+        self._context = context_here(library)
         self._calls: OrderedDict[_Call, None] = OrderedDict()
         self._running = 0
         # Runs from the first call in the queue on.
         self._timer: Any = None
-        # Whether what is in the queue has waited long enough.
+        # The timer has struck: what is in the queue, until that is empty, is run as soon as a run
+        # may begin.
         self._due = False
 
     def __repr__(self) -> str:
@@ -95,59 +152,40 @@ class Batch(Generic[T, R]):
         call = _Call(self, item)
         promise = call._make_promise(self._library)
         self._calls[call] = None
-        self._consider()
+        # A loop that promises have left has cleared its timers.
+        if not self._due and (self._timer is None or not self._timer.active()):
+            scheduler = self._library._queue.scheduler
+            self._timer = scheduler.call_later(self._wait, self._waited)
+        self._run_if_due()
         return cast("Promise[R]", promise)
 
     def _take_out(self, call: _Call) -> None:
         del self._calls[call]
-        if not self._calls:
-            self._stop_waiting()
+        self._stop_if_empty()
 
-    def _consider(self) -> None:
-        """Run what is queued, or have it wait."""
-        while (
-            self._calls
-            and self._running < self._in_flight
-            and (self._due or len(self._calls) >= self._size)
-        ):
-            self._dispatch()
-        if self._calls and self._timer is None and not self._due:
-            scheduler = self._library._queue.scheduler
-            self._timer = scheduler.call_later(self._wait, self._waited)
-
-    def _waited(self) -> None:
-        self._timer = None
-        self._due = True
-        self._consider()
-
-    def _stop_waiting(self) -> None:
+    def _stop_if_empty(self) -> None:
+        if self._calls:
+            return
         self._due = False
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
 
-    def _dispatch(self) -> None:
-        """Begin a run with the calls that have waited longest."""
-        self._stop_waiting()
-        count = min(self._size, len(self._calls))
-        calls = [self._calls.popitem(last=False)[0] for _ in range(count)]
-        items = [call.item for call in calls]
-        running: Any = new_pending(self._library)
-        results = running.then(partial(_checked, self._name, count))
-        for index, call in enumerate(calls):
-            call.begin(results, index)
-        self._running += 1
-        # Not within the call of the function that has filled the batch.
-        call_soon(self._library, self._start, running, items)
-        when_ended(results, self._ended)
+    def _waited(self) -> None:
+        self._timer = None
+        self._due = True
+        self._run_if_due()
 
-    def _start(self, running: CorePromise, items: list[Any]) -> None:
-        if not running._state:
-            call_into(running, run_in_context, (self._run, items))
+    def _run_if_due(self) -> None:
+        calls, size = self._calls, self._size
+        while calls and self._running < self._in_flight and (self._due or len(calls) >= size):
+            self._running += 1
+            _Run(self, [calls.popitem(last=False)[0] for _ in range(min(size, len(calls)))])
+            self._stop_if_empty()
 
     def _ended(self) -> None:
         self._running -= 1
-        self._consider()
+        self._run_if_due()
 
 
 @overload
@@ -176,24 +214,28 @@ def batch(
     in_flight: int = 1,
     library: type[Promise[Any]] = Promise,
 ) -> Batch[Any, Any]:
-    """A function of one item that collects its calls, and has *run* called with many items.
+    """A function of one item, which collects its calls and has *run* called with a list of items.
 
     Args:
-        run: Called with a list of items; returns an iterable with a result for each, in the same
-            order, or something that is followed and gives one.  A result that is an exception
-            rejects the call that it belongs to.  What *run* raises rejects all calls of this run.
-        size: How many items a run gets at most.
-        wait: How many seconds the first of them waits for others.
-        in_flight: How many runs may be under way.  While there are so many, calls are collected,
-            up to *size* for the next run; those beyond that wait in order.
-        library: The library copy whose promises this gives.
+        run: Called with a list of items.  It returns a list, or another iterable, with a result
+            for each item, in the same order; or what is followed and gives that.  A result that
+            is an exception, or a `Failure`, rejects the call that it belongs to.  If *run* raises,
+            or does not give one result for each item, all calls of that run are rejected.
+        size: How many items a run gets at most, 1 or more.
+        wait: How many seconds the first call waits for others.
+        in_flight: How many runs may be under way, 1 or more.  Meanwhile further calls are
+            collected; they wait in order, and go in runs of up to *size*.
+        library: The library copy whose promises the function gives.
 
     Raises:
         TypeError: *run* is not callable, or another argument has a wrong type.
-        ValueError: *size* or *in_flight* is less than 1, or *wait* negative.
+        ValueError: *size* or *in_flight* is less than 1, or *wait* is negative.
 
-    A call that is cancelled before its run begins is taken out.  A run is cancelled when all of
-    its calls have been cancelled.  *run* is called in the context in which this function was made.
+    A call that is cancelled, or times out, before its run begins is taken out; later its result
+    is ignored.  When all calls of a run have been cancelled, what *run* returned is cancelled.
+    Each run is called from the queue, in a copy of the context in which `batch` was called.
+
+    JavaScript: ``DataLoader``, without its cache.
 
     Example::
 
@@ -203,7 +245,9 @@ def batch(
             return [names.get(id, KeyError(id)) for id in ids]
 
         name_of = batch(load, size=100)
-        names = await Promise.all([name_of(1), name_of(2)])  # one query
+
+        async def page():
+            return await Promise.all([name_of(1), name_of(2)])  # one query
     """
     if not callable(run):
         raise not_a_function("run", run)
@@ -212,21 +256,23 @@ def batch(
         check_count("size", size, 1),
         check_seconds("wait", wait),
         check_count("in_flight", in_flight, 1),
-        library,
+        check_library(library),
     )
 
 
 def _checked(name: str, count: int, results: Any) -> list[Any]:
-    """What a batch function returned, as a list of *count* results."""
-    if not isinstance(results, Iterable) or isinstance(results, (str, bytes, dict)):
+    """What a batch function gave, as a list of *count* results."""
+    if not isinstance(results, Iterable) or isinstance(results, _NO_LISTS):
         raise TypeError(
             f"the batch function {name} must return a list with a result for each item, "
             f"not {shown(results)}"
         )
-    listed = list(results)
+    # No further: it may have no end.
+    listed = list(islice(results, count + 1))
     if len(listed) != count:
+        found = len(listed) if len(listed) < count else f"more than {count}"
         raise ValueError(
             f"the batch function {name} must return a result for each item: "
-            f"{count} items, {len(listed)} results"
+            f"{count} items, {found} results"
         )
     return listed

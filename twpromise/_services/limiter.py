@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial, wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
-from .._core.contexts import keep_context, run_in_context
-from .._core.ending import when_ended
-from .._core.jobs import check_home
+from .._core.contexts import context_here
+from .._core.jobs import call_at_home, call_soon, check_home
 from .._core.reactions import Node
-from .._core.resolving import call_into, new_rejected, resolve
+from .._core.resolving import new_rejected
 from .._core.settling import fulfill
-from .._core.states import CorePromise, new_pending
 from .._methods.disposer import Disposer
 from .._promise import Promise
 from .._util.checks import check_count, not_a_function
 from .._util.errors import LimitExceeded
-
-if TYPE_CHECKING:
-    pass
+from .._util.types import Gives, Later, Mixed, N
+from .work import begin, check_library
 
 __all__ = ["Limiter"]
 
@@ -29,36 +27,36 @@ P = ParamSpec("P")
 U = TypeVar("U")
 
 
-class _Queued(Node):
-    """Waits for a slot, and then makes its call, or hands over the slot if there is no call."""
+class _Turn(Node):
+    """Waits for a slot; then it makes its call, or hands over the slot if there is no call."""
 
-    __slots__ = ("_call", "_limiter")
+    __slots__ = ("_call", "_context", "_limiter")
 
     def __init__(self, limiter: Limiter, call: Callable[[], object] | None) -> None:
         super().__init__()
+        promise = self._make_promise(limiter._library)
         self._limiter: Limiter | None = limiter
         self._call = call
+        self._context: Context | None = None if call is None else context_here(promise)
 
     def begin(self) -> None:
-        """Use a slot that is free."""
-        limiter, self._limiter = self._limiter, None
+        """Use a slot, which is taken already."""
+        limiter, call, context = self._limiter, self._call, self._context
+        # Not in the queue any more; see `_release`.
+        self._limiter = None
         assert limiter is not None
-        call = self._call
-        promise: CorePromise = self.finish()
-        if call is None:
+        promise = self.finish()
+        if call is None or context is None:
             fulfill(promise, None)
-            return
-        work: CorePromise = new_pending(type(promise), owner=promise)
-        call_into(work, run_in_context, (call,))
-        # The slot is free again when the work has ended, not when its promise is given up.
-        when_ended(work, limiter._free_slot)
-        resolve(promise, work)
+        else:
+            context.run(begin, promise, call, limiter._free_slot)
+        # The traceback of what the call raised leads to this frame.
+        del promise, call, context
 
     def _release(self) -> None:
         limiter, self._limiter = self._limiter, None
-        self._call = None
         if limiter is not None:
-            # It was cancelled in the queue.
+            # It was cancelled while it waited.
             del limiter._queue[self]
 
 
@@ -67,19 +65,20 @@ class Limiter:
 
     Args:
         size: How many may run at once, 1 or more.
-        waiting: How many may wait; None for any number.
+        waiting: How many may wait, 0 or more; None for any number.
         library: The library copy whose promises this gives.
 
     Raises:
-        TypeError: *size* or *waiting* is no `int`.
+        TypeError: *size* or *waiting* is no `int`, or *library* no library copy.
         ValueError: *size* is less than 1, or *waiting* less than 0.
 
-    A slot is free again when the work has *ended*: a function in a thread that cannot be stopped
-    keeps it after its promise was cancelled, or timed out.  What is cancelled while it waits
-    never runs.
+    Call functions with `run`, or with the limiter as their decorator: there a slot is free again
+    when the work has *ended*.  A function in a thread, which cannot be stopped, keeps its slot
+    after its promise was cancelled, or has timed out.  `acquire`, for `Promise.using`, and
+    ``async with`` lend a slot to what you do with it, and take it back when you leave.  All of
+    them wait in one queue; what is cancelled there never runs.
 
-    Use it by `run`, as a decorator, by `acquire` in `Promise.using`, or by ``async with``.
-    Twisted: ``DeferredSemaphore``; asyncio: ``Semaphore``.
+    Twisted: ``DeferredSemaphore``; asyncio: ``Semaphore``; trio: ``CapacityLimiter``.
 
     Example::
 
@@ -95,9 +94,10 @@ class Limiter:
     ) -> None:
         self._size = check_count("size", size, 1)
         self._limit = None if waiting is None else check_count("waiting", waiting, 0)
-        self._library: Any = library
+        self._library: Any = check_library(library)
         self._active = 0
-        self._queue: OrderedDict[_Queued, None] = OrderedDict()
+        # While there is anything in it, a job for each free slot is on its way: `_start_next`.
+        self._queue: OrderedDict[_Turn, None] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"<Limiter: {self._active} of {self._size} running, {len(self._queue)} waiting>"
@@ -109,44 +109,83 @@ class Limiter:
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for a slot."""
+        """How many calls and uses wait for a slot."""
         return len(self._queue)
 
-    def run(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def run(self, function: Later[P, U], /, *args: P.args, **kwargs: P.kwargs) -> Promise[U]: ...
+    @overload
+    def run(
+        self, function: Mixed[P, U, N], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Promise[U | N]: ...
+    @overload
+    def run(self, function: Gives[P, U], /, *args: P.args, **kwargs: P.kwargs) -> Promise[U]: ...
+    def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """A promise for what a function returns, called as soon as there is a slot for it.
 
         Args:
-            function: Called at once if a slot is free; what it returns is followed.
+            function: Called in a copy of the caller's context, at once if a slot is free.  What it
+                returns is followed.
             *args: What it is called with.
             **kwargs: What it is called with.
 
-        Rejects with `LimitExceeded` if there are too many waiting, and with a `TypeError` if
-        *function* is not callable.
+        It rejects with `LimitExceeded`, at once, if too many are waiting, and with a `TypeError`
+        if *function* is not callable.  Cancelled while it waits, *function* is never called;
+        cancelled later, what *function* returned is cancelled.
+
+        The slot is free again when the promise, or other awaitable, that *function* returned has
+        ended.  So limit the time of the whole, ``limiter.run(function).timeout(5)``: when
+        *function* itself gives up what cannot be stopped, and goes on without it, that is not seen.
+
+        Twisted: ``DeferredSemaphore.run``.
         """
         check_home(self._library)
         if not callable(function):
             return new_rejected(self._library, not_a_function("function", function))
-        return self._add(keep_context(self._library, partial(function, *args, **kwargs)))
+        return self._add(partial(function, *args, **kwargs))
 
-    def __call__(self, function: Callable[P, Any]) -> Callable[P, Any]:
-        """*function* with all its calls under this limiter, each giving a promise."""
+    @overload
+    def __call__(self, function: Later[P, U], /) -> Callable[P, Promise[U]]: ...
+    @overload
+    def __call__(self, function: Gives[P, U], /) -> Callable[P, Promise[U]]: ...
+    @overload
+    def __call__(self, function: Mixed[P, U, N], /) -> Callable[P, Promise[U | N]]: ...
+    def __call__(self, function: Callable[..., Any], /) -> Callable[..., Any]:
+        """A decorator: all calls of a function, or of a method, go through `run`.
+
+        Args:
+            function: What is decorated.
+
+        Raises:
+            TypeError: *function* is not callable.
+        """
         if not callable(function):
             raise not_a_function("function", function)
 
         @wraps(function)
-        def limited(*args: P.args, **kwargs: P.kwargs) -> Any:
+        def limited(*args: Any, **kwargs: Any) -> Any:
             return self.run(function, *args, **kwargs)
 
         return limited
 
     def acquire(self) -> Disposer[None]:
-        """A slot as a resource, for `Promise.using` or ``async with``."""
-        release = lambda _, __: self._free_slot()  # noqa: E731
-        return Disposer(self._library, release, acquire=lambda: self._add(None))
+        """A slot as a resource, for `Promise.using`: it is waited for once that begins.
+
+        It comes back when what was done with it has settled, or was cancelled: a function in
+        a thread may still run then.  Use `run` for those.
+
+        Twisted: ``DeferredSemaphore.acquire``.
+        """
+        check_home(self._library)
+        return Disposer(
+            self._library, lambda *_: self._free_slot(), acquire=lambda: self._add(None)
+        )
 
     async def __aenter__(self) -> None:
-        """Wait for a slot."""
-        await self.acquire().__aenter__()
+        """Wait for a slot, if none is free."""
+        slot = self.acquire()
+        if not self._take_free():
+            await slot.__aenter__()
 
     async def __aexit__(
         self,
@@ -155,25 +194,37 @@ class Limiter:
         traceback: TracebackType | None,
     ) -> None:
         """Give the slot back."""
-        self._free_slot()
+        # A coroutine that is garbage is closed in any thread.
+        call_at_home(self._library._queue, self._free_slot)
 
     def _add(self, call: Callable[[], object] | None) -> Any:
         queue = self._queue
-        free = self._active < self._size and not queue
-        if not free and self._limit is not None and len(queue) >= self._limit:
-            error = LimitExceeded(f"{self._size} are running and {len(queue)} are waiting")
-            return new_rejected(self._library, error)
-        queued = _Queued(self, call)
-        promise = queued._make_promise(self._library)
-        if free:
-            self._active += 1
-            queued.begin()
+        if self._limit is not None and self._active + len(queue) >= self._size + self._limit:
+            error = f"the limiter is full: {self._active} running, {len(queue)} waiting"
+            return new_rejected(self._library, LimitExceeded(error))
+        turn = _Turn(self, call)
+        promise = turn._promise
+        if self._take_free():
+            turn.begin()
         else:
-            queue[queued] = None
+            queue[turn] = None
         return promise
+
+    def _take_free(self) -> bool:
+        """Take a slot, if one is free that no other waits for."""
+        if self._active == self._size or self._queue:
+            return False
+        self._active += 1
+        return True
 
     def _free_slot(self) -> None:
         self._active -= 1
-        while self._queue and self._active < self._size:
+        if self._queue:
+            # A job for each: no function runs within another, nor for as long as there are more.
+            call_soon(self._library, self._start_next)
+
+    def _start_next(self) -> None:
+        # Those that waited may have been cancelled since.
+        if self._queue and self._active < self._size:
             self._active += 1
             self._queue.popitem(last=False)[0].begin()

@@ -23,6 +23,7 @@ __all__ = [
     "required_positionals",
     "signature_of",
     "takes_nothing",
+    "taking",
     "without_arguments",
 ]
 
@@ -74,16 +75,19 @@ def declared(function: Any, offered: int, least: int = 1) -> int:
 
     Args:
         function: Gets those for which it has parameters without a default; with ``*args``, and
-            if its parameters are unknown, all.
+            if its parameters are unknown, all.  A wrapper with ``*args``, as decorators of
+            coroutines give it, counts as the function that it wraps.
         offered: How many there are.
         least: How many of them it gets even if its parameters for them have defaults.
     """
     bound = type(function) is MethodType
     plain = function.__func__ if bound else function
-    if type(plain) is FunctionType:
-        code = plain.__code__
-        if code.co_flags & CO_VARARGS:
+    code = plain.__code__ if type(plain) is FunctionType else None
+    if code is not None and code.co_flags & CO_VARARGS:
+        if not hasattr(plain, "__wrapped__"):
             return offered
+        code = None
+    if code is not None:
         most = code.co_argcount - bound
         required = most - len(plain.__defaults__ or ())
     else:
@@ -110,10 +114,17 @@ def takes_nothing(function: Any, error: TypeError) -> bool:
     return (traceback is None or traceback.tb_next is None) and declared(function, 1) == 0
 
 
+def taking(function: Callable[..., Any]) -> Callable[..., Any]:
+    """*function* as a handler that is called with arguments, though it may have no parameter."""
+    return function if declared(function, 1) else without_arguments(function)
+
+
 def without_arguments(function: Callable[[], Any]) -> Callable[..., Any]:
     """*function* as a handler that is called with arguments."""
 
-    def without(*_: Any) -> Any:
+    def without(*arguments: Any) -> Any:
+        # What it raises does not keep them alive.
+        del arguments
         return function()
 
     # For what names a handler.
