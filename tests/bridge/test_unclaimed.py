@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 
 from tests.support.attempts import WAYS, Attempt, drive
 from tests.support.outcomes import outcome, reasons, result_of
-from tests.support.promises import Boom, fail, quiet
+from tests.support.promises import Boom, fail, pending, quiet
 from twpromise import Deadline, Promise, TimeoutError
 from twpromise._core import draining
 from twpromise._core.ending import when_ended
@@ -630,6 +630,18 @@ def test_a_value_that_is_followed(scheduler: ManualScheduler) -> None:
     scheduler.flush()
     assert (["followed"], []) == (item.used, item.given_back)
     promise.cancel()
+
+
+def test_a_value_that_is_followed_and_comes_when_nothing_waits(scheduler: ManualScheduler) -> None:
+    """It is left alone: what it is fulfilled with may be wanted elsewhere."""
+    item = Item()
+    followed, resolve, _ = pending()
+    item.deferred.addCallback(lambda _: followed)
+    item.take().then(item.use).cancel()
+    item.deferred.callback(None)
+    resolve("value")
+    scheduler.flush()
+    assert (("fulfilled", "value"), (0, 0)) == (outcome(followed), item.came())
 
 
 # --- a Deferred that is adopted more than once
