@@ -5,6 +5,7 @@ import os
 from ._bridge.crash import exit_process
 from ._bridge.doors import install
 from ._diagnostics.background import background
+from ._methods.deadline import Deadline
 from ._methods.disposer import Disposer
 from ._methods.reflection import PromiseInspection
 from ._promise import Promise
@@ -29,6 +30,7 @@ __all__ = [
     "AggregateError",
     "Batch",
     "CancellationError",
+    "Deadline",
     "Disposer",
     "IDeferred",
     "IPromise",

@@ -31,6 +31,7 @@ from ._diagnostics.reporting import Reporting
 from ._diagnostics.watching import watch
 from ._methods.cancellation import Cancellation
 from ._methods.construction import Construction
+from ._methods.deadline import Deadline
 from ._methods.disposer import Disposer
 from ._methods.executor import execute
 from ._methods.inspection import Inspection
@@ -196,5 +197,6 @@ class Promise(_Promise[T_co], library_copy=True):
 _make_library(Promise, reactor_scheduler)
 name_publicly(Promise, "Promise", __name__)
 name_publicly(type(Promise.coroutine), "Promise.coroutine", __name__)
+Deadline._default_class = Promise
 Disposer._default_class = Promise
 _install_adapters(Promise)

@@ -48,6 +48,9 @@ class IScheduler(Interface):
     ) -> IDelayedCall:
         """Have *function* called with *arguments* after *seconds*."""
 
+    def seconds() -> float:
+        """The time on the clock of `call_later`, since any moment."""
+
     def call_from_thread(function: Callable[[], None]) -> object:
         """Have *function* called on the reactor's thread.
 

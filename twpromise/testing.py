@@ -139,6 +139,10 @@ class ManualScheduler:
         """Have *function* called when the clock has been moved by *seconds*."""
         return cast("IDelayedCall", self.clock.callLater(seconds, function, *arguments))
 
+    def seconds(self) -> float:
+        """The clock's time."""
+        return float(self.clock.seconds())
+
     def call_from_thread(self, function: Callable[[], None], /) -> None:
         """Keep *function* for `flush`, which is called on the test's own thread."""
         self._calls.append(function)
@@ -166,4 +170,4 @@ class ManualScheduler:
 
     def timer(self) -> float:
         """The clock's time."""
-        return float(self.clock.seconds())
+        return self.seconds()

@@ -72,6 +72,21 @@ def crossing_over(deferred: Deferred[int], promise: Promise[int]) -> None:
     Promise.from_deferred(promise)  # type: ignore[arg-type]
 
 
+async def released(number: int) -> None:
+    """What is run with a value that reaches no consumer."""
+
+
+def giving_back(deferred: Deferred[int], names: list[str]) -> None:
+    """The function takes the value, and may be async; what it returns is of no interest."""
+    assert_type(Promise.from_deferred(deferred, unclaimed=print), Promise[int])
+    assert_type(Promise.from_deferred(deferred, unclaimed=released), Promise[int])
+    assert_type(Promise.from_deferred(deferred, unclaimed=lambda n: n + 1), Promise[int])
+    assert_type(Promise.from_deferred(deferred, unclaimed=None), Promise[int])
+    Promise.from_deferred(deferred, unclaimed=names.append)  # type: ignore[arg-type]
+    Promise.from_deferred(deferred, unclaimed=1)  # type: ignore[arg-type]
+    Promise.from_deferred(deferred, print)  # type: ignore[call-arg]
+
+
 def executing() -> None:
     """The type is that of what the executor resolves with, if it says so."""
 

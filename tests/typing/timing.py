@@ -9,7 +9,7 @@ from typing import assert_type
 
 from twisted.internet.defer import Deferred
 
-from twpromise import Promise
+from twpromise import Deadline, Promise
 
 
 async def coroutine() -> int:
@@ -34,6 +34,17 @@ def timing_out(promise: Promise[int]) -> None:
     assert_type(promise.timeout(1, KeyError()), Promise[int])
 
 
+def under_a_deadline(promise: Promise[int]) -> None:
+    """One for several steps; it may be on the clock of a library copy."""
+    deadline = Deadline(5)
+    assert_type(deadline, Deadline)
+    assert_type(Deadline(0.5, library=Promise.get_new_library_copy()), Deadline)
+    assert_type(promise.timeout(deadline), Promise[int])
+    assert_type(promise.timeout(deadline, "too late"), Promise[int])
+    assert_type(deadline.remaining, float)
+    assert_type(deadline.reset(), None)
+
+
 def mistaken(promise: Promise[int]) -> None:
     """Seconds are numbers."""
     promise.delay("1")  # type: ignore[arg-type]
@@ -41,5 +52,10 @@ def mistaken(promise: Promise[int]) -> None:
     promise.delay(1, 2)  # type: ignore[call-arg]
     promise.timeout("1")  # type: ignore[arg-type]
     promise.timeout(1, 2)  # type: ignore[arg-type]
+    promise.timeout(Deadline)  # type: ignore[arg-type]
+    promise.delay(Deadline(1))  # type: ignore[arg-type]
+    Deadline("1")  # type: ignore[arg-type]
+    Deadline()  # type: ignore[call-arg]
+    Deadline(1, Promise)  # type: ignore[call-arg]
     Promise.delay("1")  # type: ignore[call-overload]
     Promise.delay()  # type: ignore[call-overload]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
@@ -20,21 +20,19 @@ from .._core.settling import fulfill, hand_over, mark_handled, reject
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
 from .._util.errors import CancellationError
 from .outcomes import failure_of
-from .shared import keep_failure, keep_followed, leave_to_others, taken_from
+from .shared import callbacks_of, keep_failure, keep_followed, leave_to_others, taken_from
 
 __all__ = [
     "adopt_deferred",
     "cancel_deferred",
     "fires_from_outside",
+    "last_of",
     "lock_to_deferred",
     "make_deferred",
 ]
 
-#: The attribute of a Deferred that has its callbacks, in this Twisted.
-_CALLBACKS: Final = "_callbacks" if hasattr(Deferred(), "_callbacks") else "callbacks"
 
-
-def _last_of(deferred: Any) -> Any:
+def last_of(deferred: Any) -> Any:
     """What a Deferred waits for in the end, if callbacks have returned others; or else itself."""
     while issubclass(type(result := getattr(deferred, "result", None)), Deferred):
         deferred = result
@@ -48,7 +46,7 @@ def cancel_deferred(deferred: Deferred[Any]) -> None:
     ``callback`` only if there is no canceller at all.
     """
     # The cancellation is passed on to the last one.
-    last = _last_of(deferred)
+    last = last_of(deferred)
     if not last.called:
         canceller = getattr(last, "_canceller", None)
         if canceller is not None:
@@ -108,11 +106,14 @@ class DeferredSource:
         # be lost.
         try:
             if not leave_to_others(self._deferred, self):
-                cancel_deferred(self._deferred)
+                self._cancel()
         except BaseException as error:
             # What a canceller raises is logged; the promise is cancelled anyway.
             call_soon(type(promise), hooks.host.escaped, error)
         return False
+
+    def _cancel(self) -> None:
+        cancel_deferred(self._deferred)
 
     def awaited(self) -> None:
         """No promise."""
@@ -131,7 +132,7 @@ def fires_from_outside(deferred: Any) -> bool:
     A coroutine of Twisted's can, and what was made of a promise: both say how they are cancelled.
     So can others that a `DeferredList` waits for.
     """
-    last = _last_of(deferred)
+    last = last_of(deferred)
     canceller = getattr(last, "_canceller", None)
     return type(last) is Deferred and getattr(canceller, "__module__", None) not in (
         Deferred.__module__,
@@ -191,7 +192,7 @@ class DeferredSink(Node):
     def _settles(self, awaited: CorePromise) -> list[CorePromise]:
         # A promise that has adopted the Deferred, and a coroutine that awaits it, are called by
         # their nodes.
-        called = [callback for (callback, *_), _ in getattr(self._deferred, _CALLBACKS)]
+        called = [callback for (callback, *_), _ in callbacks_of(self._deferred)]
         nodes = [each for each in called if isinstance(each, DeferredSource | Node)]
         return [node._promise for node in nodes if node._promise is not None]
 

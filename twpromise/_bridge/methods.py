@@ -15,9 +15,10 @@ from .._core.resolving import call_into
 from .._core.settling import mark_handled
 from .._core.states import DEAD, CorePromise, is_promise, new_pending
 from .._coroutines.awaiting import await_promise
-from .._util.checks import check_seconds, shown
+from .._util.checks import check_seconds, not_a_function, shown
 from .._util.types import Class, Gives, Later, Mixed, N
 from .deferreds import adopt_deferred, make_deferred
+from .unclaimed import adopt_for_certain
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -48,27 +49,39 @@ class Bridge(CorePromise, Generic[T_co]):
     __slots__ = ()
 
     @classmethod
-    def from_deferred(cls: Class, deferred: Deferred[U]) -> Promise[U]:
+    def from_deferred(
+        cls: Class, deferred: Deferred[U], *, unclaimed: Callable[[U], object] | None = None
+    ) -> Promise[U]:
         """A promise that settles as a Deferred does, and owns it from now on.
 
         Args:
             deferred: Callbacks that are added to it later get None, never the failure.  It may
                 be adopted more than once: each promise gets the same.
+            unclaimed: Called once with a value that reaches no consumer, to give it back (a
+                lock, an item of a queue, a connection): the last consumer left in the turn in
+                which the value came, or before, and the Deferred fired all the same.  It may be
+                ``async def``; what it raises is logged.
 
-        A Deferred that has fired gives a promise that has settled.  When the last consumer of
-        the last promise leaves, the Deferred is cancelled.
+        A Deferred that has fired gives a promise that has settled; with *unclaimed*, one that
+        settles in the next turn.  When the last consumer of the last promise leaves, the Deferred
+        is cancelled; with *unclaimed*, its canceller is called, and it may still fire.
 
         Raises:
-            TypeError: *deferred* is no Deferred.
+            TypeError: *deferred* is no Deferred, or *unclaimed* is not callable.
         """
         # With `install`, a promise counts as a Deferred.
         if type(deferred) is not Deferred and (
             is_promise(deferred) or not isinstance(deferred, Deferred)
         ):
             raise TypeError(f"deferred must be a Deferred, not {shown(deferred)}")
+        if unclaimed is not None and not callable(unclaimed):
+            raise not_a_function("unclaimed", unclaimed)
         check_home(cls)
         promise = new_pending(cls)
-        adopt_deferred(promise, deferred)
+        if unclaimed is None:
+            adopt_deferred(promise, deferred)
+        else:
+            adopt_for_certain(promise, deferred, unclaimed)
         return cast("Promise[U]", promise)
 
     fromDeferred = from_deferred

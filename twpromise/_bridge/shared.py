@@ -7,6 +7,7 @@ callbacks of other people's, too.  So the first keeps the result at the Deferred
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from weakref import ref
 
@@ -16,7 +17,15 @@ from twisted.python.failure import Failure
 from .._core.resolving import new_resolved
 from .._core.states import CorePromise, is_promise
 
-__all__ = ["is_shared", "keep_failure", "keep_followed", "leave_to_others", "taken_from"]
+__all__ = [
+    "callbacks_of",
+    "is_shared",
+    "keep_failure",
+    "keep_followed",
+    "leave_to_others",
+    "taken_from",
+    "waiting_for",
+]
 
 # For those that have not been adopted.  A default on the class, the only thing that an import adds
 # to Twisted: looking for an attribute that is missing costs a request over Deferreds 5 to 10 %.
@@ -65,13 +74,17 @@ def taken_from(deferred: Any) -> Any:
     return failure
 
 
-def is_shared(deferred: Any, consumer: object) -> bool:
-    """Whether anything of this library waits for a Deferred, besides *consumer*."""
-    for each in _callbacks_of(deferred):
+def waiting_for(deferred: Any, consumer: object) -> Iterator[object]:
+    """All of this library that waits for a Deferred, besides *consumer*."""
+    for each in callbacks_of(deferred):
         waiting = _called_by(each)
         if _is_ours(waiting) and waiting is not consumer and waiting._waits_for(deferred):
-            return True
-    return False
+            yield waiting
+
+
+def is_shared(deferred: Any, consumer: object) -> bool:
+    """Whether anything of this library waits for a Deferred, besides *consumer*."""
+    return next(waiting_for(deferred, consumer), None) is not None
 
 
 def leave_to_others(deferred: Any, consumer: object) -> bool:
@@ -79,7 +92,7 @@ def leave_to_others(deferred: Any, consumer: object) -> bool:
     if not is_shared(deferred, consumer):
         return False
     # A Deferred that pends for long must not collect those that have left it.
-    callbacks = _callbacks_of(deferred)
+    callbacks = callbacks_of(deferred)
     for index in [index for index, each in enumerate(callbacks) if _called_by(each) is consumer]:
         beside = [*callbacks[max(index - 1, 0) : index], *callbacks[index + 1 : index + 2]]
         # Between callbacks of other people it is needed: it takes what those must not get.
@@ -88,7 +101,8 @@ def leave_to_others(deferred: Any, consumer: object) -> bool:
     return True
 
 
-def _callbacks_of(deferred: Any) -> list[Any]:
+def callbacks_of(deferred: Any) -> list[Any]:
+    """The callbacks that a Deferred has not called yet."""
     # Twisted 25.5 has renamed them.
     callbacks = getattr(deferred, "_callbacks", None)
     return deferred.callbacks if callbacks is None else callbacks  # type: ignore[no-any-return]

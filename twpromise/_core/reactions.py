@@ -6,9 +6,10 @@ between promises: it waits for several, or for something that is no promise, and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import copy_context
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from .._util.checks import is_filter_only, no_handler
 from . import hooks
@@ -183,6 +184,9 @@ class Node:
     _source: Any
     _state: int
 
+    #: Whether a value is passed on as it is, to a promise that has consumers of its own.
+    passes_on: ClassVar[bool] = False
+
     if TYPE_CHECKING:
         # The rest of `derive`; may settle the promise at once.  Each kind of node that is derived
         # defines it, with arguments of its own.
@@ -261,6 +265,15 @@ class Node:
             return False
         mark_handled(promise)
         pass_on(self.finish(), outcome_of(observed(promise)))
+        return True
+
+    def claims(self, hold: Callable[[], Callable[[], object]]) -> bool:
+        """Whether a value that must not get lost reaches a consumer in `_notify`; see `claims`.
+
+        Args:
+            hold: Called by a node whose consumer gets the value later; returns what is to be
+                called if the consumer does not get it after all.
+        """
         return True
 
     def _settles(self, awaited: CorePromise) -> list[CorePromise]:

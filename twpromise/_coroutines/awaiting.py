@@ -78,7 +78,11 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
         if not ours:
             awaiter = Awaiter()
             awaiter._promise = promise
-            yield awaiter
+            try:
+                yield awaiter
+            except BaseException:
+                awaiter._lose()
+                raise
             if awaiter._given_up:
                 raise CancellationError("the await was cancelled")
         if not promise._state & SETTLED:
@@ -204,6 +208,12 @@ class Awaiter(Node, Deferred[Any]):
     #: What waits in the place of this for a promise of another thread.
     _abroad: _Abroad | None = None
 
+    #: Whether the coroutine is resumed in a later turn than that in which this is notified.
+    _resumes_later = False
+
+    #: Called if the coroutine is not resumed with the value; see `Node.claims`.
+    _lost: Callable[[], object] | None = None
+
     #: asyncio's sign that this is to be waited for like a future; the task sets it to False.
     _asyncio_future_blocking = True
 
@@ -217,6 +227,18 @@ class Awaiter(Node, Deferred[Any]):
         wake, self._wake = self._wake, None
         if wake is not None:
             wake(cancelled)
+
+    def claims(self, hold: Callable[[], Callable[[], object]]) -> bool:
+        """See the base: a task may be cancelled between the two turns."""
+        if self._resumes_later:
+            self._lost = hold()
+        return not self._resumes_later
+
+    def _lose(self) -> None:
+        """Something was thrown into the coroutine in place of the value."""
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost()
 
     # --- as Twisted's coroutine driver sees it
 
@@ -266,6 +288,7 @@ class Awaiter(Node, Deferred[Any]):
         try:
             if runs_at_home(promise._queue, loop):
                 self._wake = wake
+                self._resumes_later = True
                 self.wait_for(promise)
             else:
                 self._abroad = _Abroad(promise, loop, wake)

@@ -21,14 +21,12 @@ from .._util.callers import calling
 from .._util.checks import check_seconds, shown
 from .._util.errors import TimeoutError
 from .._util.types import Either, Followed
+from .deadline import TURNS, Deadline
 
 if TYPE_CHECKING:
     from .._promise import Promise
 
 __all__ = ["Timers"]
-
-#: How often a timeout lets all that is queued have its turn, if the queue does not become empty.
-_TURNS = 8
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -96,8 +94,10 @@ class _Timeout(_Timed):
 
     __slots__ = ("_context", "_error")
 
+    passes_on = True
+
     def _start(
-        self, source: CorePromise, seconds: float, error: Callable[[CorePromise], Any]
+        self, source: CorePromise, seconds: float | Deadline, error: Callable[[CorePromise], Any]
     ) -> None:
         self._error: Callable[[CorePromise], Any] | None = error
         self._context: Context | None = None
@@ -107,12 +107,15 @@ class _Timeout(_Timed):
         if not settled:
             # For the cancellers that are called when time is up.
             self._context = context_here(self._promise)
-            self._start_timer(seconds, self._fire)
+            if isinstance(seconds, Deadline):
+                self._timer = seconds.call(self._fire)
+            else:
+                self._start_timer(seconds, self._fire)
 
     def _fire(self) -> None:
         queue = self._promise._queue
         if (queue or queue.awake) and may_come(self._source):
-            self._wait(_TURNS)
+            self._wait(TURNS)
         else:
             self._strike()
 
@@ -151,11 +154,14 @@ class _Timeout(_Timed):
         super()._release()
 
 
-def _late(message: str, seconds: float, code: CodeType, line: int) -> TimeoutError:
+def _late(message: str, seconds: float | Deadline, code: CodeType, line: int) -> TimeoutError:
     error = TimeoutError(message)
+    when = f"After {seconds} seconds"
+    if isinstance(seconds, Deadline):
+        when = f"The deadline of {seconds.seconds} seconds has passed"
     # No part of the message, which is bluebird's, or the user's.
     error.add_note(
-        f"After {seconds} seconds; timeout() was called here:\n"
+        f"{when}; timeout() was called here:\n"
         f'  File "{code.co_filename}", line {line}, in {code.co_name}'
     )
     return error
@@ -225,12 +231,13 @@ class Timers(CorePromise, Generic[T_co]):
     delay = _DelayMethod(_delay, _static_delay)
 
     def timeout(
-        self, seconds: float, message_or_error: str | BaseException | None = None
+        self, seconds: float | Deadline, message_or_error: str | BaseException | None = None
     ) -> Promise[T_co]:
         """A promise for the same outcome, or a rejection if it does not settle in time.
 
         Args:
-            seconds: How long, 0 or more; anything else rejects as with `delay`.
+            seconds: How long, 0 or more; anything else rejects as with `delay`.  Or
+                a `Deadline`, which several steps share, or which may be reset.
             message_or_error: The message of the `TimeoutError`, by default "operation timed
                 out"; or the exception to reject with.  Anything else rejects with
                 a `TypeError`.  Notes of a `TimeoutError` say how long was waited, and where
@@ -243,7 +250,9 @@ class Timers(CorePromise, Generic[T_co]):
 
         Bluebird: ``.timeout``; Twisted: ``Deferred.addTimeout``.
         """
-        promise, seconds = _checked(type(self), seconds)
+        promise = None
+        if not isinstance(seconds, Deadline):
+            promise, seconds = _checked(type(self), seconds)
         error = "operation timed out" if message_or_error is None else message_or_error
         if promise is None and isinstance(error, BaseException):
             promise = _Timeout.derive(self, seconds, lambda _: error)

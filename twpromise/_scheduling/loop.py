@@ -125,6 +125,10 @@ class LoopScheduler:
         call: Any = _DelayedCall(self._open_loop(), self._timers, seconds, function, arguments)
         return cast("IDelayedCall", call)
 
+    def seconds(self) -> float:
+        """The loop's time."""
+        return self._loop.time()
+
     def call_from_thread(self, function: Callable[[], None], /) -> object:
         """Have *function* called on the loop's thread; callable from any thread."""
         return self._open_loop().call_soon_threadsafe(function, context=Context())

@@ -107,6 +107,10 @@ class ReactorScheduler:
         call: IDelayedCall = self._watch().callLater(seconds, function, *arguments)
         return call
 
+    def seconds(self) -> float:
+        """The reactor's time."""
+        return float(self._get_reactor().seconds())
+
     def call_from_thread(self, function: Callable[[], None], /) -> None:
         """Have *function* called on the reactor's thread; callable from any thread."""
         reactor = self._get_reactor()
@@ -148,6 +152,7 @@ class FunctionScheduler:
     def __init__(self, function: Callable[[Callable[[], None]], object], clock: Any) -> None:
         self.call_soon = function
         self.call_later = clock.call_later
+        self.seconds = clock.seconds
         self.call_from_thread = clock.call_from_thread
         self.call_in_thread = clock.call_in_thread
         self.home_thread = clock.home_thread

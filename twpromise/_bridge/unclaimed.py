@@ -1,0 +1,108 @@
+"""`from_deferred(d, unclaimed=f)`: what becomes of a value that no consumer waits for any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from .._core.claims import Claim
+from .._core.contexts import keep_context
+from .._core.dropped import call
+from .._core.jobs import call_soon
+from .._core.resolving import adopters
+from .._core.settling import hand_over
+from .._core.states import CorePromise
+from .deferreds import DeferredSource, cancel_deferred, last_of
+from .shared import callbacks_of, taken_from, waiting_for
+
+__all__ = ["adopt_for_certain"]
+
+
+class CertainSource(DeferredSource):
+    """As its base; each value goes to a consumer, or else to a function.
+
+    The promise is fulfilled in a turn of the queue, in which its subscribers are notified, too; so
+    it can be cancelled until then.  All such sources of a Deferred share a `Claim`.
+    """
+
+    __slots__ = ("_bare", "_class", "_holds", "_unclaimed")
+
+    _bare: bool
+    _class: type[CorePromise]
+    _holds: bool
+    _unclaimed: Callable[[Any], object]
+
+    def __call__(self, result: Any) -> None:
+        """See the base."""
+        deferred, promise = self._deferred, self._promise
+        claim: Claim | None = getattr(deferred, "_claim_of_promises", None)
+        others = list(waiting_for(deferred, self))
+        if result is None and deferred._taken_by_promise is not None:
+            result = taken_from(deferred)
+            if claim is None:
+                # Something else of this library has the value already.
+                DeferredSource.__call__(self, None)
+                return
+        if adopters[type(result)] is not None:
+            DeferredSource.__call__(self, result)
+            return
+        deferred._taken_by_promise = result
+        if claim is None:
+            claim = deferred._claim_of_promises = Claim(result)
+            claim.reached = any(type(other) is not CertainSource for other in others)
+            if promise is None and not others:
+                self._give_back()
+        if promise is not None:
+            self._holds = True
+            claim.deliver(promise, self._give_back)
+
+    def _give_back(self) -> None:
+        """The value has reached no consumer."""
+        deferred = self._deferred
+        value = deferred._taken_by_promise
+        # It is not there any more for others that adopt the Deferred.
+        deferred._taken_by_promise = Failure(
+            RuntimeError(
+                "the value of the Deferred has reached no consumer, and was given to "
+                "`unclaimed`: adopt a Deferred once, and share the promise"
+            )
+        )
+        call_soon(self._class, call, self._class, self._unclaimed, value)
+
+    def _cancel(self) -> None:
+        if self._holds:
+            return
+        deferred = self._deferred
+        last = last_of(deferred)
+        canceller = last._canceller
+        if canceller is not None and not last.called:
+            if self._bare:
+                # No other callback has to see an error: so the Deferred is not fired, which
+                # may still be fired with a value.
+                last._canceller = None
+                canceller(last)
+            else:
+                cancel_deferred(deferred)
+        # Else nothing stops what will fire it.
+
+    def from_outside(self) -> bool:
+        """See the base."""
+        return not self._holds and DeferredSource.from_outside(self)
+
+
+def adopt_for_certain(
+    promise: CorePromise, deferred: Deferred[Any], unclaimed: Callable[[Any], object]
+) -> None:
+    """As `adopt_deferred`; a value that reaches no consumer goes to a function, in its context."""
+    source = CertainSource()
+    source._promise = promise
+    source._deferred = deferred
+    source._class = type(promise)
+    source._unclaimed = keep_context(type(promise), unclaimed)
+    source._holds = False
+    source._bare = not deferred.called and not callbacks_of(deferred)
+    hand_over(promise, source)
+    deferred.addBoth(source)

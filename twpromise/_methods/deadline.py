@@ -1,0 +1,150 @@
+"""`Deadline`: one budget of time for many steps, or an idle timeout that data resets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from .._core.jobs import Job, check_home
+from .._core.states import CorePromise
+from .._util.checks import check_seconds
+
+if TYPE_CHECKING:
+    from .._promise import Promise
+
+__all__ = ["TURNS", "Deadline"]
+
+#: How often a timeout lets all that is queued have its turn, if the queue does not become empty.
+TURNS: Final = 8
+
+
+class Deadline:
+    """A moment that many promises may wait for: `seconds` after it was made, or last reset.
+
+    Args:
+        seconds: How long, 0 or more.
+        library: The library copy on whose clock the deadline is, by default `Promise`; it stays on
+            the scheduler that is set when it is made.
+
+    Raises:
+        TypeError: *seconds* is no number.
+        ValueError: *seconds* is negative or NaN.
+
+    ``promise.timeout(deadline)`` rejects when the deadline passes.  If it has passed already,
+    that rejects as ``promise.timeout(0)`` does: what has its value already, or gets it from what
+    is queued, is fulfilled.
+
+    All promises that wait share one timer, and there is none while no promise waits.
+
+    asyncio: ``timeout_at``, ``Timeout.reschedule``; trio: ``CancelScope(deadline=...)``;
+    Twisted: ``TimeoutMixin``.
+
+    Example::
+
+        async def orders_of(name):
+            deadline = Deadline(5)
+            user = await load_user(name).timeout(deadline)
+            return await load_orders(user).timeout(deadline)  # what is left of the 5 seconds
+    """
+
+    __slots__ = ("_aim", "_due", "_queue", "_timer", "_waiting", "seconds")
+
+    #: `Promise` sets itself here.
+    _default_class: ClassVar[type[CorePromise]]
+
+    def __init__(self, seconds: float, *, library: type[Promise[Any]] | None = None) -> None:
+        self.seconds = check_seconds("seconds", seconds)
+        cls = self._default_class if library is None else library
+        check_home(cls)
+        self._queue: Any = cls._queue
+        # In the order in which they have begun to wait.
+        self._waiting: dict[Waiting, None] = {}
+        # None, or the timer; that stays here after it has gone off, until the deadline has passed
+        # for those that wait.
+        self._timer: Any = None
+        # When the timer goes off: at the deadline, or before, if that was reset since.
+        self._aim = 0.0
+        self.reset()
+
+    def __repr__(self) -> str:
+        left = self.remaining
+        state = f"{left:.3g} of {self.seconds} seconds left" if left else "passed"
+        return f"<Deadline: {state}, {len(self._waiting)} waiting>"
+
+    @property
+    def remaining(self) -> float:
+        """How many seconds are left; 0 if the deadline has passed."""
+        left: float = self._due - self._queue.scheduler.seconds()
+        return max(0.0, left)
+
+    def reset(self) -> None:
+        """Begin anew: the deadline is all its seconds from now, also for those that wait.
+
+        This sets no timer, so that it may be called for each piece of data that arrives.
+        """
+        self._due: float = self._queue.scheduler.seconds() + self.seconds
+
+    def call(self, function: Callable[[], None]) -> Waiting:
+        """Have *function* called when the deadline has passed, from the reactor or the queue."""
+        waiting = Waiting(self, function)
+        self._waiting[waiting] = None
+        if self._timer is None:
+            self._set_timer()
+        return waiting
+
+    def _set_timer(self) -> None:
+        self._aim = self._due
+        self._timer = self._queue.scheduler.call_later(self.remaining, self._went_off)
+
+    def _went_off(self) -> None:
+        # What is queued may be the data that resets this.
+        if self._queue or self._queue.awake:
+            self._look_later(TURNS)
+        else:
+            self._pass()
+
+    def _look_later(self, turns: int) -> None:
+        self._queue.rejections.append(Job(self._look, turns))
+
+    def _look(self, turns: int) -> None:
+        if self._queue and turns:
+            self._look_later(turns - 1)
+        else:
+            self._pass()
+
+    def _pass(self) -> None:
+        self._timer = None
+        try:
+            if self._due == self._aim:
+                for waiting in list(self._waiting):
+                    # Unless it was cancelled by one before it.
+                    if self._waiting.pop(waiting, self) is None:
+                        waiting.function()
+        finally:
+            # It was reset; or others have begun to wait, or a signal's handler has raised.
+            if self._waiting and self._timer is None:
+                self._set_timer()
+
+    def _leave(self, waiting: Waiting) -> None:
+        del self._waiting[waiting]
+        if not self._waiting and self._timer is not None and self._timer.active():
+            self._timer.cancel()
+            self._timer = None
+
+
+class Waiting:
+    """What waits for a deadline: as an `IDelayedCall`."""
+
+    __slots__ = ("_deadline", "function")
+
+    def __init__(self, deadline: Deadline, function: Callable[[], None]) -> None:
+        self._deadline = deadline
+        self.function = function
+
+    def active(self) -> bool:
+        """Whether the call is still to be made."""
+        return self in self._deadline._waiting
+
+    def cancel(self) -> None:
+        """Cancel the call."""
+        self._deadline._leave(self)
