@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "_callbacks": {"_util", "_core", "_callbacks", "_methods"},
     "_methods": {"_util", "_core", "_methods", "_callbacks", "_bridge"},
     "_collections": {"_util", "_core", "_collections", "_methods", "_bridge"},
+    "_services": {"_util", "_core", "_methods", "_bridge", "_services", "_promise"},
     "_demo": {"_demo", "__init__"},
 }
 #: Modules at the top: they put the folders together, or are what users import.

@@ -32,9 +32,11 @@ from ._diagnostics.watching import watch
 from ._methods.cancellation import Cancellation
 from ._methods.construction import Construction
 from ._methods.disposer import Disposer
+from ._methods.done_callbacks import DoneCallbacks
 from ._methods.executor import execute
 from ._methods.inspection import Inspection
 from ._methods.reflection import PromiseInspection, Reflection
+from ._methods.shielding import Shielding
 from ._methods.timers import Timers
 from ._methods.using import Resources
 from ._methods.values import Values
@@ -59,6 +61,7 @@ class _Promise(
     Configuration,
     Construction[T_co],
     Coroutines[T_co],
+    DoneCallbacks[T_co],
     Executors[T_co],
     InPlace,
     InSeries[T_co],
@@ -72,6 +75,7 @@ class _Promise(
     Reporting,
     Resources[T_co],
     Scheduling,
+    Shielding[T_co],
     Threads,
     Timers[T_co],
     Values[T_co],

@@ -29,6 +29,7 @@ from .states import (
     FOLLOWING,
     FULFILLED,
     HANDLED,
+    LATE_HANDLER,
     NODE,
     OBSERVER,
     PENDING,
@@ -310,6 +311,10 @@ class Node:
     def consume_at_once(self) -> None:
         """The same, and be notified by `_at_once` in the call of a callback that fulfils."""
         self._state = AT_ONCE
+
+    def handle_late(self) -> None:
+        """Be a consumer that handles a rejection only when it is notified, by `mark_handled`."""
+        self._state = LATE_HANDLER
 
     def stop_consuming(self) -> None:
         """Be a consumer of nothing any more, and be notified all the same."""
