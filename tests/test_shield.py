@@ -209,3 +209,14 @@ def test_a_cancelled_shield_leaves_nothing(scheduler):
     for shield in [source.promise.shield() for _ in range(3)]:
         shield.cancel()
     assert source.promise._subscribers is None
+
+
+def test_several_shields_that_leave_in_the_turn(scheduler, reports):
+    """None of them has handled the rejection, which is reported once."""
+    source = Source()
+    shields = [source.promise.shield() for _ in range(2)]
+    source.reject(Boom())
+    for shield in shields:
+        shield.cancel()
+    scheduler.flush()
+    assert 1 == len(reports)
