@@ -6,6 +6,7 @@ between promises: it waits for several, or for something that is no promise, and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import copy_context
 from types import FunctionType, MethodType
 from typing import Any, Final
@@ -263,7 +264,7 @@ class Node:
         if state & FULFILLED or not state & DEAD:
             return False
         mark_handled(promise)
-        pass_on(self.finish(), outcome_of(observed(promise)))
+        self.settle(pass_on, outcome_of(observed(promise)))
         return True
 
     def _settles(self, awaited: CorePromise) -> list[CorePromise]:
@@ -332,6 +333,10 @@ class Node:
         self._release()
         return promise
 
+    def settle(self, how: Callable[..., None], *arguments: Any) -> None:
+        """Finish, and settle the node's promise: ``settle(fulfill, value)``."""
+        how(self.finish(), *arguments)
+
     def _release(self) -> None:
         """Drop what a kind of node refers to, besides its promise and its source."""
 
@@ -341,4 +346,4 @@ class Node:
             # What was called has cancelled the node's promise before.
             hooks.host.escaped(error)
         else:
-            reject_raised(self.finish(), error)
+            self.settle(reject_raised, error)
