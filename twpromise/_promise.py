@@ -18,6 +18,7 @@ from ._callbacks.callbacks import Callbacks
 from ._callbacks.promisify import Promisification
 from ._callbacks.promisify_all import PromisifyAll
 from ._collections.all import Combining
+from ._collections.completing import Completing
 from ._collections.joining import Joining
 from ._collections.mapping import Mapped
 from ._collections.series import InSeries
@@ -58,6 +59,7 @@ class _Promise(
     Callbacks[T_co],
     Cancellation,
     Combining[T_co],
+    Completing[T_co],
     Configuration,
     Construction[T_co],
     Coroutines[T_co],

@@ -1,10 +1,11 @@
-"""The option `cancel_rest` changes no type."""
+"""What `cancel_rest` leaves as it is, and what `as_completed` gives."""
 
 # Lines marked as wrong must be errors for both checkers.
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import assert_type
 
 from twpromise import Promise
@@ -44,3 +45,18 @@ def mistaken(many: list[Promise[int]], promise: Promise[list[int]]) -> None:
     promise.map(str, cancel_rest=1)  # type: ignore[call-overload]
     promise.all_settled(cancel_rest=True)  # type: ignore[call-arg]
     promise.each(print, cancel_rest=True)  # type: ignore[call-overload]
+
+
+async def as_completed(
+    many: list[Promise[int]], mixed: list[int | Promise[int]], later: Promise[list[int]]
+) -> None:
+    """An async iterator of promises, whatever the items are."""
+    async for promise in Promise.as_completed(many):
+        assert_type(promise, Promise[int])
+        assert_type(await promise, int)
+    assert_type(Promise.as_completed(mixed), AsyncGenerator[Promise[int], None])
+    assert_type(later.as_completed(), AsyncGenerator[Promise[int], None])
+    assert_type(later.asCompleted(), AsyncGenerator[Promise[int], None])
+    assert_type(Promise.each(Promise.as_completed(many), print), Promise[list[int]])
+    assert_type(Promise.map(Promise.as_completed(many), str), Promise[list[str]])
+    Promise.as_completed(1)  # type: ignore[call-overload]
