@@ -381,6 +381,24 @@ def test_ended_when_what_was_cancelled_has(scheduler, method):
     assert (True, [result]) == (has_ended(result), log)
 
 
+def test_ended_when_cancelled_while_items_are_looked_at(scheduler):
+    """By a coroutine among them, which is started then: what cleans up counts."""
+    gate = Promise.defer()
+    inputs = Promise.defer()
+    result = inputs.promise.race(cancel_rest=True)
+
+    async def cancels():
+        result.cancel()
+
+    cleaning = Source().promise.finally_(lambda: gate.promise)
+    inputs.resolve([cleaning, cancels(), 1])
+    scheduler.flush()
+    assert (True, False) == (result.is_cancelled(), has_ended(result))
+    gate.resolve()
+    scheduler.flush()
+    assert has_ended(result)
+
+
 def test_ended_when_settled_at_once(scheduler):
     """Also if the items that clean up are looked at after the one that settles the result."""
     gate = Promise.defer()

@@ -189,10 +189,8 @@ class All(Several):
             self._leave_deferreds()
         return super()._abandon(stack)
 
-    def _wanted(self) -> list[Any]:
-        return [
-            self._promise_of(item) if type(item) is Deferred else item for item in super()._wanted()
-        ]
+    def _promises_of(self, items: list[Any]) -> list[Any]:
+        return [self._promise_of(item) if type(item) is Deferred else item for item in items]
 
     def _leave_deferreds(self) -> None:
         self._left = [item if type(item) is Deferred else None for item in self._items]

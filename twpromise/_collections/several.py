@@ -61,7 +61,9 @@ class Several(Collecting):
             super()._notify(parent)
 
     def _read(self, collection: Any) -> None:
-        promise = self._promise
+        promise, cancels = self._promise, self._cancels_rest
+        # What settles it meanwhile cancels nothing before all items have been looked at.
+        self._cancels_rest = False
         items: list[Any] = []
         try:
             items.extend(self._list(collection))
@@ -72,9 +74,10 @@ class Several(Collecting):
             self._items = items
             self._begin(len(items))
         self._iterate(items)
-        if self._state & DEAD:
-            # It has settled meanwhile: those that were looked at later.
-            self._drop_rest(items, promise)
+        if cancels:
+            self._cancels_rest = True
+            if self._state & DEAD and self._items is not None:
+                self._drop_rest(self._promises_of(items), promise)
 
     def _iterate(self, items: list[Any]) -> None:
         """Look at each item; also at those behind the one that has settled the promise."""
@@ -156,7 +159,11 @@ class Several(Collecting):
         return False
 
     def _wanted(self) -> list[Any]:
-        return [self._source] if self._items is None else self._items
+        return [self._source] if self._items is None else self._promises_of(self._items)
+
+    def _promises_of(self, items: list[Any]) -> list[Any]:
+        """Items, with a promise to leave for each that is waited for without one."""
+        return items
 
 
 if TYPE_CHECKING:

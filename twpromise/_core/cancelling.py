@@ -195,7 +195,7 @@ def drop_all(promises: list[CorePromise], consumer: CorePromise | None = None) -
     given_up = stack.copy()
     cancel_all(stack)
     if consumer is not None:
-        consumer._source = _still_under_way([*(consumer._source or ()), *given_up])
+        consumer._source = _still_under_way(given_up)
 
 
 def discard(child: CorePromise, result: Any) -> None:
