@@ -195,6 +195,19 @@ def test_deferreds_that_another_result_waits_for(scheduler):
     assert [1] == other.value()
 
 
+def test_a_deferred_whose_other_consumer_leaves(scheduler):
+    """It is cancelled then: the result waits for it no more."""
+    log, source = [], Source()
+    deferred = Deferred(lambda _: log.append("cancelled"))
+    other = Promise.from_deferred(deferred)
+    quiet(Promise.all([source.promise, deferred], cancel_rest=True))
+    source.reject(Boom())
+    scheduler.flush()
+    assert [] == log
+    other.cancel()
+    assert ["cancelled"] == log
+
+
 def test_deferreds_alone(scheduler):
     """They are waited for without a promise, and one that fails cancels the others."""
     log = []

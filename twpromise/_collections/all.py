@@ -155,7 +155,8 @@ class All(Several):
             self.wait_for(promise)
 
     def _waits_for(self, deferred: Any) -> bool:
-        return not self._state & DEAD
+        # Also when another item has failed: then it is left to itself, as a promise is.
+        return self._items is not None
 
     def _at_once(self) -> None:
         """An item was fulfilled just now; the last is counted from the queue."""

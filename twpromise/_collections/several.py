@@ -161,6 +161,12 @@ class Several(Collecting):
     def _wanted(self) -> list[Any]:
         return [self._source] if self._items is None else self._promises_of(self._items)
 
+    def _drop_rest(self, items: list[Any], promise: CorePromise) -> None:
+        if self._cancels_rest:
+            # Nothing is waited for any more, as when the node's promise has been cancelled.
+            self._items = None
+            super()._drop_rest(items, promise)
+
     def _promises_of(self, items: list[Any]) -> list[Any]:
         """Items, with a promise to leave for each that is waited for without one."""
         return items
