@@ -441,6 +441,27 @@ def test_a_canceller_sees_the_result_settled(scheduler, reports):
     assert ["of a canceller"] == [str(reason) for reason in reasons(reports)]
 
 
+def test_a_clean_up_that_fails(scheduler, method, reports):
+    """It is reported, as that of each cancelled promise."""
+    if method == "map, results":
+        pytest.skip("the function is called for the first item only")
+
+    def clean_up():
+        raise Boom("of a clean-up")
+
+    for late in (False, True):
+        source = Source()
+        cleaning = Source().promise.finally_(clean_up)
+        if late:
+            settle(method, source)
+            quiet(source.promise)
+        quiet(METHODS[method]([cleaning, source.promise], cancel_rest=True))
+        scheduler.flush()
+        settle(method, source)
+        scheduler.flush()
+    assert ["of a clean-up"] * 2 == [str(reason) for reason in reasons(reports)]
+
+
 def test_the_first_item_is_cancelled_first(scheduler):
     """In the order of the items."""
     log, source = [], Source()

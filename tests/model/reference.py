@@ -1477,7 +1477,9 @@ class Mapping(Consumer):
                 return
             if isinstance(result, Reference | Deferred):
                 self.active += 1
-                result = later(self.child.world, result)
+                result = adopt(self.child.world, result)
+                if self.gone and isinstance(result, Reference):
+                    result.mark_handled()
                 if not self.gone and has_failed(result):
                     self.fail(lambda result=result: self.child.fails_as(result))
                 else:

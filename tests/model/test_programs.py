@@ -188,7 +188,7 @@ THEMES = (
     ("follow", "attach", "attach", "using", "cancel", "turn"),
     # What is shielded and watched, and what collections leave.
     ("new", "resolve", "reject", "follow", "shield", "shield", "watch", "attach", "cancel", "turn"),
-    ("new", "resolve", "reject", "aside", "several", "map", "watch", "cancel", "turn"),
+    ("new", "reject", "ready", "aside", "several", "map", "watch", "cancel", "turn"),
 )
 
 
