@@ -18,6 +18,7 @@ from ._callbacks.callbacks import Callbacks
 from ._callbacks.promisify import Promisification
 from ._callbacks.promisify_all import PromisifyAll
 from ._collections.all import Combining
+from ._collections.completing import Completing
 from ._collections.joining import Joining
 from ._collections.mapping import Mapped
 from ._collections.series import InSeries
@@ -33,9 +34,11 @@ from ._methods.cancellation import Cancellation
 from ._methods.construction import Construction
 from ._methods.deadline import Deadline
 from ._methods.disposer import Disposer
+from ._methods.done_callbacks import DoneCallbacks
 from ._methods.executor import execute
 from ._methods.inspection import Inspection
 from ._methods.reflection import PromiseInspection, Reflection
+from ._methods.shielding import Shielding
 from ._methods.timers import Timers
 from ._methods.using import Resources
 from ._methods.values import Values
@@ -57,9 +60,11 @@ class _Promise(
     Callbacks[T_co],
     Cancellation,
     Combining[T_co],
+    Completing[T_co],
     Configuration,
     Construction[T_co],
     Coroutines[T_co],
+    DoneCallbacks[T_co],
     Executors[T_co],
     InPlace,
     InSeries[T_co],
@@ -73,6 +78,7 @@ class _Promise(
     Reporting,
     Resources[T_co],
     Scheduling,
+    Shielding[T_co],
     Threads,
     Timers[T_co],
     Values[T_co],

@@ -355,3 +355,24 @@ def test_settled_while_another_item_is_classified(
     scheduler.flush()
     assert [None] == called
     assert [1, 2, ["a", "b"]] == order
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_left_to_itself_when_another_item_has_failed(
+    scheduler: ManualScheduler,
+    collect: Collect,
+    config: Callable[..., dict[str, Any]],
+    watched: bool,
+) -> None:
+    """A Deferred is not cancelled when another consumer of it leaves later, as no item is."""
+    config(monitoring=watched)
+    log: list[str] = []
+    source = Source()
+    deferred: Deferred[int] = Deferred(lambda _: log.append("cancelled"))
+    collect([source.promise, deferred]).suppress_unhandled_rejections()
+    other = Promise.from_deferred(deferred)
+    source.reject(failing("first"))
+    scheduler.flush()
+    other.cancel()
+    scheduler.flush()
+    assert [] == log

@@ -133,15 +133,15 @@ class Side:
         """What `Promise.delay` gives."""
         raise NotImplementedError
 
-    def derive(self, method: str, promise: Any, *arguments: Any) -> Any:
+    def derive(self, method: str, promise: Any, *arguments: Any, **options: bool) -> Any:
         """What a method gives."""
         raise NotImplementedError
 
-    def collect(self, method: str, items: Any, *arguments: Any) -> Any:
+    def collect(self, method: str, items: Any, *arguments: Any, **options: bool) -> Any:
         """What a static function gives for a list, or `props` for a mapping."""
         raise NotImplementedError
 
-    def joined(self, *items_and_handler: Any) -> Any:
+    def joined(self, *items_and_handler: Any, **options: bool) -> Any:
         """What `Promise.join` gives."""
         raise NotImplementedError
 
@@ -339,6 +339,23 @@ class Side:
     def reflect(self, numbers: Numbers) -> None:
         self.keep(self.derive("reflect", self.pick(numbers)))
 
+    def shield(self, numbers: Numbers) -> None:
+        self.keep(self.derive("shield", self.pick(numbers)))
+
+    def watch(self, numbers: Numbers) -> None:
+        """Have a callback called when a promise has ended."""
+        name = self.number()
+        what = HANDLERS[numbers.below(len(HANDLERS))]
+        later = Numbers(numbers.below(1 << 20))
+
+        def done(promise: Any) -> None:
+            self.log.append(("done", name, self.state(promise)))
+            if later.below(2):
+                # What it returns does not matter.
+                what(self, later, [])
+
+        self.derive("add_done_callback", self.pick(numbers), done)
+
     def cancel(self, numbers: Numbers) -> None:
         self.pick(numbers).cancel()
 
@@ -430,22 +447,29 @@ class Side:
         items: Any = [self.value(numbers) for _ in range(numbers.below(4))]
         if name == "props":
             items = dict(enumerate(items))
-        self.keep(self.gather(numbers, name, items, *arguments))
+        options = {} if name == "all_settled" else self.options(numbers)
+        self.keep(self.gather(numbers, name, items, *arguments, **options))
+
+    def options(self, numbers: Numbers) -> dict[str, bool]:
+        """Whether what is left is cancelled."""
+        return {"cancel_rest": True} if numbers.below(2) else {}
 
     def join(self, numbers: Numbers) -> None:
         own: list[Any] = []
         items = [self.value(numbers) for _ in range(numbers.below(4))]
         handler = self.handler(numbers, own)
         if numbers.below(2):
-            own.append(self.keep(self.joined(*items, handler)))
+            own.append(self.keep(self.joined(*items, handler, **self.options(numbers))))
         else:
             own.append(self.keep(self.derive("spread", self.later(numbers, items), handler)))
 
-    def gather(self, numbers: Numbers, name: str, items: Any, *arguments: Any) -> Any:
+    def gather(
+        self, numbers: Numbers, name: str, items: Any, *arguments: Any, **options: bool
+    ) -> Any:
         """What a collection gives for items, or for a promise for them."""
         if numbers.below(3):
-            return self.collect(name, items, *arguments)
-        return self.derive(name, self.later(numbers, items), *arguments)
+            return self.collect(name, items, *arguments, **options)
+        return self.derive(name, self.later(numbers, items), *arguments, **options)
 
     def later(self, numbers: Numbers, items: Any) -> Any:
         """A promise for a list; it is not shared, since the items may be promises."""
@@ -495,7 +519,8 @@ class Side:
         limit = (None, 1, 2)[numbers.below(3)]
         items = [self.value(numbers) for _ in range(numbers.below(4))]
         mapper = self.handler(numbers, own)
-        own.append(self.keep(self.gather(numbers, name, items, mapper, limit)))
+        options = self.options(numbers)
+        own.append(self.keep(self.gather(numbers, name, items, mapper, limit, **options)))
 
     def series(self, numbers: Numbers) -> None:
         own: list[Any] = []
@@ -659,6 +684,8 @@ STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "callback": Side.callback,
     "aside": Side.aside,
     "reflect": Side.reflect,
+    "shield": Side.shield,
+    "watch": Side.watch,
     "cancel": Side.cancel,
     "suppress": Side.suppress,
     "new_deferred": Side.new_deferred,
@@ -779,14 +806,14 @@ class Real(Side):
     def delayed(self, seconds: float, value: Any) -> Any:
         return self.cls.delay(seconds, value)
 
-    def derive(self, method: str, promise: Any, *arguments: Any) -> Any:
-        return getattr(promise, method)(*arguments)
+    def derive(self, method: str, promise: Any, *arguments: Any, **options: bool) -> Any:
+        return getattr(promise, method)(*arguments, **options)
 
-    def collect(self, method: str, items: Any, *arguments: Any) -> Any:
-        return getattr(self.cls, method)(items, *arguments)
+    def collect(self, method: str, items: Any, *arguments: Any, **options: bool) -> Any:
+        return getattr(self.cls, method)(items, *arguments, **options)
 
-    def joined(self, *items_and_handler: Any) -> Any:
-        return self.cls.join(*items_and_handler)
+    def joined(self, *items_and_handler: Any, **options: bool) -> Any:
+        return self.cls.join(*items_and_handler, **options)
 
     def run(self, body: Callable[[], Any], awaits: bool, handled: list[BaseException]) -> Any:
         if awaits:
@@ -885,7 +912,7 @@ class Model(Side):
         promise.resolve(value)
         return self.derive("delay", promise, seconds)
 
-    def derive(self, method: str, promise: Any, *arguments: Any) -> Any:
+    def derive(self, method: str, promise: Any, *arguments: Any, **options: bool) -> Any:
         everything = {reference.FULFILLED, reference.REJECTED, reference.CANCELLED}
         if method == "then":
             return promise.then(*arguments)
@@ -904,6 +931,8 @@ class Model(Side):
             return reference.Disposer(promise, *arguments)
         if method == "suppress_unhandled_rejections":
             return promise.mark_handled()
+        if method == "add_done_callback":
+            return promise.watch(*arguments)
         if method in ("return_", "catch_return"):
             return promise.constant(*arguments, fails=method != "return_")
         if method in ("throw", "catch_throw"):
@@ -921,7 +950,9 @@ class Model(Side):
             (handler,) = arguments
             reference.Listed(promise, child, lambda items: reference.All(child, items))
             return child.then(lambda values: handler(*values))
-        if method in ("delay", "timeout"):
+        if method == "shield":
+            reference.Shield(promise, child)
+        elif method in ("delay", "timeout"):
             kind = {"delay": reference.Delay, "timeout": reference.Timeout}[method]
             child.source = kind(promise, child, *arguments)
         else:
@@ -930,39 +961,49 @@ class Model(Side):
                 function, initial = arguments, ()
 
             def begin(items: Any, *initial: Any) -> None:
-                self.begin(method, child, items, lambda run: run(), *function, *initial)
+                start = lambda run: run()  # noqa: E731
+                self.begin(method, child, items, start, *function, *initial, **options)
 
             listed = reference.Listed(promise, child, begin, *initial)
             listed.at_once = method not in ("map", "filter", "each", "map_series", "reduce")
         return child
 
-    def collect(self, method: str, items: Any, *arguments: Any) -> Any:
+    def collect(self, method: str, items: Any, *arguments: Any, **options: bool) -> Any:
         child = Reference(self.world)
-        self.begin(method, child, items, self.world.queue.append, *arguments)
+        self.begin(method, child, items, self.world.queue.append, *arguments, **options)
         return child
 
-    def begin(self, method: str, child: Reference, items: Any, start: Any, *arguments: Any) -> None:
+    def begin(
+        self,
+        method: str,
+        child: Reference,
+        items: Any,
+        start: Any,
+        *arguments: Any,
+        **options: bool,
+    ) -> None:
         """Have a collection settle *child*; *start* is called with what runs a series."""
         if method == "map":
-            reference.Mapping(child, items, *arguments)
+            reference.Mapping(child, items, *arguments, **options)
         elif method == "filter":
-            reference.Filter(child, items, *arguments)
+            reference.Filter(child, items, *arguments, **options)
         elif method in ("each", "map_series", "reduce"):
             reference.Series(child, method, items, start, *arguments)
         elif method == "any":
-            reference.Some(child, items, 1, True)
+            reference.Some(child, items, 1, True, **options)
         elif method == "some":
-            reference.Some(child, items, *arguments, False)
+            reference.Some(child, items, *arguments, False, **options)
         elif method == "race":
-            reference.Race(child, items)
+            reference.Race(child, items, **options)
         elif method == "props":
-            reference.Props(child, items)
+            reference.Props(child, items, **options)
         else:
-            {"all": reference.All, "all_settled": reference.AllSettled}[method](child, items)
+            kind = {"all": reference.All, "all_settled": reference.AllSettled}[method]
+            kind(child, items, **options)
 
-    def joined(self, *items_and_handler: Any) -> Any:
+    def joined(self, *items_and_handler: Any, **options: bool) -> Any:
         *items, handler = items_and_handler
-        return self.collect("all", items).then(lambda values: handler(*values))
+        return self.collect("all", items, **options).then(lambda values: handler(*values))
 
     def run(self, body: Callable[[], Any], awaits: bool, handled: list[BaseException]) -> Any:
         child = Reference(self.world)

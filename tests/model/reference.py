@@ -136,6 +136,10 @@ class Reference:
         self.source: Any = source
         # Called when it is cancelled.
         self.hooks: list[Callable[[], None]] = []
+        # What it has given up when it settled, which may still be cleaning up.
+        self.given_up: list[Reference] = []
+        # Called when it has ended.
+        self.watchers: list[Callable[[Reference], None]] = []
         self.handled = False
         self.reported = False
 
@@ -190,7 +194,9 @@ class Reference:
         self.cancelling = False
         self.following = self.source = None
         if state == REJECTED:
-            if any(not isinstance(consumer, Unused) for consumer in self.consumers):
+            # A shield that is alive handles it when it is notified.
+            silent = Unused, Watching, Shield
+            if any(not isinstance(consumer, silent) for consumer in self.consumers):
                 self.handled = True
             elif not self.handled:
                 self.world.rejections.append(self)
@@ -214,6 +220,8 @@ class Reference:
     def pass_on(self, parent: Reference) -> None:
         """Settle as *parent* has."""
         self.settle(parent.state, parent.value)
+        if parent.state == CANCELLED:
+            self.given_up = parent.given_up
 
     def mark_handled(self) -> None:
         if self.reported and not self.handled:
@@ -276,6 +284,26 @@ class Reference:
             self.reject(CancellationError("late cancellation observer"))
         elif end.state == CANCELLED:
             self.finish_cancel()
+            self.given_up = end.given_up
+
+    def under_way(self) -> Reference | None:
+        """What has not settled, of this and of what it has given up."""
+        found, seen = [self], []
+        while found:
+            promise = found.pop()
+            end = promise.end()
+            if end.state == PENDING:
+                return promise
+            if end not in seen:
+                seen.append(end)
+                found += end.given_up
+        return None
+
+    def watch(self, callback: Callable[[Reference], None]) -> None:
+        """Have it called once this has ended."""
+        if not self.watchers:
+            Watching(self).look()
+        self.watchers.append(callback)
 
     # --- consuming
 
@@ -415,8 +443,21 @@ def cancel_all(stack: list[Reference]) -> None:
             continue
         promise.cancelling = True
         promise.world.queue.extend(promise.hooks)
+        depth = len(stack)
         if promise.source is None or not promise.source.abandon(stack):
+            given_up = stack[depth:]
             promise.finish_cancel()
+            promise.given_up = given_up
+
+
+def drop_rest(child: Reference, items: list[Any]) -> None:
+    """A promise has settled: cancel what is left, the first item first."""
+    stack: list[Reference] = []
+    for item in reversed(items):
+        if isinstance(item, Reference):
+            item.leave(stack)
+    child.given_up = stack.copy()
+    cancel_all(stack)
 
 
 class Inspection:
@@ -623,6 +664,58 @@ class Reflecting(Consumer):
             return True
         self.end()
         return False
+
+
+class Shield(Of):
+    """Leaves without cancelling."""
+
+    def __init__(self, parent: Reference, child: Reference) -> None:
+        super().__init__(child)
+        if parent.inspect()[0] in (REJECTED, CANCELLED):
+            child.fails_as(parent)
+        else:
+            child.source = self
+            parent.attach(self)
+
+    def notify(self, parent: Reference) -> None:
+        if parent.state == REJECTED:
+            parent.mark_handled()
+        self.child.pass_on(parent)
+
+    def abandon(self, stack: list[Reference]) -> bool:
+        if self in self.awaited.consumers:
+            self.awaited.consumers.remove(self)
+        return False
+
+
+class Watching(Consumer):
+    """Waits for the end of a promise, and is no consumer."""
+
+    alive = False
+
+    def __init__(self, promise: Reference) -> None:
+        self.promise = promise
+
+    def look(self) -> None:
+        left = self.promise.under_way()
+        if left is None:
+            self.promise.world.queue.append(self.call)
+        else:
+            left.consumers.append(self)
+
+    def notify(self, parent: Reference) -> None:
+        self.look()
+
+    def call(self) -> None:
+        watchers, self.promise.watchers = self.promise.watchers, []
+        for watcher in watchers:
+            self.promise.world.queue.append(lambda watcher=watcher: self.notify_one(watcher))
+
+    def notify_one(self, watcher: Callable[[Reference], None]) -> None:
+        try:
+            watcher(self.promise)
+        except BaseException as error:
+            self.promise.world.log("escaped", error)
 
 
 class Done(Consumer):
@@ -1073,7 +1166,7 @@ class Timeout(Timed):
     def strike(self) -> None:
         self.end()
         self.child.reject(TimeoutError("operation timed out"))
-        self.awaited.drop()
+        drop_rest(self.child, [self.awaited])
 
 
 # --- collections
@@ -1148,8 +1241,12 @@ class Several(Consumer):
     """Waits for the items of a list."""
 
     sees_cancellations = False
+    #: Whether its promise was cancelled.
+    left = False
+    #: Whether what is left is cancelled.
+    cancel_rest = False
 
-    def __init__(self, child: Reference, items: list[Any]) -> None:
+    def __init__(self, child: Reference, items: list[Any], cancel_rest: bool = False) -> None:
         self.child = child
         child.source = self
         self.items = list(items)
@@ -1160,6 +1257,7 @@ class Several(Consumer):
             if not isinstance(item, Reference):
                 self.fulfilled(index, item)
                 continue
+            self.items[index] = item
             state, value = item.inspect()
             if state == FULFILLED:
                 self.items[index] = value
@@ -1168,7 +1266,6 @@ class Several(Consumer):
                 # It has settled; rejections of the other items count as handled.
                 item.mark_handled()
             else:
-                self.items[index] = item
                 if state == PENDING:
                     item.attach(self)
                 elif self.sees_cancellations and item.cleaning() is not None:
@@ -1182,6 +1279,9 @@ class Several(Consumer):
                         self.was_cancelled(item)
         if not self.gone and not self.pending:
             self.complete()
+        self.cancel_rest = cancel_rest
+        if not self.left:
+            self.drop_rest()
 
     def begin(self) -> None:
         pass
@@ -1194,6 +1294,11 @@ class Several(Consumer):
             self.failed(parent)
         if not self.gone and not self.pending:
             self.complete()
+        self.drop_rest()
+
+    def drop_rest(self) -> None:
+        if self.cancel_rest and self.gone:
+            drop_rest(self.child, self.items)
 
     def fulfilled(self, index: int, value: Any) -> None:
         self.pending -= 1
@@ -1212,6 +1317,7 @@ class Several(Consumer):
         )
 
     def abandon(self, stack: list[Reference]) -> bool:
+        self.left = True
         self.end()
         for item in reversed(self.items):
             if isinstance(item, Reference):
@@ -1226,9 +1332,9 @@ class All(Several):
 class Props(Several):
     """`props`: the values of a mapping."""
 
-    def __init__(self, child: Reference, items: dict[Any, Any]) -> None:
+    def __init__(self, child: Reference, items: dict[Any, Any], cancel_rest: bool = False) -> None:
         self.keys = list(items)
-        super().__init__(child, list(items.values()))
+        super().__init__(child, list(items.values()), cancel_rest)
 
     def complete(self) -> None:
         self.end()
@@ -1265,12 +1371,19 @@ class Race(Several):
 
 
 class Some(Several):
-    def __init__(self, child: Reference, items: list[Any], count: int, unwrap: bool) -> None:
+    def __init__(
+        self,
+        child: Reference,
+        items: list[Any],
+        count: int,
+        unwrap: bool,
+        cancel_rest: bool = False,
+    ) -> None:
         self.count, self.unwrap = count, unwrap
         self.values: list[Any] = []
         self.reasons: list[Any] = []
         self.can = len(items)
-        super().__init__(child, items)
+        super().__init__(child, items, cancel_rest)
 
     def begin(self) -> None:
         if not self.count:
@@ -1315,8 +1428,16 @@ class Some(Several):
 class Mapping(Consumer):
     """`map`: calls a function for each item that is there, first in, first out."""
 
-    def __init__(self, child: Reference, items: list[Any], mapper: Any, limit: int | None) -> None:
+    def __init__(
+        self,
+        child: Reference,
+        items: list[Any],
+        mapper: Any,
+        limit: int | None,
+        cancel_rest: bool = False,
+    ) -> None:
         self.child, self.mapper, self.limit = child, mapper, limit
+        self.cancel_rest = cancel_rest
         child.source = self
         self.results: list[Any] = [None] * len(items)
         self.values: dict[int, Any] = {}
@@ -1366,7 +1487,9 @@ class Mapping(Consumer):
                 return
             if isinstance(result, Reference | Deferred):
                 self.active += 1
-                result = later(self.child.world, result)
+                result = adopt(self.child.world, result)
+                if self.gone and isinstance(result, Reference):
+                    result.mark_handled()
                 if not self.gone and has_failed(result):
                     self.fail(lambda result=result: self.child.fails_as(result))
                 else:
@@ -1396,6 +1519,8 @@ class Mapping(Consumer):
         for waiting in self.waiting:
             waiting.end()
         settle()
+        if self.cancel_rest:
+            drop_rest(self.child, [waiting.promise for waiting in self.waiting])
 
     def abandon(self, stack: list[Reference]) -> bool:
         self.end()

@@ -186,6 +186,9 @@ THEMES = (
     ("new", "resolve", "new_deferred", "fire", "using", "using", "cancel", "turn"),
     # The same, of what handlers make, which may wait for itself.
     ("follow", "attach", "attach", "using", "cancel", "turn"),
+    # What is shielded and watched, and what collections leave.
+    ("new", "resolve", "reject", "follow", "shield", "shield", "watch", "attach", "cancel", "turn"),
+    ("new", "reject", "ready", "aside", "several", "map", "watch", "cancel", "turn"),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeAlias, TypeVar, overload
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -35,6 +35,7 @@ from .._methods.reflection import PromiseInspection
 from .._util.both import Both
 from .._util.checks import type_name
 from .._util.types import AllPromises, AllValues, Either, Fired, Followed, Listed
+from .collecting import derive_cancelling
 from .rules import OneInput
 from .several import ListMethod, Several
 
@@ -160,7 +161,8 @@ class All(Several):
             self.wait_for(promise)
 
     def _waits_for(self, deferred: Any) -> bool:
-        return not self._state & DEAD
+        # Also when another item has failed: then it is left to itself, as a promise is.
+        return self._items is not None
 
     def _at_once(self) -> None:
         """An item was fulfilled just now; the last is counted from the queue."""
@@ -192,13 +194,15 @@ class All(Several):
     def _abandon(self, stack: list[CorePromise]) -> bool:
         if self._items is not None:
             self._leave_deferreds()
-            self._items = [
-                self._promise_of(item)
-                if type(item) is Deferred and not leave_to_others(item, self)
-                else item
-                for item in self._items
-            ]
         return super()._abandon(stack)
+
+    def _promises_of(self, items: list[Any]) -> list[Any]:
+        return [
+            self._promise_of(item)
+            if type(item) is Deferred and not leave_to_others(item, self)
+            else item
+            for item in items
+        ]
 
     def _leave_deferreds(self) -> None:
         self._left = [item if type(item) is Deferred else None for item in self._items]
@@ -269,19 +273,25 @@ if TYPE_CHECKING:
 
     class _AllMethod(ListMethod):
         @overload
-        def __call__(self, items: Fired[Iterable[Either[T]]], /) -> Listed[T]: ...
-        @overload
-        def __call__(self, items: tuple[L[A], L[B]], /) -> Promise[tuple[A, B]]: ...  # type: ignore[overload-overlap]
-        @overload
-        def __call__(self, items: tuple[L[A], L[B], L[C]], /) -> Promise[tuple[A, B, C]]: ...  # type: ignore[overload-overlap]
+        def __call__(
+            self, items: Fired[Iterable[Either[T]]], /, *, cancel_rest: bool = ...
+        ) -> Listed[T]: ...
         @overload
         def __call__(  # type: ignore[overload-overlap]
-            self, items: tuple[L[A], L[B], L[C], L[D]], /
+            self, items: tuple[L[A], L[B]], /, *, cancel_rest: bool = ...
+        ) -> Promise[tuple[A, B]]: ...
+        @overload
+        def __call__(  # type: ignore[overload-overlap]
+            self, items: tuple[L[A], L[B], L[C]], /, *, cancel_rest: bool = ...
+        ) -> Promise[tuple[A, B, C]]: ...
+        @overload
+        def __call__(  # type: ignore[overload-overlap]
+            self, items: tuple[L[A], L[B], L[C], L[D]], /, *, cancel_rest: bool = ...
         ) -> Promise[tuple[A, B, C, D]]: ...
         @overload
-        def __call__(self, items: AllPromises[T], /) -> Listed[T]: ...
+        def __call__(self, items: AllPromises[T], /, *, cancel_rest: bool = ...) -> Listed[T]: ...
         @overload
-        def __call__(self, items: AllValues[T], /) -> Listed[T]: ...
+        def __call__(self, items: AllValues[T], /, *, cancel_rest: bool = ...) -> Listed[T]: ...
         def __call__(self, *_: Any, **__: Any) -> Any: ...  # pyright: ignore[reportIncompatibleMethodOverride]
 
     class _AllSettledMethod(OneInput):
@@ -301,19 +311,22 @@ if TYPE_CHECKING:
         def __call__(self, items: AllValues[T], /) -> Settled[T]: ...
         def __call__(self, *_: Any, **__: Any) -> Any: ...
 
+    class _KeyedOf(Protocol[K, T]):
+        def __call__(self, *, cancel_rest: bool = ...) -> Keyed[K, T]: ...
+
     class _PropsMethod(Both):
         @overload
         def __get__(self, instance: None, owner: type, /) -> Self: ...
         @overload
-        def __get__(self, instance: LMap[K, T], owner: type, /) -> Callable[[], Keyed[K, T]]: ...
+        def __get__(self, instance: LMap[K, T], owner: type, /) -> _KeyedOf[K, T]: ...
         @overload
-        def __get__(self, instance: VMap[K, T], owner: type, /) -> Callable[[], Keyed[K, T]]: ...
+        def __get__(self, instance: VMap[K, T], owner: type, /) -> _KeyedOf[K, T]: ...
         def __get__(self, *_: Any) -> Any: ...
 
         @overload
-        def __call__(self, mapping: LMap[K, T], /) -> Keyed[K, T]: ...
+        def __call__(self, mapping: LMap[K, T], /, *, cancel_rest: bool = ...) -> Keyed[K, T]: ...
         @overload
-        def __call__(self, mapping: VMap[K, T], /) -> Keyed[K, T]: ...
+        def __call__(self, mapping: VMap[K, T], /, *, cancel_rest: bool = ...) -> Keyed[K, T]: ...
         def __call__(self, *_: Any, **__: Any) -> Any: ...
 
 else:
@@ -333,12 +346,18 @@ class Combining(CorePromise, Generic[T_co]):
     __slots__ = ()
 
     @_AllMethod
-    def all(self) -> Any:
+    def all(self, *, cancel_rest: bool = False) -> Any:
         """A promise for the list of all values, in the order of the input.
+
+        Args:
+            cancel_rest: Cancel the other items at the first rejection, each unless it has another
+                consumer.
 
         Bluebird: ``Promise.all``; Twisted: ``gatherResults``.
         """
-        return All.derive(self)
+        if cancel_rest is False:
+            return All.derive(self)
+        return derive_cancelling(All, self, cancel_rest)
 
     @_AllSettledMethod
     def all_settled(self) -> Any:
@@ -353,11 +372,14 @@ class Combining(CorePromise, Generic[T_co]):
     allSettled = all_settled
 
     @_PropsMethod
-    def props(self) -> Any:
+    def props(self, *, cancel_rest: bool = False) -> Any:
         """A promise for a `dict` of all values of a mapping, its keys in the same order.
+
+        Args:
+            cancel_rest: As for `all`.
 
         Anything but a `collections.abc.Mapping` rejects with a `TypeError`.
 
         Bluebird: ``Promise.props``.
         """
-        return _Props.derive(self)
+        return derive_cancelling(_Props, self, cancel_rest)

@@ -13,6 +13,7 @@ from .._core.reactions import Node
 from .._core.resolving import adopters
 from .._core.settling import mark_handled, pass_on
 from .._core.states import DEAD, FULFILLED, CorePromise, is_promise
+from .collecting import Collecting
 from .reading import END, Reader
 from .rules import as_promise, extra_arguments, observe
 
@@ -40,7 +41,7 @@ class _Wait(Node):
         whole = self.whole
         del whole._waits[self]
         if not parent._state & FULFILLED:
-            pass_on(whole.finish(), parent)
+            whole.settle(pass_on, parent)
             return
         self._source = None
         self.step(parent._value, self.index)
@@ -53,7 +54,7 @@ class _Wait(Node):
         return self.whole._settles(awaited)
 
 
-class Iterating(Node):
+class Iterating(Collecting):
     """Reads a collection, calls a function for each item, and goes on with what that returns.
 
     A kind of it defines when an item is read or started (`_run`), what happens to one that was
@@ -75,7 +76,7 @@ class Iterating(Node):
     #: How many arguments the function gets in any case.
     _least = 1
 
-    def _start(self, source: CorePromise, /, function: Any = None, *_: Any) -> None:
+    def _start(self, source: CorePromise, function: Any = None, /, *_: Any) -> None:
         self._class = type(source)
         self._extra = extra_arguments(source, function, self._least)
         self._function: Any = prepare(source, function)
@@ -104,9 +105,9 @@ class Iterating(Node):
         if reader.error is None:
             self._open(reader)
         else:
-            items = reader.items or ()
+            promise, items = self._promise, reader.items or ()
             self.fail(reader.error)
-            observe(self._class, items)
+            self._drop_rest(observe(self._class, items), promise)
 
     def _open(self, reader: Reader) -> None:
         """The collection can be read."""

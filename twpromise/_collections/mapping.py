@@ -22,7 +22,7 @@ from .._core.resolving import adopters, new_rejected
 from .._core.settling import fulfill
 from .._core.states import DEAD, CorePromise
 from .._util.both import Both
-from .._util.checks import is_int
+from .._util.checks import is_int, not_a_function
 from .._util.types import (
     Fired,
     Gives,
@@ -36,9 +36,10 @@ from .._util.types import (
     SeesIndex,
     Values,
 )
+from .collecting import derive_cancelling
 from .iterating import BATCH, Iterating
 from .reading import END, Reader
-from .rules import derive_calling, not_an_int
+from .rules import not_an_int
 
 __all__ = ["MapMethod", "Mapped"]
 
@@ -60,8 +61,15 @@ class _Map(Iterating):
     _keeps = False
 
     def _start(
-        self, source: CorePromise, /, function: Any = None, limit: int | None = None, *_: Any
+        self,
+        source: CorePromise,
+        function: Any = None,
+        limit: int | None = None,
+        cancel_rest: bool = False,
+        /,
+        *_: Any,
     ) -> None:
+        self._cancels_rest = cancel_rest
         self._limit = limit
         # Values and indices of items that can be started.
         self._ready: deque[tuple[Any, int]] = deque()
@@ -163,11 +171,20 @@ class _Filter(_Map):
         return [value for value in self._results if value is not _LEFT_OUT]
 
 
-def _derive(kind: type[_Map], self: CorePromise, name: str, function: Any, limit: object) -> Any:
-    if callable(function) and limit is not None and (not is_int(limit) or limit < 1):
+def _derive(
+    kind: type[_Map],
+    self: CorePromise,
+    name: str,
+    function: Any,
+    limit: object,
+    cancel_rest: object,
+) -> Any:
+    if not callable(function):
+        return new_rejected(type(self), not_a_function(name, function))
+    if limit is not None and (not is_int(limit) or limit < 1):
         error = not_an_int("concurrency", limit, "1 or more, or None")
         return new_rejected(type(self), error)
-    return derive_calling(kind, self, name, function, limit)
+    return derive_cancelling(kind, self, cancel_rest, function, limit)
 
 
 if TYPE_CHECKING:
@@ -258,9 +275,13 @@ if TYPE_CHECKING:
 
     class _FilterOf(Protocol[T]):
         @overload
-        def __call__(self, predicate: Sees[T], concurrency: Limit = None) -> Listed[T]: ...
+        def __call__(
+            self, predicate: Sees[T], concurrency: Limit = None, *, cancel_rest: bool = False
+        ) -> Listed[T]: ...
         @overload
-        def __call__(self, predicate: SeesIndex[T], concurrency: Limit = None) -> Listed[T]: ...
+        def __call__(
+            self, predicate: SeesIndex[T], concurrency: Limit = None, *, cancel_rest: bool = False
+        ) -> Listed[T]: ...
 
     class _FilterMethod(Both):
         @overload
@@ -273,23 +294,53 @@ if TYPE_CHECKING:
 
         @overload
         def __call__(
-            self, items: Fired[Items[T]], /, predicate: Sees[T], concurrency: Limit = None
+            self,
+            items: Fired[Items[T]],
+            /,
+            predicate: Sees[T],
+            concurrency: Limit = None,
+            *,
+            cancel_rest: bool = False,
         ) -> Listed[T]: ...
         @overload
         def __call__(
-            self, items: Promises[T], /, predicate: Sees[T], concurrency: Limit = None
+            self,
+            items: Promises[T],
+            /,
+            predicate: Sees[T],
+            concurrency: Limit = None,
+            *,
+            cancel_rest: bool = False,
         ) -> Listed[T]: ...
         @overload
         def __call__(
-            self, items: Promises[T], /, predicate: SeesIndex[T], concurrency: Limit = None
+            self,
+            items: Promises[T],
+            /,
+            predicate: SeesIndex[T],
+            concurrency: Limit = None,
+            *,
+            cancel_rest: bool = False,
         ) -> Listed[T]: ...
         @overload
         def __call__(
-            self, items: Values[T], /, predicate: Sees[T], concurrency: Limit = None
+            self,
+            items: Values[T],
+            /,
+            predicate: Sees[T],
+            concurrency: Limit = None,
+            *,
+            cancel_rest: bool = False,
         ) -> Listed[T]: ...
         @overload
         def __call__(
-            self, items: Values[T], /, predicate: SeesIndex[T], concurrency: Limit = None
+            self,
+            items: Values[T],
+            /,
+            predicate: SeesIndex[T],
+            concurrency: Limit = None,
+            *,
+            cancel_rest: bool = False,
         ) -> Listed[T]: ...
         def __call__(self, *_: Any, **__: Any) -> Any: ...
 
@@ -312,25 +363,40 @@ class Mapped(CorePromise, Generic[T_co]):
     __slots__ = ()
 
     @MapMethod
-    def map(self, mapper: Callable[..., Any], concurrency: int | None = None) -> Any:
+    def map(
+        self,
+        mapper: Callable[..., Any],
+        concurrency: int | None = None,
+        *,
+        cancel_rest: bool = False,
+    ) -> Any:
         """A promise for the list of what *mapper* gives, in the order of the items.
 
         Args:
             mapper: Called for each item.
             concurrency: How many results may be pending at once; None is as many as there are.
+            cancel_rest: Cancel at the first rejection what else is pending, of results and of
+                items, each unless it has another consumer.
 
         Bluebird: ``Promise.map``; Twisted: `DeferredSemaphore`, `Cooperator`.
         """
-        return _derive(_Map, self, "mapper", mapper, concurrency)
+        return _derive(_Map, self, "mapper", mapper, concurrency, cancel_rest)
 
     @_FilterMethod
-    def filter(self, predicate: Callable[..., Any], concurrency: int | None = None) -> Any:
+    def filter(
+        self,
+        predicate: Callable[..., Any],
+        concurrency: int | None = None,
+        *,
+        cancel_rest: bool = False,
+    ) -> Any:
         """A promise for the list of those items for which *predicate* gives something true.
 
         Args:
             predicate: Called for each item.
             concurrency: How many results may be pending at once; None is as many as there are.
+            cancel_rest: As for `map`.
 
         Bluebird: ``Promise.filter``.
         """
-        return _derive(_Filter, self, "predicate", predicate, concurrency)
+        return _derive(_Filter, self, "predicate", predicate, concurrency, cancel_rest)

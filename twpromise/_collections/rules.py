@@ -48,11 +48,18 @@ def expect_iterable(iterable: object) -> Any:
     return iterable
 
 
-def observe(cls: type[CorePromise], items: Iterable[Any]) -> None:
-    """Items that no result will come of: they count as handled, as those of any collection."""
-    for item in items:
-        if is_followed(item):
-            mark_handled(item if is_promise(item) else new_resolved(cls, item))
+def observe(cls: type[CorePromise], items: Iterable[Any]) -> list[CorePromise]:
+    """Items that no result will come of: they count as handled, as those of any collection.
+
+    Returns:
+        The promises of those that are followed.
+    """
+    followed = [
+        item if is_promise(item) else new_resolved(cls, item) for item in items if is_followed(item)
+    ]
+    for promise in followed:
+        mark_handled(promise)
+    return followed
 
 
 def as_promise(cls: type[CorePromise], item: Any, owner: CorePromise) -> CorePromise:
@@ -97,16 +104,17 @@ if TYPE_CHECKING:
 else:
 
     class OneInput(Both):
-        """A method without arguments: the static function takes the collection, and no more."""
+        """A method with options only: the static function takes the collection, and those."""
 
         def __init__(self, function: Callable[..., Any], example: str = "iterable: {}([p, q])"):
             name = f"Promise.{function.__name__}"
+            known = (function.__kwdefaults__ or {}).keys()
 
-            def static(cls: type[CorePromise], *inputs: Any, **others: Any) -> Any:
-                if len(inputs) != 1 or others:
+            def static(cls: type[CorePromise], *inputs: Any, **options: Any) -> Any:
+                if len(inputs) != 1 or (options and not options.keys() <= known):
                     raise TypeError(f"{name}() takes one {example.format(name)}")
                 check_home(cls)
-                return function(new_input(cls, inputs[0]))
+                return function(new_input(cls, inputs[0]), **options)
 
             show_signature(static, function)
             super().__init__(function, static)

@@ -52,7 +52,8 @@ class _Series(Iterating):
 
     __slots__ = ()
 
-    def _start(self, source: CorePromise, /, function: Any = None, *_: Any) -> None:
+    def _start(self, source: CorePromise, function: Any = None, /, *_: Any) -> None:
+        self._cancels_rest = False
         super()._start(source, function)
         if not (self._waits or self._state & DEAD):
             self._run_soon()
@@ -146,7 +147,7 @@ class _Reduce(_Series):
     _least = 2
 
     def _start(
-        self, source: CorePromise, /, function: Any = None, initial: Any = MISSING, *_: Any
+        self, source: CorePromise, function: Any = None, initial: Any = MISSING, /, *_: Any
     ) -> None:
         self._class = type(source)
         self._initial: Any = self._later(initial) if is_followed(initial) else initial

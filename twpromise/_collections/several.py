@@ -6,16 +6,17 @@ failed, and that there are no more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, overload
 
 from .._core.cancelling import drop, leave
 from .._core.following import follow, outcome_of
-from .._core.reactions import Node, late_observer, subscribe
+from .._core.reactions import late_observer, subscribe
 from .._core.resolving import adopters, new_resolved
 from .._core.settling import mark_handled, pass_on
-from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
+from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise, is_promise
 from .._util.types import AllPromises, AllValues, Either, Fired, Listed
+from .collecting import Collecting
 from .rules import OneInput, expect_iterable
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["FirstMethod", "ListMethod", "Several"]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Several(Node):
+class Several(Collecting):
     """Waits for a promise of a collection, then for the items, and settles one promise.
 
     It subscribes to every item itself: there is no object for each of them.
@@ -34,7 +36,8 @@ class Several(Node):
 
     __slots__ = ("_class", "_items")
 
-    def _start(self, source: CorePromise, /, *_: Any) -> None:
+    def _start(self, source: CorePromise, cancel_rest: bool = False, /, *_: Any) -> None:
+        self._cancels_rest = cancel_rest
         self._class = type(source)
         # A value, or the promise of an item that is pending or has failed, for each.  None before
         # the collection is read, and when the node's promise has been cancelled.
@@ -58,6 +61,9 @@ class Several(Node):
             super()._notify(parent)
 
     def _read(self, collection: Any) -> None:
+        promise, cancels = self._promise, self._cancels_rest
+        # What settles it meanwhile cancels nothing before all items have been looked at.
+        self._cancels_rest = False
         items: list[Any] = []
         try:
             items.extend(self._list(collection))
@@ -68,6 +74,10 @@ class Several(Node):
             self._items = items
             self._begin(len(items))
         self._iterate(items)
+        if cancels:
+            self._cancels_rest = True
+            if self._state & DEAD and self._items is not None:
+                self._drop_rest(self._promises_of(items), promise)
 
     def _iterate(self, items: list[Any]) -> None:
         """Look at each item; also at those behind the one that has settled the promise."""
@@ -93,6 +103,7 @@ class Several(Node):
             if not self._state & DEAD:
                 self._fulfilled(outcome._value)
         elif self._state & DEAD:
+            items[index] = promise
             self._too_late(promise)
         elif outcome._state & DEAD:
             items[index] = outcome
@@ -126,7 +137,7 @@ class Several(Node):
 
     def _failed(self, promise: CorePromise) -> None:
         """An item was rejected or cancelled."""
-        pass_on(self.finish(), promise)
+        self.settle(pass_on, promise)
 
     def _was_cancelled(self, promise: CorePromise) -> None:
         """An item had been cancelled before it was looked at."""
@@ -138,17 +149,38 @@ class Several(Node):
         self._items = []
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        items = [self._source] if self._items is None else self._items
+        wanted = self._wanted()
         self.finish()
         self._items = None
         # The first item is to be the first that is cancelled.
-        for item in reversed(items):
-            if adopters[type(item)] is follow:
+        for item in reversed(wanted):
+            if is_promise(item):
                 leave(item, stack)
         return False
 
+    def _wanted(self) -> list[Any]:
+        return [self._source] if self._items is None else self._promises_of(self._items)
+
+    def _drop_rest(self, items: list[Any], promise: CorePromise) -> None:
+        if self._cancels_rest:
+            # Nothing is waited for any more, as when the node's promise has been cancelled.
+            self._items = None
+            super()._drop_rest(items, promise)
+
+    def _promises_of(self, items: list[Any]) -> list[Any]:
+        """Items, with a promise to leave for each that is waited for without one."""
+        return items
+
 
 if TYPE_CHECKING:
+
+    class ListOf(Protocol[T]):
+        """The type of such a method of a promise."""
+
+        def __call__(self, *, cancel_rest: bool = ...) -> Listed[T]: ...
+
+    class _FirstOf(Protocol[T_co]):
+        def __call__(self, *, cancel_rest: bool = ...) -> Promise[T_co]: ...
 
     class ListMethod(OneInput):
         """The type of a method that gives a promise for a list of values of the items."""
@@ -156,17 +188,19 @@ if TYPE_CHECKING:
         @overload
         def __get__(self, instance: None, owner: type, /) -> Self: ...
         @overload
-        def __get__(self, instance: AllPromises[T], owner: type, /) -> Callable[[], Listed[T]]: ...
+        def __get__(self, instance: AllPromises[T], owner: type, /) -> ListOf[T]: ...
         @overload
-        def __get__(self, instance: AllValues[T], owner: type, /) -> Callable[[], Listed[T]]: ...
+        def __get__(self, instance: AllValues[T], owner: type, /) -> ListOf[T]: ...
         def __get__(self, *_: Any) -> Any: ...
 
         @overload
-        def __call__(self, items: Fired[Iterable[Either[T]]], /) -> Listed[T]: ...
+        def __call__(
+            self, items: Fired[Iterable[Either[T]]], /, *, cancel_rest: bool = ...
+        ) -> Listed[T]: ...
         @overload
-        def __call__(self, items: AllPromises[T], /) -> Listed[T]: ...
+        def __call__(self, items: AllPromises[T], /, *, cancel_rest: bool = ...) -> Listed[T]: ...
         @overload
-        def __call__(self, items: AllValues[T], /) -> Listed[T]: ...
+        def __call__(self, items: AllValues[T], /, *, cancel_rest: bool = ...) -> Listed[T]: ...
         def __call__(self, *_: Any, **__: Any) -> Any: ...
 
     class FirstMethod(OneInput):
@@ -175,17 +209,19 @@ if TYPE_CHECKING:
         @overload
         def __get__(self, instance: None, owner: type, /) -> Self: ...
         @overload
-        def __get__(self, instance: AllPromises[T], owner: type, /) -> Callable[[], Promise[T]]: ...
+        def __get__(self, instance: AllPromises[T], owner: type, /) -> _FirstOf[T]: ...
         @overload
-        def __get__(self, instance: AllValues[T], owner: type, /) -> Callable[[], Promise[T]]: ...
+        def __get__(self, instance: AllValues[T], owner: type, /) -> _FirstOf[T]: ...
         def __get__(self, *_: Any) -> Any: ...
 
         @overload
-        def __call__(self, items: Fired[Iterable[Either[T]]], /) -> Promise[T]: ...
+        def __call__(
+            self, items: Fired[Iterable[Either[T]]], /, *, cancel_rest: bool = ...
+        ) -> Promise[T]: ...
         @overload
-        def __call__(self, items: AllPromises[T], /) -> Promise[T]: ...
+        def __call__(self, items: AllPromises[T], /, *, cancel_rest: bool = ...) -> Promise[T]: ...
         @overload
-        def __call__(self, items: AllValues[T], /) -> Promise[T]: ...
+        def __call__(self, items: AllValues[T], /, *, cancel_rest: bool = ...) -> Promise[T]: ...
         def __call__(self, *_: Any, **__: Any) -> Any: ...
 
 else:

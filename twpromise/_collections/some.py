@@ -12,6 +12,7 @@ from .._util.both import Both
 from .._util.checks import is_int
 from .._util.errors import AggregateError
 from .._util.types import AllPromises, AllValues, Either, Fired, Listed
+from .collecting import derive_cancelling
 from .rules import not_an_int
 from .several import FirstMethod, Several
 
@@ -26,11 +27,13 @@ class Some(Several):
 
     __slots__ = ("_can", "_count", "_reasons", "_values")
 
-    def _start(self, source: CorePromise, /, count: int = 1, *_: Any) -> None:
+    def _start(
+        self, source: CorePromise, count: Any = 1, cancel_rest: Any = False, /, *_: Any
+    ) -> None:
         self._count = count
         self._values: list[Any] = []
         self._reasons: list[Any] = []
-        super()._start(source)
+        super()._start(source, cancel_rest)
 
     def _begin(self, length: int) -> None:
         # How many items are fulfilled, or can still be.
@@ -42,7 +45,7 @@ class Some(Several):
                 f"the input must contain at least {self._count} items "
                 f"but contains only {length} items"
             )
-            reject(self.finish(), error)
+            self.settle(reject, error)
 
     def _fulfilled(self, value: Any) -> None:
         self._values.append(value)
@@ -50,20 +53,18 @@ class Some(Several):
             self._complete()
 
     def _complete(self) -> None:
-        values = self._values
-        fulfill(self.finish(), values)
+        self.settle(fulfill, self._values)
 
     def _failed(self, promise: CorePromise) -> None:
         self._can -= 1
         if promise._state & REJECTED:
             self._reasons.append(promise._value)
         if self._can < self._count:
-            reasons = self._reasons
-            own = self.finish()
-            if reasons:
-                reject(own, AggregateError("too few of the promises were fulfilled", reasons))
+            if self._reasons:
+                message = "too few of the promises were fulfilled"
+                self.settle(reject, AggregateError(message, self._reasons))
             else:
-                finish_cancel(own)
+                self.settle(finish_cancel)
 
     def _was_cancelled(self, promise: CorePromise) -> None:
         # It is one less, as one that is cancelled later, and no failure.
@@ -80,8 +81,7 @@ class _Any(Some):
     __slots__ = ()
 
     def _complete(self) -> None:
-        (value,) = self._values
-        fulfill(self.finish(), value)
+        self.settle(fulfill, *self._values)
 
 
 class _Race(Several):
@@ -90,7 +90,7 @@ class _Race(Several):
     __slots__ = ()
 
     def _fulfilled(self, value: Any) -> None:
-        fulfill(self.finish(), value)
+        self.settle(fulfill, value)
 
 
 if TYPE_CHECKING:
@@ -105,15 +105,21 @@ if TYPE_CHECKING:
         def __get__(self, *_: Any) -> Any: ...
 
         @overload
-        def __call__(self, items: Fired[Iterable[Either[T]]], /, count: int) -> Listed[T]: ...
+        def __call__(
+            self, items: Fired[Iterable[Either[T]]], /, count: int, *, cancel_rest: bool = ...
+        ) -> Listed[T]: ...
         @overload
-        def __call__(self, items: AllPromises[T], /, count: int) -> Listed[T]: ...
+        def __call__(
+            self, items: AllPromises[T], /, count: int, *, cancel_rest: bool = ...
+        ) -> Listed[T]: ...
         @overload
-        def __call__(self, items: AllValues[T], /, count: int) -> Listed[T]: ...
+        def __call__(
+            self, items: AllValues[T], /, count: int, *, cancel_rest: bool = ...
+        ) -> Listed[T]: ...
         def __call__(self, *_: Any, **__: Any) -> Any: ...
 
     class _SomeOf(Protocol[T]):
-        def __call__(self, count: int) -> Listed[T]: ...
+        def __call__(self, count: int, *, cancel_rest: bool = ...) -> Listed[T]: ...
 
 else:
     _SomeMethod = Both
@@ -128,22 +134,27 @@ class Racing(CorePromise, Generic[T_co]):
     __slots__ = ()
 
     @FirstMethod
-    def any(self) -> Any:
+    def any(self, *, cancel_rest: bool = False) -> Any:
         """A promise for the first value that comes.
+
+        Args:
+            cancel_rest: Cancel the other items when there is a value, each unless it has another
+                consumer.
 
         Rejects with an `AggregateError` of all reasons if there is none, and with a
         `ValueError` if there are no items; it is cancelled if all items are, or were before.
 
         Bluebird: ``Promise.any``.
         """
-        return _Any.derive(self)
+        return derive_cancelling(_Any, self, cancel_rest, 1)
 
     @_SomeMethod
-    def some(self, count: int) -> Any:
+    def some(self, count: int, *, cancel_rest: bool = False) -> Any:
         """A promise for a list of the first *count* values, in the order in which they came.
 
         Args:
             count: An `int`, 0 or more; anything else rejects with a `TypeError`.
+            cancel_rest: As for `any`; also when too few can be fulfilled.
 
         Rejects with an `AggregateError` of the reasons, in the order in which they came, as
         soon as too few can be fulfilled; with a `ValueError` if there are too few items.  Items
@@ -153,14 +164,17 @@ class Racing(CorePromise, Generic[T_co]):
         """
         if not is_int(count) or count < 0:
             return new_rejected(type(self), not_an_int("count", count, "0 or more"))
-        return Some.derive(self, count)
+        return derive_cancelling(Some, self, cancel_rest, count)
 
     @FirstMethod
-    def race(self) -> Any:
+    def race(self, *, cancel_rest: bool = False) -> Any:
         """A promise that settles as the first of the items that does.
+
+        Args:
+            cancel_rest: Cancel the other items then, each unless it has another consumer.
 
         A race of nothing stays pending; see `any`.
 
         Bluebird: ``Promise.race``; Twisted: `DeferredList`, fired by the first of either kind.
         """
-        return _Race.derive(self)
+        return derive_cancelling(_Race, self, cancel_rest)

@@ -178,12 +178,20 @@ def drop(promise: CorePromise, consumer: CorePromise | None = None) -> None:
         promise: What may be cancelled.
         consumer: The promise that has just settled without it; see `ending`.
     """
+    drop_all([promise], consumer)
+
+
+def drop_all(promises: list[CorePromise], consumer: CorePromise | None = None) -> None:
+    """As `drop`, for several, the first one first."""
+    if not promises:
+        return
     if hooks.observer is not None and hooks.observer.notifying:
         # As in `cancel`.
-        call_soon(type(promise), drop, promise, consumer)
+        call_soon(type(promises[0]), drop_all, promises, consumer)
         return
     stack: list[CorePromise] = []
-    leave(promise, stack)
+    for promise in reversed(promises):
+        leave(promise, stack)
     given_up = stack.copy()
     cancel_all(stack)
     if consumer is not None:

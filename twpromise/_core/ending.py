@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .following import root_of
+from .following import rejoin, root_of
 from .jobs import call_soon
-from .states import CANCELLING, OBSERVER, SETTLED, CorePromise, is_promise
+from .states import BYPASSED, CANCELLING, OBSERVER, SETTLED, CorePromise, is_promise
 from .subscribers import add_subscriber
 
 
@@ -31,6 +31,8 @@ def when_ended(promise: CorePromise, function: Callable[[], object]) -> None:
     if left is None:
         call_soon(type(promise), function)
     elif is_promise(left):
+        if left._state & BYPASSED:
+            rejoin(left)
         add_subscriber(left, _Ending(promise, function))
     else:
         left.when_done(lambda: when_ended(promise, function))
@@ -52,11 +54,12 @@ def _under_way(promise: CorePromise) -> Any:
             if left.running():
                 return left
             continue
-        left = root_of(left)
-        if left._state & CANCELLING or not left._state & SETTLED:
+        root = root_of(left)
+        if root._state & CANCELLING or not root._state & SETTLED:
+            # Not the root: a follower may be cancelled without it.
             return left
-        if left._source is not None:
-            stack += left._source
+        if root._source is not None:
+            stack += root._source
     return None
 
 

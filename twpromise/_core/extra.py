@@ -20,9 +20,9 @@ class Binding:
 
 @final
 class Extra:
-    """A binding, a context, a trace, hooks; what keeps a report; a Deferred of the promise."""
+    """A binding, a context, a trace, hooks; what keeps a report; a Deferred; done callbacks."""
 
-    __slots__ = ("binding", "context", "deferred", "hooks", "keeper", "trace")
+    __slots__ = ("binding", "callbacks", "context", "deferred", "hooks", "keeper", "trace")
 
     def __init__(
         self, binding: Binding | None, context: Context | None = None, trace: Any = None
@@ -36,6 +36,8 @@ class Extra:
         self.deferred: Any = None
         #: Called, in this order, when the promise is cancelled.
         self.hooks: tuple[Callable[[], object], ...] = ()
+        #: Called when the promise has ended: each as it was given, and in its context.
+        self.callbacks: list[tuple[Any, Callable[..., Any]]] | None = None
 
     def arguments(self, value: Any) -> tuple[Any, ...]:
         """What a handler is called with: the bound value, if there is one, and the outcome."""
@@ -71,8 +73,17 @@ def _give(
         given = promise._extra = Extra(binding, context, extra.trace)
         given.deferred = extra.deferred
         given.hooks = hooks
+        given.callbacks = extra.callbacks
     else:
         promise._extra = context if binding is None else Extra(binding, context)
+
+
+def whole_extra_of(promise: CorePromise) -> Extra:
+    """The `Extra` of a promise, which is made if it has none."""
+    extra = promise._extra
+    if type(extra) is not Extra:
+        extra = promise._extra = Extra(None, extra)
+    return extra
 
 
 # --- hooks --------------------------------------------------------------------------------
@@ -86,9 +97,7 @@ def hooks_of(promise: CorePromise) -> tuple[Callable[[], object], ...]:
 
 def add_hook(promise: CorePromise, hook: Callable[[], object]) -> None:
     """Have *hook* called when the promise, which is not bypassed, is cancelled."""
-    extra = promise._extra
-    if type(extra) is not Extra:
-        extra = promise._extra = Extra(None, extra)
+    extra = whole_extra_of(promise)
     extra.hooks += (hook,)
 
 

@@ -30,6 +30,7 @@ from .states import (
     FOLLOWING,
     FULFILLED,
     HANDLED,
+    LATE_HANDLER,
     NODE,
     OBSERVER,
     PENDING,
@@ -264,7 +265,7 @@ class Node:
         if state & FULFILLED or not state & DEAD:
             return False
         mark_handled(promise)
-        pass_on(self.finish(), outcome_of(observed(promise)))
+        self.settle(pass_on, outcome_of(observed(promise)))
         return True
 
     def claims(self, hold: Callable[[], Callable[[], object]]) -> bool:
@@ -322,6 +323,10 @@ class Node:
         """The same, and be notified by `_at_once` in the call of a callback that fulfils."""
         self._state = AT_ONCE
 
+    def handle_late(self) -> None:
+        """Be a consumer that handles a rejection only when it is notified, by `mark_handled`."""
+        self._state = LATE_HANDLER
+
     def stop_consuming(self) -> None:
         """Be a consumer of nothing any more, and be notified all the same."""
         self._state = NODE | CANCELLING
@@ -338,6 +343,10 @@ class Node:
         self._release()
         return promise
 
+    def settle(self, how: Callable[..., None], *arguments: Any) -> None:
+        """Finish, and settle the node's promise: ``settle(fulfill, value)``."""
+        how(self.finish(), *arguments)
+
     def _release(self) -> None:
         """Drop what a kind of node refers to, besides its promise and its source."""
 
@@ -347,4 +356,4 @@ class Node:
             # What was called has cancelled the node's promise before.
             hooks.host.escaped(error)
         else:
-            reject_raised(self.finish(), error)
+            self.settle(reject_raised, error)

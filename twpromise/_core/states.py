@@ -52,8 +52,12 @@ AT_ONCE: Final = NODE | 4096
 #: In the queue, the subscribers of a promise that are still to be notified.
 REST: Final = JOB | 16384
 
+#: Of a node that does not handle a rejection by being among the subscribers.
+UNHANDLING: Final = 8192
 #: A node that is notified, and neither consumes nor handles.
-OBSERVER: Final = NODE | CANCELLING | 8192
+OBSERVER: Final = NODE | CANCELLING | UNHANDLING
+#: A node that consumes, and handles a rejection when it is notified, not before.
+LATE_HANDLER: Final = NODE | UNHANDLING
 
 #: In `_aux` of a pending promise that only a callback fulfils.
 BY_CALLBACK: Final = "by callback"

@@ -21,6 +21,7 @@ from .states import (
     OBSERVER,
     SETTLED,
     SEVERAL,
+    UNHANDLING,
     CorePromise,
 )
 
@@ -156,8 +157,8 @@ def has_handlers(promise: CorePromise) -> bool:
     if there is None:
         return False
     if type(there) is Subscribers:
-        return any(other._state != OBSERVER for other in chain(there, there.cleaning))
-    return bool(there._state != OBSERVER)
+        return any(not other._state & UNHANDLING for other in chain(there, there.cleaning))
+    return not there._state & UNHANDLING
 
 
 def has_subscribed(promise: CorePromise, subscriber: Any) -> bool:

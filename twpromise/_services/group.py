@@ -71,7 +71,7 @@ class _Members(Node):
 
     def _ended(self, member: CorePromise) -> None:
         del self.members[member]
-        self.settle()
+        self.settle_if_ended()
 
     def abort(self) -> None:
         """Cancel the members, once."""
@@ -81,9 +81,9 @@ class _Members(Node):
         self.on_abort()
         for member in list(self.members):
             cancel(member)
-        self.settle()
+        self.settle_if_ended()
 
-    def settle(self) -> None:
+    def settle_if_ended(self) -> None:
         """Settle the outcome, if all have ended that there will be."""
         if self.members or not (self.aborted or self.waited) or self._promise is None:
             return
@@ -199,7 +199,7 @@ class PromiseGroup:
         check_home(self._library)
         waiting = then(self._outcome)
         self._node.waited = True
-        self._node.settle()
+        self._node.settle_if_ended()
         return cast("Promise[None]", waiting)
 
     def cancel(self) -> None:
@@ -247,7 +247,7 @@ class PromiseGroup:
             self.wait()
             return False
         node.waited = True
-        node.settle()
+        node.settle_if_ended()
         try:
             await self._end()
         except CANCELLATIONS as cancellation:

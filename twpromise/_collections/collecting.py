@@ -1,0 +1,73 @@
+"""What the nodes share that wait for several promises: they may cancel those not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .._core.cancelling import drop_all
+from .._core.reactions import Node
+from .._core.resolving import new_rejected
+from .._core.settling import mark_handled
+from .._core.states import CANCELLED, CANCELLING, CorePromise, is_promise
+from .._util.checks import shown
+
+__all__ = ["Collecting", "derive_cancelling"]
+
+
+class Collecting(Node):
+    """Waits for several promises.
+
+    A kind of it says in `_start` whether it `_cancels_rest`, and in `_wanted` what it waits for.
+    """
+
+    __slots__ = ("_cancels_rest",)
+
+    #: Whether what is still waited for is cancelled when the node settles its promise.
+    _cancels_rest: bool
+
+    if TYPE_CHECKING:
+
+        def _wanted(self) -> list[Any]:
+            """What is waited for: promises, and anything else."""
+            ...
+
+    def settle(self, how: Callable[..., None], *arguments: Any) -> None:
+        rest = self._wanted() if self._cancels_rest else []
+        promise = self.finish()
+        # First the outcome: it does not wait for the cancellation, which may call user code.
+        how(promise, *arguments)
+        self._drop_rest(rest, promise)
+
+    def _drop_rest(self, items: list[Any], promise: CorePromise) -> None:
+        """Cancel those items that are pending, each unless it has another consumer.
+
+        Args:
+            items: Promises, and anything else.
+            promise: What the node has settled; see `ending`.
+        """
+        if self._cancels_rest:
+            rest = [item for item in items if is_promise(item)]
+            drop_all(rest, promise)
+            for item in rest:
+                # It goes on, since others wait or cancellation is off, and this was a consumer.
+                # A clean-up of one that was cancelled may still fail, and is reported.
+                if not item._state & (CANCELLED | CANCELLING):
+                    mark_handled(item)
+
+
+def derive_cancelling(
+    kind: type[Collecting], source: CorePromise, cancel_rest: object, *arguments: Any
+) -> Any:
+    """A promise that a node settles which cancels the rest, or does not; checked.
+
+    Args:
+        kind: The kind of node.
+        source: What the promise is derived from.
+        cancel_rest: The last argument of the node.
+        *arguments: Arguments before that.
+    """
+    if not isinstance(cancel_rest, bool):
+        error = TypeError(f"cancel_rest must be True or False, not {shown(cancel_rest)}")
+        return new_rejected(type(source), error)
+    return kind.derive(source, *arguments, cancel_rest)
