@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from tests.support.consumers import CONSUMERS, consuming
 from tests.support.outcomes import outcome, reasons
@@ -193,6 +194,37 @@ def test_deferreds_that_another_result_waits_for(scheduler):
     deferred.callback(1)
     scheduler.flush()
     assert [1] == other.value()
+
+
+def test_a_deferred_that_fails_while_items_are_looked_at(scheduler):
+    """By a coroutine behind the item that has failed: it counts as handled."""
+    deferred = Deferred()
+    # A later consumer of the Deferred finds the failure as long as something refers to it.
+    failure = Failure(Boom("second"))
+
+    async def fails():
+        deferred.errback(failure)
+
+    items = [deferred, quiet(Promise.reject(Boom("first"))), fails()]
+    result = quiet(Promise.all(items, cancel_rest=True))
+    scheduler.flush()
+    assert "first" == str(result.reason())
+
+
+def test_another_consumer_handles_or_does_not(scheduler, reports):
+    """What goes on for another consumer is reported as ever: here a clean-up of its own."""
+    source = Source()
+
+    def cancels_itself(_):
+        tapped.cancel()
+        raise Boom("of a clean-up")
+
+    tapped = source.promise.tap(cancels_itself)
+    Promise.race([Source().promise, tapped])
+    assert 1 == Promise.race([tapped, 1], cancel_rest=True).value()
+    source.resolve()
+    scheduler.flush()
+    assert ["of a clean-up"] == [str(reason) for reason in reasons(reports)]
 
 
 def test_a_deferred_whose_other_consumer_leaves(scheduler):

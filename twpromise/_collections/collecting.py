@@ -9,7 +9,7 @@ from .._core.cancelling import drop_all
 from .._core.reactions import Node
 from .._core.resolving import new_rejected
 from .._core.settling import mark_handled
-from .._core.states import CANCELLED, CANCELLING, CorePromise, is_promise
+from .._core.states import CorePromise, is_promise
 from .._util.checks import shown
 
 __all__ = ["Collecting", "derive_cancelling"]
@@ -48,12 +48,11 @@ class Collecting(Node):
         """
         if self._cancels_rest:
             rest = [item for item in items if is_promise(item)]
-            drop_all(rest, promise)
             for item in rest:
-                # It goes on, since others wait or cancellation is off, and this was a consumer.
-                # A clean-up of one that was cancelled may still fail, and is reported.
-                if not item._state & (CANCELLED | CANCELLING):
+                # Others handle a rejection if it goes on for them.
+                if not item._library.cancellation:
                     mark_handled(item)
+            drop_all(rest, promise)
 
 
 def derive_cancelling(
