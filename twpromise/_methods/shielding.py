@@ -30,7 +30,7 @@ class _Shield(Node):
         # A rejection that is there already has no other way to be lost.
         if not self.settle_if_failed(source):
             self.handle_late()
-            super()._start(source)
+            self.wait_for_source(source)
 
     def _notify(self, parent: CorePromise) -> None:
         if parent._state & REJECTED:
