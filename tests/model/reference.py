@@ -596,12 +596,6 @@ class Aside(Consumer):
             if not isinstance(result, Reference | Deferred):
                 self.finish()
                 return
-            if (
-                isinstance(result, Reference)
-                and result.end().leads_to() is self.child
-                and not self.child.dead
-            ):
-                raise TypeError("circular promise resolution chain")
         except BaseException as error:
             self.end()
             self.child.reject(error)
