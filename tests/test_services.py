@@ -328,13 +328,15 @@ def test_signals_after_a_second_start(scheduler, handlers):
 
 def test_signals_without_handlers(scheduler, service):
     """They end the process, or interrupt it, as before."""
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    # Those of a reactor that another test has run, say.
+    former = {number: signal.signal(number, handler) for number, handler in defaults.items()}
     service.start_soon(Promise.delay, 1)
     service.stopService()
-    assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
-    assert signal.SIG_DFL is signal.getsignal(signal.SIGTERM)
+    assert defaults == {number: signal.getsignal(number) for number in defaults}
     scheduler.advance(1)
-    signal.signal(signal.SIGINT, former)
+    for number, handler in former.items():
+        signal.signal(number, handler)
 
 
 def test_cancelling_what_stop_gives(scheduler, service):
