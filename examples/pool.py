@@ -83,8 +83,9 @@ class Pool:
         )
 
     def close(self):
-        for connection in self._connections:
-            connection.close()
+        """Close all connections, each when it has come back: a transaction may still roll back."""
+        come_back = [self._idle.get() for _ in self._connections]
+        return Promise.map(come_back, lambda connection: connection.close())
 
 
 def open_pool(reactor, path, size=2):
