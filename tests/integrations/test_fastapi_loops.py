@@ -51,7 +51,7 @@ def environment(on: str) -> dict[str, str]:
 
 @contextmanager
 def served(arguments: list[str], on: str) -> Iterator[str]:
-    """The address of the service, run by a server; which ends well when it is told to."""
+    """The address of the service, run by a server, which ends with status 0 when it is stopped."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         # Connections wait in the socket until the server is there.
         port, number = listening.getsockname()[1], listening.fileno()
