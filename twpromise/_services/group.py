@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, Self, cast
 
 from .._bridge.outcomes import exception_of
 from .._core.cancelling import cancel
@@ -17,15 +17,9 @@ from .._core.states import CANCELLING, REJECTED, CorePromise
 from .._coroutines.drivers import Driver, find_driver
 from .._promise import Promise
 from .._util.errors import CANCELLATIONS, AggregateError
-from .starting import check_start, end_of, start
-
-if TYPE_CHECKING:
-    from .._util.types import Followed
+from .starting import Starting, end_of
 
 __all__ = ["PromiseGroup"]
-
-P = ParamSpec("P")
-U = TypeVar("U")
 
 
 class _Members(Node):
@@ -116,7 +110,7 @@ def _several(errors: list[Any]) -> AggregateError:
     return AggregateError(f"{len(errors)} errors in a PromiseGroup", errors)
 
 
-class PromiseGroup:
+class PromiseGroup(Starting):
     """Work that is started together, fails together, and has ended when the group is left.
 
     Args:
@@ -156,37 +150,13 @@ class PromiseGroup:
         node = self._node
         return f"<PromiseGroup, {node.state}: {len(node.members)} running>"
 
-    @overload
-    def start_soon(
-        self, function: Callable[P, Followed[U]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Promise[U]: ...
-    @overload
-    def start_soon(
-        self, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Promise[U]: ...
-    def start_soon(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """A promise for what a function returns, which the group waits for.
-
-        Args:
-            function: Called from the queue, unless the promise is cancelled before; what it
-                returns is followed.
-            *args: What it is called with.
-            **kwargs: What it is called with.
-
-        Raises:
-            TypeError: *function* is not callable.
-            RuntimeError: The group is closed, is failing or was cancelled; the function is not
-                called.
-
-        Trio: ``start_soon``; asyncio: ``create_task``.
-        """
-        check_start(self._library, function)
+    def _refusal(self) -> str | None:
         node = self._node
-        if node.aborted or node._promise is None:
-            raise RuntimeError(f"nothing can be started in a group that is {node.state}: {self!r}")
-        promise = start(self._library, function, args, kwargs)
-        node.add(promise)
-        return promise
+        ended = node.aborted or node._promise is None
+        return f"group that is {node.state}: {self!r}" if ended else None
+
+    def _add(self, promise: CorePromise, function: object) -> None:
+        self._node.add(promise)
 
     def wait(self) -> Promise[None]:
         """A promise that settles when all that was started has ended, and closes the group.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -18,15 +18,9 @@ from .._core.states import CorePromise
 from .._promise import Promise
 from .._util.checks import check_seconds, shown
 from .signals import call_on_signals, end_calls_on_signals
-from .starting import check_start, start
-
-if TYPE_CHECKING:
-    from .._util.types import Followed
+from .starting import Starting
 
 __all__ = ["PromiseService"]
-
-P = ParamSpec("P")
-U = TypeVar("U")
 
 _log = Logger(namespace="twpromise")
 
@@ -34,7 +28,7 @@ _log = Logger(namespace="twpromise")
 _PATIENCE = 5.0
 
 
-class PromiseService(Service):
+class PromiseService(Starting, Service):
     """A service that waits for the work that is under way before it has stopped.
 
     Args:
@@ -46,8 +40,8 @@ class PromiseService(Service):
         TypeError: *grace* is no number.
         ValueError: *grace* is negative.
 
-    Other than in a `PromiseGroup`, what fails does not end the others: its rejection is for those
-    who use its promise, and is reported if nobody does.  The service is no consumer.
+    Other than in a `PromiseGroup`, what fails does not end the others: its rejection goes to
+    its handlers, and is reported if it has none.  The service is no consumer.
 
     `stopService` gives a Deferred that fires when all has *ended*: threads and clean-up, too.  What
     does not end though it was cancelled is logged after some seconds.  While the service stops, a
@@ -88,34 +82,12 @@ class PromiseService(Service):
             return "running" if self.running else "not started"
         return "stopping" if self._stops else "stopped"
 
-    @overload
-    def start_soon(
-        self, function: Callable[P, Followed[U]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Promise[U]: ...
-    @overload
-    def start_soon(
-        self, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Promise[U]: ...
-    def start_soon(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """A promise for what a function returns, which is waited for when the service stops.
+    def _refusal(self) -> str | None:
+        return f"service that is {self._state}" if self._closed else None
 
-        Args:
-            function: Called from the queue, unless the promise is cancelled before; what it
-                returns is followed.
-            *args: What it is called with.
-            **kwargs: What it is called with.
-
-        Raises:
-            TypeError: *function* is not callable.
-            RuntimeError: The service stops, or has stopped; the function is not called.
-        """
-        check_start(self._library, function)
-        if self._closed:
-            raise RuntimeError(f"nothing can be started in a service that is {self._state}")
-        promise = start(self._library, function, args, kwargs)
+    def _add(self, promise: CorePromise, function: object) -> None:
         self._under_way[promise] = function
         when_ended(promise, partial(self._ended, promise))
-        return promise
 
     def cancel(self) -> None:
         """Cancel all that is under way, at once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from .._core import hooks
 from .._core.contexts import keep_context, run_in_context
@@ -15,22 +15,65 @@ from .._core.settling import fulfill
 from .._core.states import CorePromise, new_pending
 from .._util.checks import not_a_function
 
-__all__ = ["check_start", "end_of", "start"]
+if TYPE_CHECKING:
+    from .._promise import Promise
+    from .._util.types import Followed
+
+__all__ = ["Starting", "end_of"]
+
+P = ParamSpec("P")
+U = TypeVar("U")
 
 
-def check_start(library: type[CorePromise], function: object) -> None:
-    """Check what is given to `start_soon`.
+class Starting:
+    """`start_soon`, for what waits at its end for all that it has started."""
 
-    Raises:
-        TypeError: *function* is not callable.
-        RuntimeError: This is a thread that the promises do not belong to.
-    """
-    check_home(library)
-    if not callable(function):
-        raise not_a_function("function", function)
+    _library: Any
+
+    if TYPE_CHECKING:
+
+        def _refusal(self) -> str | None:
+            """What takes nothing new, and why; None if it does."""
+
+        def _add(self, promise: CorePromise, function: object) -> None:
+            """A promise for what a function gives is under way."""
+
+    @overload
+    def start_soon(
+        self, function: Callable[P, Followed[U]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Promise[U]: ...
+    @overload
+    def start_soon(
+        self, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Promise[U]: ...
+    def start_soon(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """A promise for what a function returns, which is waited for at the end.
+
+        Args:
+            function: Called from the queue, unless the promise is cancelled before; what it
+                returns is followed.
+            *args: What it is called with.
+            **kwargs: What it is called with.
+
+        Raises:
+            TypeError: *function* is not callable.
+            RuntimeError: Nothing can be started any more: the group is closed, is failing or was
+                cancelled; the service stops, or has stopped.  The function is not called.
+
+        Trio: ``start_soon``; asyncio: ``create_task``.
+        """
+        check_home(self._library)
+        if not callable(function):
+            raise not_a_function("function", function)
+        refusal = self._refusal()
+        if refusal is not None:
+            raise RuntimeError(f"nothing can be started in a {refusal}")
+        promise = _start(self._library, function, args, kwargs)
+        self._add(promise, function)
+        return promise
 
 
-def start(
+def _start(
     library: type[CorePromise],
     function: Callable[..., object],
     args: tuple[Any, ...],
