@@ -363,6 +363,27 @@ def test_a_loop_that_is_left(consumer):
     assert [0, 0, 1] == [source.cancelled for source in made]
 
 
+@pytest.mark.parametrize("how", ["closed", "dropped"])
+def test_an_iterator_that_is_not_begun(consumer, how):
+    """It is a consumer until it is closed or dropped, as one that is left."""
+    source = Source()
+
+    async def main():
+        iterator = Promise.as_completed([source.promise])
+        source.promise.then().cancel()
+        await Promise.resolve()
+        assert 0 == source.cancelled
+        if how == "closed":
+            await iterator.aclose()
+
+    consumer.start(main())
+    # A loop of asyncio's closes what is dropped in a task.
+    consumer.flush()
+    source.promise.then().cancel()
+    consumer.flush()
+    assert 1 == source.cancelled
+
+
 def test_an_item_that_was_given_is_not_kept(consumer):
     """The next wait refers to what is left only."""
     made, promises = sources(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from .._core.following import outcome_of
@@ -89,6 +90,7 @@ class _Completing(Several):
 
 async def _in_order(node: _Completing, waiting: Any) -> AsyncGenerator[Any, None]:
     try:
+        yield
         await waiting
         while True:
             while node.settled:
@@ -157,6 +159,10 @@ class Completing(CorePromise, Generic[T_co]):
         node = _Completing()
         waiting = node._make_promise(type(self), self)
         node._start(self)
-        return _in_order(node, waiting)
+        iterator = _in_order(node, waiting)
+        # It begins now: one that had not begun would run no clean-up when it is closed or dropped.
+        with suppress(StopIteration):
+            anext(iterator).send(None)
+        return iterator
 
     asCompleted = as_completed
