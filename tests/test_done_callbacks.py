@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import weakref
 from concurrent.futures import Future
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from threading import Thread
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -260,6 +261,29 @@ def test_in_the_context_in_which_it_was_added(scheduler):
     assert "of the caller" == variable.get()
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_in_a_context_that_is_given(scheduler, is_async):
+    """As with asyncio; what the callback sets there is its own."""
+    seen = []
+    context = copy_context()
+    context.run(variable.set, "given")
+
+    def callback(promise):
+        seen.append(variable.get())
+        variable.set("of a callback")
+
+    async def later(promise):
+        await Promise.resolve()
+        callback(promise)
+
+    promise = Promise.resolve()
+    for _ in range(2):
+        promise.add_done_callback(later if is_async else callback, context=context)
+    scheduler.flush()
+    assert ["given"] * 2 == seen
+    assert "given" == context[variable]
+
+
 def test_not_bound(scheduler):
     """A callback of a bound promise gets the promise alone."""
     promise = Promise.resolve(1).bind("this")
@@ -374,3 +398,31 @@ def test_what_is_not_callable(wrong):
     """It is refused, by name."""
     with pytest.raises(TypeError, match="callback must be callable"):
         Promise.resolve(1).add_done_callback(wrong)
+
+
+@pytest.mark.parametrize("wrong", [{}, "context", variable])
+def test_what_is_no_context(wrong):
+    """It is refused, by name."""
+    with pytest.raises(TypeError, match=r"context must be a contextvars\.Context, not"):
+        Promise.resolve(1).add_done_callback(print, context=wrong)
+
+
+def test_in_another_thread(scheduler):
+    """Adding and taking out are refused, as all that is done with a promise."""
+    promise, errors = Source().promise, []
+    calls = watched(promise)
+
+    def use():
+        for method in (promise.add_done_callback, promise.remove_done_callback):
+            with pytest.raises(RuntimeError, match="call_from_thread") as raised:
+                method(calls.append)
+            errors.append(raised)
+
+    # The scheduler knows its thread when it has run something.
+    Promise.resolve().then(print)
+    scheduler.flush()
+    thread = Thread(target=use)
+    thread.start()
+    thread.join()
+    assert 2 == len(errors)
+    assert 1 == promise.remove_done_callback(calls.append)

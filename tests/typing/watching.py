@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextvars import Context
 from typing import assert_type
 
 from twpromise import Promise
@@ -27,7 +28,7 @@ def watching(promise: Promise[int], tracked: set[Promise[int]]) -> None:
     """Callbacks take the promise."""
     promise.add_done_callback(ended)
     promise.add_done_callback(later)
-    promise.add_done_callback(tracked.discard)
+    promise.add_done_callback(tracked.discard, context=Context())
     promise.addDoneCallback(lambda promise: print(promise.value() + 1))
     assert_type(promise.remove_done_callback(ended), int)
     assert_type(promise.removeDoneCallback(tracked.discard), int)
@@ -43,5 +44,6 @@ def mistaken(promise: Promise[int]) -> None:
     promise.add_done_callback(of_text)  # type: ignore[arg-type]
     promise.add_done_callback(None)  # type: ignore[arg-type]
     promise.add_done_callback()  # type: ignore[call-arg]
+    promise.add_done_callback(ended, Context())  # type: ignore[call-arg]
     promise.remove_done_callback()  # type: ignore[call-arg]
     promise.shield(1)  # type: ignore[call-arg]

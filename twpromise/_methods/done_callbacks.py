@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._core import dropped
-from .._core.contexts import keep_context
+from .._core.contexts import Callback, keep_context
 from .._core.ending import when_ended
 from .._core.extra import Extra, whole_extra_of
 from .._core.jobs import call_soon, check_home
 from .._core.states import CorePromise
-from .._util.checks import not_a_function
+from .._util.checks import not_a_function, shown
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -36,16 +37,18 @@ class DoneCallbacks(CorePromise, Generic[T_co]):
 
     __slots__ = ()
 
-    def add_done_callback(self, callback: Callable[[Promise[T_co]], object]) -> None:
+    def add_done_callback(
+        self, callback: Callable[[Promise[T_co]], object], *, context: Context | None = None
+    ) -> None:
         """Have a function called with this promise once it has settled and ended.
 
         Args:
-            callback: Called from the queue with the promise alone, in the context of the caller
-                of this method.  What it returns does not matter; an ``async def`` function is
-                run.  What it raises is logged.
+            callback: Called from the queue with the promise alone.  What it returns does not
+                matter; an ``async def`` function is run.  What it raises is logged.
+            context: The callback runs in a copy of it; by default that of the caller of this.
 
         Raises:
-            TypeError: *callback* is not callable.
+            TypeError: *callback* is not callable, or *context* is no `contextvars.Context`.
 
         A promise that is cancelled, or timed out, has *ended* when what cleans up has:
         `finally_` handlers, ``finally`` blocks, releases, functions in threads.  The callback is
@@ -56,6 +59,8 @@ class DoneCallbacks(CorePromise, Generic[T_co]):
         """
         if not callable(callback):
             raise not_a_function("callback", callback)
+        if context is not None and not isinstance(context, Context):
+            raise TypeError(f"context must be a contextvars.Context, not {shown(context)}")
         cls = type(self)
         check_home(cls)
         extra = whole_extra_of(self)
@@ -63,7 +68,8 @@ class DoneCallbacks(CorePromise, Generic[T_co]):
             # One observer for all of them.
             extra.callbacks = []
             when_ended(self, partial(_call_all, self))
-        extra.callbacks.append((callback, keep_context(cls, callback)))
+        call = keep_context(cls, callback) if context is None else Callback(callback, None, context)
+        extra.callbacks.append((callback, call))
 
     addDoneCallback = add_done_callback
 
@@ -78,6 +84,7 @@ class DoneCallbacks(CorePromise, Generic[T_co]):
 
         asyncio: ``Future.remove_done_callback``.
         """
+        check_home(type(self))
         extra = self._extra
         callbacks = extra.callbacks if type(extra) is Extra else None
         if callbacks is None:
