@@ -100,6 +100,19 @@ def test_a_library_copy_has_deadlines_on_its_own_clock():
     assert TimeoutError is type(promise.reason())
 
 
+def test_a_promise_on_another_scheduler(scheduler):
+    """It is rejected, and waits for nothing: a deadline that may never pass would go unnoticed."""
+    copy = Promise.get_new_library_copy()
+    copy.set_scheduler(ManualScheduler())
+    for cls, deadline in (copy, Deadline(5)), (Promise, Deadline(5, library=copy)):
+        source = Source(cls)
+        promise = quiet(source.promise.timeout(deadline))
+        with pytest.raises(RuntimeError, match="the deadline is on another scheduler"):
+            raise promise.reason()
+        assert "0 waiting>" in repr(deadline)
+        assert source.promise.is_pending()
+
+
 @pytest.mark.parametrize("by_function", [False, True], ids=["ReactorScheduler", "a function"])
 def test_deadlines_on_a_reactor(by_function):
     """The clock is the reactor's; also where a function runs the queue."""
@@ -386,6 +399,13 @@ def test_no_time(scheduler, seconds, error):
     """It is refused, by its name."""
     with pytest.raises(error, match="seconds must be a number of seconds"):
         Deadline(seconds)
+
+
+@pytest.mark.parametrize("wrong", [5, object, "Promise"], ids=repr)
+def test_what_is_no_library_copy(scheduler, wrong):
+    """It is refused, by its name."""
+    with pytest.raises(TypeError, match="library must be a library copy, such as Promise, not"):
+        Deadline(5, library=wrong)
 
 
 def test_a_deadline_without_end(scheduler):

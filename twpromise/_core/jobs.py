@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .._util.checks import shown
 from .states import JOB, CorePromise
 
 if TYPE_CHECKING:
@@ -34,6 +35,17 @@ class Job:
 def call_soon(cls: type[CorePromise], function: Callable[..., object], *arguments: Any) -> None:
     """Queue a call, behind all that is queued; what it raises is logged."""
     cls._queue.add(Job(function, *arguments))
+
+
+def check_library(library: Any) -> Any:
+    """*library*, checked to be `Promise`, or a library copy.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if not (isinstance(library, type) and issubclass(library, CorePromise)):
+        raise TypeError(f"library must be a library copy, such as Promise, not {shown(library)}")
+    return library
 
 
 def check_home(cls: type[CorePromise]) -> None:

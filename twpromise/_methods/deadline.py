@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from .._core.jobs import Job, check_home
+from .._core.jobs import Job, check_home, check_library
 from .._core.states import CorePromise
 from .._util.checks import check_seconds
 
@@ -27,7 +27,7 @@ class Deadline:
             the scheduler that is set when it is made.
 
     Raises:
-        TypeError: *seconds* is no number.
+        TypeError: *seconds* is no number, or *library* no library copy.
         ValueError: *seconds* is negative or NaN.
 
     ``promise.timeout(deadline)`` rejects when the deadline passes.  If it has passed already,
@@ -54,7 +54,7 @@ class Deadline:
 
     def __init__(self, seconds: float, *, library: type[Promise[Any]] | None = None) -> None:
         self.seconds = check_seconds("seconds", seconds)
-        cls = self._default_class if library is None else library
+        cls = self._default_class if library is None else check_library(library)
         check_home(cls)
         self._queue: Any = cls._queue
         # In the order in which they have begun to wait.
@@ -83,6 +83,10 @@ class Deadline:
         This sets no timer, so that it may be called for each piece of data that arrives.
         """
         self._due: float = self._queue.scheduler.seconds() + self.seconds
+
+    def fits(self, promise: CorePromise) -> bool:
+        """Whether a promise is on the same scheduler."""
+        return promise._queue is self._queue
 
     def call(self, function: Callable[[], None]) -> Waiting:
         """Have *function* called when the deadline has passed, from the reactor or the queue."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar, cast, overload
 
 from .._bridge.waits import note_where_it_waits
 from .._core.cancelling import drop
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from .._promise import Promise
 
 __all__ = ["Timers"]
+
+_MISFIT: Final = (
+    "the deadline is on another scheduler than the promise: make it when that scheduler has been "
+    "set, and with library=... for a library copy"
+)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -237,7 +242,8 @@ class Timers(CorePromise, Generic[T_co]):
 
         Args:
             seconds: How long, 0 or more; anything else rejects as with `delay`.  Or
-                a `Deadline`, which several steps share, or which may be reset.
+                a `Deadline`, which several steps share, or which may be reset; one that is on
+                another scheduler rejects with a `RuntimeError`.
             message_or_error: The message of the `TimeoutError`, by default "operation timed
                 out"; or the exception to reject with.  Anything else rejects with
                 a `TypeError`.  Notes of a `TimeoutError` say how long was waited, and where
@@ -253,6 +259,8 @@ class Timers(CorePromise, Generic[T_co]):
         promise = None
         if not isinstance(seconds, Deadline):
             promise, seconds = _checked(type(self), seconds)
+        elif not seconds.fits(self):
+            promise = new_rejected(type(self), RuntimeError(_MISFIT))
         error = "operation timed out" if message_or_error is None else message_or_error
         if promise is None and isinstance(error, BaseException):
             promise = _Timeout.derive(self, seconds, lambda _: error)

@@ -8,10 +8,10 @@ from typing import Any
 from .._core import hooks
 from .._core.cancelling import drop
 from .._core.ending import has_ended, when_ended
+from .._core.jobs import check_library
 from .._core.resolving import is_followed, new_resolved, reject_or_report, resolve
 from .._core.settling import fulfill
 from .._core.states import DEAD, SETTLED, CorePromise, is_promise
-from .._util.checks import shown
 
 __all__ = ["begin", "check_library"]
 
@@ -50,14 +50,3 @@ def begin(promise: CorePromise, call: Callable[[], Any], ended: Callable[[], obj
         ended()
     else:
         when_ended(work, ended)
-
-
-def check_library(library: Any) -> Any:
-    """*library*, checked to be `Promise`, or a library copy.
-
-    Raises:
-        TypeError: It is something else.
-    """
-    if not (isinstance(library, type) and issubclass(library, CorePromise)):
-        raise TypeError(f"library must be a library copy, such as Promise, not {shown(library)}")
-    return library
