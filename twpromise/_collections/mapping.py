@@ -13,7 +13,6 @@ from typing import (
     ParamSpec,
     Protocol,
     Self,
-    TypeAlias,
     TypeVar,
     overload,
 )
@@ -188,7 +187,6 @@ def _derive(
 
 
 if TYPE_CHECKING:
-    Limit: TypeAlias = int | None
 
     class _MapOf(Protocol[T_co, P]):
         @overload
@@ -273,76 +271,46 @@ if TYPE_CHECKING:
         ) -> Listed[U]: ...
         def __call__(self, items: Any, /, mapper: Any, *a: P.args, **k: P.kwargs) -> Any: ...
 
-    class _FilterOf(Protocol[T]):
+    class _FilterOf(Protocol[T, P]):
         @overload
-        def __call__(
-            self, predicate: Sees[T], concurrency: Limit = None, *, cancel_rest: bool = False
-        ) -> Listed[T]: ...
+        def __call__(self, predicate: Sees[T], *a: P.args, **k: P.kwargs) -> Listed[T]: ...
         @overload
-        def __call__(
-            self, predicate: SeesIndex[T], concurrency: Limit = None, *, cancel_rest: bool = False
-        ) -> Listed[T]: ...
+        def __call__(self, predicate: SeesIndex[T], *a: P.args, **k: P.kwargs) -> Listed[T]: ...
 
-    class _FilterMethod(Both):
+    class _FilterMethod(Both, Generic[P]):
+        def __init__(
+            self, function: Callable[Concatenate[Any, Callable[..., Any], P], Any]
+        ) -> None: ...
+
         @overload
         def __get__(self, instance: None, owner: type, /) -> Self: ...
         @overload
-        def __get__(self, instance: Promises[T], owner: type, /) -> _FilterOf[T]: ...
+        def __get__(self, instance: Promises[T], owner: type, /) -> _FilterOf[T, P]: ...
         @overload
-        def __get__(self, instance: Values[T], owner: type, /) -> _FilterOf[T]: ...
+        def __get__(self, instance: Values[T], owner: type, /) -> _FilterOf[T, P]: ...
         def __get__(self, *_: Any) -> Any: ...
 
         @overload
         def __call__(
-            self,
-            items: Fired[Items[T]],
-            /,
-            predicate: Sees[T],
-            concurrency: Limit = None,
-            *,
-            cancel_rest: bool = False,
+            self, items: Fired[Items[T]], /, predicate: Sees[T], *a: P.args, **k: P.kwargs
         ) -> Listed[T]: ...
         @overload
         def __call__(
-            self,
-            items: Promises[T],
-            /,
-            predicate: Sees[T],
-            concurrency: Limit = None,
-            *,
-            cancel_rest: bool = False,
+            self, items: Promises[T], /, predicate: Sees[T], *a: P.args, **k: P.kwargs
         ) -> Listed[T]: ...
         @overload
         def __call__(
-            self,
-            items: Promises[T],
-            /,
-            predicate: SeesIndex[T],
-            concurrency: Limit = None,
-            *,
-            cancel_rest: bool = False,
+            self, items: Promises[T], /, predicate: SeesIndex[T], *a: P.args, **k: P.kwargs
         ) -> Listed[T]: ...
         @overload
         def __call__(
-            self,
-            items: Values[T],
-            /,
-            predicate: Sees[T],
-            concurrency: Limit = None,
-            *,
-            cancel_rest: bool = False,
+            self, items: Values[T], /, predicate: Sees[T], *a: P.args, **k: P.kwargs
         ) -> Listed[T]: ...
         @overload
         def __call__(
-            self,
-            items: Values[T],
-            /,
-            predicate: SeesIndex[T],
-            concurrency: Limit = None,
-            *,
-            cancel_rest: bool = False,
+            self, items: Values[T], /, predicate: SeesIndex[T], *a: P.args, **k: P.kwargs
         ) -> Listed[T]: ...
-        def __call__(self, *_: Any, **__: Any) -> Any: ...
+        def __call__(self, items: Any, /, predicate: Any, *a: P.args, **k: P.kwargs) -> Any: ...
 
 else:
     MapMethod = _FilterMethod = Both
