@@ -17,6 +17,8 @@ import pytest
 from twisted.internet import asyncioreactor
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
+from tests.support.consumers import CONSUMERS, Consumer
+from tests.support.slices import Slices
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
@@ -174,6 +176,22 @@ def scheduler() -> Iterator[ManualScheduler]:
     yield manual
     manual.flush()
     Promise.set_scheduler(previous)
+
+
+@pytest.fixture(params=CONSUMERS)
+def consumer(request: pytest.FixtureRequest, scheduler: ManualScheduler) -> Iterator[Consumer]:
+    """Each thing that can consume a promise, or drive a coroutine."""
+    one = Consumer(request.param, scheduler)
+    yield one
+    one.loop.close()
+
+
+@pytest.fixture
+def slices(scheduler: ManualScheduler) -> Slices:
+    """A scheduler on the same clock, in the place of that one."""
+    short = Slices(scheduler.clock)
+    Promise.set_scheduler(short)
+    return short
 
 
 @pytest.fixture

@@ -9,22 +9,9 @@ from concurrent.futures import Future
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
-from tests.support.consumers import CONSUMERS, consuming
+from tests.support.collections import sources
 from tests.support.promises import Boom, Source, quiet
 from twpromise import CancellationError, Promise
-
-
-@pytest.fixture(params=CONSUMERS)
-def consumer(request, scheduler):
-    """What drives the coroutine with the loop: promises, Twisted, asyncio."""
-    with consuming(request.param, scheduler) as one:
-        yield one
-
-
-def sources(count=3):
-    """Sources, and their promises."""
-    made = [Source() for _ in range(count)]
-    return made, [source.promise for source in made]
 
 
 async def note(iterator, log, end="end"):

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from tests.support.consumers import CONSUMERS, consuming
+from tests.support.collections import sources
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, quiet
 from twpromise import AggregateError, Promise
@@ -50,19 +50,6 @@ def settle(method, source):
 def method(request):
     """The name of a method with the option."""
     return request.param
-
-
-@pytest.fixture(params=CONSUMERS)
-def consumer(request, scheduler):
-    """What consumes the result."""
-    with consuming(request.param, scheduler) as one:
-        yield one
-
-
-def sources(count=3):
-    """Sources, and their promises."""
-    made = [Source() for _ in range(count)]
-    return made, [source.promise for source in made]
 
 
 @pytest.mark.parametrize("late", [0, 2], ids=["the first", "the last"])

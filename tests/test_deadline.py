@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError as AsyncioCancelledError
-
 import pytest
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from tests.support.attempts import WAYS, drive
 from tests.support.outcomes import outcome
 from tests.support.promises import Boom, Source, quiet
-from twpromise import CancellationError, Deadline, Promise, ReactorScheduler, TimeoutError
+from tests.support.worlds import DRIVERS, World
+from twpromise import Deadline, Promise, ReactorScheduler, TimeoutError
 from twpromise._methods.deadline import TURNS
 from twpromise._scheduling.schedulers import FunctionScheduler
 from twpromise.testing import ManualScheduler
@@ -276,11 +274,8 @@ def test_data_that_came_in_time_resets_by_a_queue_that_lags(scheduler):
     assert (TimeoutError, []) == (type(promise.reason()), timers(scheduler))
 
 
-def test_data_whose_handlers_take_several_turns_resets(scheduler):
+def test_data_whose_handlers_take_several_turns_resets(scheduler, slices):
     """The queue has some turns, in each of which a slice of it is run."""
-    slices = ManualScheduler(scheduler.clock)
-    slices.time_slice = 0
-    Promise.set_scheduler(slices)
     deadline = Deadline(5)
     data = Source()
     behind = data.promise
@@ -325,11 +320,8 @@ def test_none_waits_any_more_when_the_queue_has_had_its_turn(scheduler):
     assert later.is_rejected()
 
 
-def test_a_queue_without_end_does_not_put_it_off(scheduler):
+def test_a_queue_without_end_does_not_put_it_off(scheduler, slices):
     """It has some turns, and no more."""
-    slices = ManualScheduler(scheduler.clock)
-    slices.time_slice = 0
-    Promise.set_scheduler(slices)
 
     def busy(_):
         return Promise.resolve().then(busy)
@@ -337,9 +329,7 @@ def test_a_queue_without_end_does_not_put_it_off(scheduler):
     promise = quiet(Promise.resolve().then(busy).timeout(Deadline(1)))
     scheduler.clock.advance(1)
     assert promise.is_pending()
-    for _ in range(20 * TURNS):
-        if slices._calls:
-            slices._calls.popleft()()
+    slices.turn(20 * TURNS)
     assert (TimeoutError, []) == (type(promise.reason()), list(slices._calls))
 
 
@@ -420,7 +410,11 @@ def test_a_deadline_without_end(scheduler):
 
 # --- the fault matrix: two steps of two seconds each, under one deadline
 
-CANCELLED = (CancellationError, CancelledError, AsyncioCancelledError)
+
+@pytest.fixture(params=DRIVERS)
+def world(request, scheduler):
+    """A world for each driver."""
+    return World(request.param, scheduler)
 
 
 class Service:
@@ -456,69 +450,66 @@ ALL = ["first", "first done", "second", "second done"]
 
 #: Seconds of the deadline, what happens when, how it ends, and what was done.
 FAULTS = {
-    "in time": (5, [], "second", ALL),
-    "it fails": (5, [], Boom, ALL),
-    "late in the first step": (1, [], TimeoutError, ALL[:1]),
-    "late in the second step": (3, [], TimeoutError, ALL[:3]),
-    "cancelled in the first step": (5, [(1, "cancel")], CANCELLED, ALL[:1]),
-    "cancelled in the second step": (5, [(3, "cancel")], CANCELLED, ALL[:3]),
-    "cancelled twice": (5, [(1, "cancel"), (1, "cancel")], CANCELLED, ALL[:1]),
-    "cancelled when it has ended": (5, [(6, "cancel")], "second", ALL),
-    "cancelled when it is late": (1, [(1.5, "cancel")], TimeoutError, ALL[:1]),
-    "reset in the first step": (3, [(1.5, "reset")], "second", ALL),
-    "reset twice in the second step": (3, [(2.5, "reset"), (2.75, "reset")], "second", ALL),
-    "reset too late": (3, [(3.25, "reset")], TimeoutError, ALL[:3]),
-    "reset, and cancelled": (3, [(2.5, "reset"), (3.5, "cancel")], CANCELLED, ALL[:3]),
+    "in time": (5, [], "fulfilled", ALL),
+    "it fails": (5, [], "failed", ALL),
+    "late in the first step": (1, [], "late", ALL[:1]),
+    "late in the second step": (3, [], "late", ALL[:3]),
+    "cancelled in the first step": (5, [(1, "cancel")], "cancelled", ALL[:1]),
+    "cancelled in the second step": (5, [(3, "cancel")], "cancelled", ALL[:3]),
+    "cancelled twice": (5, [(1, "cancel"), (1, "cancel")], "cancelled", ALL[:1]),
+    "cancelled when it has ended": (5, [(6, "cancel")], "fulfilled", ALL),
+    "cancelled when it is late": (1, [(1.5, "cancel")], "late", ALL[:1]),
+    "reset in the first step": (3, [(1.5, "reset")], "fulfilled", ALL),
+    "reset twice in the second step": (3, [(2.5, "reset"), (2.75, "reset")], "fulfilled", ALL),
+    "reset too late": (3, [(3.25, "reset")], "late", ALL[:3]),
+    "reset, and cancelled": (3, [(2.5, "reset"), (3.5, "cancel")], "cancelled", ALL[:3]),
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", FAULTS)
-def test_two_steps_under_one_deadline(scheduler, way, name):
+def test_two_steps_under_one_deadline(world, name):
     """Whatever happens, and when: it ends once, and leaves no timer and no step under way."""
     seconds, events, ends, log = FAULTS[name]
     service = Service(seconds, name == "it fails")
-    acts = {
-        "cancel": lambda attempt: attempt.cancel(),
-        "reset": lambda _: service.deadline.reset(),
-    }
-    attempt = drive(
-        way,
-        scheduler,
-        service.chain,
-        service.coroutine,
-        [(time, acts[act]) for time, act in events],
+    acts = {"cancel": world.cancel, "reset": lambda: service.deadline.reset()}
+    for time, act in events:
+        world.at(time, acts[act])
+    state, value = world.drive(
+        lambda: world.start(service.chain if world.driver == "chain" else service.coroutine)
     )
-    if ends is CANCELLED and way == "chain":
-        # What subscribed before is cancelled, too.
-        assert attempt.ended is None
+    errors = {"late": TimeoutError, "failed": Boom}
+    if ends in errors:
+        assert ("rejected", errors[ends]) == (state, type(value))
     else:
-        assert attempt.ended == ends or attempt.ended in (ends if ends is CANCELLED else ())
+        assert (ends, "second" if ends == "fulfilled" else None) == (state, value)
     assert log == service.log
     assert "0 waiting>" in repr(service.deadline)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("order", ["value", "cancel"])
-def test_in_the_turn_of_the_deadline(scheduler, way, order):
+@pytest.mark.parametrize("event", ["value", "cancel"])
+@pytest.mark.parametrize("first", ["event", "deadline"])
+def test_in_the_turn_of_the_deadline(world, event, first):
     """A value, or a cancellation, comes in the turn in which the deadline passes: one end."""
     deferred = Deferred(lambda _: None)
     deadlines = []
+    act = world.cancel if event == "cancel" else lambda: deferred.callback("value")
 
     def begin():
         deadlines.append(Deadline(3))
-        return Promise.from_deferred(deferred).timeout(deadlines[0])
+        timed = Promise.from_deferred(deferred).timeout(deadlines[0])
+        if first == "deadline":
+            world.call_later(3, act)
+        return timed
 
-    async def coroutine():
-        return await begin()
-
-    def act(attempt):
-        if order == "value":
-            deferred.callback("value")
-        else:
-            attempt.cancel()
-
-    attempt = drive(way, scheduler, begin, coroutine, [(3, act)])
-    possible = {"value", TimeoutError} if order == "value" else {TimeoutError, *CANCELLED, None}
-    assert attempt.ended in possible
+    if first == "event":
+        world.at(3, act)
+    state, value = world.drive(lambda: world.start(begin))
+    if first == "event":
+        expected = ("fulfilled", "value") if event == "value" else ("cancelled", None)
+        assert expected == (state, value)
+    elif state == "rejected":
+        assert TimeoutError is type(value)
+    else:
+        # The rejection has not reached what waits for it.
+        assert ("cancel", "cancelled") == (event, state)
     assert "<Deadline: passed, 0 waiting>" == repr(deadlines[0])

@@ -11,19 +11,11 @@ from threading import Thread
 import pytest
 from twisted.internet.defer import Deferred
 
-from tests.support.consumers import CONSUMERS, consuming
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, quiet
 from twpromise import Promise
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
-
-
-@pytest.fixture(params=CONSUMERS)
-def consumer(request, scheduler):
-    """Whatever else consumes the promise."""
-    with consuming(request.param, scheduler) as one:
-        yield one
 
 
 def watched(promise):

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.consumers import CONSUMERS, consuming
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, quiet
 from twpromise import CancellationError, Promise, TimeoutError
-
-
-@pytest.fixture(params=CONSUMERS)
-def consumer(request, scheduler):
-    """What consumes the shield."""
-    with consuming(request.param, scheduler) as one:
-        yield one
 
 
 @pytest.mark.parametrize("when", ["before", "in the turn of settling", "after"])

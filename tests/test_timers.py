@@ -28,7 +28,6 @@ from tests.support.followed import KINDS, later
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, pending
 from twpromise import CancellationError, Promise, ReactorScheduler, TimeoutError
-from twpromise.testing import ManualScheduler
 
 pytestmark = pytest.mark.usefixtures("scheduler", "unhandled_allowed")
 
@@ -758,20 +757,15 @@ def test_what_the_queue_might_have_settled(scheduler, cancels):
     assert (ends[cancels], 1, []) == (outcome(promise)[0], source.cancelled, timers(scheduler))
 
 
-def test_a_chain_without_end_times_out(scheduler):
+def test_a_chain_without_end_times_out(scheduler, slices):
     """Its next turn is always due, and the queue is never empty."""
-    slices = ManualScheduler(scheduler.clock)
-    slices.time_slice = 0
-    Promise.set_scheduler(slices)
 
     def busy(_):
         return Promise.resolve().then(busy)
 
     promise = Promise.resolve().then(busy).timeout(1)
     scheduler.clock.advance(1)
-    for _ in range(100):
-        if slices._calls:
-            slices._calls.popleft()()
+    slices.turn(100)
     assert (TimeoutError, []) == (type(promise.reason()), list(slices._calls))
 
 

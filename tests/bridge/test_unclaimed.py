@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,9 +22,10 @@ from twisted.internet.defer import (
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
-from tests.support.attempts import WAYS, Attempt, drive
 from tests.support.outcomes import outcome, reasons, result_of
 from tests.support.promises import Boom, fail, pending, quiet
+from tests.support.slices import Slices
+from tests.support.worlds import DRIVERS, World
 from twpromise import Deadline, Promise, TimeoutError
 from twpromise._core import draining
 from twpromise._core.ending import when_ended
@@ -232,11 +234,8 @@ def test_several_timeouts_of_which_some_are_cancelled(scheduler: ManualScheduler
 
 
 @pytest.mark.usefixtures("short_slices")
-def test_the_first_consumer_that_is_left_gets_it_at_once(scheduler: ManualScheduler) -> None:
+def test_the_first_consumer_that_is_left_gets_it_at_once(slices: Slices) -> None:
     """A promise that has been fulfilled for it cannot be left by it any more."""
-    slices = ManualScheduler(scheduler.clock)
-    slices.time_slice = 0
-    Promise.set_scheduler(slices)
     for step in range(10):
         item = Item()
         follower = Promise.resolve().then(lambda _, item=item: item.take())
@@ -244,8 +243,7 @@ def test_the_first_consumer_that_is_left_gets_it_at_once(scheduler: ManualSchedu
         slices.flush()
         item.deferred.callback("value")
         for number in range(step):
-            if slices._calls:
-                slices._calls.popleft()()
+            slices.turn()
             if number == 0:
                 # When what is followed has been fulfilled.
                 for consumer in consumers[:-1]:
@@ -346,22 +344,15 @@ def short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 @between_each
 @pytest.mark.parametrize("way", ["chain", "promise's coroutine", "Twisted's coroutine"])
 @pytest.mark.usefixtures("short_slices")
-def test_cancelled_between_any_two_steps(
-    scheduler: ManualScheduler, between: Any, way: str
-) -> None:
+def test_cancelled_between_any_two_steps(slices: Slices, between: Any, way: str) -> None:
     """The reactor has a turn between any two handlers, and cancels in one of them."""
     ends = []
-    slices = ManualScheduler(scheduler.clock)
-    slices.time_slice = 0
-    Promise.set_scheduler(slices)
     for step in range(30):
         item = Item()
         cancel = start(way, item, between)
         slices.flush()
         item.deferred.callback("value")
-        for _ in range(step):
-            if slices._calls:
-                slices._calls.popleft()()
+        slices.turn(step)
         cancel()
         slices.flush()
         ends.append(item.came())
@@ -382,12 +373,9 @@ async def entering(item: Item, between: Any) -> None:
 @pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
 @pytest.mark.usefixtures("short_slices")
 def test_a_disposer_and_unclaimed_release_once(
-    scheduler: ManualScheduler, between: Any, how: str, others: bool
+    slices: Slices, between: Any, how: str, others: bool
 ) -> None:
     """Whenever the use is cancelled, either of the two gets it; others may have it, too."""
-    slices = ManualScheduler(scheduler.clock)
-    slices.time_slice = 0
-    Promise.set_scheduler(slices)
     for step in range(30):
         item = Item()
         seen: list[Any] = []
@@ -404,9 +392,7 @@ def test_a_disposer_and_unclaimed_release_once(
             cancel = deferred.cancel
         slices.flush()
         item.deferred.callback("value")
-        for _ in range(step):
-            if slices._calls:
-                slices._calls.popleft()()
+        slices.turn(step)
         cancel()
         slices.flush()
         assert (step, ["value"]) == (step, item.given_back)
@@ -844,22 +830,22 @@ class Shelf:
         return await self.use(item)
 
 
-def fire(shelf: Shelf, _: Attempt) -> None:
+def fire(shelf: Shelf, _: World) -> None:
     shelf.deferred.callback("item")
 
 
-def give_up(_: Shelf, attempt: Attempt) -> None:
-    attempt.cancel()
+def give_up(_: Shelf, world: World) -> None:
+    world.cancel()
 
 
-def fire_and_give_up(shelf: Shelf, attempt: Attempt) -> None:
-    fire(shelf, attempt)
-    attempt.cancel()
+def fire_and_give_up(shelf: Shelf, world: World) -> None:
+    fire(shelf, world)
+    world.cancel()
 
 
-def give_up_and_fire(shelf: Shelf, attempt: Attempt) -> None:
-    attempt.cancel()
-    fire(shelf, attempt)
+def give_up_and_fire(shelf: Shelf, world: World) -> None:
+    world.cancel()
+    fire(shelf, world)
 
 
 #: The seconds of the timeout, what happens when, and whether the item was used.
@@ -877,22 +863,21 @@ FAULTS: dict[str, tuple[float, list[tuple[float, Any]], bool]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_item_comes_back_once(scheduler: ManualScheduler, way: str, name: str) -> None:
+def test_the_item_comes_back_once(scheduler: ManualScheduler, driver: str, name: str) -> None:
     """Whatever happens, and when."""
     limit, events, used = FAULTS[name]
-    shelf = Shelf(limit, name == "failure")
-    coroutine: Callable[[], Coroutine[Any, Any, Any]] = shelf.coroutine
-    attempt = drive(
-        way,
-        scheduler,
-        shelf.chain,
-        coroutine,
-        [(time, lambda attempt, act=act: act(shelf, attempt)) for time, act in events],  # type: ignore[misc]
+    world, shelf = World(driver, scheduler), Shelf(limit, name == "failure")
+    for time, act in events:
+        world.at(time, partial(act, shelf, world))
+    state, value = world.drive(
+        lambda: world.start(shelf.chain if driver == "chain" else shelf.coroutine)
     )
     assert (["item used"] if used else []) + ["item back"] == shelf.log
     if name == "success":
-        assert "item" == attempt.ended
-    elif name in ("failure", "timed out before it comes"):
-        assert attempt.ended is (Boom if name == "failure" else TimeoutError)
+        assert ("fulfilled", "item") == (state, value)
+    elif name in ("failure", "timed out before it comes", "timed out, and cancelled"):
+        assert ("rejected", Boom if name == "failure" else TimeoutError) == (state, type(value))
+    else:
+        assert "cancelled" == state

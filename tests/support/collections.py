@@ -13,7 +13,7 @@ __all__ = ["calls_of", "later", "seen", "sources", "variable"]
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
 
-def sources(count):
+def sources(count=3):
     """Sources, and the promises of them."""
     made = [Source() for _ in range(count)]
     return made, [source.promise for source in made]

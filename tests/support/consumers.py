@@ -1,21 +1,22 @@
-"""What consumes promises: a chain, a coroutine that Twisted drives, a task of asyncio's."""
+"""What consumes promises: a chain, a coroutine that Twisted drives, a task of asyncio's.
+
+Unlike in a `World`, the test is no coroutine, and promises do not run on the loop of the task.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import ensureDeferred
 
-from tests.support.promises import quiet
+from tests.support.worlds import Handle
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
-__all__ = ["CONSUMERS", "Consumer", "consuming"]
+__all__ = ["CONSUMERS", "Consumer"]
 
-#: The kinds of consumers; for ``pytest.fixture(params=CONSUMERS)``.
 CONSUMERS = ["chain", "coroutine under Twisted", "task under asyncio"]
 
 
@@ -24,36 +25,25 @@ async def _awaiting(promise: Promise[Any]) -> Any:
 
 
 class Consumer:
-    """Consumes promises in one of three ways, and lets all run that is queued.
-
-    Attributes:
-        run: Starts a consumer of a promise; returns the promise, Deferred or task of it.
-        start: The same for a coroutine, which a chain runs by itself.
-    """
+    """Consumes promises in one of these ways, and lets all run that is queued."""
 
     def __init__(self, kind: str, scheduler: ManualScheduler) -> None:
         self.scheduler = scheduler
-        self.loop = asyncio.new_event_loop() if kind == CONSUMERS[2] else None
-        self.deferreds: list[Deferred[Any]] = []
-        self.start: Callable[[Any], Any] = {
-            CONSUMERS[0]: lambda coroutine: quiet(Promise.resolve(coroutine)),
-            CONSUMERS[1]: self._as_deferred,
-            CONSUMERS[2]: self._as_task,
+        self.loop = asyncio.new_event_loop()
+        self._is_chain = kind == CONSUMERS[0]
+        self._drives: Any = {
+            CONSUMERS[0]: Promise.resolve,
+            CONSUMERS[1]: ensureDeferred,
+            CONSUMERS[2]: self.loop.create_task,
         }[kind]
-        self.run: Callable[[Promise[Any]], Any] = (
-            (lambda promise: quiet(promise.then()))
-            if kind == CONSUMERS[0]
-            else lambda promise: self.start(_awaiting(promise))
-        )
 
-    def _as_task(self, coroutine: Any) -> asyncio.Task[Any]:
-        assert self.loop is not None
-        return self.loop.create_task(coroutine)
+    def run(self, promise: Promise[Any]) -> Handle:
+        """Start a consumer of a promise."""
+        return Handle(promise.then()) if self._is_chain else self.start(_awaiting(promise))
 
-    def _as_deferred(self, coroutine: Any) -> Deferred[Any]:
-        deferred = ensureDeferred(coroutine)
-        self.deferreds.append(deferred)
-        return deferred
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> Handle:
+        """Start a coroutine, which a chain runs by itself."""
+        return Handle(self._drives(coroutine))
 
     def flush(self, seconds: float = 0) -> None:
         """Let all run that is queued, and what comes of it; let time pass first."""
@@ -64,35 +54,10 @@ class Consumer:
             self._turns()
 
     def _turns(self) -> None:
-        if self.loop is not None:
-            for _ in range(4):
-                self.loop.run_until_complete(asyncio.sleep(0))
+        for _ in range(4):
+            self.loop.run_until_complete(asyncio.sleep(0))
 
-    def outcome(self, started: Any) -> Any:
-        """The value of a consumer, or the name of the class of its error; None if it pends."""
-        results: list[Any] = []
-        if isinstance(started, Deferred):
-            started.addBoth(results.append)
-            result = results[0] if results else None
-            return getattr(result, "type", result)
-        if isinstance(started, asyncio.Task):
-            if not started.done():
-                return None
-            if started.cancelled():
-                return asyncio.CancelledError
-            return started.result() if started.exception() is None else type(started.exception())
-        if started.is_rejected():
-            return type(started.reason())
-        return started.value() if started.is_fulfilled() else None
-
-
-@contextmanager
-def consuming(kind: str, scheduler: ManualScheduler) -> Iterator[Consumer]:
-    """A `Consumer`, whose loop is closed at the end."""
-    consumer = Consumer(kind, scheduler)
-    yield consumer
-    for deferred in consumer.deferreds:
-        # The test has looked at what it wanted to know.
-        deferred.addErrback(lambda _: None)
-    if consumer.loop is not None:
-        consumer.loop.close()
+    def outcome(self, started: Handle) -> Any:
+        """The value of a consumer, or the class of its error; None if it pends or was cancelled."""
+        state, value = started.outcome()
+        return type(value) if state == "rejected" else value
