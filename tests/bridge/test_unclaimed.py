@@ -15,7 +15,6 @@ from twisted.internet.defer import (
     Deferred,
     DeferredLock,
     DeferredQueue,
-    ensureDeferred,
     inlineCallbacks,
     succeed,
 )
@@ -322,18 +321,6 @@ async def awaiting(item: Item, between: Any) -> None:
     item.use(await between(item.take()))
 
 
-def start(way: str, item: Item, between: Any) -> Callable[[], object]:
-    """Begin to wait for an item; returns what cancels that."""
-    if way == "chain":
-        promise = between(item.take()).then(item.use)
-        return promise.cancel  # type: ignore[no-any-return]
-    if way == "promise's coroutine":
-        return Promise.resolve(awaiting(item, between)).cancel
-    deferred = ensureDeferred(awaiting(item, between))
-    result_of(deferred)
-    return deferred.cancel
-
-
 @pytest.fixture
 def short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """A drain looks at the clock after every handler."""
@@ -342,18 +329,23 @@ def short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @between_each
-@pytest.mark.parametrize("way", ["chain", "promise's coroutine", "Twisted's coroutine"])
+@pytest.mark.parametrize("way", ["chain", "coroutine", "deferred"])
 @pytest.mark.usefixtures("short_slices")
 def test_cancelled_between_any_two_steps(slices: Slices, between: Any, way: str) -> None:
     """The reactor has a turn between any two handlers, and cancels in one of them."""
     ends = []
     for step in range(30):
         item = Item()
-        cancel = start(way, item, between)
+
+        def begin(item: Item = item) -> Any:
+            chain = way == "chain"
+            return between(item.take()).then(item.use) if chain else awaiting(item, between)
+
+        handle = World(way, slices).start(begin)
         slices.flush()
         item.deferred.callback("value")
         slices.turn(step)
-        cancel()
+        handle.cancel()
         slices.flush()
         ends.append(item.came())
     # From some step on it has been used.
@@ -369,31 +361,30 @@ async def entering(item: Item, between: Any) -> None:
 
 
 @between_each
-@pytest.mark.parametrize("how", ["using", "promise's coroutine", "Twisted's coroutine"])
+@pytest.mark.parametrize("way", ["chain", "coroutine", "deferred"])
 @pytest.mark.parametrize("others", [False, True], ids=["alone", "with others"])
 @pytest.mark.usefixtures("short_slices")
 def test_a_disposer_and_unclaimed_release_once(
-    slices: Slices, between: Any, how: str, others: bool
+    slices: Slices, between: Any, way: str, others: bool
 ) -> None:
     """Whenever the use is cancelled, either of the two gets it; others may have it, too."""
     for step in range(30):
         item = Item()
         seen: list[Any] = []
-        if how == "using":
+
+        def begin(item: Item = item, seen: list[Any] = seen) -> Any:
+            if way != "chain":
+                return entering(item, between)
             resource = between(item.take())
             if others:
                 resource.then(seen.append)
-            cancel: Any = Promise.using(resource.disposer(item.given_back.append), item.use).cancel
-        elif how == "promise's coroutine":
-            cancel = Promise.resolve(entering(item, between)).cancel
-        else:
-            deferred = ensureDeferred(entering(item, between))
-            result_of(deferred)
-            cancel = deferred.cancel
+            return Promise.using(resource.disposer(item.given_back.append), item.use)
+
+        handle = World(way, slices).start(begin)
         slices.flush()
         item.deferred.callback("value")
         slices.turn(step)
-        cancel()
+        handle.cancel()
         slices.flush()
         assert (step, ["value"]) == (step, item.given_back)
 
