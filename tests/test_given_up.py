@@ -215,6 +215,19 @@ def test_all_that_wait_for_an_end(scheduler, way):
     assert [] == ended
 
 
+def test_a_group_without_a_coroutine(scheduler):
+    """What `wait` gives is fulfilled when what its members have given up has ended."""
+    group = PromiseGroup()
+    work, future = running()
+    member = group.start_soon(caught, work)
+    waiting = group.wait()
+    scheduler.advance(1)
+    assert (True, True) == (member.is_fulfilled(), waiting.is_pending())
+    future.set_result(None)
+    scheduler.flush()
+    assert waiting.is_fulfilled()
+
+
 def test_several_that_were_given_up(scheduler):
     """The slot is free when the last of them has ended, whichever that is."""
     limiter = Limiter(1)
