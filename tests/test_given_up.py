@@ -121,6 +121,7 @@ TWISTED = {
     "callback": lambda work: ensureDeferred(awaited_and_more(work)).addCallback(go_on),
     "chained": lambda work: succeed(1).addCallback(lambda _: ensureDeferred(awaited(work))),
     "list": lambda work: gatherResults([ensureDeferred(awaited(work))]),
+    "twice in a list": lambda work: gatherResults([ensureDeferred(awaited(work))] * 2),
     "in all": lambda work: Promise.all([ensureDeferred(awaited(work))]),
     "addTimeout": lambda work: added_timeout(work).addErrback(go_on),
     "addTimeout of a coroutine": lambda work: (
