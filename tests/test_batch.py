@@ -49,6 +49,10 @@ def runs(scheduler):
     return Runs()
 
 
+async def give(value):
+    return value
+
+
 def doubled(items):
     """A batch function that ends at once."""
     return [2 * item for item in items]
@@ -355,6 +359,21 @@ def test_cancelled_while_it_runs_a_call_leaves_the_others(scheduler, runs):
     runs.end()
     scheduler.flush()
     assert [("cancelled", None), ("fulfilled", 4)] == [outcome(promise) for promise in promises]
+
+
+def test_results_of_calls_that_have_left(scheduler, runs, reports):
+    """What is under way is cancelled, a rejection handled: nobody else can."""
+    double = batch(runs, size=4)
+    promises = [double(number) for number in range(4)]
+    scheduler.flush()
+    for promise in promises[1:]:
+        promise.cancel()
+    results = [0, Promise.delay(9), Promise.reject(Boom()), give(1)]
+    runs.end(results)
+    scheduler.flush()
+    assert (0, True) == (promises[0].value(), results[1].is_cancelled())
+    assert [] == reports
+    assert [] == scheduler.clock.getDelayedCalls()
 
 
 def test_a_run_is_cancelled_when_all_its_calls_have_left(scheduler, runs):

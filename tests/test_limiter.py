@@ -277,16 +277,19 @@ async def awaited(work):
         return await Promise.delay(1, "given up")
 
 
-@pytest.mark.parametrize(("function", "ends"), [(caught, 1), (awaited, 2)])
-def test_work_that_a_function_left_behind_is_not_seen(scheduler, function, ends):
-    """The slot comes back when what the function returned has ended."""
+@pytest.mark.parametrize("function", [caught, awaited])
+def test_work_that_a_function_left_behind_keeps_its_slot(scheduler, gates, function):
+    """Though the function has gone on without it, and has ended."""
     limiter = Limiter(1)
-    work, _ = running()
+    work, future = running()
     promise = limiter.run(function, work)
-    for _ in range(2 * ends):
-        assert 1 == limiter.active
+    limiter.run(gates, "next")
+    for _ in range(6):
         scheduler.advance(0.5)
-    assert ("given up", 0) == (promise.value(), limiter.active)
+    assert ("given up", []) == (promise.value(), gates.begun)
+    future.set_result(None)
+    scheduler.flush()
+    assert ["next"] == gates.begun
 
 
 def test_a_clean_up_keeps_its_slot(scheduler, gates):

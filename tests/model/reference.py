@@ -195,7 +195,7 @@ class Reference:
         self.following = self.source = None
         if state == REJECTED:
             # A shield that is alive handles it when it is notified.
-            silent = Unused, Watching, Shield
+            silent = Unused, Ending, Shield
             if any(not isinstance(consumer, silent) for consumer in self.consumers):
                 self.handled = True
             elif not self.handled:
@@ -299,11 +299,38 @@ class Reference:
                 found += end.given_up
         return None
 
+    def when_ended(self, function: Callable[[], None]) -> None:
+        """Call it from the queue once this has ended."""
+        left = self.under_way()
+        if left is None:
+            self.world.queue.append(function)
+        else:
+            left.consumers.append(Ending(self, function))
+
+    def give_up(self, promises: list[Reference]) -> None:
+        """This goes on, or has settled, without others: who waits for its end waits for theirs."""
+        left = [each for each in promises if each.under_way() is not None]
+        for promise in (self, *self.behind()):
+            for consumer in promise.consumers:
+                if isinstance(consumer, Ending):
+                    consumer.wait_for(left)
+
     def watch(self, callback: Callable[[Reference], None]) -> None:
         """Have it called once this has ended."""
         if not self.watchers:
-            Watching(self).look()
+            self.when_ended(self.call_watchers)
         self.watchers.append(callback)
+
+    def call_watchers(self) -> None:
+        watchers, self.watchers = self.watchers, []
+        for watcher in watchers:
+            self.world.queue.append(lambda watcher=watcher: self.call_watcher(watcher))
+
+    def call_watcher(self, watcher: Callable[[Reference], None]) -> None:
+        try:
+            watcher(self)
+        except BaseException as error:
+            self.world.log("escaped", error)
 
     # --- consuming
 
@@ -418,16 +445,18 @@ class Reference:
 
     def is_behind(self, other: Reference) -> bool:
         """Whether this waits for *other*, itself or by way of others."""
-        found, seen = [other], [other]
+        return self in other.behind()
+
+    def behind(self) -> list[Reference]:
+        """The promises that wait for this one, themselves or by way of others."""
+        found, behind = [self], list[Reference]()
         while found:
             for consumer in found.pop().consumers:
-                settled = getattr(getattr(consumer, "whole", consumer), "child", None)
-                if settled is self and not consumer.gone:
-                    return True
-                if settled is not None and settled not in seen and not consumer.gone:
-                    seen.append(settled)
-                    found.append(settled)
-        return False
+                for settled in [] if consumer.gone else settled_by(consumer):
+                    if settled not in behind:
+                        behind.append(settled)
+                        found.append(settled)
+        return behind
 
     def drop(self) -> None:
         stack: list[Reference] = []
@@ -437,6 +466,7 @@ class Reference:
 
 def cancel_all(stack: list[Reference]) -> None:
     """Signals run upwards at once."""
+    gave_up: list[Reference] = []
     while stack:
         promise = stack.pop()
         if promise.dead or promise.end().state != PENDING:
@@ -448,6 +478,9 @@ def cancel_all(stack: list[Reference]) -> None:
             given_up = stack[depth:]
             promise.finish_cancel()
             promise.given_up = given_up
+            gave_up.append(promise)
+    for promise in reversed(gave_up):
+        promise.give_up(promise.given_up)
 
 
 def drop_rest(child: Reference, items: list[Any]) -> None:
@@ -458,6 +491,15 @@ def drop_rest(child: Reference, items: list[Any]) -> None:
             item.leave(stack)
     child.given_up = stack.copy()
     cancel_all(stack)
+    child.give_up(child.given_up)
+
+
+def settled_by(consumer: Any) -> list[Reference]:
+    """The promises that a consumer settles."""
+    if isinstance(consumer, Sink):
+        return consumer.behind()
+    settled = getattr(getattr(consumer, "whole", consumer), "child", None)
+    return [] if settled is None else [settled]
 
 
 class Inspection:
@@ -523,7 +565,7 @@ class Then(Of):
                 child.reject(error)
         else:
             if child.dead:
-                discard(child.world, result)
+                discard(child, result)
             else:
                 child.resolve(result)
 
@@ -550,12 +592,12 @@ def later(world: World, item: Any) -> Any:
     return item
 
 
-def discard(world: World, result: Any) -> None:
+def discard(child: Reference, result: Any) -> None:
     """The result of a handler that has cancelled its own promise has no consumer."""
-    result = adopt(world, result)
+    result = adopt(child.world, result)
     if isinstance(result, Reference):
         result.mark_handled()
-        result.drop()
+        drop_rest(child, [result])
 
 
 class Aside(Consumer):
@@ -682,34 +724,27 @@ class Shield(Of):
         return False
 
 
-class Watching(Consumer):
+class Ending(Consumer):
     """Waits for the end of a promise, and is no consumer."""
 
     alive = False
 
-    def __init__(self, promise: Reference) -> None:
-        self.promise = promise
+    def __init__(self, promise: Reference, function: Callable[[], None]) -> None:
+        self.promise, self.function = promise, function
+        self.count = 1
 
-    def look(self) -> None:
-        left = self.promise.under_way()
-        if left is None:
-            self.promise.world.queue.append(self.call)
-        else:
-            left.consumers.append(self)
+    def wait_for(self, left: list[Reference]) -> None:
+        self.count += len(left)
+        for promise in left:
+            promise.when_ended(self.less)
 
     def notify(self, parent: Reference) -> None:
-        self.look()
+        self.less()
 
-    def call(self) -> None:
-        watchers, self.promise.watchers = self.promise.watchers, []
-        for watcher in watchers:
-            self.promise.world.queue.append(lambda watcher=watcher: self.notify_one(watcher))
-
-    def notify_one(self, watcher: Callable[[Reference], None]) -> None:
-        try:
-            watcher(self.promise)
-        except BaseException as error:
-            self.promise.world.log("escaped", error)
+    def less(self) -> None:
+        self.count -= 1
+        if not self.count:
+            self.promise.when_ended(self.function)
 
 
 class Done(Consumer):
@@ -801,7 +836,7 @@ class Running(Consumer):
         self.ended = True
         if self.child.cancelling:
             self.child.finish_cancel()
-            discard(self.child.world, result)
+            discard(self.child, result)
         else:
             self.child.resolve(result)
 
@@ -1019,9 +1054,24 @@ class Sink(Consumer):
         else:
             self.deferred.errback(CancellationError("the promise was cancelled"))
 
+    def behind(self) -> list[Reference]:
+        """The promises that wait for the Deferred."""
+        waiting = getattr(self.deferred, "waiting", [])
+        waiting = [consumer for consumer in waiting if consumer.waits(self.deferred)]
+        return [
+            consumer.promise if isinstance(consumer, Adopted) else consumer.child
+            for consumer in waiting
+        ]
+
     def cancelled(self, deferred: Deferred[Any]) -> None:
+        behind = self.behind()
         self.end()
-        self.promise.drop()
+        stack: list[Reference] = []
+        self.promise.leave(stack)
+        given_up = stack.copy()
+        cancel_all(stack)
+        for promise in behind:
+            promise.give_up(given_up)
 
 
 def to_deferred(promise: Reference) -> Deferred[Any]:

@@ -7,7 +7,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import _CONTINUE, Deferred, _CancellationStatus, fail, succeed
 from twisted.python.failure import Failure
 
 from .._core import hooks
@@ -20,7 +20,14 @@ from .._core.settling import fulfill, hand_over, mark_handled, reject
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
 from .._util.errors import CancellationError
 from .outcomes import failure_of
-from .shared import callbacks_of, keep_failure, keep_followed, leave_to_others, taken_from
+from .shared import (
+    callbacks_of,
+    keep_failure,
+    keep_followed,
+    leave_to_others,
+    taken_from,
+    waiting_for,
+)
 
 __all__ = [
     "adopt_deferred",
@@ -158,6 +165,29 @@ def adopt_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
     deferred.addBoth(source)
 
 
+def promises_behind(deferred: Deferred[Any]) -> list[CorePromise]:
+    """The promises that wait for a Deferred, themselves or by way of others and of coroutines."""
+    promises: list[CorePromise] = []
+    found, seen = [deferred], set[object]()
+    while found:
+        one = found.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        promises += [waiting._promise for waiting in waiting_for(one, None)]
+        for (callback, arguments, _), _ in callbacks_of(one):
+            called = getattr(callback, "__self__", None)
+            if isinstance(called, Deferred):
+                # A `DeferredList`, say.
+                found.append(called)
+            elif callback is _CONTINUE:
+                # One whose callback has returned this one.
+                found += arguments
+            else:
+                found += [each.deferred for each in arguments if type(each) is _CancellationStatus]
+    return promises
+
+
 class DeferredSink(Node):
     """Stands between a promise and a Deferred that was made of it: one of its consumers."""
 
@@ -173,7 +203,8 @@ class DeferredSink(Node):
 
     def _canceller(self, deferred: Deferred[Any]) -> None:
         # After this returns, Twisted errbacks with CancelledError.
-        drop(self.finish())
+        behind = promises_behind(deferred)
+        drop(self.finish(), *behind)
 
     def _notify(self, parent: CorePromise) -> None:
         deferred, context = self._deferred, self._context
@@ -190,11 +221,7 @@ class DeferredSink(Node):
                 context.run(fire, result)
 
     def _settles(self, awaited: CorePromise) -> list[CorePromise]:
-        # A promise that has adopted the Deferred, and a coroutine that awaits it, are called by
-        # their nodes.
-        called = [callback for (callback, *_), _ in callbacks_of(self._deferred)]
-        nodes = [each for each in called if isinstance(each, DeferredSource | Node)]
-        return [node._promise for node in nodes if node._promise is not None]
+        return promises_behind(self._deferred)
 
     def _release(self) -> None:
         # A promise that stays pending may refer to this node for long.

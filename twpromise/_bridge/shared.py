@@ -74,7 +74,7 @@ def taken_from(deferred: Any) -> Any:
     return failure
 
 
-def waiting_for(deferred: Any, consumer: object) -> Iterator[object]:
+def waiting_for(deferred: Any, consumer: object) -> Iterator[Any]:
     """All of this library that waits for a Deferred, besides *consumer*."""
     for each in callbacks_of(deferred):
         waiting = _called_by(each)

@@ -15,13 +15,14 @@ from _thread import get_ident
 from typing import Any, Final
 
 from . import hooks
+from .ending import give_up, still_under_way
 from .extra import hooks_of
 from .following import has_settled, outcome_of, rejoin
 from .jobs import call_soon
 from .resolving import DECLINED, is_followed, new_resolved
 from .settling import finish_cancel, mark_handled, start_cancelling
 from .states import BYPASSED, CANCELLING, DEAD, FOLLOWING, SETTLED, CorePromise, is_promise
-from .subscribers import dependents_of, followers_of, has_consumers
+from .subscribers import all_behind, followers_of, has_consumers
 
 #: How many calls of `cancel_all` may run, each within a canceller that another has called.
 _DEEPEST: Final = 10
@@ -102,17 +103,8 @@ def _cancel_all(stack: list[CorePromise]) -> None:
                 _cancel_followers(promise)
     # What has ended by now is not remembered; what was given up by another comes later.
     for promise in reversed(gave_up):
-        promise._source = _still_under_way(promise._source)
-
-
-def _still_under_way(given_up: list[Any]) -> list[Any] | None:
-    """What has not ended of what a promise has given up, for `ending`; None if all has."""
-    left = [
-        one
-        for one in given_up
-        if (one._source or not one._state & SETTLED if is_promise(one) else one.running())
-    ]
-    return left or None
+        promise._source = still_under_way(promise._source)
+        give_up(promise, promise._source)
 
 
 def _cancel_followers(promise: CorePromise) -> None:
@@ -159,43 +151,42 @@ def is_behind(promise: CorePromise, first: CorePromise) -> bool:
 
     A promise that is behind itself waits in a circle.
     """
-    found = [first]
-    seen = {id(first)}
-    while found:
-        for settled in dependents_of(found.pop()):
-            if settled is promise:
-                return True
-            if id(settled) not in seen:
-                seen.add(id(settled))
-                found.append(settled)
-    return False
+    return any(behind is promise for behind in all_behind(first))
 
 
-def drop(promise: CorePromise, consumer: CorePromise | None = None) -> None:
+def drop(promise: CorePromise, *consumers: CorePromise) -> None:
     """Cancel a promise, unless it has a consumer.
 
     Args:
         promise: What may be cancelled.
-        consumer: The promise that has just settled without it; see `ending`.
+        *consumers: The promises that go on, or have just settled, without it; see `ending`.
     """
-    drop_all([promise], consumer)
+    drop_all([promise], *consumers)
 
 
-def drop_all(promises: list[CorePromise], consumer: CorePromise | None = None) -> None:
+def drop_all(promises: list[CorePromise], *consumers: CorePromise) -> None:
     """As `drop`, for several, the first one first."""
     if not promises:
         return
     if hooks.observer is not None and hooks.observer.notifying:
         # As in `cancel`.
-        call_soon(type(promises[0]), drop_all, promises, consumer)
+        call_soon(type(promises[0]), drop_all, promises, *consumers)
         return
     stack: list[CorePromise] = []
     for promise in reversed(promises):
         leave(promise, stack)
+    cancel_for(stack, *consumers)
+
+
+def cancel_for(stack: list[CorePromise], *consumers: CorePromise) -> None:
+    """As `cancel_all`, for promises that go on, or have just settled, without those of *stack*."""
     given_up = stack.copy()
     cancel_all(stack)
-    if consumer is not None:
-        consumer._source = _still_under_way(given_up)
+    left = still_under_way(given_up) if consumers else None
+    for consumer in consumers if left else ():
+        if consumer._state & SETTLED:
+            consumer._source = left
+        give_up(consumer, left)
 
 
 def discard(child: CorePromise, result: Any) -> None:
@@ -204,4 +195,4 @@ def discard(child: CorePromise, result: Any) -> None:
         return
     promise = result if is_promise(result) else new_resolved(type(child), result, child)
     mark_handled(promise)
-    drop(promise)
+    drop(promise, child)

@@ -4,6 +4,10 @@ A promise that is cancelled, or that timed out, is *settled* at once.  It has *e
 that this has given up is still under way: a ``finally_`` handler, the ``finally`` block of
 a coroutine, a release, a thread that cannot be stopped.  What was given up stands in the `_source`
 of the settled promise; see `cancelling.cancel_all`.
+
+What waits for the end of a promise waits, too, for all that was given up by what the promise waits
+for: a handler, or a coroutine, may go on without that.  This is found out when something is given
+up, from there to all that wait for it, so that promises that are settled by others pay nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from typing import Any
 from .following import rejoin, root_of
 from .jobs import call_soon
 from .states import BYPASSED, CANCELLING, OBSERVER, SETTLED, CorePromise, is_promise
-from .subscribers import add_subscriber
+from .subscribers import add_subscriber, all_behind, subscribers_of
 
 
 def has_ended(promise: CorePromise) -> bool:
@@ -36,6 +40,25 @@ def when_ended(promise: CorePromise, function: Callable[[], object]) -> None:
         add_subscriber(left, _Ending(promise, function))
     else:
         left.when_done(lambda: when_ended(promise, function))
+
+
+def still_under_way(given_up: list[Any]) -> list[Any] | None:
+    """What has not ended of what a promise has given up; None if all has."""
+    left = [
+        one
+        for one in given_up
+        if (one._source or not one._state & SETTLED if is_promise(one) else one.running())
+    ]
+    return left or None
+
+
+def give_up(promise: CorePromise, left: list[Any] | None) -> None:
+    """A promise settles, or goes on, without *left*, which have not ended."""
+    if left is not None:
+        for behind in (promise, *all_behind(promise)):
+            for ending in subscribers_of(behind):
+                if type(ending) is _Ending:
+                    ending.wait_for(left)
 
 
 def _under_way(promise: CorePromise) -> Any:
@@ -64,15 +87,28 @@ def _under_way(promise: CorePromise) -> Any:
 
 
 class _Ending:
-    """Waits for a promise that has not ended, and looks again."""
+    """Waits for a promise that has not ended, and for what that does without; and looks again."""
 
-    __slots__ = ("_function", "_promise")
+    __slots__ = ("_count", "_function", "_promise")
 
     _state = OBSERVER
 
     def __init__(self, promise: CorePromise, function: Callable[[], object]) -> None:
         self._promise = promise
         self._function = function
+        # How many it waits for.
+        self._count = 1
 
-    def _notify(self, parent: CorePromise) -> None:
-        when_ended(self._promise, self._function)
+    def wait_for(self, left: list[Any]) -> None:
+        """Wait for more, which have been given up."""
+        self._count += len(left)
+        for one in left:
+            if is_promise(one):
+                when_ended(one, self._notify)
+            else:
+                one.when_done(self._notify)
+
+    def _notify(self, parent: CorePromise | None = None) -> None:
+        self._count -= 1
+        if not self._count:
+            when_ended(self._promise, self._function)

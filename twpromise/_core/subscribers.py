@@ -188,13 +188,19 @@ def replace_subscriber(promise: CorePromise, subscriber: Any, other: Any) -> Non
         promise._subscribers.replace(subscriber, other)
 
 
+def subscribers_of(promise: CorePromise) -> list[Any]:
+    """All subscribers, in the order in which they have subscribed."""
+    there = promise._subscribers
+    if there is None:
+        return []
+    return list(there.in_order()) if type(there) is Subscribers else [there]
+
+
 def dependents_of(promise: CorePromise) -> list[CorePromise]:
     """The promises that the subscribers of a promise are, or will settle."""
-    there = promise._subscribers
-    several = type(there) is Subscribers
     dependents: list[CorePromise] = []
-    for subscriber in chain(there, there.cleaning) if several else [there]:
-        if subscriber is None or subscriber._state & SETTLED or subscriber._state == OBSERVER:
+    for subscriber in subscribers_of(promise):
+        if subscriber._state & SETTLED or subscriber._state == OBSERVER:
             continue
         dependents += subscriber._settles(promise) if subscriber._state & NODE else [subscriber]
     return dependents
@@ -208,3 +214,17 @@ def followers_of(promise: CorePromise) -> list[CorePromise]:
     if type(there) is not Subscribers:
         return [there]
     return [other for other in reversed(list(there.in_order())) if other._state & FOLLOWING]
+
+
+def all_behind(promise: CorePromise) -> Iterator[CorePromise]:
+    """The promises that wait for a promise, themselves or by way of others.
+
+    A promise that waits in a circle is one of those behind it.
+    """
+    found, seen = [promise], set[int]()
+    while found:
+        for behind in dependents_of(found.pop()):
+            if id(behind) not in seen:
+                seen.add(id(behind))
+                found.append(behind)
+                yield behind

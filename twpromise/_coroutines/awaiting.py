@@ -16,8 +16,9 @@ from types import CoroutineType, TracebackType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, _CancellationStatus
 
+from .._bridge.deferreds import promises_behind
 from .._bridge.outcomes import raised_by
 from .._bridge.whereabouts import runs_at_home
 from .._core import contexts, hooks
@@ -204,6 +205,8 @@ class Awaiter(Node, Deferred[Any]):
 
     #: The coroutine, if it is one of Twisted's.
     _awaits: Any = None
+    #: The Deferred that Twisted fires when that has ended.
+    _fires: Any = None
 
     #: What waits in the place of this for a promise of another thread.
     _abroad: _Abroad | None = None
@@ -248,7 +251,12 @@ class Awaiter(Node, Deferred[Any]):
         # there, with its own traceback, and not thrown in by the driver.
         self._wake = lambda cancelled: callback(None, *args, **kwargs)
         self.wait_for(self._promise)
-        awaits = self._awaits = next((one for one in args if type(one) is CoroutineType), None)
+        for one in args:
+            if type(one) is CoroutineType:
+                self._awaits = one
+            elif type(one) is _CancellationStatus:
+                self._fires = one.deferred
+        awaits = self._awaits
         if _cancelled and awaits in _cancelled and _cancelled[awaits].was_swallowed(awaits):
             # Once is enough.  What it gives is still wanted, so that it may go on.
             del _cancelled[awaits]
@@ -265,9 +273,17 @@ class Awaiter(Node, Deferred[Any]):
         awaits = self._awaits
         if awaits is not None and awaits not in _cancelled:
             _cancelled[awaits] = Insistence(awaits)
-        drop(self.finish())
+        behind = self._settles(self._promise)
+        drop(self.finish(), *behind)
         self._resume(cancelled)
         return True
+
+    def _settles(self, awaited: CorePromise) -> list[CorePromise]:
+        return [] if self._fires is None else promises_behind(self._fires)
+
+    def _release(self) -> None:
+        # That Deferred keeps this.
+        self._fires = None
 
     # --- as an asyncio task sees it
 

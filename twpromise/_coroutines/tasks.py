@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, Final, TextIO, cast
 
 from .._core import contexts
-from .._core.cancelling import cancel_all
+from .._core.cancelling import cancel_for
 from .._core.settling import start_cancelling
 from .._core.states import CANCELLED, CorePromise
 from .._util.errors import CANCELLATIONS
@@ -173,7 +173,7 @@ class TaskRunner(CoroutineRunner):
         self._special, self._left = None, waiting
         self._ready = None, self._cancellation()
         self._wake_soon()
-        Context().run(cancel_all, stack)
+        Context().run(cancel_for, stack, self._promise)
 
     def _halt(self) -> bool:
         """Cancel the coroutine where it runs, or where the loop will resume it.

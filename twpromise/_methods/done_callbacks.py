@@ -51,7 +51,8 @@ class DoneCallbacks(CorePromise, Generic[T_co]):
             TypeError: *callback* is not callable, or *context* is no `contextvars.Context`.
 
         A promise that is cancelled, or timed out, has *ended* when what cleans up has:
-        `finally_` handlers, ``finally`` blocks, releases, functions in threads.  The callback is
+        `finally_` handlers, ``finally`` blocks, releases, functions in threads; also if handlers
+        and coroutines before this promise have given that up, and gone on.  The callback is
         no consumer: it does not keep the promise from being cancelled, and handles no rejection.
         For metrics, spans, trackers; to do something with the outcome, use `then` or `finally_`.
 

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
+from .._core.cancelling import discard
 from .._core.contexts import context_here
 from .._core.jobs import call_soon, check_home
 from .._core.reactions import Node
@@ -101,15 +102,19 @@ class _Run(Node):
         if not parent._state & FULFILLED:
             super()._notify(parent)
             return
-        name, count = self._batch._name, len(self._calls)
+        name, calls = self._batch._name, self._calls
         promise = self.finish()
         try:
-            results = _checked(name, count, parent._value)
+            results = _checked(name, len(calls), parent._value)
         except BaseException as error:
             reject_raised(promise, error)
             # The traceback of the error leads to this frame.
             del promise, parent
         else:
+            for call, result in zip(calls, results, strict=True):
+                if call._state & SETTLED:
+                    # It has left.
+                    discard(promise, result)
             fulfill(promise, results)
 
     def _release(self) -> None:
@@ -232,7 +237,8 @@ def batch(
         ValueError: *size* or *in_flight* is less than 1, or *wait* is negative.
 
     A call that is cancelled, or times out, before its run begins is taken out; later its result
-    is ignored.  When all calls of a run have been cancelled, what *run* returned is cancelled.
+    is ignored, or cancelled if it is a promise.  When all calls of a run have been cancelled, what
+    *run* returned is cancelled.
     Each run is called from the queue, in a copy of the context in which `batch` was called.
 
     JavaScript: ``DataLoader``, without its cache.

@@ -53,15 +53,12 @@ class _Members(Node):
         """Wait for one more."""
         self.members[member] = None
         self.wait_for(member)
+        when_ended(member, partial(self._ended, member))
 
     def _notify(self, parent: CorePromise) -> None:
         if parent._state & REJECTED:
             self.failed.append(parent)
             self.abort()
-        if has_ended(parent):
-            self._ended(parent)
-        else:
-            when_ended(parent, partial(self._ended, parent))
 
     def _ended(self, member: CorePromise) -> None:
         del self.members[member]

@@ -134,8 +134,8 @@ class Limiter:
         cancelled later, what *function* returned is cancelled.
 
         The slot is free again when the promise, or other awaitable, that *function* returned has
-        ended.  So limit the time of the whole, ``limiter.run(function).timeout(5)``: when
-        *function* itself gives up what cannot be stopped, and goes on without it, that is not seen.
+        ended, and all that this has given up on its way: a thread that has timed out, although
+        *function* has gone on without it.
 
         Twisted: ``DeferredSemaphore.run``.
         """

@@ -6,47 +6,48 @@ from collections.abc import Callable
 from typing import Any
 
 from .._core import hooks
-from .._core.cancelling import drop
+from .._core.cancelling import discard
 from .._core.ending import has_ended, when_ended
 from .._core.jobs import check_library
-from .._core.resolving import is_followed, new_resolved, reject_or_report, resolve
-from .._core.settling import fulfill
+from .._core.resolving import reject_or_report, resolve
 from .._core.states import DEAD, SETTLED, CorePromise, is_promise
 
-__all__ = ["begin", "check_library"]
+__all__ = ["begin", "call", "check_library"]
 
 
-def begin(promise: CorePromise, call: Callable[[], Any], ended: Callable[[], object]) -> None:
-    """Make a call at once, and resolve a pending promise with what it returns.
-
-    Args:
-        promise: May be cancelled by the call itself; then what the call returns is cancelled.
-        call: The call; the caller of `begin` chooses the context.
-        ended: Called once the work has ended: at once if it has, or else from the queue.  Work that
-            cannot be stopped ends later than a promise that is cancelled.
-    """
-    if hooks.observer is not None:
-        call = hooks.observer.watched(promise, call, True)
-    try:
-        result = call()
-    except BaseException as error:
-        reject_or_report(promise, error)
-        # The traceback of the error leads to this frame.
-        del promise, call
-        ended()
-        return
-    if not is_followed(result):
-        if not promise._state & DEAD:
-            fulfill(promise, result)
-        ended()
-        return
-    # The promise that the function gave, not one that follows it: it knows what it has given up.
-    work = result if is_promise(result) else new_resolved(type(promise), result, promise)
-    if promise._state & DEAD:
-        drop(work)
-    else:
-        resolve(promise, work)
-    if work._state & SETTLED and has_ended(work):
+def begin(promise: CorePromise, function: Callable[[], Any], ended: Callable[[], object]) -> None:
+    """As `call`; and *ended* is called once the work has ended: at once, or from the queue."""
+    work = call(promise, function)
+    # The traceback of what it raised leads to this frame.
+    del promise, function
+    if work is None or (work._state & SETTLED and has_ended(work)):
         ended()
     else:
         when_ended(work, ended)
+
+
+def call(promise: CorePromise, function: Callable[[], Any]) -> CorePromise | None:
+    """Call a function at once, and resolve a pending promise with what it returns.
+
+    Args:
+        promise: The function may cancel it; then what the function returns is cancelled.
+        function: The caller of this chooses the context.
+
+    Returns:
+        The promise that the function has given, if it has, or else *promise*: it ends when the
+        work does.  None if the function has raised.
+    """
+    if hooks.observer is not None:
+        function = hooks.observer.watched(promise, function, True)
+    try:
+        result = function()
+    except BaseException as error:
+        reject_or_report(promise, error)
+        # The traceback of the error leads to this frame.
+        del promise, function
+        return None
+    if promise._state & DEAD:
+        discard(promise, result)
+    else:
+        resolve(promise, result)
+    return result if is_promise(result) else promise
