@@ -627,6 +627,28 @@ def test_a_cancellation_after_a_failure(driving, work, reports):
     assert (("cancelled", [error]) if promise else ("rejected", [])) == (state, reasons(reports))
 
 
+def test_a_cancellation_after_the_block_has_failed(driving, work, reports):
+    """While the members end: the error of the block is raised, as in asyncio."""
+    error = Boom("failed")
+    caught = []
+
+    async def main():
+        try:
+            async with PromiseGroup() as group:
+                group.start_soon(work.work, "slow", 60, cleaning=4)
+                await Promise.delay(1)
+                raise error
+        except BaseException as raised:
+            caught.append(raised)
+            raise
+
+    driving.at(2, driving.cancel)
+    state, _ = driving.run(main())
+    assert ([error], "slow ends") == (caught, work.log[-1])
+    promise = driving.driver.startswith("promise")
+    assert (("cancelled", [error]) if promise else ("rejected", [])) == (state, reasons(reports))
+
+
 def test_a_failure_while_a_cancelled_block_cleans_up(driving, work, reports):
     """A block that cleans up for a cancellation is not interrupted, except as asyncio does it."""
     error = Boom("failed")

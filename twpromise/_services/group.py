@@ -245,6 +245,7 @@ class PromiseGroup(Starting):
         node = self._node
         if error is not None:
             node.abort()
+        failing = error is not None and not isinstance(error, CANCELLATIONS)
         if isinstance(error, GeneratorExit):
             # The coroutine is closed, and cannot wait: what has failed is reported.
             self.wait()
@@ -255,15 +256,14 @@ class PromiseGroup(Starting):
             await self._end()
         except CANCELLATIONS as cancellation:
             # Else the errors come first, as in asyncio.
-            if isinstance(cancellation, GeneratorExit) or not node.failed:
+            if isinstance(cancellation, GeneratorExit) or not (failing or node.failed):
                 raise
-        cancelled = isinstance(error, CANCELLATIONS)
         if not node.failed:
-            return ours and cancelled
+            return ours and not failing
         raised: Any = node.error()
         if error is raised:
             return False
-        if error is not None and not cancelled:
+        if failing:
             errors = [member._value for member in node.failed]
             if not isinstance(error, Exception):
                 # It goes on alone, too.
