@@ -921,6 +921,27 @@ def test_cancelled_where_the_block_begins(driving, work):
     assert "slow done" not in work.log
 
 
+def test_cancelled_where_a_group_with_members_is_entered(driving, work):
+    """They are cancelled, and waited for, whether or not the block begins."""
+    if driving.driver == "twisted":
+        pytest.skip("Twisted's driver cannot cancel a coroutine that runs")
+
+    async def main():
+        group = PromiseGroup()
+        group.start_soon(work.work, "slow", 60, cleaning=2)
+        await Promise.delay(1)
+        driving.cancel()
+        try:
+            async with group:
+                await Promise.delay(50)
+                work.log.append("not reached")
+        finally:
+            work.log.append(repr(group))
+
+    assert ("cancelled", None) == driving.run(main())
+    assert ["slow begins", "slow ends", "<PromiseGroup, closed: 0 running>"] == work.log
+
+
 def test_what_the_block_waits_for_comes_as_it_is_cancelled(driving):
     """The block goes on, and is left: nothing is interrupted behind it."""
     if driving.driver == "task":

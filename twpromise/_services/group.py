@@ -225,7 +225,12 @@ class PromiseGroup(Starting):
         if self._entered or self._node._promise is None:
             raise RuntimeError(f"a group can be entered once, and before it is closed: {self!r}")
         self._entered = True
-        self._driver = await find_driver()
+        try:
+            self._driver = await find_driver()
+        except BaseException as error:
+            # A task is cancelled here.  What was started before is waited for.
+            await self.__aexit__(type(error), error, None)
+            raise
         # What has failed is raised at the end of the block.
         self._outcome.suppress_unhandled_rejections()
         if self._node.aborted:
