@@ -296,6 +296,13 @@ def test_what_is_no_function_is_refused(scheduler):
     assert "<PromiseGroup, open: 0 running>" == repr(group)
 
 
+@pytest.mark.parametrize("wrong", [None, 5, object, Promise.resolve], ids=repr)
+def test_what_is_no_library_copy(wrong):
+    """It is refused, by its name."""
+    with pytest.raises(TypeError, match="library must be a library copy, such as Promise, not"):
+        PromiseGroup(library=wrong)
+
+
 def test_repr(scheduler):
     """It says what the group is doing."""
     group = PromiseGroup()
@@ -322,6 +329,41 @@ def test_members_of_a_library_copy():
         type(member),
         type(waiting),
     )
+
+
+def test_a_failure_where_only_a_member_waits_for_the_group(scheduler, reports, work):
+    """The member is interrupted, and the error reported, since it tells of its cancellation."""
+    error = Boom("failed")
+    group = PromiseGroup()
+
+    async def wait():
+        try:
+            await group.wait()
+        finally:
+            await Promise.delay(1)
+            work.log.append("interrupted")
+
+    group.start_soon(wait)
+    group.start_soon(work.work, "failing", 1, error=error)
+    scheduler.advance(1)
+    assert "<PromiseGroup, failing: 1 running>" == repr(group)
+    scheduler.advance(1)
+    assert ("interrupted", [error]) == (work.log[-1], reasons(reports))
+    assert "<PromiseGroup, closed: 0 running>" == repr(group)
+
+
+def test_a_member_that_waits_for_the_group_is_cancelled(scheduler, work):
+    """It is the only one that waits for it: the group is cancelled, and ends."""
+    group = PromiseGroup()
+    slow = group.start_soon(work.work, "slow", 60, cleaning=1)
+    waiting = group.start_soon(lambda: group.wait().finally_(lambda: Promise.delay(2)))
+    scheduler.flush()
+    waiting.cancel()
+    assert (True, True) == (slow.is_cancelled(), waiting.is_cancelled())
+    scheduler.advance(1)
+    assert "<PromiseGroup, cancelled: 1 running>" == repr(group)
+    scheduler.advance(1)
+    assert "<PromiseGroup, closed: 0 running>" == repr(group)
 
 
 def test_without_cancellation_the_others_go_on(scheduler, config, work):
@@ -492,6 +534,19 @@ def test_the_error_of_a_member_that_the_block_raises(driving):
     assert ("rejected", error) == driving.run(main())
 
 
+def test_the_error_of_one_of_several_members_that_the_block_raises(driving):
+    """The others are raised with it."""
+    errors = Boom("one"), Boom("two")
+
+    async def main():
+        async with PromiseGroup() as group:
+            one, _ = [group.start_soon(Promise.reject, error) for error in errors]
+            await one
+
+    state, raised = driving.run(main())
+    assert ("rejected", errors) == (state, raised.errors)
+
+
 def test_the_block_waits_for_the_group(driving, work):
     """Which closes it."""
     errors = Boom("one"), Boom("two")
@@ -568,6 +623,28 @@ def test_a_cancellation_after_a_failure(driving, work, reports):
     assert ([error], None) == (caught, error.__context__)
     assert ["slow ends", "after"] == work.log[-2:]
     # A promise that is cancelled has no other outcome: the error is reported.
+    promise = driving.driver.startswith("promise")
+    assert (("cancelled", [error]) if promise else ("rejected", [])) == (state, reasons(reports))
+
+
+def test_a_cancellation_after_the_block_has_failed(driving, work, reports):
+    """While the members end: the error of the block is raised, as in asyncio."""
+    error = Boom("failed")
+    caught = []
+
+    async def main():
+        try:
+            async with PromiseGroup() as group:
+                group.start_soon(work.work, "slow", 60, cleaning=4)
+                await Promise.delay(1)
+                raise error
+        except BaseException as raised:
+            caught.append(raised)
+            raise
+
+    driving.at(2, driving.cancel)
+    state, _ = driving.run(main())
+    assert ([error], "slow ends") == (caught, work.log[-1])
     promise = driving.driver.startswith("promise")
     assert (("cancelled", [error]) if promise else ("rejected", [])) == (state, reasons(reports))
 
@@ -844,6 +921,27 @@ def test_cancelled_where_the_block_begins(driving, work):
     assert "slow done" not in work.log
 
 
+def test_cancelled_where_a_group_with_members_is_entered(driving, work):
+    """They are cancelled, and waited for, whether or not the block begins."""
+    if driving.driver == "twisted":
+        pytest.skip("Twisted's driver cannot cancel a coroutine that runs")
+
+    async def main():
+        group = PromiseGroup()
+        group.start_soon(work.work, "slow", 60, cleaning=2)
+        await Promise.delay(1)
+        driving.cancel()
+        try:
+            async with group:
+                await Promise.delay(50)
+                work.log.append("not reached")
+        finally:
+            work.log.append(repr(group))
+
+    assert ("cancelled", None) == driving.run(main())
+    assert ["slow begins", "slow ends", "<PromiseGroup, closed: 0 running>"] == work.log
+
+
 def test_what_the_block_waits_for_comes_as_it_is_cancelled(driving):
     """The block goes on, and is left: nothing is interrupted behind it."""
     if driving.driver == "task":
@@ -888,6 +986,71 @@ def test_an_error_that_ends_the_process(driving, reports):
 
     assert ("fulfilled", "interrupted") == driving.run(main())
     assert [Boom] == list(map(type, reasons(reports)))
+
+
+@pytest.mark.parametrize("other", ["a member's", "the block's"])
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, SystemExit])
+def test_an_error_of_a_member_that_ends_the_process(driving, reports, ends, other):
+    """It goes on alone, as in asyncio, and what else has failed is reported."""
+    error, last = Boom("other"), ends("last")
+
+    async def main():
+        try:
+            async with PromiseGroup() as group:
+                if other == "a member's":
+                    group.start_soon(Promise.reject, error)
+                group.start_soon(Promise.reject, last)
+                try:
+                    await Promise.delay(50)
+                except CANCELLATIONS:
+                    if other == "the block's":
+                        raise error from None
+                    raise
+        except ends as raised:
+            return raised is last
+
+    assert ("fulfilled", True) == driving.run(main())
+    assert [error] == reasons(reports)
+
+
+@pytest.mark.parametrize("how", ["awaits", "follows"])
+@pytest.mark.parametrize("end", ["failure", "cancelled", "group.cancel"])
+def test_a_member_that_waits_for_the_group(driving, work, reports, how, end):
+    """The two wait for each other, until the group is cancelled, or something in it fails."""
+    errors = Boom("one"), Boom("two")
+
+    async def wait(group):
+        try:
+            await group.wait()
+        finally:
+            await Promise.delay(2)
+            work.log.append("interrupted")
+
+    async def main():
+        try:
+            async with PromiseGroup() as group:
+                if how == "awaits":
+                    group.start_soon(wait, group)
+                else:
+                    group.start_soon(group.wait)
+                group.start_soon(work.work, "slow", 60, cleaning=3)
+                for error in errors if end == "failure" else ():
+                    group.start_soon(work.work, "failing", 1, error=error)
+                if end == "group.cancel":
+                    Promise.delay(1).then(lambda _: group.cancel())
+        finally:
+            work.log.append("left")
+
+    if end == "cancelled":
+        driving.at(1, driving.cancel)
+    state, raised = driving.run(main())
+    if end == "failure":
+        assert ("rejected", errors) == (state, raised.errors)
+    else:
+        assert ("fulfilled" if end == "group.cancel" else "cancelled") == state
+    assert ["slow ends", "left"] == work.log[-2:]
+    assert (how == "awaits") == ("interrupted" in work.log)
+    assert [] == reports
 
 
 @pytest.mark.parametrize("where", ["block", "leaving"])
@@ -943,3 +1106,30 @@ def test_a_group_is_freed(scheduler, no_collector):
     # The traceback refers to the block.
     del promise
     assert [None] == [group() for group in groups]
+
+
+@pytest.mark.parametrize("ends", ["failure", "failures", "cancelled"])
+def test_a_group_is_freed_whatever_drives_it(driving, work, no_collector, ends):
+    """Without the garbage collector, also where its block was interrupted."""
+
+    async def main():
+        groups = []
+        try:
+            await block(groups)
+        except Exception:
+            pass
+        # What has interrupted it runs no more.
+        await Promise.delay(1)
+        return [group() for group in groups]
+
+    async def block(groups):
+        async with PromiseGroup() as group:
+            groups.append(weakref.ref(group))
+            group.start_soon(work.work, "slow", 60, cleaning=1)
+            for _ in range({"failure": 1, "failures": 2, "cancelled": 0}[ends]):
+                group.start_soon(fail)
+            if ends == "cancelled":
+                group.cancel()
+            await Promise.delay(50)
+
+    assert ("fulfilled", [None]) == driving.run(main())

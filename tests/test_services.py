@@ -359,6 +359,8 @@ def test_bad_arguments(scheduler, grace, error):
         PromiseService(grace=grace)
     with pytest.raises(TypeError, match="function must be callable, not 5"):
         PromiseService().start_soon(5)
+    with pytest.raises(TypeError, match="library must be a library copy, such as Promise, not 5"):
+        PromiseService(library=5)
 
 
 def test_there_are_no_warnings(scheduler, service, config, recwarn):

@@ -18,7 +18,7 @@ from .extra import bind_promise, binding_of, extra_of, keep_for_report
 from .following import decided_by, end_of, outcome_of, rejoin
 from .jobs import call_soon
 from .resolving import new_rejected
-from .settling import mark_handled, pass_on, reject_raised
+from .settling import mark_handled, pass_on, reject_raised, start_cancelling
 from .states import (
     AT_ONCE,
     BYPASSED,
@@ -346,6 +346,17 @@ class Node:
     def settle(self, how: Callable[..., None], *arguments: Any) -> None:
         """Finish, and settle the node's promise: ``settle(fulfill, value)``."""
         how(self.finish(), *arguments)
+
+    def settle_early(self, how: Callable[..., None], *arguments: Any) -> None:
+        """Settle the node's promise, which has ended when all that the node still does has.
+
+        The node goes on with a promise of its own, which is being cancelled.
+        """
+        promise = self._promise
+        self._promise = rest = new_pending(type(promise), self, owner=promise)
+        start_cancelling(rest)
+        how(promise, *arguments)
+        promise._source = [rest]
 
     def _release(self) -> None:
         """Drop what a kind of node refers to, besides its promise and its source."""

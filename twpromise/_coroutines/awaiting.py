@@ -129,7 +129,11 @@ class _Woken:
 
     def result(self) -> None:
         if self._error is not None:
-            raise self._error
+            try:
+                raise self._error
+            finally:
+                # The traceback refers to this frame.
+                del self
 
 
 def _woken(cancelled: tuple[object, ...] | None) -> _Woken:

@@ -10,8 +10,8 @@ from typing import Any
 from twisted.logger import Logger
 
 from .._core.cancelling import cancel_all
-from .._core.settling import pass_on, start_cancelling
-from .._core.states import CANCELLING, FULFILLED, REJECTED, CorePromise, new_pending
+from .._core.settling import pass_on
+from .._core.states import CANCELLING, FULFILLED, REJECTED, CorePromise
 from .._util.checks import type_name
 from .beside import Finishing
 from .disposer import CANCELLED_USE
@@ -89,12 +89,9 @@ class Releasing(Finishing):
         elif not promise._state & CANCELLING:
             # A failure does not wait for what has still to come.  That is cleaned up behind
             # a promise of its own; see `ending`.
-            rest = new_pending(type(promise), self, owner=promise)
-            start_cancelling(rest)
-            self._promise = self._outcome = rest
+            self.settle_early(pass_on, outcome)
+            self._outcome = self._promise
             self._inspection = CANCELLED_USE
-            pass_on(promise, outcome)
-            promise._source = [rest]
 
     def _release(self) -> None:
         self._leases = []

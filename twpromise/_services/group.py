@@ -12,12 +12,13 @@ from .._core.cancelling import cancel
 from .._core.ending import has_ended, when_ended
 from .._core.jobs import call_soon, check_home
 from .._core.reactions import Node, then
-from .._core.settling import finish_cancel, fulfill, mark_handled, pass_on, reject
-from .._core.states import CANCELLING, REJECTED, CorePromise
+from .._core.settling import finish_cancel, fulfill, pass_on, reject
+from .._core.states import CANCELLING, HANDLED, REJECTED, CorePromise
 from .._coroutines.drivers import Driver, find_driver
 from .._promise import Promise
 from .._util.errors import CANCELLATIONS, AggregateError
 from .starting import Starting, end_of
+from .work import check_library
 
 __all__ = ["PromiseGroup"]
 
@@ -25,7 +26,7 @@ __all__ = ["PromiseGroup"]
 class _Members(Node):
     """A consumer of all members of a group; it settles the outcome when all have ended."""
 
-    __slots__ = ("aborted", "error", "failed", "members", "on_abort", "waited")
+    __slots__ = ("aborted", "aggregate", "failed", "members", "on_abort", "waited")
 
     def __init__(self, on_abort: Callable[[], object]) -> None:
         super().__init__()
@@ -33,7 +34,7 @@ class _Members(Node):
         self.members: dict[CorePromise, None] = {}
         # Those that were rejected; and the error for all, if they are several.
         self.failed: list[CorePromise] = []
-        self.error: AggregateError | None = None
+        self.aggregate: AggregateError | None = None
         # One has failed, or the group was cancelled.
         self.aborted = False
         # The outcome is asked for: once there are no members, there will be no others.
@@ -76,31 +77,60 @@ class _Members(Node):
 
     def settle_if_ended(self) -> None:
         """Settle the outcome, if all have ended that there will be."""
-        if self.members or not (self.aborted or self.waited) or self._promise is None:
-            return
-        failed, outcome = self.failed, self.finish()
-        if len(failed) == 1:
-            pass_on(outcome, failed[0])
-        elif failed:
-            self.error = _several([member._value for member in failed])
-            reject(outcome, self.error)
-        elif outcome._state & CANCELLING:
-            finish_cancel(outcome)
-        else:
-            fulfill(outcome, None)
+        if not self.members and (self.aborted or self.waited) and self._promise is not None:
+            outcome = self.finish()
+            if self.failed:
+                error = self.error()
+                if error is self.aggregate:
+                    reject(outcome, error)
+                else:
+                    pass_on(outcome, self.failed[0])
+            elif outcome._state & CANCELLING:
+                finish_cancel(outcome)
+            else:
+                fulfill(outcome, None)
+
+    def error(self) -> BaseException:
+        """What is raised for those that have failed."""
+        ends = [member for member in self.failed if _ends_process(member._value)][:1]
+        if ends:
+            for member in self.failed:
+                if member not in ends:
+                    # It is reported.
+                    then(member)
+            self.failed = ends
+        if len(self.failed) == 1:
+            return exception_of(self.failed[0])
+        if self.aggregate is None:
+            self.aggregate = _several([member._value for member in self.failed])
+        return self.aggregate
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
         assert self.on_abort is not None
         self.aborted = True
         self.on_abort()
         stack += reversed(self.members)
-        if self.members:
-            return True
-        self.finish()
-        return False
+        if not self.members:
+            self.finish()
+            return False
+        if self.waits_for_itself():
+            # A member waits for the end of the group: it could not be interrupted before that.
+            outcome = self._promise
+            handled = outcome._state & HANDLED
+            self.settle_early(finish_cancel)
+            # A member that follows the end of the group ends as that does.
+            outcome._source = list(self.members)
+            if handled:
+                self._promise.suppress_unhandled_rejections()
+        return True
 
     def _release(self) -> None:
         self.on_abort = None
+
+
+def _ends_process(error: object) -> bool:
+    """Whether an error goes on alone, as in asyncio."""
+    return isinstance(error, (KeyboardInterrupt, SystemExit))
 
 
 def _several(errors: list[Any]) -> AggregateError:
@@ -112,6 +142,9 @@ class PromiseGroup(Starting):
 
     Args:
         library: The library copy whose promises this gives.
+
+    Raises:
+        TypeError: *library* is no library copy.
 
     Leaving the ``async with`` block waits until all that was started has *ended*: threads and
     clean-up, too.  The first that fails cancels the others and interrupts the block, which sees
@@ -135,9 +168,9 @@ class PromiseGroup(Starting):
     """
 
     def __init__(self, *, library: type[Promise[Any]] = Promise) -> None:
-        self._library: Any = library
+        self._library: Any = check_library(library)
         self._node = _Members(self._interrupt_soon)
-        self._outcome: CorePromise = self._node._make_promise(library)
+        self._outcome: Any = self._node._make_promise(library)
         self._entered = False
         # What drives the coroutine whose `async with` block runs.
         self._driver: Driver | None = None
@@ -189,9 +222,14 @@ class PromiseGroup(Starting):
         if self._entered or self._node._promise is None:
             raise RuntimeError(f"a group can be entered once, and before it is closed: {self!r}")
         self._entered = True
-        self._driver = await find_driver()
+        try:
+            self._driver = await find_driver()
+        except BaseException as error:
+            # A task is cancelled here.  What was started before is waited for.
+            await self.__aexit__(type(error), error, None)
+            raise
         # What has failed is raised at the end of the block.
-        mark_handled(self._outcome)
+        self._outcome.suppress_unhandled_rejections()
         if self._node.aborted:
             self._interrupt_soon()
         return self
@@ -209,6 +247,7 @@ class PromiseGroup(Starting):
         node = self._node
         if error is not None:
             node.abort()
+        failing = error is not None and not isinstance(error, CANCELLATIONS)
         if isinstance(error, GeneratorExit):
             # The coroutine is closed, and cannot wait: what has failed is reported.
             self.wait()
@@ -219,21 +258,24 @@ class PromiseGroup(Starting):
             await self._end()
         except CANCELLATIONS as cancellation:
             # Else the errors come first, as in asyncio.
-            if isinstance(cancellation, GeneratorExit) or not node.failed:
+            if isinstance(cancellation, GeneratorExit) or not (failing or node.failed):
                 raise
-        cancelled = isinstance(error, CANCELLATIONS)
         if not node.failed:
-            return ours and cancelled
-        raised: Any = node.error or exception_of(node.failed[0])
-        if error is not None and not cancelled:
+            return ours and not failing
+        raised: Any = node.error()
+        if error is raised:
+            return False
+        if failing:
+            errors = [member._value for member in node.failed]
             if not isinstance(error, Exception):
-                # It goes on alone, and ends the process, most likely.
+                # It goes on alone, too.
                 self.wait()
                 return False
-            errors = [member._value for member in node.failed]
-            if any(error is other for other in (raised, *errors)):
-                return False
-            raised = _several([error, *errors])
+            if _ends_process(raised):
+                # The other one is reported.
+                self._library.reject(error)
+            elif not any(error is other for other in errors):
+                raised = _several([error, *errors])
         context = raised.__context__
         try:
             raise raised
@@ -242,7 +284,7 @@ class PromiseGroup(Starting):
             raised.__context__ = context
             # The traceback refers to this frame, and to the block's, which knows the group.
             del raised, error
-            node.failed, node.error = [], None
+            node.failed, node.aggregate = [], None
             self._outcome = self._library.resolve()
 
     async def _end(self) -> None:

@@ -19,6 +19,7 @@ from .._promise import Promise
 from .._util.checks import check_seconds, shown
 from .signals import call_on_signals, end_calls_on_signals
 from .starting import Starting
+from .work import check_library
 
 __all__ = ["PromiseService"]
 
@@ -37,7 +38,7 @@ class PromiseService(Starting, Service):
         library: The library copy whose promises this gives.
 
     Raises:
-        TypeError: *grace* is no number.
+        TypeError: *grace* is no number, or *library* no library copy.
         ValueError: *grace* is negative.
 
     Other than in a `PromiseGroup`, what fails does not end the others: its rejection goes to
@@ -63,7 +64,7 @@ class PromiseService(Starting, Service):
         self, *, grace: float | None = 10.0, library: type[Promise[Any]] = Promise
     ) -> None:
         self._grace = None if grace is None else check_seconds("grace", grace)
-        self._library: Any = library
+        self._library: Any = check_library(library)
         # What has not ended, and the function that it came from.
         self._under_way: dict[CorePromise, object] = {}
         self._closed = False
