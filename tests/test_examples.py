@@ -75,7 +75,7 @@ def test_elsewhere(tmp_path: Path) -> None:
 
 
 def test_stopping(tmp_path: Path) -> None:
-    """Both requests are answered, one of them with an apology, before the process ends."""
+    """One request is answered and one refused before the process ends."""
     lines = run("stopping", tmp_path)
     assert "stopped" == lines.pop()
     assert ["/quick: 200, found", "/slow: 503, try later"] == sorted(lines)

@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from twisted.application.service import Application
+from twisted.application.service import Application, MultiService
 from twisted.internet import asyncioreactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
@@ -39,6 +39,8 @@ from stopping import Web  # type: ignore[import-not-found] # noqa: E402
 from twisted.internet import reactor as _reactor  # noqa: E402
 
 reactor: Any = _reactor
+#: Of the reactor's pool.
+THREADS = 10
 REQUESTS, GRACE = int(os.environ["REQUESTS"]), float(os.environ["GRACE"])
 
 
@@ -64,6 +66,8 @@ class Work:
 
     def __init__(self) -> None:
         self.begun = self._ended = self._hanging = 0
+        # Requests that wait for a thread, and threads that have begun.
+        self._waiting = self._begun = 0
         #: How often each kind has done what it has to do in any case.
         self.done: Counter[str] = Counter()
         self.in_threads = 0
@@ -80,8 +84,8 @@ class Work:
         self.begun += 1
         kind = request.path.decode()[1:]
         self._hanging += kind == "hanging"
-        if self.begun == REQUESTS:
-            say("under way")
+        self._waiting += kind == "thread"
+        self._look()
         try:
             await getattr(self, kind)()
         finally:
@@ -89,6 +93,10 @@ class Work:
             if self._ended == REQUESTS - self._hanging < REQUESTS:
                 say("hanging")
         return kind.encode()
+
+    def _look(self) -> None:
+        if self.begun == REQUESTS and self._begun == min(self._waiting, THREADS):
+            say("under way")
 
     async def quick(self) -> None:
         """Answered when the service stops, within the grace."""
@@ -150,7 +158,12 @@ class Work:
                 self._cancelled = True
                 reactor.callLater(0.1, self._over.set)
 
+    def _has_begun(self) -> None:
+        self._begun += 1
+        self._look()
+
     def _block(self) -> None:
+        reactor.callFromThread(self._has_begun)
         assert self._over.wait(60)
         # The service must not have stopped by then.
         time.sleep(0.1)
@@ -191,7 +204,8 @@ class Watched(Web):  # type: ignore[misc]
 
     def stopService(self) -> Any:
         """As a user's service does; and then look round."""
-        stopped = super().stopService()
+        # Plain: neither the connections nor the pool is closed.
+        stopped = MultiService.stopService(self) if START == "plain" else super().stopService()
         self._soon = reactor.callLater(0.1, self._work.soon.callback, None)
         say("stopping")
         return stopped.addBoth(self._look)

@@ -189,6 +189,21 @@ def test_a_second_signal_under_load(program, start, requests):
     check_end(service, requests)
 
 
+def test_what_was_answered_last_is_sent(program):
+    """Also if the connections are closed by the reactor, as soon as the service has stopped."""
+    service = program("plain", 48, 0)
+
+    def stop():
+        service.wait_for("under way")
+        service.kill(signal.SIGTERM)
+
+    assert expected(48, ["timer", "using"]) == load(service, 48, ["timer", "using"], stop)
+    for event in "stopping", "stopped", "end":
+        service.wait_for(event)
+    status, logged = service.end()
+    assert (0, False) == (status, "Traceback" in logged), logged
+
+
 def test_a_release_that_hangs(program):
     """The third signal gives it up: its connection is closed, and it is logged where it hangs."""
     kinds = ["hanging", *KINDS[:-1]]
