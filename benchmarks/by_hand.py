@@ -20,6 +20,7 @@ import twpromise
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
+from . import micro
 from .child import Waves
 from .database import DELAY
 from .rows import BY_NAME, REACTOR, Row
@@ -61,6 +62,17 @@ def instructions_by_function(row: Row) -> dict[str, float]:
     few, many = _for_two_sizes(row, instructions_in)
     each = {name: (count - few[name]) / MORE for name, count in many.items()}
     return dict(sorted(each.items(), key=lambda item: -item[1]))
+
+
+def instructions_of(operation: str) -> int:
+    """How many instructions of this package an operation of `micro` executes for one promise."""
+
+    def count(number: int) -> int:
+        run = micro.PROGRAMS[operation]["promises"](number)
+        run()
+        return instructions_in(run).total()
+
+    return round((count(10 + MORE) - count(10)) / MORE)
 
 
 def calls(row: Row) -> int:

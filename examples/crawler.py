@@ -14,7 +14,7 @@ from twisted.web.client import Agent, ResponseDone
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from twpromise import Promise, deferify
+from twpromise import Limiter, Promise, PromiseGroup, deferify
 
 PAGES = {
     "/": "<a href='/books'> <a href='/people'> <a href='/slow'>",
@@ -81,6 +81,11 @@ def read_body(response):
     )
 
 
+def leave(response):
+    """Close the connection of a response that comes in the very turn in which it is too late."""
+    read_body(response).cancel()
+
+
 class Crawler:
     """Reads pages that link to one another, each of them once.
 
@@ -92,30 +97,25 @@ class Crawler:
 
     def __init__(self, reactor, at_once=3, patience=0.5):
         self._agent = Agent(reactor)
-        self._at_once = at_once
+        self._slots = Limiter(at_once)
         self._patience = patience
 
     def read(self, url):
         """A promise for the text of a page."""
         requested = self._agent.request(b"GET", url.encode())
-        # In a callback of the Deferred: a response that came in the very turn in which it is too
-        # late would not be read by a handler, and keep its connection.
-        requested.addCallback(
-            lambda response: (
-                read_body(response).then(lambda body: self._text(response.code, body)).to_deferred()
-            )
-        )
-        return Promise.from_deferred(requested).timeout(self._patience)
+        response = Promise.from_deferred(requested, unclaimed=leave)
+        return response.then(self._text).timeout(self._patience)
 
-    def _text(self, code, body):
-        if code != 200:
-            raise Refused(f"status {code}")
+    async def _text(self, response):
+        body = await read_body(response)
+        if response.code != 200:
+            raise Refused(f"status {response.code}")
         return body.decode()
 
     def links(self, url):
         """A promise for the URLs that a page links to; for none if it cannot be read."""
         return (
-            self.read(url)
+            self._slots.run(self.read, url)
             .then(lambda text: [urljoin(url, link) for link in re.findall("href='(.*?)'", text)])
             .tap(lambda links: print(f"{url}: {len(links)} links"))
             .catch(Refused, TimeoutError, lambda error: print(f"{url}: {error}") or [])
@@ -124,11 +124,16 @@ class Crawler:
     @Promise.coroutine
     async def crawl(self, start):
         """A promise for all URLs that can be reached from *start*."""
-        known, new = {start}, [start]
-        while new:
-            found = await Promise.map(new, self.links, concurrency=self._at_once)
-            new = sorted({link for links in found for link in links} - known)
+        known = {start}
+
+        async def visit(url):
+            new = set(await self.links(url)) - known
             known.update(new)
+            for link in new:
+                group.start_soon(visit, link)
+
+        async with PromiseGroup() as group:
+            group.start_soon(visit, start)
         return known
 
 

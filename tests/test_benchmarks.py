@@ -41,6 +41,16 @@ LIMITS = {
     "over-doxbee-coroutine": (11, 88, 1905),
     "over-parallel-chain": (139, 108, 3585),
 }
+#: What a single operation may cost, in the same way: instructions.
+OPERATIONS = {
+    "create": 175,
+    "resolve": 78,
+    "then": 170,
+    "fanout": 223,
+    "all": 361,
+    "map": 605,
+    "adopt": 423,
+}
 #: Bytes of one promise; from 3.12 on, Python keeps the list of weak references in front of an
 #: object, and two words for that.
 PROMISE = 96 if sys.version_info >= (3, 12) else 88
@@ -109,6 +119,16 @@ def test_instructions(name: str) -> None:
         pytest.skip("another tool is tracing: coverage, or a debugger")
     _, _, instructions = LIMITS[name]
     assert Context().run(by_hand.instructions, BY_NAME[name]) <= instructions
+
+
+@pytest.mark.exhaustive
+@same_bytecode
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_instructions_of_operations(operation: str) -> None:
+    """An operation executes no more instructions than it did."""
+    if sys.gettrace() is not None:
+        pytest.skip("another tool is tracing: coverage, or a debugger")
+    assert Context().run(by_hand.instructions_of, operation) <= OPERATIONS[operation]
 
 
 @pytest.mark.parametrize("state", micro.STATES)

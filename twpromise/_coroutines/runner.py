@@ -203,7 +203,7 @@ class Runner(Suspension):
         promise = self.finish()
         adopter = adopters[type(result)]
         if promise._state & CANCELLING:
-            finish_cancel(promise)
+            finish_cancel(promise, self._given_up)
             self._in_context(context, discard, promise, result)
         elif adopter is not None and adopter is not self._as_it_is:
             # This runner cannot stop it any more.
@@ -218,7 +218,7 @@ class Runner(Suspension):
         if passes_cancellation(error) or (
             promise._state & CANCELLING and issubclass(type(error), CANCELLATIONS)
         ):
-            finish_cancel(promise)
+            finish_cancel(promise, self._given_up)
         else:
             # The first frame of the traceback is that of `_advance`.
             reject_raised(promise, error, context)
