@@ -132,10 +132,10 @@ class Iterating(Collecting):
                     mark_handled(item)
                 drop(item)
                 return None
-            if fails_at_once and self.settle_if_failed(item):
-                return None
             outcome = outcome_of(item)
             if not outcome._state & FULFILLED:
+                if fails_at_once and self.settle_if_failed(item):
+                    return None
                 wait = _Wait()
                 wait.whole, wait.step, wait.index = self, step, index
                 self._waits[wait] = None

@@ -98,7 +98,10 @@ def execute(promise: CorePromise, executor: Callable[..., object]) -> None:
     """
     settler = _Settler(promise)
     try:
-        if (required_positionals(executor) or 2) < 3:
+        required = required_positionals(executor)
+        if required == 2:
+            result = executor(settler.resolve, settler.reject)
+        elif required is None or required < 2:
             settlers: Any = settler.resolve, settler.reject
             result = executor(*settlers[: declared(executor, 2, 2)])
         elif promise._library.cancellation:

@@ -27,6 +27,11 @@ _log = Logger(namespace="twpromise")
 #: Seconds after which it is logged what does not end though it was cancelled.
 _PATIENCE = 5.0
 
+#: Turns of the reactor after which the service has stopped when the last of its work has ended: the
+#: reactor closes all connections then.  In the first of them what the work has written is sent;
+#: TLS, which collects it in the first, sends it in the second.
+_TURNS = 2
+
 
 class PromiseService(Starting, Service):
     """A service that waits for the work that is under way before it has stopped.
@@ -119,6 +124,7 @@ class PromiseService(Starting, Service):
         check_home(self._library)
         super().stopService()  # type: ignore[no-untyped-call]
         stopped: Deferred[None] = Deferred()
+        waited_for = bool(self._stops)
         self._stops.append(stopped)
         if not self._closed:
             self._closed = True
@@ -126,15 +132,19 @@ class PromiseService(Starting, Service):
             call_on_signals(self, self._hear)
             if self._grace is not None:
                 self._call_later(self._grace, self._cancel_rest)
-        self._fire_if_over()
+        if not self._under_way and not waited_for:
+            self._fire()
         return stopped
 
     def _ended(self, promise: CorePromise) -> None:
         del self._under_way[promise]
-        self._fire_if_over()
-
-    def _fire_if_over(self) -> None:
         if self._stops and not self._under_way:
+            self._fire_soon(_TURNS)
+
+    def _fire_soon(self, turns: int) -> None:
+        if turns:
+            self._call_later(0, self._fire_soon, turns - 1)
+        else:
             self._fire()
 
     def _fire(self) -> None:
@@ -154,7 +164,7 @@ class PromiseService(Starting, Service):
         self._library._queue.scheduler.call_from_thread(self._hurry)
 
     def _hurry(self) -> None:
-        if not self._stops:
+        if not self._under_way or not self._stops:
             return
         if not self._cancelled:
             self._cancel_rest()
