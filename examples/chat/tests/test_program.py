@@ -6,10 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Event, Thread
 from urllib.request import urlopen
 from uuid import uuid4
@@ -43,7 +44,7 @@ def moderator():
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            server.asked.set()
+            server.asked.put(self.rfile.read(int(self.headers["Content-Length"])).decode())
             server.allowed.wait(60)
             self.send_response(200)
             self.send_header("Content-Length", "0")
@@ -52,8 +53,8 @@ def moderator():
         def log_message(self, *_):
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.allowed = Event(), Event()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked, server.allowed = SimpleQueue(), Event()
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
@@ -102,7 +103,7 @@ class Program:
 
 
 @contextmanager
-def started(folder, **options) -> Iterator[Program]:
+def started(folder, **options):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(FOLDER), str(ROOT)]),
@@ -144,17 +145,26 @@ def test_it_serves_and_stops(database, tmp_path):
 
 
 def test_what_is_under_way_is_answered(moderator, tmp_path):
-    """The signal comes before the moderator answers."""
+    """The signal comes before the moderator answers; each client has its answer all the same."""
     url = f"http://127.0.0.1:{moderator.server_port}/"
     options = {"CHAT_MODERATOR": url, "CHAT_PATIENCE": "60", "CHAT_GRACE": "60"}
-    with started(tmp_path, **options) as program, program.connect() as client:
+    with (
+        started(tmp_path, **options) as program,
+        program.connect() as client,
+        ThreadPoolExecutor(1) as executor,
+    ):
         client.write("/join lobby ada\nhello\n")
         assert "* you are ada in lobby\n" == client.readline()
-        assert moderator.asked.wait(60)
+        assert "hello" == moderator.asked.get(timeout=60)
+        posted = executor.submit(program.messages, b"user=grace&text=hi")
+        # On a slow machine it is asked twice about the first.
+        while "hi" != moderator.asked.get(timeout=60):
+            pass
         program.process.terminate()
         program.wait_for("Received SIGTERM")
         moderator.allowed.set()
-        assert "ada: hello\n" == client.readline()
+        assert {"ada: hello\n", "grace: hi\n"} == {client.readline() for _ in range(2)}
+        assert '{"result": null}' == posted.result(60)
         # It closes the connection.
         assert "" == client.readline()
         program.stopped()
