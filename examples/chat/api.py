@@ -36,9 +36,7 @@ class Api:
 
     @app.route("/rooms/<room>/messages", methods=["POST"])
     def say(self, request, room):
-        user, text = (
-            request.args.get(name, [b""])[0].decode(errors="replace") for name in (b"user", b"text")
-        )
+        user, text = one_line(request, b"user"), one_line(request, b"text")
         if not user or not text:
             request.setResponseCode(400)
             return "user and text are needed"
@@ -57,3 +55,9 @@ class Api:
 
 
 # end: api
+
+
+def one_line(request, name):
+    """A value of a form; the line protocol could not show a second line of it."""
+    value = request.args.get(name, [b""])[0]
+    return " ".join(value.decode(errors="replace").split())

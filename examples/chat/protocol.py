@@ -11,6 +11,8 @@ from twpromise import Deadline, Limiter
 
 from .answers import start
 
+HELP = "* /join ROOM NAME, and then say something, or /history"
+
 
 # begin: protocol
 class Lines(LineOnlyReceiver):
@@ -29,8 +31,10 @@ class Lines(LineOnlyReceiver):
         self.factory.connections.add(self)
 
     def lineReceived(self, line):
-        deadline = Deadline(self.factory.patience)
         text = line.decode(errors="replace").strip()
+        if not text:
+            return
+        deadline = Deadline(self.factory.patience)
         answered = start(
             self.factory.work, deadline, self._turns.run, self._obey, text, deadline
         ).then(self._answer)
@@ -51,11 +55,11 @@ class Lines(LineOnlyReceiver):
             self._room, self._name = words
             self.factory.rooms.join(self._room, self._hear)
             return [f"* you are {self._name} in {self._room}"]
-        if self._room is None:
-            return ["* first: /join ROOM NAME"]
-        if command == "/history":
+        if self._room is not None and command == "/history":
             messages = await self.factory.rooms.history(self._room)
             return [f"{message['user']}: {message['text']}" for message in messages]
+        if self._room is None or command.startswith("/"):
+            return [HELP]
         await self.factory.rooms.say(self._room, self._name, text, deadline)
         return []
 

@@ -82,11 +82,9 @@ class Store:
         self._pool.close()
 
     async def _load_names(self, numbers):
-        different = sorted(set(numbers))
-        marks = ", ".join("?" * len(different))
-        names = dict(
-            await self._query(f"SELECT id, name FROM users WHERE id IN ({marks})", *different)
-        )
+        marks = ", ".join("?" * len(numbers))
+        rows = await self._query(f"SELECT id, name FROM users WHERE id IN ({marks})", *numbers)
+        names = dict(rows)
         return [names.get(number, KeyError(number)) for number in numbers]
 
     def _query(self, sql, *values):

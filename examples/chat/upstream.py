@@ -2,7 +2,7 @@
 
 import treq
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.web.client import RequestTransmissionFailed, ResponseFailed
 
 from twpromise import Limiter, Promise
@@ -14,6 +14,9 @@ class Refused(Exception):
 
 class Unavailable(Exception):
     """The moderator cannot be reached, or fails."""
+
+
+NO_ANSWER = (ConnectError, DNSLookupError, RequestTransmissionFailed, ResponseFailed)
 
 
 # begin: upstream
@@ -54,7 +57,7 @@ class Moderator:
         asked = self.limiter.run(self._ask, text).timeout(self._patience)
         try:
             status, reason = await asked
-        except (ConnectError, RequestTransmissionFailed, ResponseFailed) as error:
+        except NO_ANSWER as error:
             raise Unavailable("the moderator cannot be reached") from error
         if status == 403:
             raise Refused(reason)

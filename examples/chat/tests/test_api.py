@@ -50,6 +50,15 @@ class ApiTests(FakeTime):
         self.assertEqual(200, status)
         self.assertEqual({"result": [{"user": "ada", "text": "hello"}]}, json.loads(text))
 
+    def test_a_message_is_one_line(self):
+        """Else it could pretend to be several, of others."""
+        self.start()
+        self.say("hello\njoan: hi", "ada\r\n lovelace")
+        self.assertEqual(["hello joan: hi"], self.site.asked)
+        got = self.answer(self.chat.get(LOBBY))
+        self.advance(1)
+        self.assertIn('{"user": "ada lovelace", "text": "hello joan', self.successResultOf(got)[1])
+
     def test_a_bad_request(self):
         """It says what is missing."""
         self.start()

@@ -6,7 +6,7 @@ from twisted.python.failure import Failure
 
 from twpromise import Promise, PromiseService
 
-from ..protocol import LinesFactory
+from ..protocol import HELP, LinesFactory
 from ..rooms import Rooms
 from ..store import Store
 from ..upstream import Unavailable
@@ -14,7 +14,7 @@ from .fakes import FakePool, FakeTime
 
 
 class SlowModerator:
-    """Takes two seconds for each text, and cannot stand one."""
+    """Takes two seconds for each text, and fails for two of them."""
 
     def __init__(self):
         self.checked = []
@@ -23,7 +23,7 @@ class SlowModerator:
         await Promise.delay(2)
         self.checked.append(text)
         if text == "fail":
-            raise Unavailable("the moderator is ill")
+            raise Unavailable("the moderator fails")
         if text == "bug":
             raise ZeroDivisionError
 
@@ -64,9 +64,16 @@ class LinesTests(FakeTime):
         self.assertEqual(["* you are grace in lobby"], self.received(self.grace))
 
     def test_a_room_comes_first(self):
-        """Else there is nobody to speak to."""
+        """Until then, each line is refused."""
         self.send(self.ada, "hello", "/history")
-        self.assertEqual(["* first: /join ROOM NAME"] * 2, self.received(self.ada))
+        self.assertEqual([HELP] * 2, self.received(self.ada))
+
+    def test_lines_that_say_nothing(self):
+        """An empty line is ignored, and a command that does not exist is explained."""
+        self.join()
+        self.send(self.ada, "", " ", "/join kitchen", "/quit")
+        self.advance(2)
+        self.assertEqual(([], [HELP] * 2), (self.moderator.checked, self.received(self.ada)))
 
     def test_a_message(self):
         """All in the room get it, and it is in the history."""
@@ -89,11 +96,11 @@ class LinesTests(FakeTime):
         self.assertEqual(["ada: one"], self.received(self.grace))
 
     def test_errors(self):
-        """The client learns what went wrong; what nobody expected is logged."""
+        """The client gets the reason; an unexpected error is logged."""
         self.join()
         self.send(self.ada, "fail")
         self.advance(2)
-        self.assertEqual(["! the moderator is ill"], self.received(self.ada))
+        self.assertEqual(["! the moderator fails"], self.received(self.ada))
         self.send(self.ada, "bug")
         self.advance(2)
         self.assertEqual(["! something went wrong"], self.received(self.ada))

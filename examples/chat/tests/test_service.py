@@ -168,7 +168,7 @@ class ChatTests(TestCase):
         await self.assertFailure(second, Exception)
 
     async def test_stopping_within_the_grace(self):
-        """No new client is let in; what is under way is answered, and stored."""
+        """No new client can connect; what is under way is answered, and sent to all."""
         self.start_moderated(None)
         ada = await self.join("ada")
         answer = self.say("hello")
@@ -184,7 +184,7 @@ class ChatTests(TestCase):
         await ada.closed
 
     async def test_stopping_after_the_grace(self):
-        """What is under way is cancelled, and the client hears of it."""
+        """What is under way is cancelled, and its client gets status 503."""
         self.start_moderated(None, CHAT_GRACE="0")
         answer = self.say("hello")
         gone = (await self.moderator.requests.get()).notifyFinish()

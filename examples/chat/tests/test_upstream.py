@@ -1,9 +1,19 @@
 """The moderator: under trial, on a fake clock, over HTTP in memory."""
 
+from twisted.internet.defer import fail
+from twisted.internet.error import ConnectionRefusedError
+
 from twpromise import Deadline, LimitExceeded, Promise
 
 from ..upstream import Moderator, Refused, Unavailable
 from .fakes import FakeModerator, FakeTime
+
+
+class Unreachable:
+    """A client that finds no server."""
+
+    def post(self, url, data):
+        return fail(ConnectionRefusedError())
 
 
 class ModeratorTests(FakeTime):
@@ -62,6 +72,11 @@ class ModeratorTests(FakeTime):
         self.assertIsInstance(checked.value(), Unavailable)
         self.assertEqual(4, len(self.site.asked))
         self.assertEqual([], self.scheduler.clock.getDelayedCalls())
+
+    def test_it_cannot_be_reached(self):
+        """That counts as an attempt that has failed."""
+        checked = self.check(Moderator("http://moderator/", Unreachable()), seconds=0)
+        self.assertEqual("the moderator cannot be reached", str(checked.value()))
 
     def test_cancelled_between_two_attempts(self):
         """No further request is made, and no timer is left."""
