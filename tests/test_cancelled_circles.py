@@ -122,10 +122,14 @@ def test_two_that_wait_for_each_other_are_cleaned_up(scheduler, reports, one, ot
         promises, logged = circle(scheduler, [LINKS[one], LINKS[other]])
         fired = [result_of(promise.to_deferred()) for promise in promises]
         inspections = [promise.reflect() for promise in promises]
+        ended = []
+        for promise in promises:
+            promise.add_done_callback(ended.append)
         promises[cancelled].cancel()
         assert promises[cancelled].is_cancelled()
         pass_time(scheduler)
         assert [0, 1] == sorted(logged)
+        assert [True, True] == [promise in ended for promise in promises]
         assert [True, True] == [inspection.is_fulfilled() for inspection in inspections]
         assert [1, 1] == [len(results) for results in fired]
         assert CancellationError is fired[cancelled][0].type

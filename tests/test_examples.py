@@ -72,3 +72,10 @@ def test_elsewhere(tmp_path: Path) -> None:
         "and again: 1",
         "in processes: [1000000007, 1000000009, 1000000021]",
     ] == run("elsewhere", tmp_path)
+
+
+def test_stopping(tmp_path: Path) -> None:
+    """One request is answered and one refused before the process ends."""
+    lines = run("stopping", tmp_path)
+    assert "stopped" == lines.pop()
+    assert ["/quick: 200, found", "/slow: 503, try later"] == sorted(lines)

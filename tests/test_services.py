@@ -184,11 +184,18 @@ def test_faults(scheduler, service, reports, ends, moment):
     assert (3 if ends == "failed" else 0) == len(reports)
 
 
-def test_a_thread_is_waited_for(scheduler, service):
+async def waits_for(future):
+    """A coroutine, which has ended before a thread that it waits for."""
+    await Promise.resolve(future)
+
+
+@pytest.mark.parametrize("follow", [lambda future: future, waits_for], ids=["promise", "await"])
+def test_a_thread_is_waited_for(scheduler, service, follow):
     """Though its promise is cancelled: it cannot be stopped."""
     running = Future()
     running.set_running_or_notify_cancel()
-    member = service.start_soon(lambda: running)
+    member = service.start_soon(follow, running)
+    scheduler.flush()
     stopped = result_of(service.stopService())
     scheduler.advance(4)
     assert (True, []) == (member.is_cancelled(), stopped)
@@ -249,6 +256,24 @@ def test_further_signals(scheduler, service, errors, handlers):
     assert [] == handlers
     signal.raise_signal(signal.SIGTERM)
     assert [signal.SIGTERM] == handlers
+
+
+def test_a_signal_when_all_has_ended(scheduler, service, errors, handlers):
+    """The service stops a little later, and all that stop it are notified together."""
+    stops = []
+
+    def when_ended(_):
+        # After the service has been notified; before the next turn.
+        scheduler.clock.callLater(0, signal.raise_signal, signal.SIGTERM)
+        scheduler.clock.callLater(0, service._hurry)
+        stops.append(result_of(service.stopService()))
+        assert [[], []] == stops
+
+    service.start_soon(Promise.delay, 1).add_done_callback(when_ended)
+    stops.append(result_of(service.stopService()))
+    scheduler.advance(1)
+    assert ([[None], [None]], [], []) == (stops, errors, handlers)
+    assert [] == scheduler.clock.getDelayedCalls()
 
 
 def test_several_services_stop(scheduler, handlers):

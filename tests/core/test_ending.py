@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.support.promises import Boom
-from twpromise import Promise
+from twpromise import CancellationError, Promise
 from twpromise._core.cancelling import drop
 from twpromise._core.ending import has_ended, when_ended
 
@@ -87,6 +87,25 @@ def test_a_clean_up_that_fails_is_reported_all_the_same(scheduler, reports):
     assert [Boom] == [event["log_failure"].type for event in reports]
 
 
+async def awaits(promise):
+    """A coroutine that is cancelled at once."""
+    await promise
+
+
+async def cleans_up(promise):
+    """A coroutine that is cancelled, and waits for more."""
+    try:
+        await promise
+    finally:
+        await Promise.delay(0)
+
+
+@Promise.coroutine
+def yields(promise):
+    """A generator."""
+    yield promise
+
+
 @pytest.mark.parametrize(
     "derive",
     [
@@ -95,13 +114,22 @@ def test_a_clean_up_that_fails_is_reported_all_the_same(scheduler, reports):
         lambda promise: Promise(lambda resolve, _: resolve(promise)),
         lambda promise: Promise.all([promise, 1]),
         lambda promise: promise.delay(1),
+        lambda promise: Promise.resolve(awaits(promise)),
+        lambda promise: Promise.resolve(cleans_up(promise)),
+        lambda promise: Promise.resolve(awaits(awaits(promise))),
+        yields,
+        lambda promise: Promise.using(1, lambda _: promise),
     ],
-    ids=["itself", "derived", "following", "all", "delay"],
+    ids=[
+        *("itself", "derived", "following", "all", "delay", "coroutine", "coroutine, cleaning up"),
+        *("coroutine in a coroutine", "generator", "using"),
+    ],
 )
 def test_work_that_cannot_be_stopped_is_waited_for(scheduler, derive):
     """A function in an executor runs on, though the promise for it is cancelled at once."""
     source, future = running()
     promise = derive(source)
+    scheduler.flush()
     promise.cancel()
     scheduler.flush()
     assert promise.is_cancelled()
@@ -126,6 +154,44 @@ def test_work_that_a_timeout_gave_up_is_waited_for(scheduler):
     future.set_result("late")
     scheduler.flush()
     assert has_ended(promise)
+
+
+def test_all_that_a_coroutine_has_given_up_is_waited_for(scheduler):
+    """One that swallows a cancellation is cancelled where it waits next, too."""
+    (one, first), (two, second) = running(), running()
+
+    async def coroutine():
+        try:
+            await one
+        except CancellationError:
+            pass
+        await two
+
+    promise = Promise.resolve(coroutine())
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    called = waiting_for_the_end(promise)
+    for future in first, second:
+        scheduler.flush()
+        assert [] == called
+        future.set_result("late")
+    scheduler.flush()
+    assert ["ended"] == called
+
+
+def test_a_coroutine_that_goes_on_waits_for_nothing_more(scheduler):
+    """What it has given up by itself is not known."""
+    source, future = running()
+
+    async def coroutine():
+        await source.timeout(1).catch(TimeoutError, str)
+
+    promise = Promise.resolve(coroutine())
+    scheduler.advance(1)
+    assert promise.is_fulfilled()
+    assert has_ended(promise)
+    future.set_result("late")
 
 
 def test_what_another_consumer_waits_for_is_not_given_up(scheduler):

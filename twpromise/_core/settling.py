@@ -24,6 +24,7 @@ from .states import (
     LOCKED,
     REJECTED,
     REPORTED,
+    SETTLED,
     CorePromise,
     new_pending,
 )
@@ -183,9 +184,15 @@ def reject_as_is(
         promise._queue.append(Job(drop_context, promise))
 
 
-def finish_cancel(promise: CorePromise) -> None:
-    """Settle a promise as cancelled; its subscribers are notified from the queue."""
-    promise._value = promise._aux = promise._source = None
+def finish_cancel(promise: CorePromise, given_up: list[Any] | None = None) -> None:
+    """Settle a promise as cancelled; its subscribers are notified from the queue.
+
+    Args:
+        promise: What to settle.
+        given_up: What has been given up with it, and has not ended; see `ending`.
+    """
+    promise._value = promise._aux = None
+    promise._source = given_up
     promise._state = CANCELLED
     if promise._extra is not None:
         drop_context(promise)
@@ -216,8 +223,13 @@ def pass_on(child: CorePromise, parent: CorePromise) -> None:
         origin = _NOTHING if parent._extra is None else context_of(parent)
         reject_as_is(child, parent._value, parent._aux, origin)
     else:
-        finish_cancel(child)
-        child._source = parent._source
+        finish_cancel(child, left_by(parent))
+
+
+def left_by(promise: CorePromise) -> Any:
+    """What has not ended of what a promise has given up, once it has notified its subscribers."""
+    # One in a circle may notify them before it has settled itself.
+    return promise._source if promise._state & SETTLED else [promise]
 
 
 def mark_handled(promise: CorePromise) -> None:

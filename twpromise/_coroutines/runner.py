@@ -199,11 +199,11 @@ class Runner(Suspension):
     # --- the end
 
     def _return(self, result: Any) -> None:
-        context = self._context
+        context, given_up = self._context, self._given_up
         promise = self.finish()
         adopter = adopters[type(result)]
         if promise._state & CANCELLING:
-            finish_cancel(promise)
+            finish_cancel(promise, given_up)
             self._in_context(context, discard, promise, result)
         elif adopter is not None and adopter is not self._as_it_is:
             # This runner cannot stop it any more.
@@ -213,16 +213,16 @@ class Runner(Suspension):
             fulfill(promise, result)
 
     def _fail(self, error: BaseException) -> None:
-        context = self._context
+        context, given_up = self._context, self._given_up
         promise = self.finish()
         if passes_cancellation(error) or (
             promise._state & CANCELLING and issubclass(type(error), CANCELLATIONS)
         ):
-            finish_cancel(promise)
+            finish_cancel(promise, given_up)
         else:
             # The first frame of the traceback is that of `_advance`.
             reject_raised(promise, error, context)
 
     def _release(self) -> None:
-        self._generator = self._context = self._deferred = None
+        self._generator = self._context = self._deferred = self._given_up = None
         self._waiting = self._special = None

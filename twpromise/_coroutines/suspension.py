@@ -17,7 +17,7 @@ from .._core import hooks
 from .._core.cancelling import cancel_all, leave
 from .._core.jobs import call_soon
 from .._core.reactions import Node, subscribe
-from .._core.settling import finish_cancel, lock
+from .._core.settling import finish_cancel, left_by, lock
 from .._core.states import CANCELLED, FULFILLED, LOOKED_AT, CorePromise, is_promise
 from .._core.subscribers import remove_subscriber
 from .._util.errors import of_awaited
@@ -41,6 +41,7 @@ class Suspension(Node):
         "_context",
         "_deferred",
         "_generator",
+        "_given_up",
         "_interrupted",
         "_left",
         "_loop",
@@ -73,6 +74,8 @@ class Suspension(Node):
         self._left: CorePromise | None = None
         # What is waited for has been cancelled, and still has to finish.
         self._interrupted = False
+        # What that has given up, and has not ended: a thread.
+        self._given_up: list[Any] | None = None
         # The generator has cancelled its own promise: it is interrupted where it waits next.  Or
         # it has been interrupted: this decides where it waits next.
         self._cancelled_itself: bool | Insistence = False
@@ -167,6 +170,8 @@ class Suspension(Node):
         elif parent is self._special:
             self._special = None
             sends = self._sends
+            if self._interrupted and left_by(parent):
+                self._given_up = [*(self._given_up or ()), *left_by(parent)]
         else:
             # A cancellation has left it.
             return False

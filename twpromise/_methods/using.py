@@ -144,7 +144,7 @@ class _Using(Releasing):
     def _release_all(self, outcome: CorePromise) -> None:
         promise = self._promise
         self._source = self._ahead = None
-        if promise._state & CANCELLING:
+        if promise._state & CANCELLING and outcome._state & (FULFILLED | REJECTED):
             # What is half done must not pass for done.
             outcome = promise
         self._begin_release(outcome)
