@@ -27,9 +27,6 @@ class Lines(LineOnlyReceiver):
         # One line at a time, so that they keep their order.
         self._turns = Limiter(1, waiting=20)
 
-    def connectionMade(self):
-        self.factory.connections.add(self)
-
     def lineReceived(self, line):
         text = line.decode(errors="replace").strip()
         if not text:
@@ -42,7 +39,6 @@ class Lines(LineOnlyReceiver):
         answered.add_done_callback(self._under_way.discard)
 
     def connectionLost(self, reason):
-        self.factory.connections.discard(self)
         self._leave()
         for answered in list(self._under_way):
             answered.cancel()
@@ -93,9 +89,3 @@ class LinesFactory(ServerFactory):
         self.work = work
         self.rooms = rooms
         self.patience = patience
-        self.connections = set()
-
-    def close(self):
-        """Close all connections."""
-        for connection in list(self.connections):
-            connection.transport.loseConnection()

@@ -6,9 +6,10 @@ from twisted.application.service import MultiService
 from twisted.web.client import Agent
 from twisted.web.server import Site
 
-from twpromise import PromiseService, deferify
+from twpromise import Promise, PromiseService, deferify
 
 from .api import Api
+from .connections import Connections
 from .protocol import LinesFactory
 from .rooms import Rooms
 from .store import open_store
@@ -34,18 +35,25 @@ class Chat(MultiService):
         self._store = store
         work = PromiseService(grace=grace)
         rooms = Rooms(store, moderator)
-        self._lines = LinesFactory(work, rooms, patience)
-        site = Site(Api(work, rooms, patience).app.resource())
-        # They stop in the reverse order: the ports are closed first.
+        # The last one is the first to stop: the ports are closed, and then the work refuses more.
         work.setServiceParent(self)
-        strports.service(lines, self._lines, reactor).setServiceParent(self)
-        strports.service(http, site, reactor).setServiceParent(self)
+        self._connections = []
+        for where, factory in (
+            (lines, LinesFactory(work, rooms, patience)),
+            (http, Site(Api(work, rooms, patience).app.resource())),
+        ):
+            connections = Connections(factory)
+            self._connections.append(connections)
+            strports.service(where, connections, reactor).setServiceParent(self)
 
     @deferify
     async def stopService(self):
-        # Services of a `MultiService` stop side by side.  What requests use is closed after them.
+        # Waits for all services; they stop side by side.
         await super().stopService()
-        self._lines.close()
+        # A client that does not read is not waited for.
+        closed = Promise.map(self._connections, Connections.close)
+        await closed.timeout(5).catch_return(TimeoutError, None)
+        # No request needs it any more.
         self._store.close()
 
 

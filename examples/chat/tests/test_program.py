@@ -70,8 +70,8 @@ class Program:
     def __init__(self, process):
         self.process = process
         self.log = []
-        self.lines = int(self.wait_for(r"LinesFactory starting on (\d+)"))
-        self.http = int(self.wait_for(r"Site starting on (\d+)"))
+        self.lines = int(self.wait_for(r"LinesFactory.* starting on (\d+)"))
+        self.http = int(self.wait_for(r"Site.* starting on (\d+)"))
 
     def wait_for(self, pattern):
         """Wait until it logs something; what the group of the pattern matches."""

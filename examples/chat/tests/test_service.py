@@ -10,13 +10,14 @@ import treq
 from twisted.internet.defer import Deferred, DeferredQueue, ensureDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectError
-from twisted.internet.tcp import Connection
+from twisted.internet.tcp import Connection, Port
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.trial.unittest import TestCase
 from twisted.web.server import Site
 
 from twpromise import Promise
 
+from ..connections import Connections
 from ..protocol import LinesFactory
 from ..service import make_chat
 from .fakes import FakeModerator
@@ -48,7 +49,11 @@ def port_of(kind):
     from twisted.internet import reactor
 
     (port,) = (
-        each for each in reactor.getReaders() if isinstance(getattr(each, "factory", None), kind)
+        each
+        for each in reactor.getReaders()
+        if isinstance(each, Port)
+        and isinstance(each.factory, Connections)
+        and isinstance(each.factory.wrappedFactory, kind)
     )
     return port.getHost().port
 
@@ -87,10 +92,7 @@ class ChatTests(TestCase):
         port = reactor.listenTCP(0, Site(self.moderator), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         url = f"http://127.0.0.1:{port.getHost().port}/"
-        # Not yet: `port_of` finds the site of the chat only.
-        port.stopReading()
         self.start(CHAT_MODERATOR=url, **options)
-        port.startReading()
 
     async def disconnected(self):
         """Wait until the operating system has reported that connections are closed."""
