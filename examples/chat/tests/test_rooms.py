@@ -57,7 +57,7 @@ def test_those_who_have_left_hear_nothing(scheduler, rooms):
     rooms.leave("lobby", listener)
     say(rooms, "lobby", "ada", "hello")
     scheduler.flush()
-    assert [] == heard
+    assert ([], {}) == (heard, rooms._listeners)
     rooms.join("lobby", listener)
     say(rooms, "lobby", "ada", "again")
     scheduler.flush()
