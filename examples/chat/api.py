@@ -1,0 +1,63 @@
+"""The HTTP API: for programs, and for ``curl``."""
+
+import json
+from functools import partial
+
+from klein import Klein
+
+from twpromise import Deadline
+
+from .answers import start
+
+
+# begin: api
+class Api:
+    """Answers in JSON.
+
+    Args:
+        work: A `PromiseService`.
+        rooms: The `Rooms`.
+        patience: How many seconds a request may take.
+
+    When a client disconnects, klein cancels what the route has returned, and so the request.
+    """
+
+    app = Klein()
+
+    def __init__(self, work, rooms, patience):
+        self._work = work
+        self._rooms = rooms
+        self._patience = patience
+
+    @app.route("/rooms/<room>/messages", methods=["GET"])
+    def history(self, request, room):
+        deadline = Deadline(self._patience)
+        return self._answer(request, start(self._work, deadline, self._rooms.history, room))
+
+    @app.route("/rooms/<room>/messages", methods=["POST"])
+    def say(self, request, room):
+        user, text = one_line(request, b"user"), one_line(request, b"text")
+        if not user or not text:
+            request.setResponseCode(400)
+            return "user and text are needed"
+        deadline = Deadline(self._patience)
+        saying = start(self._work, deadline, self._rooms.say, room, user, text, deadline)
+        return self._answer(request, saying)
+
+    def _answer(self, request, answered):
+        return answered.then(partial(self._render, request))
+
+    def _render(self, request, answer):
+        request.setResponseCode(answer.status)
+        request.setHeader("Content-Type", "application/json")
+        name = "result" if answer.status == 200 else "error"
+        return json.dumps({name: answer.content})
+
+
+# end: api
+
+
+def one_line(request, name):
+    """A value of a form; the line protocol could not show a second line of it."""
+    value = request.args.get(name, [b""])[0]
+    return " ".join(value.decode(errors="replace").split())

@@ -1,0 +1,33 @@
+"""The connections of clients, which are closed when the service stops."""
+
+from twisted.protocols.policies import WrappingFactory
+
+from twpromise import Promise
+
+
+class Connections(WrappingFactory):
+    """Knows the connections that a factory has made.
+
+    Args:
+        factory: Makes their protocols.
+    """
+
+    noisy = False
+    _closed = None
+
+    def close(self):
+        """A promise that is fulfilled when all are closed, and what was written has been sent."""
+        self._closed = Promise.defer()
+        for connection in list(self.protocols):
+            connection.unregisterProducer()
+            connection.loseConnection()
+        self._look()
+        return self._closed.promise
+
+    def unregisterProtocol(self, connection):
+        super().unregisterProtocol(connection)
+        self._look()
+
+    def _look(self):
+        if self._closed is not None and not self.protocols:
+            self._closed.resolve()

@@ -1,0 +1,126 @@
+"""Rooms: under pytest, on a fake clock, with a database in memory."""
+
+import pytest
+
+from twpromise import Deadline, Promise
+
+from ..rooms import Rooms
+from ..store import Store
+from ..upstream import Refused
+from .fakes import FakePool
+
+
+@pytest.fixture
+def pool():
+    """A database."""
+    pool = FakePool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def rooms(scheduler, pool):
+    """Rooms without a moderator."""
+    return Rooms(Store(pool))
+
+
+def say(rooms, room, user, text):
+    return Promise.resolve(rooms.say(room, user, text, Deadline(5)))
+
+
+def history(scheduler, rooms, *names):
+    """The histories of some rooms, asked for at the same time."""
+    promise = Promise.map(names, rooms.history)
+    scheduler.advance(1)
+    return promise.value()
+
+
+def test_all_in_a_room_hear_a_message(scheduler, rooms):
+    """And those in other rooms do not."""
+    heard = []
+    for name, room in [("ada", "lobby"), ("grace", "lobby"), ("joan", "kitchen")]:
+        rooms.join(room, lambda *message, name=name: heard.append((name, *message)))
+    said = say(rooms, "lobby", "ada", "hello")
+    scheduler.flush()
+    assert said.is_fulfilled()
+    assert [("ada", "ada", "hello"), ("grace", "ada", "hello")] == sorted(heard)
+
+
+def test_those_who_have_left_hear_nothing(scheduler, rooms):
+    """A room that is empty is forgotten, and can be entered again."""
+    heard = []
+
+    def listener(*message):
+        heard.append(message)
+
+    rooms.join("lobby", listener)
+    rooms.leave("lobby", listener)
+    say(rooms, "lobby", "ada", "hello")
+    scheduler.flush()
+    assert ([], {}) == (heard, rooms._listeners)
+    rooms.join("lobby", listener)
+    say(rooms, "lobby", "ada", "again")
+    scheduler.flush()
+    assert [("ada", "again")] == heard
+
+
+def test_history_takes_two_queries(scheduler, rooms, pool):
+    """One for the messages, and one for all names; two rooms at once share that one."""
+    for number in range(60):
+        say(rooms, "lobby", f"user {number % 7}", f"message {number}")
+    say(rooms, "kitchen", "ada", "tea?")
+    scheduler.flush()
+    pool.statements.clear()
+    (lobby,) = history(scheduler, rooms, "lobby")
+    assert 2 == pool.queries()
+    expected = [
+        {"user": f"user {number % 7}", "text": f"message {number}"} for number in range(10, 60)
+    ]
+    assert expected == lobby
+    lobby, kitchen = history(scheduler, rooms, "lobby", "kitchen")
+    assert 2 + 3 == pool.queries()
+    assert (expected, [{"user": "ada", "text": "tea?"}]) == (lobby, kitchen)
+
+
+def test_a_message_that_is_refused(scheduler, pool):
+    """It is neither stored nor heard."""
+
+    class Moderator:
+        async def check(self, text, deadline):
+            raise Refused("be kind")
+
+    heard, rooms = [], Rooms(Store(pool), Moderator())
+    rooms.join("lobby", heard.append)
+    refused = say(rooms, "lobby", "ada", "boo").catch(Refused, str)
+    scheduler.flush()
+    assert "be kind" == refused.value()
+    assert ([], [[]]) == (heard, history(scheduler, rooms, "lobby"))
+
+
+def test_a_message_whose_sender_leaves(scheduler, rooms, pool):
+    """Once the database has it, it is sent to all, too."""
+    heard = []
+    rooms.join("lobby", lambda *message: heard.append(message))
+    pool.thread.acquire()
+    said = say(rooms, "lobby", "ada", "hello")
+    scheduler.flush()
+    said.cancel()
+    scheduler.flush()
+    assert (True, []) == (said.is_cancelled(), heard)
+    pool.thread.release()
+    scheduler.flush()
+    assert [("ada", "hello")] == heard
+
+
+def test_a_query_has_ended_when_its_thread_has(scheduler, pool):
+    """Though its promise was cancelled at once: a thread cannot be stopped."""
+    ended = []
+    pool.thread.acquire()
+    query = Store(pool).messages("lobby")
+    query.add_done_callback(ended.append)
+    query.cancel()
+    scheduler.flush()
+    assert (True, []) == (query.is_cancelled(), ended)
+    pool.thread.release()
+    scheduler.flush()
+    assert [query] == ended
