@@ -191,6 +191,33 @@ def test_a_cancelled_member_is_no_failure(scheduler, work):
     assert ["one begins", "two begins", "one ends", "two done", "two ends"] == work.log
 
 
+@pytest.mark.parametrize(
+    "end",
+    [int, fail, lambda: Promise.delay(9), lambda: Promise.reject(Boom())],
+    ids=["value", "error", "promise", "rejection"],
+)
+def test_a_member_that_cancels_itself(scheduler, reports, end):
+    """It stays cancelled, what its function gives is cancelled, and what that raises is logged."""
+    group = PromiseGroup()
+    members = []
+    members.append(group.start_soon(lambda: (members[0].cancel(), end())[1]))
+    waiting = group.wait()
+    scheduler.flush()
+    assert (True, ("fulfilled", None)) == (members[0].is_cancelled(), outcome(waiting))
+    assert [] == scheduler.clock.getDelayedCalls()
+    assert (1 if end is fail else 0) == len(reports)
+
+
+def test_a_member_whose_rejection_is_handled_already(scheduler):
+    """It is called all the same."""
+    group = PromiseGroup()
+    member = group.start_soon(int)
+    member.suppress_unhandled_rejections()
+    waiting = group.wait()
+    scheduler.flush()
+    assert (("fulfilled", 0), ("fulfilled", None)) == (outcome(member), outcome(waiting))
+
+
 def test_the_group_is_a_consumer(scheduler, work):
     """A handler's promise that is cancelled leaves the member running."""
     group = PromiseGroup()

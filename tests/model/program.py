@@ -13,9 +13,9 @@ from twisted.internet.defer import AlreadyCalledError, Deferred
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
-from tests.model import reference
+from tests.model import reference, services
 from tests.model.reference import Reference, World
-from twpromise import Disposer, Promise
+from twpromise import Disposer, Limiter, Promise, PromiseGroup
 from twpromise.testing import ManualScheduler
 
 
@@ -108,6 +108,8 @@ class Side:
         self.disposers: list[Any] = []
         # Generators and coroutines.
         self.generators: list[Any] = []
+        self.limiters: list[Any] = []
+        self.groups: list[Any] = []
         self.made = 0
         self.over = False
 
@@ -151,6 +153,14 @@ class Side:
 
     def used(self, resources: Any, listed: bool, handler: Callable[..., Any]) -> Any:
         """What `Promise.using` gives."""
+        raise NotImplementedError
+
+    def limiter(self, size: int, waiting: int | None) -> Any:
+        """A `Limiter`."""
+        raise NotImplementedError
+
+    def group(self) -> Any:
+        """A `PromiseGroup`."""
         raise NotImplementedError
 
     def out(self, promise: Any) -> Deferred[Any]:
@@ -245,6 +255,7 @@ class Side:
             [deferred.called for deferred in self.deferreds],
             [deferred.called for deferred in self.outs],
             [(future.done(), future.cancelled()) for future in self.futures],
+            [repr(each) for each in (*self.limiters, *self.groups)],
             self.timers(),
         ]
 
@@ -490,6 +501,10 @@ class Side:
         if what == 1 and self.disposers:
             # As likely as not it has been used.
             return self.disposers[numbers.below(len(self.disposers))]
+        if what == 4 and self.limiters:
+            disposer = self.a_limiter(numbers).acquire()
+            self.disposers.append(disposer)
+            return disposer
         disposer = self.disposer(numbers)
         if what == 2:
             return self.derive("then", self.pick(numbers), lambda _: disposer, None)
@@ -604,6 +619,49 @@ class Side:
         promise = self.pick(numbers)
         self.keep(self.derive("timeout", promise, seconds))
 
+    def limit(self, numbers: Numbers) -> None:
+        """A new limiter."""
+        self.limiters.append(self.limiter(1 + numbers.below(2), (None, 0, 1)[numbers.below(3)]))
+
+    def a_limiter(self, numbers: Numbers) -> Any:
+        """One of the limiters; later ones more often."""
+        if not self.limiters:
+            self.limit(numbers)
+        return self.limiters[-1 - min(numbers.below(len(self.limiters)), numbers.below(3))]
+
+    def limited(self, numbers: Numbers) -> Any:
+        """Run a function when a limiter has a slot for it."""
+        own: list[Any] = []
+        limiter = self.a_limiter(numbers)
+        own.append(self.keep(limiter.run(self.handler(numbers, own))))
+        return own[0]
+
+    def new_group(self, numbers: Numbers) -> None:
+        self.groups.append(self.group())
+
+    def a_group(self, numbers: Numbers) -> Any:
+        """One of the groups; later ones more often."""
+        if not self.groups:
+            self.new_group(numbers)
+        return self.groups[-1 - min(numbers.below(len(self.groups)), numbers.below(3))]
+
+    def start(self, numbers: Numbers) -> Any:
+        """Start a function in a group, which may be closed."""
+        own: list[Any] = []
+        group = self.a_group(numbers)
+        try:
+            own.append(self.keep(group.start_soon(self.handler(numbers, own))))
+        except RuntimeError as error:
+            self.log.append(("refused", describe(error)))
+            return None
+        return own[0]
+
+    def wait_group(self, numbers: Numbers) -> None:
+        self.keep(self.a_group(numbers).wait())
+
+    def cancel_group(self, numbers: Numbers) -> None:
+        self.a_group(numbers).cancel()
+
     def turn(self, numbers: Numbers) -> None:
         self.flush()
 
@@ -653,6 +711,12 @@ class Side:
         self.attach(numbers)
         return self.value(numbers)
 
+    def limits(self, numbers: Numbers, own: list[Any]) -> Any:
+        return self.limited(numbers)
+
+    def starts(self, numbers: Numbers, own: list[Any]) -> Any:
+        return self.start(numbers)
+
 
 HANDLERS = (
     Side.gives_nothing,
@@ -666,6 +730,8 @@ HANDLERS = (
     Side.settles,
     Side.fires,
     Side.attaches,
+    Side.limits,
+    Side.starts,
 )
 RELEASES = (*[Side.gives_nothing] * 3, *[Side.gives_anything] * 3, Side.raises, *HANDLERS)
 STEPS: dict[str, Callable[[Any, Numbers], None]] = {
@@ -705,6 +771,12 @@ STEPS: dict[str, Callable[[Any, Numbers], None]] = {
     "stop": Side.stop,
     "delay": Side.delay,
     "timeout": Side.timeout,
+    "limit": Side.limit,
+    "limited": Side.limited,
+    "new_group": Side.new_group,
+    "start": Side.start,
+    "wait_group": Side.wait_group,
+    "cancel_group": Side.cancel_group,
     "turn": Side.turn,
     "wait": Side.wait,
 }
@@ -822,6 +894,12 @@ class Real(Side):
 
     def used(self, resources: Any, listed: bool, handler: Callable[..., Any]) -> Any:
         return self.cls.using(resources, handler) if listed else self.cls.using(*resources, handler)
+
+    def limiter(self, size: int, waiting: int | None) -> Any:
+        return Limiter(size, waiting=waiting, library=self.cls)
+
+    def group(self) -> Any:
+        return PromiseGroup(library=self.cls)
 
     def out(self, promise: Any) -> Deferred[Any]:
         return promise.to_deferred()
@@ -1018,6 +1096,12 @@ class Model(Side):
         handle = handler if listed else lambda values: handler(*values)
         reference.Using(child, resources, handle)
         return child
+
+    def limiter(self, size: int, waiting: int | None) -> Any:
+        return services.Limiter(self.world, size, waiting)
+
+    def group(self) -> Any:
+        return services.Group(self.world)
 
     def out(self, promise: Any) -> Deferred[Any]:
         return reference.to_deferred(promise)

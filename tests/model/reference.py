@@ -195,7 +195,7 @@ class Reference:
         self.following = self.source = None
         if state == REJECTED:
             # A shield that is alive handles it when it is notified.
-            silent = Unused, Watching, Shield
+            silent = Unused, Ending, Shield
             if any(not isinstance(consumer, silent) for consumer in self.consumers):
                 self.handled = True
             elif not self.handled:
@@ -302,8 +302,20 @@ class Reference:
     def watch(self, callback: Callable[[Reference], None]) -> None:
         """Have it called once this has ended."""
         if not self.watchers:
-            Watching(self).look()
+            Ending(self, self.notify_watchers).look()
         self.watchers.append(callback)
+
+    def notify_watchers(self) -> None:
+        """A turn for each."""
+        watchers, self.watchers = self.watchers, []
+        for watcher in watchers:
+            self.world.queue.append(lambda watcher=watcher: self.notify_one(watcher))
+
+    def notify_one(self, watcher: Callable[[Reference], None]) -> None:
+        try:
+            watcher(self)
+        except BaseException as error:
+            self.world.log("escaped", error)
 
     # --- consuming
 
@@ -514,18 +526,23 @@ class Then(Of):
             child.pass_on(parent)
             return
         child.source = None
-        try:
-            result = handler(parent.value)
-        except BaseException as error:
-            if child.dead:
-                child.world.log("escaped", error)
-            else:
-                child.reject(error)
+        call_for(child, lambda: handler(parent.value))
+
+
+def call_for(child: Reference, call: Callable[[], Any]) -> None:
+    """Resolve a promise with what a call returns; the call itself may cancel the promise."""
+    try:
+        result = call()
+    except BaseException as error:
+        if child.dead:
+            child.world.log("escaped", error)
         else:
-            if child.dead:
-                discard(child.world, result)
-            else:
-                child.resolve(result)
+            child.reject(error)
+    else:
+        if child.dead:
+            discard(child.world, result)
+        else:
+            child.resolve(result)
 
 
 def adopt(world: World, value: Any) -> Any:
@@ -682,13 +699,13 @@ class Shield(Of):
         return False
 
 
-class Watching(Consumer):
-    """Waits for the end of a promise, and is no consumer."""
+class Ending(Consumer):
+    """Waits for the end of a promise, and is no consumer; what it calls then has its own turn."""
 
     alive = False
 
-    def __init__(self, promise: Reference) -> None:
-        self.promise = promise
+    def __init__(self, promise: Reference, call: Callable[[], None]) -> None:
+        self.promise, self.call = promise, call
 
     def look(self) -> None:
         left = self.promise.under_way()
@@ -699,17 +716,6 @@ class Watching(Consumer):
 
     def notify(self, parent: Reference) -> None:
         self.look()
-
-    def call(self) -> None:
-        watchers, self.promise.watchers = self.promise.watchers, []
-        for watcher in watchers:
-            self.promise.world.queue.append(lambda watcher=watcher: self.notify_one(watcher))
-
-    def notify_one(self, watcher: Callable[[Reference], None]) -> None:
-        try:
-            watcher(self.promise)
-        except BaseException as error:
-            self.promise.world.log("escaped", error)
 
 
 class Done(Consumer):

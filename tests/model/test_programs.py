@@ -189,6 +189,12 @@ THEMES = (
     # What is shielded and watched, and what collections leave.
     ("new", "resolve", "reject", "follow", "shield", "shield", "watch", "attach", "cancel", "turn"),
     ("new", "reject", "ready", "aside", "several", "map", "watch", "cancel", "turn"),
+    # What waits for a slot of a limiter, and what has one, cancelled and timed out.
+    ("limit", "limited", "limited", "limited", "new", "resolve", "reject", "cancel", "turn"),
+    ("limited", "limited", "using", "aside", "timeout", "cancel", "wait", "turn", "attach"),
+    # What was started in groups, which fail or are left.
+    ("new_group", "start", "start", "wait_group", "cancel", "new", "resolve", "reject", "turn"),
+    ("start", "start", "wait_group", "cancel_group", "aside", "watch", "attach", "cancel", "turn"),
 )
 
 

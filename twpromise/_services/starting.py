@@ -10,10 +10,10 @@ from .._core import hooks
 from .._core.contexts import keep_context, run_in_context
 from .._core.ending import when_ended
 from .._core.jobs import call_soon, check_home
-from .._core.resolving import call_into
 from .._core.settling import fulfill
-from .._core.states import CorePromise, new_pending
+from .._core.states import DEAD, CorePromise, new_pending
 from .._util.checks import not_a_function
+from .work import call_for
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -89,8 +89,9 @@ def _start(
 
 
 def _call(promise: CorePromise, function: Callable[[], object]) -> None:
-    if not promise._state:
-        call_into(promise, run_in_context, (function,))
+    # It may be handled already, without being settled.
+    if not promise._state & DEAD:
+        call_for(promise, partial(run_in_context, function))
     # The traceback of what was raised refers to this frame.
     del promise, function
 

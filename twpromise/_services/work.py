@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from .._core import hooks
-from .._core.cancelling import drop
+from .._core.cancelling import discard
 from .._core.ending import has_ended, when_ended
 from .._core.resolving import is_followed, new_resolved, reject_or_report, resolve
 from .._core.settling import fulfill
 from .._core.states import DEAD, SETTLED, CorePromise, is_promise
 from .._util.checks import shown
 
-__all__ = ["begin", "check_library"]
+__all__ = ["begin", "call_for", "check_library"]
 
 
 def begin(promise: CorePromise, call: Callable[[], Any], ended: Callable[[], object]) -> None:
@@ -25,6 +25,20 @@ def begin(promise: CorePromise, call: Callable[[], Any], ended: Callable[[], obj
         ended: Called once the work has ended: at once if it has, or else from the queue.  Work that
             cannot be stopped ends later than a promise that is cancelled.
     """
+    work = call_for(promise, call)
+    # The traceback of what the call raised leads to this frame.
+    del promise, call
+    if work is None or (work._state & SETTLED and has_ended(work)):
+        ended()
+    else:
+        when_ended(work, ended)
+
+
+def call_for(promise: CorePromise, call: Callable[[], Any]) -> CorePromise | None:
+    """The same; returns a promise for the work that the call has begun, None if it has ended.
+
+    It is the promise that the call gave, not one that follows it: it knows what it has given up.
+    """
     if hooks.observer is not None:
         call = hooks.observer.watched(promise, call, True)
     try:
@@ -33,23 +47,19 @@ def begin(promise: CorePromise, call: Callable[[], Any], ended: Callable[[], obj
         reject_or_report(promise, error)
         # The traceback of the error leads to this frame.
         del promise, call
-        ended()
-        return
+        return None
     if not is_followed(result):
         if not promise._state & DEAD:
             fulfill(promise, result)
-        ended()
-        return
-    # The promise that the function gave, not one that follows it: it knows what it has given up.
-    work = result if is_promise(result) else new_resolved(type(promise), result, promise)
+        return None
+    work: CorePromise = (
+        result if is_promise(result) else new_resolved(type(promise), result, promise)
+    )
     if promise._state & DEAD:
-        drop(work)
+        discard(promise, work)
     else:
         resolve(promise, work)
-    if work._state & SETTLED and has_ended(work):
-        ended()
-    else:
-        when_ended(work, ended)
+    return work
 
 
 def check_library(library: Any) -> Any:
