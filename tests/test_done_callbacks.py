@@ -176,6 +176,20 @@ def test_waits_for_work_that_cannot_be_stopped(scheduler, leave):
     assert [promise] == calls
 
 
+def test_a_handler_that_cancels_its_own_promise(scheduler):
+    """The promise has ended when what the handler has begun has."""
+    future = Future()
+    future.set_running_or_notify_cancel()
+    promises = []
+    promises.append(Promise.resolve().then(lambda _: (promises[0].cancel(), future)[1]))
+    calls = watched(promises[0])
+    scheduler.flush()
+    assert (True, []) == (promises[0].is_cancelled(), calls)
+    future.set_result(None)
+    scheduler.flush()
+    assert promises == calls
+
+
 def test_a_follower_that_is_cancelled_without_what_it_follows(scheduler):
     """It has ended, though the followed promise goes on for others."""
     source = Source()

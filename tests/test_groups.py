@@ -208,6 +208,21 @@ def test_a_member_that_cancels_itself(scheduler, reports, end):
     assert (1 if end is fail else 0) == len(reports)
 
 
+def test_a_member_that_cancels_itself_and_what_it_began(scheduler):
+    """The group has ended when that has."""
+    running = Future()
+    running.set_running_or_notify_cancel()
+    group = PromiseGroup()
+    members = []
+    members.append(group.start_soon(lambda: (members[0].cancel(), running)[1]))
+    waiting = group.wait()
+    scheduler.flush()
+    assert (True, True) == (members[0].is_cancelled(), waiting.is_pending())
+    running.set_result(None)
+    scheduler.flush()
+    assert ("fulfilled", None) == outcome(waiting)
+
+
 def test_a_member_whose_rejection_is_handled_already(scheduler):
     """It is called all the same."""
     group = PromiseGroup()

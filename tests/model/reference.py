@@ -540,7 +540,7 @@ def call_for(child: Reference, call: Callable[[], Any]) -> None:
             child.reject(error)
     else:
         if child.dead:
-            discard(child.world, result)
+            discard(child, result)
         else:
             child.resolve(result)
 
@@ -567,12 +567,12 @@ def later(world: World, item: Any) -> Any:
     return item
 
 
-def discard(world: World, result: Any) -> None:
+def discard(child: Reference, result: Any) -> None:
     """The result of a handler that has cancelled its own promise has no consumer."""
-    result = adopt(world, result)
+    result = adopt(child.world, result)
     if isinstance(result, Reference):
         result.mark_handled()
-        result.drop()
+        drop_rest(child, [result])
 
 
 class Aside(Consumer):
@@ -807,7 +807,7 @@ class Running(Consumer):
         self.ended = True
         if self.child.cancelling:
             self.child.finish_cancel()
-            discard(self.child.world, result)
+            discard(self.child, result)
         else:
             self.child.resolve(result)
 
@@ -844,7 +844,7 @@ class Running(Consumer):
         self.child.finish_cancel()
         cancel_all(stack)
         if foreign is not None:
-            foreign.cancel()
+            leave_deferred(foreign, self)
         try:
             self.generator.close()
         except BaseException as error:
@@ -854,6 +854,9 @@ class Running(Consumer):
 
     def ahead(self) -> Reference | None:
         return self.awaited if self.waiting else None
+
+    def from_outside(self) -> bool:
+        return self.foreign is not None and fires_from_outside(self.foreign)
 
     def wait_for(self, yielded: Any) -> None:
         if isinstance(yielded, Deferred):
@@ -975,6 +978,12 @@ def leave_deferred(deferred: Any, consumer: Any) -> bool:
     return True
 
 
+def fires_from_outside(deferred: Deferred[Any]) -> bool:
+    """Not if it was made of a promise."""
+    canceller: Any = deferred._canceller
+    return not isinstance(getattr(canceller, "__self__", None), Sink)
+
+
 class Adopted:
     """A promise owns the Deferred that it was resolved with."""
 
@@ -991,9 +1000,7 @@ class Adopted:
         """No promise."""
 
     def from_outside(self) -> bool:
-        """Not if it was made of a promise."""
-        canceller: Any = self.deferred._canceller
-        return not isinstance(getattr(canceller, "__self__", None), Sink)
+        return fires_from_outside(self.deferred)
 
     def fired(self, result: Any, deferred: Deferred[Any]) -> None:
         promise, self.promise = self.promise, None
@@ -1965,6 +1972,8 @@ class Using(Consumer):
             child.finish_cancel()
         else:
             child.pass_on(outcome)
+        if self.child is not child:
+            child.given_up = [self.child]
 
     # --- cancelling
 
@@ -1984,7 +1993,7 @@ class Using(Consumer):
         """Stop the use of it; it is released when that has ended, or at once if it goes on."""
         assert self.followed is not None
         self.alive = False
-        stopped = self.followed.leave(stack, self.child)
+        stopped = self.awaited.leave(stack, self.child)
         self.followed = None
         if not stopped:
             self.gone = True

@@ -7,13 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from .._core import hooks
+from .._core.cancelling import discard
 from .._core.contexts import keep_context, run_in_context
 from .._core.ending import when_ended
 from .._core.jobs import call_soon, check_home
+from .._core.resolving import reject_or_report, resolve
 from .._core.settling import fulfill
 from .._core.states import DEAD, CorePromise, new_pending
 from .._util.checks import not_a_function
-from .work import call_for
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -89,9 +90,19 @@ def _start(
 
 
 def _call(promise: CorePromise, function: Callable[[], object]) -> None:
-    # It may be handled already, without being settled.
-    if not promise._state & DEAD:
-        call_for(promise, partial(run_in_context, function))
+    # It may have been handled already, which is no end.
+    if promise._state & DEAD:
+        return
+    try:
+        result = run_in_context(function)
+    except BaseException as error:
+        reject_or_report(promise, error)
+    else:
+        # The function may have cancelled it.
+        if promise._state & DEAD:
+            discard(promise, result)
+        else:
+            resolve(promise, result)
     # The traceback of what was raised refers to this frame.
     del promise, function
 

@@ -13,7 +13,7 @@ from .._core.settling import fulfill
 from .._core.states import DEAD, SETTLED, CorePromise, is_promise
 from .._util.checks import shown
 
-__all__ = ["begin", "call_for", "check_library"]
+__all__ = ["begin", "check_library"]
 
 
 def begin(promise: CorePromise, call: Callable[[], Any], ended: Callable[[], object]) -> None:
@@ -25,20 +25,6 @@ def begin(promise: CorePromise, call: Callable[[], Any], ended: Callable[[], obj
         ended: Called once the work has ended: at once if it has, or else from the queue.  Work that
             cannot be stopped ends later than a promise that is cancelled.
     """
-    work = call_for(promise, call)
-    # The traceback of what the call raised leads to this frame.
-    del promise, call
-    if work is None or (work._state & SETTLED and has_ended(work)):
-        ended()
-    else:
-        when_ended(work, ended)
-
-
-def call_for(promise: CorePromise, call: Callable[[], Any]) -> CorePromise | None:
-    """The same; returns a promise for the work that the call has begun, None if it has ended.
-
-    It is the promise that the call gave, not one that follows it: it knows what it has given up.
-    """
     if hooks.observer is not None:
         call = hooks.observer.watched(promise, call, True)
     try:
@@ -47,19 +33,23 @@ def call_for(promise: CorePromise, call: Callable[[], Any]) -> CorePromise | Non
         reject_or_report(promise, error)
         # The traceback of the error leads to this frame.
         del promise, call
-        return None
+        ended()
+        return
     if not is_followed(result):
         if not promise._state & DEAD:
             fulfill(promise, result)
-        return None
-    work: CorePromise = (
-        result if is_promise(result) else new_resolved(type(promise), result, promise)
-    )
+        ended()
+        return
+    # The promise that the function gave, not one that follows it: it knows what it has given up.
+    work = result if is_promise(result) else new_resolved(type(promise), result, promise)
     if promise._state & DEAD:
         discard(promise, work)
     else:
         resolve(promise, work)
-    return work
+    if work._state & SETTLED and has_ended(work):
+        ended()
+    else:
+        when_ended(work, ended)
 
 
 def check_library(library: Any) -> Any:
