@@ -176,6 +176,20 @@ def test_waits_for_work_that_cannot_be_stopped(scheduler, leave):
     assert [promise] == calls
 
 
+def test_a_resource_that_others_cancel(scheduler):
+    """What uses it has ended when what cleans up has."""
+    gate = Promise.defer()
+    acquired = Promise.all([Promise.defer().promise.finally_(lambda: gate.promise)])
+    used = Promise.using(acquired, print)
+    calls = watched(used)
+    acquired.cancel()
+    scheduler.flush()
+    assert (True, []) == (used.is_cancelled(), calls)
+    gate.resolve()
+    scheduler.flush()
+    assert [used] == calls
+
+
 def test_a_handler_that_cancels_its_own_promise(scheduler):
     """The promise has ended when what the handler has begun has."""
     future = Future()

@@ -516,10 +516,7 @@ class Then(Of):
 
     def notify(self, parent: Reference) -> None:
         child = self.child
-        if parent.state == CANCELLED:
-            child.finish_cancel()
-            return
-        handler = self.handlers[parent.state]
+        handler = self.handlers.get(parent.state)
         if handler is None or (
             parent.state == REJECTED and self.passes is not None and not self.passes(parent.value)
         ):

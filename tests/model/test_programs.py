@@ -195,6 +195,7 @@ THEMES = (
     # What was started in groups, which fail or are left.
     ("new_group", "start", "start", "wait_group", "cancel", "new", "resolve", "reject", "turn"),
     ("start", "start", "wait_group", "cancel_group", "aside", "watch", "attach", "cancel", "turn"),
+    ("coroutine", "start", "start", "wait_group", "timeout", "wait", "cancel", "new", "turn"),
 )
 
 
