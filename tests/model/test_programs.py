@@ -19,7 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.logger import LogEvent, globalLogPublisher
 
-from tests.model.program import LIMIT, STEPS, Model, Real, Side
+from tests.model.model import Model
+from tests.model.program import LIMIT, Side
+from tests.model.real import Real
+from tests.model.steps import STEPS
 from twpromise.testing import ManualScheduler
 
 LONG = bool(os.environ.get("TWPROMISE_TEST_LONG"))
@@ -195,7 +198,7 @@ THEMES = (
     # What was started in groups, which fail or are left.
     ("new_group", "start", "start", "wait_group", "cancel", "new", "resolve", "reject", "turn"),
     ("start", "start", "wait_group", "cancel_group", "aside", "watch", "attach", "cancel", "turn"),
-    ("coroutine", "start", "start", "wait_group", "timeout", "wait", "cancel", "new", "turn"),
+    ("new", "aside", "timeout", "start", "start", "wait_group", "wait", "turn", "resolve"),
 )
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.model.reference import (
+from tests.model.reference.handlers import adopt, call_for, then
+from tests.model.reference.promise import Ending, Reference
+from tests.model.reference.resources import Disposer
+from tests.model.reference.world import (
     PENDING,
     REJECTED,
     AggregateError,
     Consumer,
-    Disposer,
-    Ending,
     Inspection,
-    Reference,
     World,
-    adopt,
-    call_for,
 )
 
 
@@ -167,7 +165,7 @@ class Group(Consumer):
         return member
 
     def wait(self) -> Reference:
-        waiting = self.child.then()
+        waiting = then(self.child)
         self.waited = True
         self.look()
         return waiting
