@@ -176,6 +176,27 @@ def test_waits_for_work_that_cannot_be_stopped(scheduler, leave):
     assert [promise] == calls
 
 
+@pytest.mark.parametrize("end", ["fulfilled", "rejected", "cancelled"])
+def test_a_follower_ends_with_what_it_follows(scheduler, end):
+    """Also where that has settled, and something that it has given up cleans up."""
+    gate = Promise.defer()
+    slow = Promise.defer().promise.finally_(lambda: gate.promise)
+    if end == "fulfilled":
+        followed = Promise.race([slow, Promise.delay(1)], cancel_rest=True)
+    else:
+        followed = Promise.all([slow]) if end == "cancelled" else slow.timeout(1)
+    follower = quiet(Promise(lambda resolve, _: resolve(followed)))
+    calls = watched(follower)
+    scheduler.flush()
+    if end == "cancelled":
+        followed.cancel()
+    scheduler.advance(1)
+    assert (end, []) == (outcome(follower)[0], calls)
+    gate.resolve()
+    scheduler.flush()
+    assert [follower] == calls
+
+
 def test_a_resource_that_others_cancel(scheduler):
     """What uses it has ended when what cleans up has."""
     gate = Promise.defer()

@@ -175,6 +175,20 @@ def test_the_end_of_threads_is_waited_for(scheduler):
     assert ("fulfilled", None) == outcome(waiting)
 
 
+def test_the_end_of_what_a_member_has_given_up_is_waited_for(scheduler):
+    """A timeout within the member: the thread runs on."""
+    running = Future()
+    running.set_running_or_notify_cancel()
+    group = PromiseGroup()
+    member = group.start_soon(lambda: Promise.resolve(running).timeout(5))
+    waiting = quiet(group.wait())
+    scheduler.advance(5)
+    assert (True, True) == (member.is_rejected(), waiting.is_pending())
+    running.set_result(None)
+    scheduler.flush()
+    assert waiting.is_rejected()
+
+
 def test_a_cancelled_member_is_no_failure(scheduler, work):
     """As a cancelled task in asyncio's TaskGroup: the others go on."""
     group = PromiseGroup()

@@ -198,7 +198,7 @@ THEMES = (
     # What was started in groups, which fail or are left.
     ("new_group", "start", "start", "wait_group", "cancel", "new", "resolve", "reject", "turn"),
     ("start", "start", "wait_group", "cancel_group", "aside", "watch", "attach", "cancel", "turn"),
-    ("new", "aside", "timeout", "start", "start", "wait_group", "wait", "turn", "resolve"),
+    ("new", "start", "start", "wait_group", "wait", "turn"),
 )
 
 

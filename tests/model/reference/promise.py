@@ -179,7 +179,7 @@ class Reference:
         return True
 
     def take(self, end: Reference) -> None:
-        """Share the fate of *end*, which has one."""
+        """Share the fate of *end*, which has one; and end when that does."""
         if end.state == FULFILLED:
             self.fulfill(end.value)
         elif end.state == REJECTED:
@@ -187,9 +187,10 @@ class Reference:
             self.reject(end.value)
         elif self.following is None:
             self.reject(CancellationError("late cancellation observer"))
+            return
         elif end.state == CANCELLED:
             self.finish_cancel()
-            self.given_up = end.given_up
+        self.given_up = end.given_up
 
     def under_way(self) -> Reference | None:
         """What has not settled, of this and of what it has given up."""
