@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.model.program import TIMES, Boom, Numbers
+from tests.model.program import Boom, Numbers
 from tests.model.several import Several
 
 
@@ -62,8 +62,7 @@ class Program(Several):
     def times_out(self, numbers: Numbers, own: list[Any]) -> Any:
         """What is given up, and may clean up then."""
         self.aside(numbers)
-        seconds = TIMES[numbers.below(len(TIMES))]
-        return self.keep(self.derive("timeout", self.promises[-1], seconds))
+        return self.keep(self.derive("timeout", self.promises[-1], 1))
 
     def limits(self, numbers: Numbers, own: list[Any]) -> Any:
         return self.limited(numbers)

@@ -23,6 +23,7 @@ from tests.model.model import Model
 from tests.model.program import LIMIT, Side
 from tests.model.real import Real
 from tests.model.steps import STEPS
+from twpromise._methods import timers
 from twpromise.testing import ManualScheduler
 
 LONG = bool(os.environ.get("TWPROMISE_TEST_LONG"))
@@ -58,6 +59,12 @@ class Sliced(ManualScheduler):
             while self._calls:
                 self._calls.popleft()()
             self.clock.advance(0)
+
+
+@pytest.fixture(autouse=True)
+def turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timeout waits for all that is queued, though slices are as short as one job."""
+    monkeypatch.setattr(timers, "TURNS", 1000)
 
 
 def _numbers() -> Any:

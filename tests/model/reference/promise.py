@@ -180,6 +180,8 @@ class Reference:
 
     def take(self, end: Reference) -> None:
         """Share the fate of *end*, which has one; and end when that does."""
+        if end.state in (FULFILLED, REJECTED) or self.following is not None:
+            self.given_up = end.given_up
         if end.state == FULFILLED:
             self.fulfill(end.value)
         elif end.state == REJECTED:
@@ -187,10 +189,8 @@ class Reference:
             self.reject(end.value)
         elif self.following is None:
             self.reject(CancellationError("late cancellation observer"))
-            return
         elif end.state == CANCELLED:
             self.finish_cancel()
-        self.given_up = end.given_up
 
     def under_way(self) -> Reference | None:
         """What has not settled, of this and of what it has given up."""
