@@ -169,6 +169,55 @@ def test_waits_for_work_that_cannot_be_stopped(scheduler, leave):
     assert [promise] == calls
 
 
+@pytest.mark.parametrize("end", ["fulfilled", "rejected", "cancelled"])
+def test_a_follower_ends_with_what_it_follows(scheduler, end):
+    """Also where that has settled, and something that it has given up cleans up."""
+    gate = Promise.defer()
+    slow = Promise.defer().promise.finally_(lambda: gate.promise)
+    if end == "fulfilled":
+        followed = Promise.race([slow, Promise.delay(1)], cancel_rest=True)
+    else:
+        followed = Promise.all([slow]) if end == "cancelled" else slow.timeout(1)
+    follower = quiet(Promise(lambda resolve, _: resolve(followed)))
+    calls = watched(follower)
+    scheduler.flush()
+    if end == "cancelled":
+        followed.cancel()
+    scheduler.advance(1)
+    assert (end, []) == (outcome(follower)[0], calls)
+    gate.resolve()
+    scheduler.flush()
+    assert [follower] == calls
+
+
+def test_a_resource_that_others_cancel(scheduler):
+    """What uses it has ended when what cleans up has."""
+    gate = Promise.defer()
+    acquired = Promise.all([Promise.defer().promise.finally_(lambda: gate.promise)])
+    used = Promise.using(acquired, print)
+    calls = watched(used)
+    acquired.cancel()
+    scheduler.flush()
+    assert (True, []) == (used.is_cancelled(), calls)
+    gate.resolve()
+    scheduler.flush()
+    assert [used] == calls
+
+
+def test_a_handler_that_cancels_its_own_promise(scheduler):
+    """The promise has ended when what the handler has begun has."""
+    future = Future()
+    future.set_running_or_notify_cancel()
+    promises = []
+    promises.append(Promise.resolve().then(lambda _: (promises[0].cancel(), future)[1]))
+    calls = watched(promises[0])
+    scheduler.flush()
+    assert (True, []) == (promises[0].is_cancelled(), calls)
+    future.set_result(None)
+    scheduler.flush()
+    assert promises == calls
+
+
 def test_a_follower_that_is_cancelled_without_what_it_follows(scheduler):
     """It has ended, though the followed promise goes on for others."""
     source = Source()

@@ -175,6 +175,20 @@ def test_the_end_of_threads_is_waited_for(scheduler):
     assert ("fulfilled", None) == outcome(waiting)
 
 
+def test_the_end_of_what_a_member_has_given_up_is_waited_for(scheduler):
+    """A timeout within the member: the thread runs on."""
+    running = Future()
+    running.set_running_or_notify_cancel()
+    group = PromiseGroup()
+    member = group.start_soon(lambda: Promise.resolve(running).timeout(5))
+    waiting = quiet(group.wait())
+    scheduler.advance(5)
+    assert (True, True) == (member.is_rejected(), waiting.is_pending())
+    running.set_result(None)
+    scheduler.flush()
+    assert waiting.is_rejected()
+
+
 def test_a_cancelled_member_is_no_failure(scheduler, work):
     """As a cancelled task in asyncio's TaskGroup: the others go on."""
     group = PromiseGroup()
@@ -189,6 +203,48 @@ def test_a_cancelled_member_is_no_failure(scheduler, work):
     assert (("fulfilled", "two"), ("fulfilled", None)) == (outcome(two), outcome(waiting))
     # The third was cancelled before it was called.
     assert ["one begins", "two begins", "one ends", "two done", "two ends"] == work.log
+
+
+@pytest.mark.parametrize(
+    "end",
+    [int, fail, lambda: Promise.delay(9), lambda: Promise.reject(Boom())],
+    ids=["value", "error", "promise", "rejection"],
+)
+def test_a_member_that_cancels_itself(scheduler, reports, end):
+    """It stays cancelled, what its function gives is cancelled, and what that raises is logged."""
+    group = PromiseGroup()
+    members = []
+    members.append(group.start_soon(lambda: (members[0].cancel(), end())[1]))
+    waiting = group.wait()
+    scheduler.flush()
+    assert (True, ("fulfilled", None)) == (members[0].is_cancelled(), outcome(waiting))
+    assert [] == scheduler.clock.getDelayedCalls()
+    assert (1 if end is fail else 0) == len(reports)
+
+
+def test_a_member_that_cancels_itself_and_what_it_began(scheduler):
+    """The group has ended when that has."""
+    running = Future()
+    running.set_running_or_notify_cancel()
+    group = PromiseGroup()
+    members = []
+    members.append(group.start_soon(lambda: (members[0].cancel(), running)[1]))
+    waiting = group.wait()
+    scheduler.flush()
+    assert (True, True) == (members[0].is_cancelled(), waiting.is_pending())
+    running.set_result(None)
+    scheduler.flush()
+    assert ("fulfilled", None) == outcome(waiting)
+
+
+def test_a_member_whose_rejection_is_handled_already(scheduler):
+    """It is called all the same."""
+    group = PromiseGroup()
+    member = group.start_soon(int)
+    member.suppress_unhandled_rejections()
+    waiting = group.wait()
+    scheduler.flush()
+    assert (("fulfilled", 0), ("fulfilled", None)) == (outcome(member), outcome(waiting))
 
 
 def test_the_group_is_a_consumer(scheduler, work):

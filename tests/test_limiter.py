@@ -333,11 +333,11 @@ def test_a_function_that_returns_its_own_promise_is_refused(scheduler):
 
 @pytest.mark.parametrize(
     "work",
-    [lambda: 1, lambda: Promise.delay(9), lambda: give(1)],
-    ids=["value", "promise", "coroutine"],
+    [lambda: 1, lambda: Promise.delay(9), lambda: give(1), lambda: Promise.reject(Boom())],
+    ids=["value", "promise", "coroutine", "rejection"],
 )
 def test_a_function_that_cancels_its_own_promise(scheduler, work):
-    """It stays cancelled, and what the function returns is cancelled."""
+    """It stays cancelled; what the function returns is cancelled, and its rejection handled."""
     limiter, promise = own(lambda promise: (promise.cancel(), work())[1])
     scheduler.flush()
     assert promise.is_cancelled()

@@ -119,6 +119,23 @@ def test_a_deferred_that_fires_with_a_promise(scheduler: ManualScheduler, collec
     assert ["settled", "later"] == promise.value()
 
 
+@pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
+def test_the_order_where_a_deferred_fires_with_a_promise(
+    scheduler: ManualScheduler, watched: bool, config: Callable[..., None]
+) -> None:
+    """Handlers are called in the same order, whether or not monitoring is on."""
+    config(monitoring=watched)
+    log: list[str] = []
+    deferred: Deferred[Any] = Deferred()
+    source = Source()
+    Promise.all([deferred]).then(lambda _: log.append("all"))
+    deferred.callback(source.promise)
+    source.promise.then().then(lambda _: log.append("then"))
+    source.resolve()
+    scheduler.flush()
+    assert ["then", "all"] == log
+
+
 def test_a_deferred_that_fires_with_a_rejection(
     scheduler: ManualScheduler, collect: Collect
 ) -> None:

@@ -247,6 +247,24 @@ def test_twice_in_a_collection_that_is_cancelled(scheduler: ManualScheduler) -> 
     assert [deferred] == cancelled
 
 
+@pytest.mark.parametrize("ends", ["rejected", "cancelled"])
+def test_twice_in_a_collection_that_leaves_it_to_others(
+    scheduler: ManualScheduler, ends: str
+) -> None:
+    """The collection settles, and the Deferred is not cancelled."""
+    deferred: Deferred[Any] = Deferred()
+    other = Promise.from_deferred(deferred)
+    last = Source()
+    promise = quiet(Promise.all([deferred, deferred, last.promise], cancel_rest=True))
+    if ends == "cancelled":
+        promise.cancel()
+    else:
+        last.reject(ValueError())
+    scheduler.flush()
+    deferred.callback("value")
+    assert (ends, "value") == (outcome(promise)[0], other.value())
+
+
 @pytest.mark.parametrize("result", ["value", "failure", "promise", "rejection", "coroutine"])
 @pytest.mark.parametrize("ends", ["rejected", "cancelled"])
 @pytest.mark.parametrize("collect", [Promise.all, Promise.all_settled])

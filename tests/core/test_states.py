@@ -11,7 +11,7 @@ from random import Random
 import pytest
 from twisted.internet.defer import Deferred
 
-from tests.model.program import STEPS
+from tests.model.steps import STEPS
 from tests.model.test_programs import run
 from tests.support.promises import Boom
 from twpromise import Promise

@@ -19,7 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.logger import LogEvent, globalLogPublisher
 
-from tests.model.program import LIMIT, STEPS, Model, Real, Side
+from tests.model.model import Model
+from tests.model.program import LIMIT, Side
+from tests.model.real import Real
+from tests.model.steps import STEPS
+from twpromise._methods import timers
 from twpromise.testing import ManualScheduler
 
 LONG = bool(os.environ.get("TWPROMISE_TEST_LONG"))
@@ -55,6 +59,12 @@ class Sliced(ManualScheduler):
             while self._calls:
                 self._calls.popleft()()
             self.clock.advance(0)
+
+
+@pytest.fixture(autouse=True)
+def turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timeout waits for all that is queued, though slices are as short as one job."""
+    monkeypatch.setattr(timers, "TURNS", 1000)
 
 
 def _numbers() -> Any:
@@ -189,6 +199,13 @@ THEMES = (
     # What is shielded and watched, and what collections leave.
     ("new", "resolve", "reject", "follow", "shield", "shield", "watch", "attach", "cancel", "turn"),
     ("new", "reject", "ready", "aside", "several", "map", "watch", "cancel", "turn"),
+    # What waits for a slot of a limiter, and what has one, cancelled and timed out.
+    ("limit", "limited", "limited", "limited", "new", "resolve", "reject", "cancel", "turn"),
+    ("limited", "limited", "using", "aside", "timeout", "cancel", "wait", "turn", "attach"),
+    # What was started in groups, which fail or are left.
+    ("new_group", "start", "start", "wait_group", "cancel", "new", "resolve", "reject", "turn"),
+    ("start", "start", "wait_group", "cancel_group", "aside", "watch", "attach", "cancel", "turn"),
+    ("new", "start", "start", "wait_group", "wait", "turn"),
 )
 
 

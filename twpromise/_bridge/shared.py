@@ -93,7 +93,9 @@ def leave_to_others(deferred: Any, consumer: object) -> bool:
         return False
     # A Deferred that pends for long must not collect those that have left it.
     callbacks = callbacks_of(deferred)
-    for index in [index for index, each in enumerate(callbacks) if _called_by(each) is consumer]:
+    own = [index for index, each in enumerate(callbacks) if _called_by(each) is consumer]
+    # It may stand there more than once: from the end, so that each is still where it was.
+    for index in reversed(own):
         beside = [*callbacks[max(index - 1, 0) : index], *callbacks[index + 1 : index + 2]]
         # Between callbacks of other people it is needed: it takes what those must not get.
         if any(_is_ours(_called_by(one)) for one in beside):

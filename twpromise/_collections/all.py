@@ -149,9 +149,10 @@ class All(Several):
             return
         if issubclass(type(value), Failure):
             keep_failure(deferred, value)
-            promise: CorePromise = new_resolved(self._class, value, self._promise)
         else:
-            promise = keep_followed(self._class, deferred, value, self._promise)
+            # Behind a promise of its own, as where the Deferred is adopted: a turn later.
+            value = keep_followed(self._class, deferred, value, self._promise)
+        promise: CorePromise = new_resolved(self._class, value, self._promise)
         if self._state & DEAD:
             self._too_late(promise)
         else:

@@ -195,4 +195,5 @@ def discard(child: CorePromise, result: Any) -> None:
         return
     promise = result if is_promise(result) else new_resolved(type(child), result, child)
     mark_handled(promise)
+    # It has settled, and ends when that has.
     drop(promise, child)

@@ -273,6 +273,9 @@ def take(promise: CorePromise, root: CorePromise) -> None:
         reject_as_is(promise, root._value, root._aux, origin)
     elif promise._state & FOLLOWING:
         finish_cancel(promise)
-        promise._source = root._source
     else:
         reject(promise, hooks.host.late_cancellation())
+        return
+    if root._source is not None:
+        # It ends when that has ended which *root* has given up; see `ending`.
+        promise._source = root._source

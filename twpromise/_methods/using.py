@@ -106,7 +106,7 @@ class _Using(Releasing):
         """What to pass on if a resource could not be acquired; None if all may be."""
         for lease in self._leases:
             if lease.has_failed():
-                return lease.promise if lease.promise._state & REJECTED else self._promise
+                return lease.promise
         return None
 
     def _use(self, function: Any) -> None:

@@ -11,7 +11,7 @@ from .._core.contexts import keep_context, run_in_context
 from .._core.ending import when_ended
 from .._core.jobs import call_soon, check_home
 from .._core.settling import fulfill
-from .._core.states import CorePromise, new_pending
+from .._core.states import DEAD, CorePromise, new_pending
 from .._util.checks import not_a_function
 from .work import call
 
@@ -89,7 +89,8 @@ def _start(
 
 
 def _call(promise: CorePromise, function: Callable[[], object]) -> None:
-    if not promise._state:
+    # It may have been handled already, which is no end.
+    if not promise._state & DEAD:
         call(promise, partial(run_in_context, function))
     # The traceback of what was raised refers to this frame.
     del promise, function
