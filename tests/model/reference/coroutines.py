@@ -29,6 +29,8 @@ class Running(Consumer):
         self.handled = handled
         self.went_on: int | None = None
         self.waiting = False
+        # What the promises have given up that were cancelled with it.
+        self.given_up: list[Reference] = []
         self.foreign: Deferred[Any] | None = None
         self.running = self.interrupted = self.cancelled_itself = self.ended = False
         self.ready: tuple[Any, BaseException | None] | None = None
@@ -69,7 +71,7 @@ class Running(Consumer):
         self.end()
         self.ended = True
         if self.child.cancelling:
-            self.child.finish_cancel()
+            self.finish_cancel()
             discard(self.child, result)
         else:
             self.child.resolve(result)
@@ -80,9 +82,13 @@ class Running(Consumer):
         ends = (self.cancellation, CancellationError, CancelledError)
         passes = isinstance(error, CancellationError) and error.of_awaited
         if passes or (self.child.cancelling and isinstance(error, ends)):
-            self.child.finish_cancel()
+            self.finish_cancel()
         else:
             self.child.reject(error)
+
+    def finish_cancel(self) -> None:
+        self.child.finish_cancel()
+        self.child.given_up = self.given_up
 
     def may_wait(self) -> bool:
         """Whether it goes on; once it has swallowed a cancellation, it may only clean up."""
@@ -144,6 +150,8 @@ class Running(Consumer):
             # It was left, in a cancellation.
             return
         self.waiting = False
+        if self.interrupted:
+            self.given_up = self.given_up + parent.given_up
         if parent.state == FULFILLED:
             self.go_on(parent.value, None)
         elif parent.state == REJECTED:

@@ -91,9 +91,21 @@ class Sink(Consumer):
         else:
             self.deferred.errback(CancellationError("the promise was cancelled"))
 
+    def settles(self) -> list[Reference]:
+        """The promises that wait for the Deferred."""
+        waiting = getattr(self.deferred, "waiting", [])
+        waiting = [consumer for consumer in waiting if consumer.waits(self.deferred)]
+        return [
+            consumer.promise if isinstance(consumer, Adopted) else consumer.child
+            for consumer in waiting
+        ]
+
     def cancelled(self, deferred: Deferred[Any]) -> None:
+        behind = self.settles()
         self.end()
-        self.promise.drop()
+        given_up = self.promise.drop()
+        for promise in behind:
+            promise.give_up(given_up)
 
 
 def to_deferred(promise: Reference) -> Deferred[Any]:

@@ -205,10 +205,26 @@ class Reference:
                 found += end.given_up
         return None
 
+    def when_ended(self, function: Callable[[], None]) -> None:
+        """Call it from the queue once this has ended."""
+        left = self.under_way()
+        if left is None:
+            self.world.queue.append(function)
+        else:
+            left.consumers.append(Ending(self, function))
+
+    def give_up(self, promises: list[Reference]) -> None:
+        """This goes on, or has settled, without others: who waits for its end waits for theirs."""
+        left = [each for each in promises if each.under_way() is not None]
+        for promise in (self, *self.behind()):
+            for consumer in list(promise.consumers):
+                if isinstance(consumer, Ending):
+                    consumer.wait_for(left)
+
     def watch(self, callback: Callable[[Reference], None]) -> None:
         """Have it called once this has ended."""
         if not self.watchers:
-            Ending(self, self.notify_watchers).look()
+            self.when_ended(self.notify_watchers)
         self.watchers.append(callback)
 
     def notify_watchers(self) -> None:
@@ -303,25 +319,31 @@ class Reference:
 
     def is_behind(self, other: Reference) -> bool:
         """Whether this waits for *other*, itself or by way of others."""
-        found, seen = [other], [other]
+        return self in other.behind()
+
+    def behind(self) -> list[Reference]:
+        """The promises that wait for this one, themselves or by way of others."""
+        found, behind = [self], list[Reference]()
         while found:
             for consumer in found.pop().consumers:
-                settled = getattr(getattr(consumer, "whole", consumer), "child", None)
-                if settled is self and not consumer.gone:
-                    return True
-                if settled is not None and settled not in seen and not consumer.gone:
-                    seen.append(settled)
-                    found.append(settled)
-        return False
+                for settled in [] if consumer.gone else consumer.settles():
+                    if settled not in behind:
+                        behind.append(settled)
+                        found.append(settled)
+        return behind
 
-    def drop(self) -> None:
+    def drop(self) -> list[Reference]:
+        """Cancel it, unless it has a consumer; and what was given up so."""
         stack: list[Reference] = []
         self.leave(stack)
+        given_up = stack.copy()
         cancel_all(stack)
+        return given_up
 
 
 def cancel_all(stack: list[Reference]) -> None:
     """Signals run upwards at once."""
+    gave_up: list[Reference] = []
     while stack:
         promise = stack.pop()
         if promise.dead or promise.end().state != PENDING:
@@ -333,6 +355,9 @@ def cancel_all(stack: list[Reference]) -> None:
             given_up = stack[depth:]
             promise.finish_cancel()
             promise.given_up = given_up
+            gave_up.append(promise)
+    for promise in reversed(gave_up):
+        promise.give_up(promise.given_up)
 
 
 def drop_rest(child: Reference, items: list[Any]) -> None:
@@ -343,6 +368,7 @@ def drop_rest(child: Reference, items: list[Any]) -> None:
             item.leave(stack)
     child.given_up = stack.copy()
     cancel_all(stack)
+    child.give_up(child.given_up)
 
 
 class Of(Consumer):
@@ -374,19 +400,23 @@ class Following(Of):
 
 
 class Ending(Consumer):
-    """Waits for the end of a promise, and is no consumer; what it calls then has its own turn."""
+    """Waits for the end of a promise, and for what that does without; and is no consumer."""
 
     alive = handles = False
 
-    def __init__(self, promise: Reference, call: Callable[[], None]) -> None:
-        self.promise, self.call = promise, call
+    def __init__(self, promise: Reference, function: Callable[[], None]) -> None:
+        self.promise, self.function = promise, function
+        self.count = 1
 
-    def look(self) -> None:
-        left = self.promise.under_way()
-        if left is None:
-            self.promise.world.queue.append(self.call)
-        else:
-            left.consumers.append(self)
+    def wait_for(self, left: list[Reference]) -> None:
+        self.count += len(left)
+        for promise in left:
+            promise.when_ended(self.less)
 
     def notify(self, parent: Reference) -> None:
-        self.look()
+        self.less()
+
+    def less(self) -> None:
+        self.count -= 1
+        if not self.count:
+            self.promise.when_ended(self.function)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.model.reference.handlers import adopt, call_for, then
-from tests.model.reference.promise import Ending, Reference
+from tests.model.reference.promise import Reference
 from tests.model.reference.resources import Disposer
 from tests.model.reference.world import (
     PENDING,
@@ -100,7 +100,7 @@ class Call(Turn):
         call_for(self.child, call)
         for each in work:
             if isinstance(each, Reference) and (each.state == PENDING or each.under_way()):
-                Ending(each, self.end_turn).look()
+                each.when_ended(self.end_turn)
                 return
         self.end_turn()
 
@@ -156,6 +156,7 @@ class Group(Consumer):
         member.handled = True
         self.members.append(member)
         member.attach(self)
+        member.when_ended(lambda: self.ended(member))
 
         def start() -> None:
             if not member.dead:
@@ -183,10 +184,6 @@ class Group(Consumer):
         if parent.state == REJECTED:
             self.failed.append(parent)
             self.cancel()
-        if parent.under_way() is None:
-            self.ended(parent)
-        else:
-            Ending(parent, lambda: self.ended(parent)).look()
 
     def ended(self, member: Reference) -> None:
         self.members.remove(member)

@@ -115,6 +115,11 @@ class Consumer:
     def too_late(self) -> None:
         """It was gone before its turn, which stood in the queue."""
 
+    def settles(self) -> list[Reference]:
+        """The promises that it settles."""
+        child = getattr(getattr(self, "whole", self), "child", None)
+        return [] if child is None else [child]
+
     def ahead(self) -> Reference | None:
         """The promise that it waits for, if it is one."""
         return None
