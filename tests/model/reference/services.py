@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.model.reference.handlers import adopt, call_for, then
+from tests.model.reference.handlers import call_for, then
 from tests.model.reference.promise import Reference
 from tests.model.reference.resources import Disposer
 from tests.model.reference.world import (
@@ -91,18 +91,19 @@ class Call(Turn):
 
     def begin(self) -> None:
         self.child.source = None
-        work: list[Any] = []
+        work: list[Reference] = []
 
         def call() -> Any:
-            work.append(adopt(self.limiter.world, self.function()))
-            return work[0]
+            result = self.function()
+            # It ends when the work does.
+            work.append(result if isinstance(result, Reference) else self.child)
+            return result
 
         call_for(self.child, call)
-        for each in work:
-            if isinstance(each, Reference) and (each.state == PENDING or each.under_way()):
-                each.when_ended(self.end_turn)
-                return
-        self.end_turn()
+        if work and (work[0].state == PENDING or work[0].under_way()):
+            work[0].when_ended(self.end_turn)
+        else:
+            self.end_turn()
 
     def end_turn(self) -> None:
         self.limiter.free(self)
