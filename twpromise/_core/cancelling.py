@@ -15,7 +15,7 @@ from _thread import get_ident
 from typing import Any, Final
 
 from . import hooks
-from .ending import give_up, still_under_way
+from .ending import give_up
 from .extra import hooks_of
 from .following import has_settled, outcome_of, rejoin
 from .jobs import call_soon
@@ -95,16 +95,15 @@ def _cancel_all(stack: list[CorePromise]) -> None:
             if not source._can_stop():
                 given_up.append(source)
         if not waits:
-            finish_cancel(promise)
+            finish_cancel(promise, given_up or None)
             if given_up:
-                promise._source = given_up
                 gave_up.append(promise)
             if following:
                 _cancel_followers(promise)
     # What has ended by now is not remembered; what was given up by another comes later.
     for promise in reversed(gave_up):
-        promise._source = still_under_way(promise._source)
-        give_up(promise, promise._source)
+        given_up, promise._source = promise._source, None
+        give_up(promise, given_up)
 
 
 def _cancel_followers(promise: CorePromise) -> None:
@@ -182,11 +181,8 @@ def cancel_for(stack: list[CorePromise], *consumers: CorePromise) -> None:
     """As `cancel_all`, for promises that go on, or have just settled, without those of *stack*."""
     given_up = stack.copy()
     cancel_all(stack)
-    left = still_under_way(given_up) if consumers else None
-    for consumer in consumers if left else ():
-        if consumer._state & SETTLED:
-            consumer._source = left
-        give_up(consumer, left)
+    for consumer in consumers:
+        give_up(consumer, given_up)
 
 
 def discard(child: CorePromise, result: Any) -> None:

@@ -42,23 +42,26 @@ def when_ended(promise: CorePromise, function: Callable[[], object]) -> None:
         left.when_done(lambda: when_ended(promise, function))
 
 
-def still_under_way(given_up: list[Any]) -> list[Any] | None:
-    """What has not ended of what a promise has given up; None if all has."""
+def give_up(promise: CorePromise, given_up: list[Any]) -> None:
+    """A promise goes on, or has settled, without others, which may not have ended.
+
+    Args:
+        promise: If it has settled, it remembers them.
+        given_up: Promises, and sources that cannot be stopped.
+    """
     left = [
         one
         for one in given_up
         if (one._source or not one._state & SETTLED if is_promise(one) else one.running())
     ]
-    return left or None
-
-
-def give_up(promise: CorePromise, left: list[Any] | None) -> None:
-    """A promise settles, or goes on, without *left*, which have not ended."""
-    if left is not None:
-        for behind in (promise, *all_behind(promise)):
-            for ending in subscribers_of(behind):
-                if type(ending) is _Ending:
-                    ending.wait_for(left)
+    if not left:
+        return
+    if promise._state & SETTLED:
+        promise._source = [*(promise._source or ()), *left]
+    for behind in (promise, *all_behind(promise)):
+        for ending in subscribers_of(behind):
+            if type(ending) is _Ending:
+                ending.wait_for(left)
 
 
 def _under_way(promise: CorePromise) -> Any:
