@@ -95,8 +95,9 @@ def _cancel_all(stack: list[CorePromise]) -> None:
             if not source._can_stop():
                 given_up.append(source)
         if not waits:
-            finish_cancel(promise, given_up or None)
+            finish_cancel(promise)
             if given_up:
+                promise._source = given_up
                 gave_up.append(promise)
             if following:
                 _cancel_followers(promise)

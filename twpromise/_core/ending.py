@@ -12,11 +12,12 @@ up, from there to all that wait for it, so that promises that are settled by oth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .following import rejoin, root_of
 from .jobs import call_soon
+from .settling import finish_cancel
 from .states import BYPASSED, CANCELLING, OBSERVER, SETTLED, CorePromise, is_promise
 from .subscribers import add_subscriber, all_behind, subscribers_of
 
@@ -42,7 +43,7 @@ def when_ended(promise: CorePromise, function: Callable[[], object]) -> None:
         left.when_done(lambda: when_ended(promise, function))
 
 
-def give_up(promise: CorePromise, given_up: list[Any]) -> None:
+def give_up(promise: CorePromise, given_up: Iterable[Any]) -> None:
     """A promise goes on, or has settled, without others, which may not have ended.
 
     Args:
@@ -62,6 +63,12 @@ def give_up(promise: CorePromise, given_up: list[Any]) -> None:
         for ending in subscribers_of(behind):
             if type(ending) is _Ending:
                 ending.wait_for(left)
+
+
+def finish_without(promise: CorePromise, given_up: Iterable[Any]) -> None:
+    """Settle a promise as cancelled; it ends when what was cancelled with it has ended."""
+    finish_cancel(promise)
+    give_up(promise, given_up)
 
 
 def _under_way(promise: CorePromise) -> Any:

@@ -184,15 +184,9 @@ def reject_as_is(
         promise._queue.append(Job(drop_context, promise))
 
 
-def finish_cancel(promise: CorePromise, given_up: list[Any] | None = None) -> None:
-    """Settle a promise as cancelled; its subscribers are notified from the queue.
-
-    Args:
-        promise: What to settle.
-        given_up: What has been given up with it, and has not ended; see `ending`.
-    """
-    promise._value = promise._aux = None
-    promise._source = given_up
+def finish_cancel(promise: CorePromise) -> None:
+    """Settle a promise as cancelled; its subscribers are notified from the queue."""
+    promise._value = promise._aux = promise._source = None
     promise._state = CANCELLED
     if promise._extra is not None:
         drop_context(promise)
@@ -223,13 +217,10 @@ def pass_on(child: CorePromise, parent: CorePromise) -> None:
         origin = _NOTHING if parent._extra is None else context_of(parent)
         reject_as_is(child, parent._value, parent._aux, origin)
     else:
-        finish_cancel(child, left_by(parent))
-
-
-def left_by(promise: CorePromise) -> Any:
-    """What has not ended of what a promise has given up, once it has notified its subscribers."""
-    # One in a circle may notify them before it has settled itself.
-    return promise._source if promise._state & SETTLED else [promise]
+        finish_cancel(child)
+        # It ends when that has ended which *parent* has given up; see `ending`.  One in a circle
+        # may notify its subscribers before it has settled itself.
+        child._source = parent._source if parent._state & SETTLED else [parent]
 
 
 def mark_handled(promise: CorePromise) -> None:

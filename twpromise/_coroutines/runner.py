@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 from .._core import contexts, hooks
 from .._core.cancelling import discard
+from .._core.ending import finish_without
 from .._core.jobs import call_soon
 from .._core.resolving import adopters, resolve
-from .._core.settling import finish_cancel, fulfill, lock, reject_raised
+from .._core.settling import fulfill, lock, reject_raised
 from .._core.states import CANCELLING, FULFILLED, LOOKED_AT, CorePromise, new_pending
 from .._util.errors import CANCELLATIONS, passes_cancellation
 from .suspension import RUNNING, Suspension
@@ -203,7 +204,7 @@ class Runner(Suspension):
         promise = self.finish()
         adopter = adopters[type(result)]
         if promise._state & CANCELLING:
-            finish_cancel(promise, self._given_up)
+            finish_without(promise, self._given_up)
             self._in_context(context, discard, promise, result)
         elif adopter is not None and adopter is not self._as_it_is:
             # This runner cannot stop it any more.
@@ -218,7 +219,7 @@ class Runner(Suspension):
         if passes_cancellation(error) or (
             promise._state & CANCELLING and issubclass(type(error), CANCELLATIONS)
         ):
-            finish_cancel(promise, self._given_up)
+            finish_without(promise, self._given_up)
         else:
             # The first frame of the traceback is that of `_advance`.
             reject_raised(promise, error, context)

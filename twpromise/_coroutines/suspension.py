@@ -15,10 +15,18 @@ from .._bridge.outcomes import exception_in
 from .._bridge.shared import keep_failure, leave_to_others, taken_from
 from .._core import hooks
 from .._core.cancelling import cancel_all, leave
+from .._core.ending import finish_without
 from .._core.jobs import call_soon
 from .._core.reactions import Node, subscribe
-from .._core.settling import finish_cancel, left_by, lock
-from .._core.states import CANCELLED, FULFILLED, LOOKED_AT, CorePromise, is_promise
+from .._core.settling import lock
+from .._core.states import (
+    CANCELLED,
+    CANCELLING,
+    FULFILLED,
+    LOOKED_AT,
+    CorePromise,
+    is_promise,
+)
 from .._core.subscribers import remove_subscriber
 from .._util.errors import of_awaited
 from .._util.exceptions import get_traceback, set_traceback
@@ -74,8 +82,8 @@ class Suspension(Node):
         self._left: CorePromise | None = None
         # What is waited for has been cancelled, and still has to finish.
         self._interrupted = False
-        # What that has given up, and has not ended: a thread.
-        self._given_up: list[Any] | None = None
+        # All that was cancelled with the generator, and may not have ended: a thread.
+        self._given_up: tuple[CorePromise, ...] = ()
         # The generator has cancelled its own promise: it is interrupted where it waits next.  Or
         # it has been interrupted: this decides where it waits next.
         self._cancelled_itself: bool | Insistence = False
@@ -170,8 +178,6 @@ class Suspension(Node):
         elif parent is self._special:
             self._special = None
             sends = self._sends
-            if self._interrupted and left_by(parent):
-                self._given_up = [*(self._given_up or ()), *left_by(parent)]
         else:
             # A cancellation has left it.
             return False
@@ -280,6 +286,9 @@ class Suspension(Node):
         self._interrupted = leave(waiting, stack, self._promise)
         if not self._interrupted:
             self._special, self._left = None, waiting
+        elif self._promise._state & CANCELLING:
+            # Or a task of asyncio's has a timeout inside.
+            self._given_up += (waiting,)
         return self._interrupted
 
     def _interrupt(self) -> None:
@@ -327,7 +336,7 @@ class Suspension(Node):
         generator, deferred = self._generator, self._deferred
         self._deferred = None
         context = Context() if self._context is None else self._context.copy()
-        finish_cancel(self.finish())
+        finish_without(self.finish(), self._given_up)
         context.run(cancel_all, stack)
         ends = [generator.close]
         if deferred is not None and not leave_to_others(deferred, self):

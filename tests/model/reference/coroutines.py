@@ -29,7 +29,7 @@ class Running(Consumer):
         self.handled = handled
         self.went_on: int | None = None
         self.waiting = False
-        # What the promises have given up that were cancelled with it.
+        # The promises that were cancelled with it.
         self.given_up: list[Reference] = []
         self.foreign: Deferred[Any] | None = None
         self.running = self.interrupted = self.cancelled_itself = self.ended = False
@@ -89,6 +89,7 @@ class Running(Consumer):
     def finish_cancel(self) -> None:
         self.child.finish_cancel()
         self.child.given_up = self.given_up
+        self.child.give_up(self.given_up)
 
     def may_wait(self) -> bool:
         """Whether it goes on; once it has swallowed a cancellation, it may only clean up."""
@@ -110,7 +111,7 @@ class Running(Consumer):
         foreign, self.foreign = self.foreign, None
         self.end()
         self.ended = True
-        self.child.finish_cancel()
+        self.finish_cancel()
         cancel_all(stack)
         if foreign is not None:
             leave_deferred(foreign, self)
@@ -150,8 +151,6 @@ class Running(Consumer):
             # It was left, in a cancellation.
             return
         self.waiting = False
-        if self.interrupted:
-            self.given_up = self.given_up + parent.given_up
         if parent.state == FULFILLED:
             self.go_on(parent.value, None)
         elif parent.state == REJECTED:
@@ -198,7 +197,9 @@ class Running(Consumer):
             return False
         self.alive = False
         self.interrupted = self.awaited.leave(stack, self.child)
-        if not self.interrupted:
+        if self.interrupted:
+            self.given_up.append(self.awaited)
+        else:
             self.waiting = False
             self.gone = True
         return self.interrupted
