@@ -281,3 +281,25 @@ def test_what_others_wait_for_is_not_given_up(scheduler):
     promise = limiter.run(caught, work)
     scheduler.advance(1)
     assert ("went on", 0) == (promise.value(), limiter.active)
+
+
+def test_a_task_that_was_cancelled(scheduler):
+    """It ends when what it waited for has, for what asks for that later, too."""
+    world = World("task", scheduler)
+    ended = []
+
+    async def scenario():
+        work, future = running()
+        promise = Promise.resolve(awaited(work))
+        await world.advance(0)
+        promise.cancel()
+        await world.advance(0)
+        assert promise.is_cancelled()
+        promise.add_done_callback(ended.append)
+        await world.advance(0)
+        assert [] == ended
+        future.set_result(None)
+        await world.advance(0)
+        assert [promise] == ended
+
+    world.run(scenario)

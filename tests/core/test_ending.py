@@ -180,6 +180,58 @@ def test_all_that_a_coroutine_has_given_up_is_waited_for(scheduler):
     assert ["ended"] == called
 
 
+def test_what_a_cancelled_coroutine_returns_is_waited_for_as_well(scheduler):
+    """Besides what was cancelled with it."""
+    (one, first), (two, second) = running(), running()
+
+    async def coroutine():
+        try:
+            await one
+        except CancellationError:
+            return two
+
+    promise = Promise.resolve(coroutine())
+    promise.cancel()
+    scheduler.flush()
+    assert promise.is_cancelled()
+    called = waiting_for_the_end(promise)
+    for future in second, first:
+        scheduler.flush()
+        assert [] == called
+        future.set_result("late")
+    scheduler.flush()
+    assert ["ended"] == called
+
+
+def test_what_a_coroutine_waits_for_that_is_closed_is_waited_for(scheduler):
+    """One that swallows each cancellation ends at last, and what it has begun does not."""
+    futures = []
+
+    async def coroutine():
+        while len(futures) < 5:
+            source, future = running()
+            futures.append(future)
+            try:
+                await source
+            except CancellationError:
+                pass
+
+    promise = Promise.resolve(coroutine())
+    promise.cancel()
+    scheduler.flush()
+    # This one was let through.
+    futures.pop(1).set_result("in time")
+    scheduler.flush()
+    assert 3 == len(futures)
+    called = waiting_for_the_end(promise)
+    for future in futures:
+        scheduler.flush()
+        assert [] == called
+        future.set_result("late")
+    scheduler.flush()
+    assert ["ended"] == called
+
+
 def test_a_coroutine_that_goes_on_waits_for_nothing_more(scheduler):
     """What it has given up by itself is not known."""
     source, future = running()
