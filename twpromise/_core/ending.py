@@ -3,7 +3,7 @@
 A promise that is cancelled, or that timed out, is *settled* at once.  It has *ended* when nothing
 that this has given up is still under way: a ``finally_`` handler, the ``finally`` block of
 a coroutine, a release, a thread that cannot be stopped.  What was given up stands in the `_source`
-of the settled promise; see `cancelling.cancel_all`.
+of the settled promise; see `give_up`.
 
 What waits for the end of a promise waits, too, for all that was given up by what the promise waits
 for: a handler, or a coroutine, may go on without that.  This is found out when something is given
@@ -60,6 +60,9 @@ def give_up(promise: CorePromise, given_up: Iterable[Any]) -> None:
     if promise._state & SETTLED:
         promise._source = [*(promise._source or ()), *left]
     for behind in (promise, *all_behind(promise)):
+        if behind in left:
+            # In a circle: that is waited for already.
+            continue
         for ending in subscribers_of(behind):
             if type(ending) is _Ending:
                 ending.wait_for(left)

@@ -218,7 +218,7 @@ class Reference:
         left = [each for each in promises if each.under_way() is not None]
         for promise in (self, *self.behind()):
             for consumer in list(promise.consumers):
-                if isinstance(consumer, Ending):
+                if isinstance(consumer, Ending) and promise not in left:
                     consumer.wait_for(left)
 
     def watch(self, callback: Callable[[Reference], None]) -> None:

@@ -208,7 +208,13 @@ class Group(Consumer):
         """All that have waited have left."""
         self.stopped = True
         stack += reversed(self.members)
-        if self.members:
-            return True
-        self.end()
-        return False
+        if not self.members:
+            self.end()
+            return False
+        if self.child.is_behind(self.child):
+            # A member waits for this: it could not be interrupted before that.
+            outcome, self.child = self.child, Reference(self.world, self)
+            self.child.cancelling, self.child.handled = True, outcome.handled
+            outcome.finish_cancel()
+            outcome.given_up = list(self.members)
+        return True
