@@ -56,7 +56,7 @@ class Refused(Exception):
 
 
 class Body(Protocol):
-    """Told of the parts of a body, as Twisted's HTTP client does."""
+    """Collects the parts of a body, as Twisted's HTTP client delivers them."""
 
     def __init__(self, resolve, reject, on_cancel):
         self._parts = []
@@ -82,7 +82,7 @@ def read_body(response):
 
 
 def leave(response):
-    """Close the connection of a response that comes in the very turn in which it is too late."""
+    """Close the connection of a response that comes in the turn in which its time is up."""
     read_body(response).cancel()
 
 

@@ -2,7 +2,7 @@
 
 Run it: ``python examples/pool.py``.  It keeps its accounts in a temporary SQLite file, begins four
 transfers at once over two connections, one without enough money and one that takes too long, and
-tells what has become of each.  Nothing is left behind, and no penny is lost.
+prints how each has ended.  Nothing is left behind, and no penny is lost.
 """
 
 import sqlite3

@@ -9,7 +9,7 @@ from contextvars import ContextVar, copy_context
 from threading import Thread
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, succeed
 
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, quiet
@@ -165,6 +165,97 @@ def test_waits_for_work_that_cannot_be_stopped(scheduler, leave):
     assert not promise.is_pending()
     assert [] == calls
     executor.future.set_result("late")
+    scheduler.flush()
+    assert [promise] == calls
+
+
+async def clean_up(gate):
+    """A coroutine that awaits a Deferred in its `finally` block."""
+    try:
+        await Deferred()
+    finally:
+        await gate
+
+
+@inlineCallbacks
+def clean_up_by_generator(gate):
+    """As `clean_up`."""
+    try:
+        yield Deferred()
+    finally:
+        yield gate
+
+
+def behind_a_callback(gate):
+    """The coroutine is what a callback of the Deferred has returned."""
+    return succeed(None).addCallback(lambda _: ensureDeferred(clean_up(gate)))
+
+
+#: Functions that give a Deferred, which cleans up until another one fires.
+CLEANING = [
+    lambda gate: ensureDeferred(clean_up(gate)),
+    clean_up_by_generator,
+    behind_a_callback,
+]
+cleaning = pytest.mark.parametrize("make", CLEANING, ids=["coroutine", "generator", "callback"])
+
+
+@cleaning
+@pytest.mark.parametrize("failing", [False, True])
+@pytest.mark.parametrize("leave", ["cancel", "timeout"])
+def test_waits_for_the_clean_up_of_a_deferred(scheduler, make, failing, leave):
+    """A coroutine of Twisted's goes on after the Deferred that was made of it was cancelled."""
+    gate = Deferred()
+    deferred = make(gate)
+    promise = Promise.from_deferred(deferred)
+    if leave == "timeout":
+        promise = quiet(promise.timeout(1))
+    calls = watched(promise)
+    if leave == "cancel":
+        promise.cancel()
+    scheduler.advance(1)
+    later = watched(promise)
+    scheduler.flush()
+    assert not promise.is_pending()
+    assert ([], []) == (calls, later)
+    if failing:
+        gate.errback(Boom())
+    else:
+        gate.callback(None)
+    scheduler.flush()
+    last = watched(promise)
+    scheduler.flush()
+    assert ([promise], [promise], [promise]) == (calls, later, last)
+
+
+@cleaning
+def test_does_not_wait_for_a_deferred_that_others_keep(scheduler, make):
+    """One that leaves it has ended; the last one cancels it, and waits for the clean-up."""
+    gate = Deferred()
+    deferred = make(gate)
+    first, last = (Promise.from_deferred(deferred) for _ in range(2))
+    calls = [watched(first), watched(last)]
+    first.cancel()
+    scheduler.flush()
+    assert [[first], []] == calls
+    last.cancel()
+    scheduler.flush()
+    assert [[first], []] == calls
+    gate.callback(None)
+    scheduler.flush()
+    assert [[first], [last]] == calls
+
+
+CANCELLERS = [None, lambda _: None, lambda deferred: deferred.errback(Boom())]
+
+
+@pytest.mark.parametrize("canceller", CANCELLERS, ids=["none", "quiet", "fires it"])
+@pytest.mark.parametrize("unclaimed", [None, print])
+def test_does_not_wait_for_a_deferred_that_may_never_fire(scheduler, canceller, unclaimed):
+    """Its canceller has been called, if it has one; nothing says that anything goes on."""
+    promise = Promise.from_deferred(Deferred(canceller), unclaimed=unclaimed)
+    calls = watched(promise)
+    promise.cancel()
     scheduler.flush()
     assert [promise] == calls
 

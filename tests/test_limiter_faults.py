@@ -16,7 +16,7 @@ from twpromise import CancellationError, Limiter, Promise
 
 NAMES = "abcd"
 WAYS = ["run", "using", "async with"]
-KINDS = ["promise", "coroutine", "thread", "failing"]
+KINDS = ["promise", "coroutine", "driven", "thread", "failing"]
 #: Before anything has had a turn, while the first works, when it ends, and later.
 MOMENTS = [0, 0.5, 1.5, 2, 2.5, 3, 4, 5, 6]
 
@@ -54,9 +54,15 @@ class Uses:
 
     def _work(self, name):
         self.begun.append(name)
+        if self.kind == "driven":
+            # By Twisted, or as a task, which may be cancelled before its first step.
+            return self.world.begin(self._driven(name))
+        self._begin()
+        return getattr(self, f"_{self.kind}")(name)
+
+    def _begin(self):
         self.at_work += 1
         self.most = max(self.most, self.at_work)
-        return getattr(self, f"_{self.kind}")(name)
 
     def _end(self, name):
         self.at_work -= 1
@@ -77,6 +83,10 @@ class Uses:
                 await Promise.delay(1)
             finally:
                 self._end(name)
+
+    async def _driven(self, name):
+        self._begin()
+        return await self._coroutine(name)
 
     def _thread(self, name):
         future = Future()
@@ -109,8 +119,8 @@ class Uses:
 
     @property
     def keeps_its_cap(self):
-        """Whether a slot is kept until the work ends: a thread is not known to all ways."""
-        return self.kind != "thread" or self.way == "run"
+        """Whether a slot is kept until the work ends: not all ways know what cannot be stopped."""
+        return self.kind not in ("driven", "thread") or self.way == "run"
 
     async def check(self, ends):
         """Wait for the end; nothing is lost, and all is as if those that left had not been.

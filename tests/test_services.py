@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 
 from tests.support.outcomes import outcome, reasons, result_of
 from tests.support.promises import Boom, fail
+from tests.support.worlds import DRIVERS, World
 from twpromise import Promise, PromiseService
 from twpromise._services import signals
 from twpromise.testing import ManualScheduler
@@ -155,33 +156,92 @@ def test_other_graces(scheduler, grace):
     assert [None] == stopped
 
 
-@pytest.mark.parametrize("moment", [0, 0.5, 1, 3, 4, 5, 6])
-@pytest.mark.parametrize("ends", ["fulfilled", "failed", "cancelled"])
-def test_faults(scheduler, service, reports, ends, moment):
-    """Whatever becomes of the work, and whenever it is stopped, it has ended once, and is lost not.
+@pytest.fixture(params=DRIVERS)
+def world(request, scheduler):
+    """A world for each driver."""
+    return World(request.param, scheduler)
 
-    It takes a second, and cleaning up takes one more.
-    """
-    log = []
 
-    async def run():
-        await work(log, 1, cleaning=1)
-        if ends == "failed":
+class Work:
+    """Takes a second, and cleans up for one more; what became of it."""
+
+    def __init__(self, world, fails):
+        self._world = world
+        self._fails = fails
+        self.begun = self.ended = 0
+
+    def __call__(self):
+        self.begun += 1
+        if self._world.driver != "chain":
+            return self._world.begin(self._coroutine())
+        return Promise.delay(1).then(self._result).finally_(self._clean_up)
+
+    async def _coroutine(self):
+        try:
+            await Promise.delay(1)
+            self._result(None)
+        finally:
+            await self._clean_up()
+
+    def _result(self, _):
+        if self._fails:
             raise Boom("failed")
 
-    members = [service.start_soon(run) for _ in range(3)]
-    if ends == "cancelled":
-        scheduler.clock.callLater(0.75, members[0].cancel)
-    for _ in range(round(moment * 4)):
-        scheduler.advance(0.25)
-    stopped = result_of(service.stopService())
-    for _ in range(40):
-        assert bool(stopped) == (len(log) >= 3 and log.count("ended") == 3)
-        scheduler.advance(0.25)
-    assert [None] == stopped
-    assert [] == scheduler.clock.getDelayedCalls()
-    assert 3 == log.count("ended")
-    assert (3 if ends == "failed" else 0) == len(reports)
+    async def _clean_up(self):
+        try:
+            await Promise.delay(1)
+        finally:
+            self.ended += 1
+
+
+#: When the first of three is cancelled, or after which time it is given up.
+FAULTS = {
+    "success": [],
+    "failure": [],
+    "cancelled while queued": [0],
+    "cancelled while running": [0.75],
+    "cancelled while ending": [1.5],
+    "cancelled when it ends": [2],
+    "cancelled twice": [0.75, 0.75],
+    "timeout while queued": 0,
+    "timeout while running": 0.75,
+    "timeout while ending": 1.5,
+}
+
+
+@pytest.mark.parametrize("grace", [0, 0.75, 10])
+@pytest.mark.parametrize("moment", [0, 0.5, 1, 1.5, 2, 4])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults(world, reports, fault, moment, grace):
+    """Whatever becomes of the work, and whenever the service is stopped: it waits for the end."""
+    service = PromiseService(grace=grace)
+    work = Work(world, fault == "failure")
+
+    async def scenario():
+        service.startService()
+        member = service.start_soon(work)
+        if fault.startswith("timeout"):
+            member.timeout(FAULTS[fault]).catch_return(TimeoutError, None)
+        else:
+            for seconds in FAULTS[fault]:
+                world.call_later(seconds, member.cancel) if seconds else member.cancel()
+        for _ in range(2):
+            service.start_soon(work)
+        stopped = []
+        for step in range(40):
+            if step == moment * 4:
+                stopped = result_of(service.stopService())
+            await world.advance(0.25)
+            over = step >= moment * 4 and work.ended == work.begun
+            assert ([None] if over else []) == stopped
+        assert [] == world.timers()
+
+    world.run(scenario)
+    assert "<PromiseService, stopped: 0 under way>" == repr(service)
+    assert fault == "failure" or [] == reports
+    if moment + grace >= 2:
+        assert (2 if fault == "cancelled while queued" else 3) == work.begun
+        assert (3 if fault == "failure" else 0) == len(reports)
 
 
 async def waits_for(future):

@@ -7,7 +7,7 @@ from klein import Klein
 
 from twpromise import Deadline
 
-from .answers import start
+from .answers import Answer, start
 
 
 # begin: api
@@ -38,8 +38,7 @@ class Api:
     def say(self, request, room):
         user, text = one_line(request, b"user"), one_line(request, b"text")
         if not user or not text:
-            request.setResponseCode(400)
-            return "user and text are needed"
+            return self._render(request, Answer(400, "user and text are needed"))
         deadline = Deadline(self._patience)
         saying = start(self._work, deadline, self._rooms.say, room, user, text, deadline)
         return self._answer(request, saying)

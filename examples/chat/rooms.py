@@ -32,8 +32,10 @@ class Rooms:
         """Check a message, store it, and send it to all that are in the room."""
         if self._moderator is not None:
             await self._moderator.check(text, deadline)
-        # From here on it is said, even if the client disconnects: stored, and sent to all.
-        await Promise.resolve(self._deliver(room, user, text)).shield()
+        # From here on it is said, even if the client disconnects: stored, and sent to all.  The
+        # request has ended when that is done, so that a service that stops waits for it.
+        delivered = Promise.resolve(self._deliver(room, user, text))
+        await delivered.shield().finally_(lambda: delivered)
 
     async def history(self, room):
         """The last messages of a room."""

@@ -22,6 +22,7 @@ from .._util.errors import CancellationError
 from .outcomes import failure_of
 from .shared import (
     callbacks_of,
+    is_last,
     keep_failure,
     keep_followed,
     leave_to_others,
@@ -130,7 +131,32 @@ class DeferredSource:
         return fires_from_outside(self._deferred)
 
     def _can_stop(self) -> bool:
-        return True
+        return not self.running()
+
+    # --- after a cancellation
+
+    def running(self) -> bool:
+        """Whether the Deferred has been cancelled, and waits: a coroutine of Twisted's cleans up.
+
+        Twisted fires each Deferred that it cancels, and passes the cancellation on to the one that
+        this waits for.
+        """
+        deferred = self._deferred
+        return (
+            self._promise is None
+            and deferred is not None
+            and bool(deferred.called)
+            and is_last(deferred, self)
+        )
+
+    def when_done(self, function: Callable[[], object]) -> None:
+        """Call a function once the Deferred, which is `running`, has come to its end."""
+
+        def notify(result: Any) -> Any:
+            function()
+            return result
+
+        self._deferred.addBoth(notify)
 
 
 def fires_from_outside(deferred: Any) -> bool:

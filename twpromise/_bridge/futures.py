@@ -73,8 +73,9 @@ class FutureSource(Node):
         return not self._future.done()
 
     def _can_stop(self) -> bool:
-        # Those of executors have this method; see `stop`.
-        return getattr(self._future, "running", None) is None
+        # Those of executors have this method; see `stop`.  A task cleans up when it is cancelled.
+        running = getattr(self._future, "running", None)
+        return running is None and (self._promise is not None or self._future is None)
 
     def stop(self) -> bool:
         """Cancel the work of an executor; whether it does not run, and never will.

@@ -19,6 +19,7 @@ from .._core.states import CorePromise, is_promise
 
 __all__ = [
     "callbacks_of",
+    "is_last",
     "is_shared",
     "keep_failure",
     "keep_followed",
@@ -101,6 +102,12 @@ def leave_to_others(deferred: Any, consumer: object) -> bool:
         if any(_is_ours(_called_by(one)) for one in beside):
             del callbacks[index]
     return True
+
+
+def is_last(deferred: Any, consumer: object) -> bool:
+    """Whether a Deferred has still to call *consumer*, and nothing else of this library."""
+    called = map(_called_by, callbacks_of(deferred))
+    return any(each is consumer for each in called) and not is_shared(deferred, consumer)
 
 
 def callbacks_of(deferred: Any) -> list[Any]:

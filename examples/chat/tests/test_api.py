@@ -62,7 +62,10 @@ class ApiTests(FakeTime):
     def test_a_bad_request(self):
         """It says what is missing."""
         self.start()
-        self.assertEqual((400, "user and text are needed"), self.successResultOf(self.say("")))
+        missing = (400, '{"error": "user and text are needed"}')
+        self.assertEqual(missing, self.successResultOf(self.say("")))
+        self.assertEqual(missing, self.successResultOf(self.say("hello", " ")))
+        self.assertEqual([], self.site.asked)
 
     def test_refused(self):
         """The moderator's reason is the answer."""

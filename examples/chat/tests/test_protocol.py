@@ -1,5 +1,8 @@
 """The line protocol: under trial, on a fake clock, without a network."""
 
+from unittest import mock
+
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -134,6 +137,21 @@ class LinesTests(FakeTime):
         self.advance(2)
         self.assertEqual([], self.received(self.ada))
         self.successResultOf(self.work.stopService())
+
+    def test_a_message_that_cannot_be_stored(self):
+        """That is logged, whether the client is still there or not."""
+        self.join()
+        for leave in (lambda: None, lambda: self.ada.connectionLost(Failure(ConnectionDone()))):
+            stored = Deferred()
+            with mock.patch.object(self.pool, "runInteraction", lambda _, stored=stored: stored):
+                self.send(self.ada, "hello")
+                self.advance(2)
+            leave()
+            stored.errback(OSError("disk full"))
+            self.advance()
+            self.assertEqual(1, len(self.flushLoggedErrors(OSError)))
+        self.assertEqual(["! something went wrong"], self.received(self.ada))
+        self.assertEqual([], self.received(self.grace))
 
     def test_the_service_stops(self):
         """What is under way is answered within the grace, or not at all; nothing begins."""

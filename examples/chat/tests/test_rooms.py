@@ -2,7 +2,7 @@
 
 import pytest
 
-from twpromise import Deadline, Promise
+from twpromise import Deadline, Promise, PromiseService
 
 from ..rooms import Rooms
 from ..store import Store
@@ -110,6 +110,23 @@ def test_a_message_whose_sender_leaves(scheduler, rooms, pool):
     pool.thread.release()
     scheduler.flush()
     assert [("ada", "hello")] == heard
+
+
+def test_a_service_that_stops_waits_for_what_is_said(scheduler, rooms, pool):
+    """Else the database would be closed before the message is sent to all."""
+    heard = []
+    rooms.join("lobby", lambda *message: heard.append(message))
+    work = PromiseService(grace=0)
+    work.startService()
+    pool.thread.acquire()
+    said = work.start_soon(say, rooms, "lobby", "ada", "hello")
+    scheduler.flush()
+    stopped = work.stopService()
+    scheduler.flush()
+    assert (True, False) == (said.is_cancelled(), stopped.called)
+    pool.thread.release()
+    scheduler.flush()
+    assert (True, [("ada", "hello")]) == (stopped.called, heard)
 
 
 def test_a_query_has_ended_when_its_thread_has(scheduler, pool):

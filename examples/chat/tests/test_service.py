@@ -127,7 +127,7 @@ class ChatTests(TestCase):
         return ensureDeferred(self.answer(treq.post(self.url, data=values, persistent=False)))
 
     async def test_both_ways_in(self):
-        """What comes in by one is heard by the other."""
+        """A message that comes by one reaches the clients of the other."""
         self.start()
         ada = await self.join("ada")
         self.assertEqual(200, (await self.say("hello"))[0])
