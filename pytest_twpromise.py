@@ -1,0 +1,121 @@
+"""The pytest plugin of twpromise: see the page *Testing* of its documentation.
+
+It is no part of the package, and imports that in its fixtures only: so it installs no reactor,
+costs other tests nothing, and what is imported later is seen by a coverage tool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from inspect import iscoroutinefunction
+from traceback import format_exception
+from typing import Any
+
+import pytest
+
+_checks = pytest.StashKey[Any]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers."""
+    config.addinivalue_line(
+        "markers",
+        "allow_unhandled(types=...): rejections may stay unhandled, and errors be fatal, in a test "
+        "that takes a fixture of twpromise; all, or those of some types",
+    )
+    config.addinivalue_line(
+        "markers",
+        "allow_pending: promises may stay pending, and timers set, at the end of a test that "
+        "takes a fixture of twpromise",
+    )
+
+
+def _make_checks(item: pytest.Item) -> Any:
+    from twpromise.testing import PromiseChecks
+
+    unhandled = item.get_closest_marker("allow_unhandled")
+    checks = item.stash[_checks] = PromiseChecks(
+        allow_unhandled=unhandled is not None and unhandled.kwargs.get("types", True),
+        allow_pending=item.get_closest_marker("allow_pending") is not None,
+    )
+    return checks
+
+
+@pytest.fixture
+def promises(request: pytest.FixtureRequest) -> Generator[Any]:
+    """A `ManualScheduler` that promises run on: with ``flush()`` and ``advance(seconds)``.
+
+    The test fails for what `twpromise.testing.PromiseChecks` finds.  One that is ``async def``, or
+    returns a promise, is run until that has an outcome.
+    """
+    from twpromise._testing.running import checked_on_clock
+    from twpromise.testing import ManualScheduler
+
+    __tracebackhide__ = True
+    item: Any = request.node
+    for name in ("asyncio", "anyio"):
+        if item.get_closest_marker(name) is not None:
+            raise pytest.UsageError(
+                f"a test that pytest's plugin for {name} runs takes promises_on_loop, not promises"
+            )
+    with ManualScheduler() as scheduler, _make_checks(item) as checks:
+        item.obj = checked_on_clock(item.obj, checks, scheduler)
+        yield scheduler
+
+
+@pytest.fixture
+def promises_on_loop(request: pytest.FixtureRequest) -> None:
+    """Promises run on asyncio's loop, for an ``async def`` test that another plugin runs.
+
+    Pytest-asyncio's, or anyio's.  The test fails for what `twpromise.testing.PromiseChecks` finds.
+    """
+    from twpromise._testing.running import checked_on_loop
+
+    item: Any = request.node
+    item.obj = checked_on_loop(item.obj, _make_checks(item))
+
+
+@pytest.fixture
+def promises_on_reactor(request: pytest.FixtureRequest) -> None:
+    """Promises run on Twisted's reactor, for a test that pytest-twisted runs.
+
+    The test fails for what `twpromise.testing.PromiseChecks` finds.
+    """
+    if not request.config.pluginmanager.hasplugin("twisted"):
+        raise pytest.UsageError("promises_on_reactor is for tests that pytest-twisted runs")
+    from twpromise._testing.running import checked_on_reactor
+
+    item: Any = request.node
+    item.obj = checked_on_reactor(item.obj, _make_checks(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Say what is wrong with a test that returns a promise, and takes no fixture of twpromise."""
+    __tracebackhide__ = True
+    try:
+        return (yield)
+    except pytest.fail.Exception as failed:
+        if "async def functions" not in str(failed) or iscoroutinefunction(pyfuncitem.obj):
+            raise
+    pytest.fail(
+        "the test has returned something to be awaited: if that is a promise, take the fixture "
+        "promises, and it will be waited for"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the first of several errors as pytest shows one, and the others below."""
+    report = yield
+    if _checks in item.stash and call.excinfo is not None:
+        error = call.excinfo.value
+        if isinstance(error, BaseExceptionGroup) and error.__cause__ is error.exceptions[0]:
+            first, *others = error.exceptions
+            report.longrepr = item.repr_failure(pytest.ExceptionInfo.from_exception(first))
+            report.sections += [
+                (f"and {error.message}", "".join(format_exception(each))) for each in others
+            ]
+    return report
