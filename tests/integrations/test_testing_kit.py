@@ -14,20 +14,43 @@ OPTIONS = {"asyncio": ("-o", "asyncio_default_fixture_loop_scope=function")}
 PLUGINS = ("asyncio", "anyio", "twisted")
 
 
+@pytest.fixture
+def run_pytest(run_python):
+    """Runs pytest, with one plugin, in a process of its own; what it writes."""
+
+    def run(path, plugin, status):
+        return run_python(
+            *("-m", "pytest", "-v", "--color=no", "-c", os.devnull, "--noconftest", "-W", "error"),
+            *("-o", "markers=asyncio\nanyio", *OPTIONS.get(plugin, ())),
+            *(f"-pno:{other}" for other in (*PLUGINS, "cacheprovider") if plugin != other),
+            str(path),
+            status=status,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("plugin", "name"),
+    [("asyncio", "test_on_the_loop"), ("twisted", "test_on_the_reactor")],
+    ids=["asyncio", "twisted"],
+)
+def test_the_samples_of_the_page_pass(run_pytest, tmp_path, plugin, name):
+    """Those that need a plugin: see `tests/testing/test_page` for the others."""
+    page = (PROGRAMS.parents[2] / "docs" / "testing.md").read_text("utf-8")
+    [sample] = [each for each in re.findall(r"(?ms)^```python\n(.*?)^```", page) if name in each]
+    (tmp_path / "test_sample.py").write_text(sample, "utf-8")
+    assert "1 passed" in run_pytest("test_sample.py", plugin, 0)
+
+
 @pytest.mark.parametrize(
     ("plugin", "cases"),
     [("asyncio", "loop"), ("anyio", "loop"), ("twisted", "reactor")],
     ids=PLUGINS,
 )
-def test_mistakes_fail_the_tests_that_made_them(run_python, plugin, cases):
+def test_mistakes_fail_the_tests_that_made_them(run_pytest, plugin, cases):
     """And no others; what is shown names the mistake."""
-    output = run_python(
-        *("-m", "pytest", "-v", "--color=no", "-c", os.devnull, "--noconftest", "-W", "error"),
-        *("-o", "markers=asyncio\nanyio", *OPTIONS.get(plugin, ())),
-        *(f"-pno:{other}" for other in (*PLUGINS, "cacheprovider") if plugin != other),
-        str(PROGRAMS / f"kit_{cases}_cases.py"),
-        status=1,
-    )
+    output = run_pytest(PROGRAMS / f"kit_{cases}_cases.py", plugin, 1)
     outcomes = re.findall(r"::(test_\w+)\S* (\w+)", output.partition("= FAILURES")[0])
     assert [(name, name.split("_")[1].upper()) for name, _ in outcomes] == outcomes
     assert len(outcomes) >= 14
