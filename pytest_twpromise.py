@@ -7,6 +7,7 @@ costs other tests nothing, and what is imported later is seen by a coverage tool
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import ExitStack
 from inspect import iscoroutinefunction
 from traceback import format_exception
 from typing import Any
@@ -64,19 +65,23 @@ def promises(request: pytest.FixtureRequest) -> Generator[Any]:
 
 
 @pytest.fixture
-def promises_on_loop(request: pytest.FixtureRequest) -> None:
+def promises_on_loop(request: pytest.FixtureRequest) -> Generator[None]:
     """Promises run on asyncio's loop, for an ``async def`` test that another plugin runs.
 
     Pytest-asyncio's, or anyio's.  The test fails for what `twpromise.testing.PromiseChecks` finds.
     """
     from twpromise._testing.running import checked_on_loop
 
+    __tracebackhide__ = True
     item: Any = request.node
-    item.obj = checked_on_loop(item.obj, _make_checks(item))
+    with ExitStack() as stack:
+        checks = stack.enter_context(_make_checks(item))
+        item.obj = checked_on_loop(item.obj, checks, stack)
+        yield
 
 
 @pytest.fixture
-def promises_on_reactor(request: pytest.FixtureRequest) -> None:
+def promises_on_reactor(request: pytest.FixtureRequest) -> Generator[None]:
     """Promises run on Twisted's reactor, for a test that pytest-twisted runs.
 
     The test fails for what `twpromise.testing.PromiseChecks` finds.
@@ -85,8 +90,11 @@ def promises_on_reactor(request: pytest.FixtureRequest) -> None:
         raise pytest.UsageError("promises_on_reactor is for tests that pytest-twisted runs")
     from twpromise._testing.running import checked_on_reactor
 
+    __tracebackhide__ = True
     item: Any = request.node
-    item.obj = checked_on_reactor(item.obj, _make_checks(item))
+    with _make_checks(item) as checks:
+        item.obj = checked_on_reactor(item.obj, checks)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)
@@ -112,10 +120,17 @@ def pytest_runtest_makereport(
     report = yield
     if _checks in item.stash and call.excinfo is not None:
         error = call.excinfo.value
+        checks = item.stash[_checks]
+        # Also a fixture that has failed: what is pending does not count then.
+        checks.failed = True
+        first = error
         if isinstance(error, BaseExceptionGroup) and error.__cause__ is error.exceptions[0]:
             first, *others = error.exceptions
             report.longrepr = item.repr_failure(pytest.ExceptionInfo.from_exception(first))
             report.sections += [
                 (f"and {error.message}", "".join(format_exception(each))) for each in others
             ]
+        if first is checks.leftovers:
+            # Its traceback has no line of the test.
+            report.longrepr = pytest.ExceptionInfo.from_exception(first).getrepr(style="value")
     return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import traceback
+from contextlib import ExitStack
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -13,8 +14,9 @@ from twisted.trial.reporter import TestResult
 from twisted.trial.unittest import TestCase
 
 from tests.support.promises import Boom, fail, pending
-from twpromise import Promise
+from twpromise import Promise, PromiseGroup
 from twpromise._testing.running import checked_on_loop, checked_on_reactor
+from twpromise.loops import use_running_loop
 from twpromise.testing import ManualScheduler, PromiseChecks
 
 # The reports are what is tested.
@@ -31,6 +33,13 @@ def leftover(scheduler):
         return str(raised.value)
 
     return run
+
+
+def run_on_loop(test, *arguments):
+    """Run a test on a loop of its own, as the fixture `promises_on_loop` has it run."""
+    with ExitStack() as stack:
+        checks = stack.enter_context(PromiseChecks())
+        asyncio.run(checked_on_loop(test, checks, stack)(*arguments))
 
 
 class TestErrors:
@@ -218,6 +227,27 @@ class TestPending:
         text = leftover(make)
         assert text.startswith("1 promise is still pending")
 
+    def test_one_that_no_line_has_made(self, leftover):
+        """It has the line of what follows it: the code of the package is not shown."""
+        kept = []
+
+        def make():
+            kept.append(Promise.resolve(5).then(Promise.delay))  # here
+            kept.append(Promise.map([5], Promise.delay))  # there
+
+        text = leftover(make)
+        assert text.startswith("2 promises are still pending")
+        assert "# here" in text
+        assert "# there" in text
+        assert "unknown" not in text
+
+    def test_a_group_that_nothing_waits_for(self, scheduler):
+        """What it has for itself is no promise of the test."""
+        with PromiseChecks():
+            group = PromiseGroup()
+            group.start_soon(lambda: None)
+            scheduler.flush()
+
     def test_what_was_made_before_does_not_count(self, scheduler):
         """Fixtures may have made it."""
         promise = pending()[0]
@@ -324,7 +354,7 @@ class TestOnTheLoop:
             assert 3 == await Promise.resolve(argument).then(lambda n: n + 1)
             Promise.resolve(4).then(called.append)
 
-        asyncio.run(checked_on_loop(test, PromiseChecks())(2))
+        run_on_loop(test, 2)
         assert [4] == called
 
     def test_what_fails_a_test(self):
@@ -339,12 +369,34 @@ class TestOnTheLoop:
 
         for test, error in ((rejects, Boom), (leaves, AssertionError)):
             with pytest.raises(error):
-                asyncio.run(checked_on_loop(test, PromiseChecks())())
+                run_on_loop(test)
+
+    def test_a_fixture_that_holds_the_loop_may_end_what_is_pending(self, scheduler):
+        """Then it is looked for when the fixture `promises_on_loop` ends."""
+        kept = []
+
+        async def test():
+            kept.append(Promise(lambda *_: None))
+
+        async def run(checks, stack, cancelled):
+            async with use_running_loop():
+                await checked_on_loop(test, checks, stack)()
+                if cancelled:
+                    kept[-1].cancel()
+
+        def run_with(cancelled):
+            with ExitStack() as stack:
+                checks = stack.enter_context(PromiseChecks())
+                asyncio.run(run(checks, stack, cancelled))
+
+        run_with(cancelled=True)
+        with pytest.raises(AssertionError, match="1 promise is still pending"):
+            run_with(cancelled=False)
 
     def test_it_is_for_coroutine_functions(self):
         """Another would not be on the loop."""
         with pytest.raises(TypeError, match="async def"):
-            checked_on_loop(lambda: None, PromiseChecks())
+            checked_on_loop(lambda: None, PromiseChecks(), ExitStack())
 
 
 class TestOnTheReactor:
@@ -356,10 +408,11 @@ class TestOnTheReactor:
 
         def run(test):
             def on_reactor(case):
-                return checked_on_reactor(test, PromiseChecks())(2)
+                return checked_on_reactor(test, checks)(2)
 
             result = TestResult()
-            type("Case", (TestCase,), {"test": on_reactor})("test").run(result)
+            with PromiseChecks() as checks:
+                type("Case", (TestCase,), {"test": on_reactor})("test").run(result)
             return [failure.type for _, failure in result.failures + result.errors]
 
         return run
@@ -394,7 +447,8 @@ class TestOnTheReactor:
 
         # Trial finds in the log what has been raised.
         assert {Boom} == set(run(rejects))
-        assert [AssertionError] == run(leaves)
+        with pytest.raises(AssertionError, match="1 promise is still pending"):
+            run(leaves)
 
 
 def test_in_another_thread_than_promises_run_in(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import unittest
 from typing import Any
 
@@ -174,6 +175,30 @@ class TestBoth:
 
         [text] = texts(run(base, test, promise_library=copy))
         assert "1 promise is still pending" in text
+
+    def test_trial_does_not_come_to_tear_down(self, base):
+        """What a result raises, pytest's for one, ends `run`: nothing is left watched."""
+
+        class Result(TestResult):
+            def addFailure(self, test, fail):
+                raise Boom
+
+        case = type("Case", (PromiseTestMixin, base), {"test": lambda case: case.fail()})("test")
+        with contextlib.suppress(Boom):
+            case.run(Result())
+        if _synctest._logObserver._added:
+            case._removeObserver()
+        assert not Promise.config()["monitoring"]
+
+
+def test_a_test_that_trial_gives_up():
+    """After its timeout: what it waits for has not to be named."""
+
+    def test(case):
+        return Promise(lambda *_: None)
+
+    [text] = texts(run(TestCase, test, timeout=0.01))
+    assert "still running at 0.01 secs" in text
 
 
 class TestOnTheClock:

@@ -151,14 +151,14 @@ LEFTOVERS = {
 
         kept = []
         """,
-        ["E*1 promise is still pending*", "*.py*, line 11, in test", "*kept.append(Promise(*"],
+        ["1 promise is still pending*", "*.py*, line 11, in test", "*kept.append(Promise(*"],
     ),
     "timer": (
         """
         def test(promises):
             promises.call_later(5, print)
         """,
-        ["E*1 timer is still set*", "*print>, at 5 seconds"],
+        ["1 timer is still set*", "*print>, at 5 seconds"],
     ),
     "coroutine that has not finished": (
         """
@@ -170,7 +170,7 @@ LEFTOVERS = {
 
         kept = []
         """,
-        ["E*1 promise is still pending*", "*has not finished waits here: *line 11, in hang"],
+        ["1 promise is still pending*", "*has not finished waits here: *line 11, in hang"],
     ),
 }
 
@@ -190,6 +190,7 @@ def test_what_is_left_fails_the_test(run, code, text):
     result = run(code)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(text)
+    result.stdout.no_fnmatch_line("*All traceback entries are hidden*")
 
 
 @pytest.mark.parametrize(("code", "_"), LEFTOVERS.values(), ids=LEFTOVERS)
@@ -243,6 +244,19 @@ def test_a_test_that_fails_is_not_told_of_what_is_pending(run):
             Promise.delay(60)
             assert False
     """).assert_outcomes(failed=1)
+
+
+def test_a_fixture_that_fails_has_its_own_error_only(run):
+    """Though it has left a promise pending."""
+    run("""
+        @pytest.fixture
+        def service(promises):
+            Promise.delay(60)
+            assert False
+
+        def test(service):
+            pass
+    """).assert_outcomes(errors=1)
 
 
 @pytest.mark.parametrize("how", ["skip", "xfail"])
@@ -348,7 +362,16 @@ def test_tests_that_something_runs_on_the_reactor(run, pytester):
             kept.append(Promise(lambda *_: None))
 
         kept = []
-    """).assert_outcomes(passed=1, failed=1)
+
+        @pytest.fixture
+        def service(promises_on_reactor):
+            kept.clear()
+            yield
+            kept[0].cancel()
+
+        async def test_is_ended_by_its_fixture(service):
+            kept.append(Promise(lambda *_: None))
+    """).assert_outcomes(passed=3, errors=1)
 
 
 def test_tests_on_a_loop(run):

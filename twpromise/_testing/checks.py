@@ -60,14 +60,25 @@ class PromiseChecks:
         self._observer: Any = self._observe
         #: The test itself has failed: then nothing is looked for that is pending.
         self.failed = False
+        #: The error that names pending promises, and timers, if there is one.
+        self.leftovers: AssertionError | None = None
 
     def __enter__(self) -> Self:
         """Begin."""
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Watch what is made, and logged, from now on."""
         globalLogPublisher.addObserver(self._observer)
         if not self._allow_pending:
             self._pending.start()
             self._timers = timers_of(self.library._queue.scheduler)
-        return self
+
+    def stop(self) -> None:
+        """Watch no more; it may be called twice."""
+        globalLogPublisher.removeObserver(self._observer)
+        self._pending.stop()
 
     def __exit__(
         self,
@@ -81,10 +92,8 @@ class PromiseChecks:
         try:
             self._settle()
         finally:
-            globalLogPublisher.removeObserver(self._observer)
-            if not self._allow_pending:
-                self._pending.stop()
-        self._raise_for(error)
+            self.stop()
+        self.raise_for(error)
 
     def end_of_test(self, error: BaseException | None) -> None:
         """Look for errors only: fixtures, and a ``tearDown``, may still end what is pending.
@@ -100,7 +109,12 @@ class PromiseChecks:
         else:
             _explain(error, self._take())
 
-    def _raise_for(self, error: BaseException | None) -> None:
+    def raise_for(self, error: BaseException | None) -> None:
+        """Raise what was found.
+
+        Args:
+            error: What the test has failed with: then this is what explains it.
+        """
         __tracebackhide__ = True
         found = self._take()
         if error is not None:
@@ -111,7 +125,8 @@ class PromiseChecks:
             left = [timer for timer in timers if timer not in self._timers]
             texts = [*filter(None, [self._pending.describe(), describe_timers(left)])]
             if texts:
-                found.append(AssertionError("\n".join(texts)))
+                self.leftovers = AssertionError("\n".join(texts))
+                found.append(self.leftovers)
         _raise(found)
 
     def _observe(self, event: LogEvent) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from weakref import ref
 
 from .._bridge.waits import places_of_waiting
+from .._core.following import root_of
 from .._core.states import CANCELLING, SETTLED, CorePromise
 from .._diagnostics.traces import capture
 from .._promise import Promise
@@ -29,14 +30,13 @@ class PendingPromises:
 
     def __init__(self, library: type[Promise[Any]]) -> None:
         self._library = library
-        self._monitoring = False
-        # Each with the line that made it.
+        self._watching = self._monitoring = False
+        # Each with the line that made it; "" where only this package's own code was running.
         self._made: dict[ref[Any], str] = {}
         self._events: dict[str, Callable[..., object]] = {
             "promise_created": self._add,
             "promise_chained": self._add_child,
-            # Another promise is pending in its place, and was made here, too; or is settled.
-            "promise_resolved": self._remove,
+            "promise_resolved": self._replace,
             "promise_fulfilled": self._remove,
             "promise_rejected": self._remove,
             "promise_cancelled": self._remove,
@@ -44,37 +44,46 @@ class PendingPromises:
 
     def start(self) -> None:
         """Watch what is made from now on."""
+        self._watching = True
         self._monitoring = self._library.config()["monitoring"]
         for name, listener in self._events.items():
             Promise.on(name, listener)
         self._library.config(monitoring=True)
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Watch no more; it may be called twice."""
+        if not self._watching:
+            return
+        self._watching = False
         for name, listener in self._events.items():
             Promise.off(name, listener)
         self._library.config(monitoring=self._monitoring)
 
     def _add(self, promise: CorePromise) -> None:
         if not promise._state & SETTLED and isinstance(promise, self._library):
-            filename, line, function = capture(None).place
-            self._made[ref(promise)] = f'File "{filename}", line {line}, in {function}' + (
-                f"\n    {source}" if (source := linecache.getline(filename, line).strip()) else ""
-            )
+            self._made[ref(promise)] = _place()
 
     def _add_child(self, parent: CorePromise, child: CorePromise) -> None:
         self._add(child)
+
+    def _replace(self, follower: CorePromise) -> None:
+        # Another promise is pending in its place, and was made here, too; or is settled.
+        made = self._made.pop(ref(follower), "")
+        root = ref(root_of(follower))
+        if not self._made.get(root, made):
+            self._made[root] = made
 
     def _remove(self, promise: CorePromise) -> None:
         self._made.pop(ref(promise), None)
 
     def describe(self) -> str:
         """A text that names them, by the lines that made them; "" if there are none."""
-        # Several of one line are one mistake.
-        pending = {made: key() for key, made in self._made.items()}
+        # What no line has made, others wait for.  Several of one line are one mistake.
+        named = [(made, key()) for key, made in self._made.items() if made]
+        pending = dict(named)
         if not pending:
             return ""
-        lines = [f"{_count(len(self._made), 'promise')} still pending at the end of the test:"]
+        lines = [f"{_count(len(named), 'promise')} still pending at the end of the test:"]
         for made, promise in list(pending.items())[:NAMED]:
             lines.append(f"  {made}")
             if promise is None:
@@ -104,6 +113,16 @@ def describe_timers(timers: list[Any]) -> str:
     lines = [f"{_count(len(timers), 'timer')} still set at the end of the test:"]
     lines += [f"  {shown(timer.func)}, at {timer.getTime():g} seconds" for timer in timers[:NAMED]]
     return "\n".join(lines + _and_others(len(timers)))
+
+
+def _place() -> str:
+    """The line that runs, as in a traceback; "" if that is this package's own."""
+    trace = capture(None)
+    if not trace.sections:
+        return ""
+    filename, line, function = trace.place
+    source = linecache.getline(filename, line).strip()
+    return f'File "{filename}", line {line}, in {function}' + (f"\n    {source}" if source else "")
 
 
 def _count(number: int, what: str) -> str:

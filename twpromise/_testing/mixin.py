@@ -83,9 +83,12 @@ class PromiseTestMixin(_Base):
                 allow_pending=self._setting("allow_pending"),
                 library=self.promise_library,
             )
+            self._checks.start()
+            # Also if `tearDown` is never called.
+            stack.callback(self._checks.stop)
             for name, run in (
-                ("setUp", self._run_set_up),
-                (self._testMethodName, self._run_test),
+                ("setUp", self._run_step),
+                (self._testMethodName, self._run_step),
                 ("tearDown", self._run_tear_down),
             ):
                 replaced = vars(self).get(name)
@@ -110,33 +113,24 @@ class PromiseTestMixin(_Base):
             pass
         return None
 
-    async def _run_set_up(self, function: Callable[[], object]) -> None:
-        with ExitStack() as stack:
-            stack.enter_context(self._checks)
-            await self._await(function())
-            # They end in `tearDown`, which is not called if this has failed.
-            stack.pop_all()
-
-    async def _run_test(self, function: Callable[[], object]) -> None:
-        try:
-            await self._await(function())
-        except BaseException:
-            self._checks.failed = True
-            raise
+    async def _run_step(self, function: Callable[[], object]) -> None:
+        # Until it has ended: trial does not wait for it after a timeout.
+        self._checks.failed = True
+        await self._await(function())
+        self._checks.failed = False
 
     async def _run_tear_down(self, function: Callable[[], object]) -> None:
-        with ExitStack() as stack:
-            stack.push(self._checks)
-            await self._await(function())
-            if isinstance(self, TestCase):
-                await turn_of_reactor()
-            run_queue(self.promise_library)
-            allowed = self._allowed
-            if allowed:
-                types = allowed if isinstance(allowed, tuple) else (allowed,)
-                self.flushLoggedErrors(  # type: ignore[no-untyped-call]
-                    *(() if allowed is True else types)
-                )
+        await self._await(function())
+        if isinstance(self, TestCase):
+            await turn_of_reactor()
+        run_queue(self.promise_library)
+        allowed = self._allowed
+        if allowed:
+            types = allowed if isinstance(allowed, tuple) else (allowed,)
+            self.flushLoggedErrors(  # type: ignore[no-untyped-call]
+                *(() if allowed is True else types)
+            )
+        self._checks.raise_for(None)
 
     def _setting(self, name: str) -> Any:
         return getattr(getattr(self, self._testMethodName), name, getattr(self, name))

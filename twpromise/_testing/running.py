@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from functools import wraps
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any
@@ -11,7 +13,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from .._diagnostics.traces import STOPS
-from .._scheduling.loop import LoopScheduler
 from ..loops import use_running_loop
 from .checks import PromiseChecks
 from .manual import ManualScheduler
@@ -47,9 +48,12 @@ def checked_on_clock(
 
 
 def checked_on_loop(
-    test: Callable[..., Awaitable[object]], checks: PromiseChecks
+    test: Callable[..., Awaitable[object]], checks: PromiseChecks, ends: ExitStack
 ) -> Callable[..., Awaitable[None]]:
     """A test that is ``async def``, to be run by asyncio, with promises on the same loop.
+
+    Errors are looked for at its end.  So is what is pending, by way of *ends*, since coroutines are
+    cancelled when promises leave the loop; unless a fixture has them there: that may end them.
 
     Raises:
         TypeError: *test* is not ``async def``.
@@ -60,15 +64,16 @@ def checked_on_loop(
     @wraps(test)
     async def run(*arguments: Any, **named: Any) -> None:
         __tracebackhide__ = True
-        async with use_running_loop(checks.library):
-            with checks:
-                try:
-                    await test(*arguments, **named)
-                finally:
-                    queue = checks.library._queue
-                    at: Any = queue.scheduler
-                    assert isinstance(at, LoopScheduler)
-                    await at._finish(queue)
+        library = checks.library
+        here = library._queue.scheduler.event_loop() is asyncio.get_running_loop()
+
+        async def settle() -> None:
+            at: Any = library._queue.scheduler
+            await at._finish(library._queue)
+
+        async with use_running_loop(library):
+            with ExitStack() if here else ends.pop_all():
+                await _run(test(*arguments, **named), settle, checks)
 
     return run
 
@@ -76,23 +81,38 @@ def checked_on_loop(
 def checked_on_reactor(
     test: Callable[..., Any], checks: PromiseChecks
 ) -> Callable[..., Deferred[None]]:
-    """A test to be run while the reactor runs; it may return a promise, or another awaitable."""
+    """A test to be run while the reactor runs; it may return a promise, or another awaitable.
 
-    async def checked(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    Errors are looked for at its end, within *checks*, which are ended by others.
+    """
+
+    async def call(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         __tracebackhide__ = True
-        with checks:
-            try:
-                result = test(*arguments, **named)
-                if isawaitable(result):
-                    await result
-            finally:
-                await turn_of_reactor()
+        result = test(*arguments, **named)
+        if isawaitable(result):
+            await result
 
     @wraps(test)
     def run(*arguments: Any, **named: Any) -> Deferred[None]:
-        return Deferred.fromCoroutine(checked(arguments, named))
+        return Deferred.fromCoroutine(_run(call(arguments, named), turn_of_reactor, checks))
 
     return run
+
+
+async def _run(
+    test: Awaitable[object], settle: Callable[[], Awaitable[None]], checks: PromiseChecks
+) -> None:
+    """Wait for a test, and for what is queued then, and look for errors."""
+    __tracebackhide__ = True
+    try:
+        try:
+            await test
+        finally:
+            await settle()
+    except BaseException as error:
+        checks.end_of_test(error)
+        raise
+    checks.end_of_test(None)
 
 
 def turn_of_reactor() -> Deferred[None]:

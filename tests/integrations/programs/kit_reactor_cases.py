@@ -6,7 +6,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
-from twpromise import Promise
+from twpromise import Promise, PromiseService
 
 pytestmark = pytest.mark.usefixtures("promises_on_reactor")
 
@@ -59,12 +59,12 @@ async def test_failed_fatal():
 
 
 @pytest_twisted.ensureDeferred
-async def test_failed_pending():
+async def test_left_pending():
     kept.append(Promise(lambda *_: None))
 
 
 @pytest_twisted.ensureDeferred
-async def test_failed_timer():
+async def test_left_timer():
     kept.append(Promise.delay(60))
 
 
@@ -73,8 +73,21 @@ async def hang():
 
 
 @pytest_twisted.ensureDeferred
-async def test_failed_coroutine():
+async def test_left_coroutine():
     kept.append(Promise.resolve(hang()))
+
+
+@pytest_twisted.async_yield_fixture
+async def service():
+    service = PromiseService(grace=0)
+    service.startService()
+    yield service
+    await service.stopService()
+
+
+@pytest_twisted.ensureDeferred
+async def test_passed_with_fixture(service):
+    service.start_soon(Promise.delay, 60)
 
 
 @pytest.mark.allow_pending
