@@ -6,8 +6,8 @@ costs other tests nothing, and what is imported later is seen by a coverage tool
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from inspect import iscoroutinefunction
 from traceback import format_exception
 from typing import Any
@@ -42,6 +42,25 @@ def _make_checks(item: pytest.Item) -> Any:
     return checks
 
 
+@contextmanager
+def _replaced(item: Any, wrap: Callable[[Any], Any]) -> Generator[None]:
+    """Have another function run a test; of hypothesis, each example."""
+    at, name = (item.obj.hypothesis, "inner_test") if _is_of_hypothesis(item) else (item, "obj")
+    test = getattr(at, name)
+    wrapped = wrap(test)
+    if hasattr(test, "__self__"):
+        # Before pytest 8.2, fixtures that are methods find their instance there.
+        wrapped.__self__ = test.__self__
+    setattr(at, name, wrapped)
+    yield
+    # It may be run again.
+    setattr(at, name, test)
+
+
+def _is_of_hypothesis(item: Any) -> bool:
+    return hasattr(getattr(item.obj, "hypothesis", None), "inner_test")
+
+
 @pytest.fixture
 def promises(request: pytest.FixtureRequest) -> Generator[Any]:
     """A `ManualScheduler` that promises run on: with ``flush()`` and ``advance(seconds)``.
@@ -59,8 +78,11 @@ def promises(request: pytest.FixtureRequest) -> Generator[Any]:
             raise pytest.UsageError(
                 f"a test that pytest's plugin for {name} runs takes promises_on_loop, not promises"
             )
-    with ManualScheduler() as scheduler, _make_checks(item) as checks:
-        item.obj = checked_on_clock(item.obj, checks, scheduler)
+    with (
+        ManualScheduler() as scheduler,
+        _make_checks(item) as checks,
+        _replaced(item, lambda test: checked_on_clock(test, checks, scheduler)),
+    ):
         yield scheduler
 
 
@@ -76,8 +98,8 @@ def promises_on_loop(request: pytest.FixtureRequest) -> Generator[None]:
     item: Any = request.node
     with ExitStack() as stack:
         checks = stack.enter_context(_make_checks(item))
-        item.obj = checked_on_loop(item.obj, checks, stack)
-        yield
+        with _replaced(item, lambda test: checked_on_loop(test, checks, stack)):
+            yield
 
 
 @pytest.fixture
@@ -92,8 +114,10 @@ def promises_on_reactor(request: pytest.FixtureRequest) -> Generator[None]:
 
     __tracebackhide__ = True
     item: Any = request.node
-    with _make_checks(item) as checks:
-        item.obj = checked_on_reactor(item.obj, checks)
+    with (
+        _make_checks(item) as checks,
+        _replaced(item, lambda test: checked_on_reactor(test, checks)),
+    ):
         yield
 
 

@@ -278,6 +278,71 @@ def test_methods_of_classes(run):
     """).assert_outcomes(passed=1)
 
 
+def test_fixtures_that_are_methods(run):
+    """They have the instance that the test has."""
+    run("""
+        class Test:
+            @pytest.fixture(autouse=True)
+            def value(self, promises):
+                self.value = 1
+
+            def test(self, request):
+                assert 1 == self.value
+                assert request.node.obj.__self__ is self
+    """).assert_outcomes(passed=1)
+
+
+def test_examples_of_hypothesis(run):
+    """Each is checked by itself, so that the least is found; it is waited for, too."""
+    result = run("""
+        from hypothesis import HealthCheck, given, settings, strategies
+
+        numbers = given(number=strategies.integers(0, 100))
+        pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+        def fast(test):
+            return settings(
+                max_examples=50,
+                derandomize=True,
+                database=None,
+                suppress_health_check=[HealthCheck.function_scoped_fixture],
+            )(numbers(test))
+
+        class TestMethods:
+            @fast
+            async def test_passes(self, promises, number):
+                assert number == await Promise.delay(1, number)
+
+        def check_is_small(number):
+            assert number < 7
+
+        @fast
+        def test_fails(promises, number):
+            Promise.resolve(number).then(check_is_small)
+    """)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["E*assert 7 < 7"])
+
+
+def test_a_test_that_is_run_again(run, pytester):
+    """By another plugin: as it was the first time."""
+    pytester.makeconftest("""
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item, nextitem):
+            before = item.obj
+            for _ in range(2):
+                item._initrequest()
+                runtestprotocol(item, nextitem=nextitem, log=True)
+                assert before == item.obj
+            return True
+    """)
+    run("""
+        async def test(promises):
+            check(await Promise.delay(60, 2))
+    """).assert_outcomes(passed=2)
+
+
 def test_the_long_stack_trace_is_shown(run, config):
     """Where that is on."""
     config(long_stack_traces=True)
