@@ -45,20 +45,27 @@ def _make_checks(item: pytest.Item) -> Any:
 @contextmanager
 def _replaced(item: Any, wrap: Callable[[Any], Any]) -> Generator[None]:
     """Have another function run a test; of hypothesis, each example."""
-    at, name = (item.obj.hypothesis, "inner_test") if _is_of_hypothesis(item) else (item, "obj")
-    test = getattr(at, name)
+    from unittest import IsolatedAsyncioTestCase
+
+    at, name = item, "obj"
+    # Those of other plugins need not have a function.
+    test: Any = getattr(item, "obj", None)
+    if hasattr(getattr(test, "hypothesis", None), "inner_test"):
+        at, name = test.hypothesis, "inner_test"
+        test = at.inner_test
+    instance = getattr(test, "__self__", None)
+    # A loop of its own runs these.
+    if test is None or isinstance(instance, IsolatedAsyncioTestCase):
+        yield
+        return
     wrapped = wrap(test)
-    if hasattr(test, "__self__"):
+    if instance is not None:
         # Before pytest 8.2, fixtures that are methods find their instance there.
-        wrapped.__self__ = test.__self__
+        wrapped.__self__ = instance
     setattr(at, name, wrapped)
     yield
     # It may be run again.
     setattr(at, name, test)
-
-
-def _is_of_hypothesis(item: Any) -> bool:
-    return hasattr(getattr(item.obj, "hypothesis", None), "inner_test")
 
 
 @pytest.fixture

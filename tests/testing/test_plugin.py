@@ -292,6 +292,29 @@ def test_fixtures_that_are_methods(run):
     """).assert_outcomes(passed=1)
 
 
+def test_what_is_no_test_function(run, pytester):
+    """Doctests, tests of a loop of their own, and items of other plugins may have the fixture."""
+    pytester.makeini("[pytest]\nusefixtures = promises\n")
+    run(
+        """
+        import asyncio
+        import unittest
+
+        def add(first, second):
+            '''
+            >>> add(1, 2)
+            3
+            '''
+            return first + second
+
+        class Tests(unittest.IsolatedAsyncioTestCase):
+            async def test(self):
+                await asyncio.sleep(0)
+        """,
+        "--doctest-modules",
+    ).assert_outcomes(passed=2)
+
+
 def test_examples_of_hypothesis(run):
     """Each is checked by itself, so that the least is found; it is waited for, too."""
     result = run("""
@@ -447,6 +470,27 @@ def test_tests_on_a_loop(run):
     """)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["E*TypeError: promises_on_loop is for tests that are async def"])
+
+
+def test_tests_that_something_runs_on_a_loop(run, pytester):
+    """What runs them is in the place of pytest-asyncio here."""
+    pytester.makeconftest("""
+        import asyncio
+
+
+        def pytest_pyfunc_call(pyfuncitem):
+            asyncio.run(pyfuncitem.obj(None))
+            return True
+    """)
+    run("""
+        async def test_passes(promises_on_loop):
+            check(await Promise.delay(0.001, 2))
+
+        async def test_fails(promises_on_loop):
+            kept.append(Promise(lambda *_: None))
+
+        kept = []
+    """).assert_outcomes(passed=1, failed=1)
 
 
 def test_other_tests_have_nothing_to_do_with_it(pytester):
