@@ -371,6 +371,19 @@ class TestOnTheLoop:
             with pytest.raises(error):
                 run_on_loop(test)
 
+    def test_a_test_that_fails(self):
+        """A rejection explains its error, and what is pending is not looked for."""
+        kept = []
+
+        async def test():
+            kept.append(Promise(lambda *_: None))
+            Promise.reject(Boom())
+            raise KeyError
+
+        with pytest.raises(KeyError) as raised:
+            run_on_loop(test)
+        assert Boom is type(raised.value.__cause__)
+
     def test_a_fixture_that_holds_the_loop_may_end_what_is_pending(self, scheduler):
         """Then it is looked for when the fixture `promises_on_loop` ends."""
         kept = []
