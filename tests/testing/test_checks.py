@@ -306,12 +306,18 @@ class TestTimers:
         with PromiseChecks():
             pass
 
-    def test_together_with_a_promise(self, leftover):
-        """One error names both."""
+    def test_together_with_a_promise(self, scheduler, leftover):
+        """One error names both, but not the timer that a promise waits for."""
+
+        def make():
+            kept.append(Promise.delay(5))
+            scheduler.clock.callLater(6, print)
+
         kept = []
-        text = leftover(lambda: kept.append(Promise.delay(5)))
-        assert "promise is still pending" in text
-        assert "timer is still set" in text
+        text = leftover(make)
+        assert "1 promise is still pending" in text
+        assert "1 timer is still set" in text
+        assert "at 6 seconds" in text
 
 
 class TestWhatIsLeftForFixtures:

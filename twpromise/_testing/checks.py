@@ -9,7 +9,7 @@ from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 
 from .._promise import Promise
 from .._util.checks import shown
-from .leftovers import PendingPromises, describe_timers, timers_of
+from .leftovers import PendingPromises, describe_timers, is_of_package, timers_of
 from .manual import ManualScheduler
 
 __all__ = ["PromiseChecks", "run_queue"]
@@ -123,7 +123,11 @@ class PromiseChecks:
         if not (self._allow_pending or self.failed):
             timers = timers_of(self.library._queue.scheduler)
             left = [timer for timer in timers if timer not in self._timers]
-            texts = [*filter(None, [self._pending.describe(), describe_timers(left)])]
+            pending = self._pending.describe()
+            if pending:
+                # A promise waits for the others.
+                left = [timer for timer in left if not is_of_package(timer)]
+            texts = [*filter(None, [pending, describe_timers(left)])]
             if texts:
                 self.leftovers = AssertionError("\n".join(texts))
                 found.append(self.leftovers)

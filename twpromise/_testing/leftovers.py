@@ -106,6 +106,11 @@ def timers_of(scheduler: Any) -> list[Any]:
     return [*scheduler.clock.getDelayedCalls()] if isinstance(scheduler, ManualScheduler) else []
 
 
+def is_of_package(timer: Any) -> bool:
+    """Whether code of this package is what a timer calls."""
+    return str(getattr(timer.func, "__module__", "")).startswith("twpromise.")
+
+
 def describe_timers(timers: list[Any]) -> str:
     """A text that names timers; "" if there are none."""
     if not timers:
