@@ -53,14 +53,18 @@ def _parse_literal_examples(document: Document) -> Iterator[Region]:
             yield region
 
 
+pytest_plugins = ["pytester"]
+
+
 def _setup(namespace: dict[str, Any]) -> None:
     scheduler = ManualScheduler()
     namespace.update(Promise=Promise, scheduler=scheduler, clock=scheduler.clock)
-    namespace["_previous_scheduler"] = Promise.set_scheduler(scheduler)
+    # An example may have a scheduler of its own.
+    namespace["_scheduler"] = scheduler.__enter__()
 
 
 def _teardown(namespace: dict[str, Any]) -> None:
-    Promise.set_scheduler(namespace["_previous_scheduler"])
+    namespace["_scheduler"].__exit__(None, None, None)
 
 
 pytest_collect_file = (

@@ -22,7 +22,6 @@ from benchmarks.child import Waves
 from benchmarks.machine import installed
 from benchmarks.request import STEPS
 from benchmarks.rows import BY_NAME, REACTOR, ROWS, SCENARIOS, UVLOOP, Row
-from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
 ROOT = Path(__file__).parent.parent
@@ -69,9 +68,8 @@ same_bytecode = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def _own_scheduler() -> Iterator[None]:
     """What runs here sets a scheduler of its own, and does not set it back."""
-    previous = Promise.set_scheduler(ManualScheduler())
-    yield
-    Promise.set_scheduler(previous)
+    with ManualScheduler():
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import AlreadyCalledError, Deferred
-from twisted.logger import globalLogPublisher
 
 from tests.support.promises import Boom
 from twpromise import Promise
-from twpromise.testing import ManualScheduler
+from twpromise.testing import ManualScheduler, PromiseChecks
 
 #: How many trees grow of each example that hypothesis draws.
 TREES = 25
@@ -252,17 +251,11 @@ def test_randomly_cancelled_trees(examples):
 
 
 def _try_out(seed):
-    logged = []
     forest = Forest(seed)
-    previous = Promise.set_scheduler(forest.scheduler)
-    globalLogPublisher.addObserver(logged.append)
-    try:
+    # Looking for what is pending would switch diagnostics on.
+    with forest.scheduler, PromiseChecks(allow_pending=True):
         forest.tree(3)
         forest.live()
-    finally:
-        globalLogPublisher.removeObserver(logged.append)
-        Promise.set_scheduler(previous)
-    assert not [event for event in logged if event.get("log_namespace") == "twpromise"]
     assert {} == {hook: times for hook, times in forest.hooks.items() if times > 1}
     assert {} == {cleanup: times for cleanup, times in forest.cleanups.items() if times != 1}
     assert [] == forest.scheduler.clock.getDelayedCalls()

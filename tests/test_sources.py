@@ -28,6 +28,8 @@ MAY_IMPORT = {
     "_collections": {"_util", "_core", "_collections", "_methods", "_bridge"},
     "_services": {"_util", "_core", "_methods", "_bridge", "_services", "_promise"}
     | {"_coroutines"},
+    "_testing": {"_util", "_core", "_bridge", "_diagnostics", "_scheduling", "_testing"}
+    | {"_promise", "interfaces", "loops"},
     "_demo": {"_demo", "__init__"},
 }
 #: Modules at the top: they put the folders together, or are what users import.

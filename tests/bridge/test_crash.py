@@ -216,11 +216,8 @@ class TestTrial(SynchronousTestCase):
 
     def test_it_is_a_logged_error(self) -> None:
         """So the test fails, unless it flushes the error."""
-        scheduler = ManualScheduler()
-        previous = Promise.set_scheduler(scheduler)
-        self.addCleanup(Promise.set_scheduler, previous)
-        Promise.reject(ValueError("fatal")).done()
-        scheduler.flush()
+        with ManualScheduler():
+            Promise.reject(ValueError("fatal")).done()
         assert 1 == len(self.flushLoggedErrors(ValueError))
 
 

@@ -887,11 +887,8 @@ class TestCancellingTheTask:
             Promise.set_scheduler(loop.call_soon if drained else ManualScheduler())
             return Promise.resolve(coroutine())
 
-        previous = Promise.set_scheduler(ManualScheduler())
-        try:
+        with ManualScheduler():
             promise = asyncio.run(main())
-        finally:
-            Promise.set_scheduler(previous)
         assert promise.is_cancelled()
         assert [asyncio.CancelledError, "cleaned up"] == seen
 
@@ -919,13 +916,10 @@ class TestWithoutTheLoop:
             source.resolve()
             scheduler.flush()
 
-        previous = Promise.set_scheduler(scheduler)
-        try:
+        with scheduler:
             promise = Promise.resolve(outer())
             loop.run_until_complete(flush())
             loop.close()
-        finally:
-            Promise.set_scheduler(previous)
         assert [None, inner.__qualname__] == seen
         assert promise.is_fulfilled()
 
@@ -948,8 +942,7 @@ class TestWithoutTheLoop:
         async def flush() -> None:
             scheduler.flush()
 
-        previous = Promise.set_scheduler(scheduler)
-        try:
+        with scheduler:
             promise = loop.run_until_complete(main())
             sources[0].resolve()
             scheduler.flush()
@@ -957,8 +950,6 @@ class TestWithoutTheLoop:
             sources[1].resolve()
             loop.run_until_complete(flush())
             loop.close()
-        finally:
-            Promise.set_scheduler(previous)
         assert [None, None, coroutine.__qualname__] == seen
         assert promise.is_fulfilled()
 

@@ -256,9 +256,7 @@ def test_using_a_promise_costs_the_same_in_a_long_chain_of_followers(scheduler, 
 @pytest.mark.parametrize("kind", ["deep", "wide"])
 def test_followers_are_notified_within_the_time_slice(kind):
     """However many follow, a drain looks at the clock after a few."""
-    scheduler = Impatient()
-    previous = Promise.set_scheduler(scheduler)
-    try:
+    with Impatient() as scheduler:
         promises, root = chained(400 if kind == "deep" else 2, "outwards")
         if kind == "wide":
             promises += [Promise(lambda resolve, _: resolve(promises[1])) for _ in range(400)]
@@ -270,8 +268,6 @@ def test_followers_are_notified_within_the_time_slice(kind):
         scheduler.flush()
         assert all("value" == child.value() for child in children)
         assert scheduler.looks >= 100
-    finally:
-        Promise.set_scheduler(previous)
 
 
 @pytest.mark.usefixtures("no_collector")

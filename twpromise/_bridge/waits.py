@@ -9,7 +9,7 @@ from .._core.states import CorePromise, is_promise
 from .._coroutines.frames import frame_of, place, suspended
 from .._coroutines.suspension import Suspension
 
-__all__ = ["note_where_it_waits"]
+__all__ = ["note_where_it_waits", "places_of_waiting"]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -18,7 +18,15 @@ _FAR: Final = 100
 
 
 def note_where_it_waits(error: E, promise: CorePromise) -> E:
-    """Add a note to an error that says where the coroutine behind a promise waits, if any does.
+    """Add a note to an error that says where the coroutine behind a promise waits, if any does."""
+    places = places_of_waiting(promise)
+    if places:
+        error.add_note("\n  ".join(["The coroutine was waiting here:", *places]))
+    return error
+
+
+def places_of_waiting(promise: CorePromise) -> list[str]:
+    """The lines at which the coroutine behind a promise waits, from without to within.
 
     What it waits for may be another coroutine's promise, and so on.
     """
@@ -30,11 +38,9 @@ def note_where_it_waits(error: E, promise: CorePromise) -> E:
         source = root_of(ahead)._source
         if isinstance(source, Suspension):
             frames = map(frame_of, suspended(source._generator))
-            places += [f"\n  {place(frame)}" for frame in frames if frame is not None]
+            places += [place(frame) for frame in frames if frame is not None]
             ahead = source._waiting or source._special
         else:
             # A promise that was derived waits for another one, most nodes do, too.
             ahead = source if is_promise(source) else getattr(source, "_source", None)
-    if places:
-        error.add_note("The coroutine was waiting here:" + "".join(places))
-    return error
+    return places

@@ -35,7 +35,12 @@ class _Joined(All):
 
     __slots__ = ()
 
-    def _make_promise(self, cls: type[CorePromise], parent: CorePromise | None = None) -> Any:
+    def _make_promise(
+        self,
+        cls: type[CorePromise],
+        parent: CorePromise | None = None,
+        hidden: bool = False,
+    ) -> Any:
         # It keeps no context: a rejection is passed on.
         self._promise = new_pending(cls, self, owner=INPUT)
         return self._promise

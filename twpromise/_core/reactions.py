@@ -30,6 +30,7 @@ from .states import (
     FOLLOWING,
     FULFILLED,
     HANDLED,
+    INPUT,
     LATE_HANDLER,
     NODE,
     OBSERVER,
@@ -213,9 +214,14 @@ class Node:
         node._start(source, *arguments)
         return promise
 
-    def _make_promise(self, cls: type[CorePromise], parent: CorePromise | None = None) -> Any:
+    def _make_promise(
+        self,
+        cls: type[CorePromise],
+        parent: CorePromise | None = None,
+        hidden: bool = False,
+    ) -> Any:
         """A promise that this node will settle, for users; it keeps the context of the caller."""
-        promise = self._promise = new_pending(cls, self, parent)
+        promise = self._promise = new_pending(cls, self, parent, INPUT if hidden else None)
         context = copy_context()
         if context:
             keep_for_report(promise, context)

@@ -170,7 +170,8 @@ class PromiseGroup(Starting):
     def __init__(self, *, library: type[Promise[Any]] = Promise) -> None:
         self._library: Any = check_library(library)
         self._node = _Members(self._interrupt_soon)
-        self._outcome: Any = self._node._make_promise(library)
+        # No user sees it: `wait` derives others from it.
+        self._outcome: Any = self._node._make_promise(library, hidden=True)
         self._entered = False
         # What drives the coroutine whose `async with` block runs.
         self._driver: Driver | None = None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
-from threading import Thread, current_thread, get_ident
+from threading import Event, Thread, current_thread, get_ident
 
 import pytest
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
 from tests.support.collections import calls_of
-from twpromise import Promise
+from tests.support.promises import Boom
+from twpromise import CancellationError, Promise, TimeoutError
+from twpromise._testing import manual
 from twpromise.testing import ManualScheduler
 
 
@@ -201,3 +205,108 @@ def test_timers_that_were_cancelled_do_not_pile_up(scheduler):
         scheduler.call_later(60, print).cancel()
     assert len(scheduler.clock._times) < 20
     assert [] == scheduler.clock.calls
+
+
+# --- as a context manager
+
+
+def test_promises_run_on_it_inside_of_with():
+    """What is queued at the end is run; then the former scheduler is set again."""
+    before = Promise.set_scheduler(ManualScheduler())
+    former = Promise.set_scheduler(before)
+    called = []
+    with ManualScheduler() as outer, ManualScheduler() as inner:
+        assert inner is not outer
+        Promise.resolve(1).then(called.append)
+        assert [] == called
+    assert [1] == called
+    assert before is Promise.set_scheduler(before)
+    assert before is not former
+
+
+def test_a_library_copy_runs_on_it():
+    """The one that is given, and no other."""
+    copy = Promise.get_new_library_copy()
+    called = []
+    with ManualScheduler(library=copy) as scheduler:
+        copy.resolve(1).then(called.append)
+        scheduler.flush()
+        assert [1] == called
+        assert scheduler is not Promise._queue.scheduler
+
+
+# --- run_until_complete
+
+
+def test_run_until_complete_moves_the_clock(scheduler):
+    """To each timer in turn: a minute takes no time."""
+
+    async def main():
+        await Promise.delay(20)
+        return await Promise.delay(40, "done")
+
+    assert "done" == scheduler.run_until_complete(main())
+    assert 60.0 == scheduler.seconds()
+
+
+@pytest.mark.parametrize("kind", ["promise", "Deferred", "value"])
+def test_run_until_complete_takes_what_resolve_takes(scheduler, kind):
+    """Promises, Deferreds, and plain values."""
+    given = {"promise": Promise.delay(1, 5), "Deferred": succeed(5), "value": 5}[kind]
+    assert 5 == scheduler.run_until_complete(given)
+
+
+def test_run_until_complete_raises_the_reason(scheduler):
+    """It counts as handled."""
+    error = Boom()
+    with pytest.raises(Boom) as raised:
+        scheduler.run_until_complete(Promise.reject(error))
+    assert error is raised.value
+
+
+def test_run_until_complete_of_a_cancelled_promise(scheduler):
+    """A `CancellationError`, as an await raises it."""
+    promise = Promise.delay(1)
+    promise.cancel()
+    with pytest.raises(CancellationError):
+        scheduler.run_until_complete(promise)
+
+
+def test_run_until_complete_waits_for_threads_before_it_moves_the_clock(scheduler):
+    """A timeout leaves a thread that is at work its time."""
+    release = Event()
+    promise = Promise.in_thread(lambda: release.wait(10)).timeout(1)
+    scheduler.call_later(0, release.set)
+    assert scheduler.run_until_complete(promise)
+    assert 0.0 == scheduler.seconds()
+
+
+def test_run_until_complete_waits_for_other_threads(scheduler):
+    """A future that an executor's thread settles, say."""
+    with ThreadPoolExecutor(1) as executor:
+        release = Event()
+        promise = Promise.run_in(executor, release.wait, 10)
+        scheduler.call_later(0, release.set)
+        assert scheduler.run_until_complete(promise)
+
+
+def test_run_until_complete_of_what_never_comes(scheduler, monkeypatch):
+    """It raises, and says where the coroutine waits; other threads are waited for a while."""
+    monkeypatch.setattr(manual, "PATIENCE", 0.001)
+
+    async def main():
+        await Deferred()
+
+    with pytest.raises(RuntimeError, match="stays pending: nothing is queued") as raised:
+        scheduler.run_until_complete(main())
+    assert "in main" in raised.value.__notes__[0]
+
+
+def test_a_thread_that_hangs_holds_up_timers_for_a_while_only(scheduler, monkeypatch):
+    """So that its timeout can be tested."""
+    monkeypatch.setattr(manual, "PATIENCE", 0.001)
+    release = Event()
+    promise = Promise.in_thread(release.wait, 10).timeout(1)
+    with pytest.raises(TimeoutError):
+        scheduler.run_until_complete(promise)
+    release.set()

@@ -1,0 +1,1 @@
+"""What tests of promise code need: a scheduler of their own, and checks for what they leave."""
