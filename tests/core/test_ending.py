@@ -7,6 +7,7 @@ from concurrent.futures import Future
 import pytest
 from twisted.internet.defer import Deferred
 
+from tests.support.collections import calls_of
 from tests.support.promises import Boom
 from twpromise import CancellationError, Promise
 from twpromise._core.cancelling import drop
@@ -290,3 +291,22 @@ def test_shared_work_is_looked_at_once(scheduler):
     future.set_result("late")
     scheduler.flush()
     assert has_ended(promise)
+
+
+def test_many_levels_that_wait_for_what_cannot_be_stopped_take_time_in_proportion(scheduler):
+    """Four times as many coroutines, four times the calls and little more."""
+
+    def cancel(levels):
+        executor = Executor()
+        promise = Promise.run_in(executor, print)
+        executor.start()
+        for _ in range(levels):
+            promise = Promise.resolve(awaiting(promise))
+        scheduler.flush()
+        return lambda: (promise.cancel(), scheduler.flush())
+
+    async def awaiting(promise):
+        await promise
+
+    few = calls_of(cancel(25))
+    assert calls_of(cancel(100)) < 4.5 * few

@@ -59,7 +59,8 @@ def give_up(promise: CorePromise, given_up: Iterable[Any]) -> None:
         return
     if promise._state & SETTLED:
         promise._source = [*(promise._source or ()), *left]
-    for behind in (promise, *all_behind(promise)):
+    # One that is cancelling settles later, and remembers then what has not ended of this.
+    for behind in (promise, *all_behind(promise, CANCELLING)):
         if behind in left:
             # In a circle: that is waited for already.
             continue

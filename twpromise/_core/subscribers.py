@@ -216,15 +216,19 @@ def followers_of(promise: CorePromise) -> list[CorePromise]:
     return [other for other in reversed(list(there.in_order())) if other._state & FOLLOWING]
 
 
-def all_behind(promise: CorePromise) -> Iterator[CorePromise]:
+def all_behind(promise: CorePromise, but: int = 0) -> Iterator[CorePromise]:
     """The promises that wait for a promise, themselves or by way of others.
 
     A promise that waits in a circle is one of those behind it.
+
+    Args:
+        promise: What they wait for.
+        but: Bits of a state; those in such a state, and what waits for them, are left out.
     """
     found, seen = [promise], set[int]()
     while found:
         for behind in dependents_of(found.pop()):
-            if id(behind) not in seen:
+            if id(behind) not in seen and not behind._state & but:
                 seen.add(id(behind))
                 found.append(behind)
                 yield behind

@@ -216,7 +216,8 @@ class Reference:
     def give_up(self, promises: list[Reference]) -> None:
         """This goes on, or has settled, without others: who waits for its end waits for theirs."""
         left = [each for each in promises if each.under_way() is not None]
-        for promise in (self, *self.behind()):
+        # One that is cancelling settles later, without what has not ended of this.
+        for promise in (self, *self.behind(cancelling=False)):
             for consumer in list(promise.consumers):
                 if isinstance(consumer, Ending) and promise not in left:
                     consumer.wait_for(left)
@@ -321,13 +322,16 @@ class Reference:
         """Whether this waits for *other*, itself or by way of others."""
         return self in other.behind()
 
-    def behind(self) -> list[Reference]:
-        """The promises that wait for this one, themselves or by way of others."""
+    def behind(self, cancelling: bool = True) -> list[Reference]:
+        """The promises that wait for this one, themselves or by way of others.
+
+        Without *cancelling*, not those that are cancelling, and what waits for them.
+        """
         found, behind = [self], list[Reference]()
         while found:
             for consumer in found.pop().consumers:
                 for settled in [] if consumer.gone else consumer.settles():
-                    if settled not in behind:
+                    if settled not in behind and (cancelling or not settled.cancelling):
                         behind.append(settled)
                         found.append(settled)
         return behind
