@@ -28,7 +28,6 @@ from .._core.states import (
     CANCELLING,
     DEAD,
     FULFILLED,
-    SETTLED,
     CorePromise,
     new_pending,
 )
@@ -199,8 +198,9 @@ class All(Several):
             return
         yield f"{self._pending} of {len(self._items)} items", None
         for index, item in enumerate(self._items):
-            pending = type(item) is Deferred and not item.called
-            if pending or (adopters[type(item)] is follow and not item._state & SETTLED):
+            # A promise, or a Deferred that is waited for without one.
+            adopter = adopters[type(item)]
+            if adopter is follow or (adopter is not None and not item.called):
                 yield self._name_of(index), item
 
     def _name_of(self, index: int) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from itertools import compress
-from typing import Any
+from itertools import compress, repeat
+from operator import attrgetter, is_
+from typing import Any, Final, NamedTuple
 
 from .._core.states import (
     BYPASSED,
@@ -19,30 +20,52 @@ from .._core.states import (
 from .._core.subscribers import Subscribers
 from .._coroutines.suspension import Suspension
 
-__all__ = ["find_pending", "is_inner", "root_of", "subscribers_of"]
+__all__ = ["Found", "find_pending", "is_inner", "root_of", "subscribers_of"]
 
 #: How many steps are made on the way to a root; a signal may come amid a change.
-_FAR = 10_000
+_FAR: Final = 10_000
+
+#: How many objects of the collector are looked at at a time.
+_CHUNK: Final = 20_000
+#: When so many promises have been found, one of so many further objects is looked at.
+_ENOUGH: Final = 10_000
+_SPARSE: Final = 16
+
+_state: Final = attrgetter("_state")
+_aux: Final = attrgetter("_aux")
 
 
-def find_pending(library: type[Any] | None) -> list[Any]:
-    """The promises that are pending, or being cancelled, those that were made first first.
+class Found(NamedTuple):
+    """Promises that are pending, those that were made first first."""
+
+    promises: list[Any]
+    #: How many there are: about, if they are too many to look at each.
+    total: int
+
+
+def find_pending(library: type[Any] | None) -> Found:
+    """The promises that are pending, or being cancelled.
 
     Args:
         library: Those of one library copy; None for all of them.
 
     Not those that no user sees; see `is_inner`.
     """
-    base: Any = CorePromise if library is None else library
-    classes = frozenset(_classes(base))
-    found: list[Any] = []
-    # The oldest generation first; each is let go before the next.
+    classes = frozenset(_classes(CorePromise if library is None else library))
+    promises: list[Any] = []
+    total = 0
+    # The oldest generation first; each is dropped before the next.
     for generation in (2, 1, 0):
         objects = gc.get_objects(generation)
-        # In C: there may be millions.
-        found += compress(objects, map(classes.__contains__, map(type, objects)))
+        for start in range(0, len(objects), _CHUNK):
+            every = 1 if len(promises) < _ENOUGH else _SPARSE
+            some = objects[start : start + _CHUNK : every]
+            # In C: there may be hundreds of thousands.
+            pending = _pending(list(compress(some, map(classes.__contains__, map(type, some)))))
+            promises += pending
+            total += every * len(pending)
         del objects
-    return [promise for promise in found if _is_listed(promise)]
+    return Found(promises, total)
 
 
 def _classes(base: type[Any]) -> Iterator[type[Any]]:
@@ -51,17 +74,31 @@ def _classes(base: type[Any]) -> Iterator[type[Any]]:
         yield from _classes(cls)
 
 
-def _is_listed(promise: Any) -> bool:
+def _pending(promises: list[Any]) -> list[Any]:
+    """Those of some promises that are to be shown."""
     try:
-        state = promise._state
-        if state & SETTLED:
-            return False
-        if state & FOLLOWING:
-            return not root_of(promise)._state & SETTLED
-        return promise._aux is not INNER or not is_inner(promise)
+        states = list(map(_state, promises))
     except AttributeError:
-        # It is being made.
-        return False
+        # One of them is being made.
+        promises = [promise for promise in promises if hasattr(promise, "_subscribers")]
+        states = list(map(_state, promises))
+    unsettled = {state for state in set(states) if not state & SETTLED}
+    promises = list(compress(promises, map(unsettled.__contains__, states)))
+    inner = compress(promises, map(is_, map(_aux, promises), repeat(INNER)))
+    hidden = {id(promise) for promise in inner if is_inner(promise)}
+    if any(state & FOLLOWING for state in unsettled):
+        hidden |= {id(one) for one in promises if one._state & FOLLOWING and _has_settled(one)}
+    return [one for one in promises if id(one) not in hidden] if hidden else promises
+
+
+def _has_settled(promise: Any) -> bool:
+    return bool(root_of(promise)._state & SETTLED)
+
+
+def _classes(base: type[Any]) -> Iterator[type[Any]]:
+    yield base
+    for cls in base.__subclasses__():
+        yield from _classes(cls)
 
 
 def is_inner(promise: Any) -> bool:

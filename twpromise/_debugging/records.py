@@ -115,7 +115,7 @@ def pending(*, limit: int | None = LIMIT, library: type[Promise[Any]] | None = N
     if limit is not None:
         limit = check_count("limit", limit, 1)
     found = find_pending(library)
-    return look(found, limit, len(found))
+    return look(found.promises, limit, found.total)
 
 
 def snapshot(
