@@ -20,7 +20,7 @@ from .._core.states import (
 from .._core.subscribers import Subscribers
 from .._coroutines.suspension import Suspension
 
-__all__ = ["Found", "find_pending", "is_inner", "root_of", "subscribers_of"]
+__all__ = ["ENOUGH", "Found", "find_pending", "is_inner", "root_of", "subscribers_of"]
 
 #: How many steps are made on the way to a root; a signal may come amid a change.
 _FAR: Final = 10_000
@@ -28,7 +28,7 @@ _FAR: Final = 10_000
 #: How many objects of the collector are looked at at a time.
 _CHUNK: Final = 20_000
 #: When so many promises have been found, one of so many further objects is looked at.
-_ENOUGH: Final = 10_000
+ENOUGH: Final = 10_000
 _SPARSE: Final = 16
 
 _state: Final = attrgetter("_state")
@@ -43,22 +43,24 @@ class Found(NamedTuple):
     total: int
 
 
-def find_pending(library: type[Any] | None) -> Found:
+def find_pending(library: type[Any] | None, limit: int | None = 0) -> Found:
     """The promises that are pending, or being cancelled.
 
     Args:
         library: Those of one library copy; None for all of them.
+        limit: How many are needed at least, if there are so many; None for all.
 
     Not those that no user sees; see `is_inner`.
     """
     classes = frozenset(_classes(CorePromise if library is None else library))
     promises: list[Any] = []
     total = 0
+    enough = float("inf") if limit is None else max(limit, ENOUGH)
     # The oldest generation first; each is dropped before the next.
     for generation in (2, 1, 0):
         objects = gc.get_objects(generation)
         for start in range(0, len(objects), _CHUNK):
-            every = 1 if len(promises) < _ENOUGH else _SPARSE
+            every = 1 if len(promises) < enough else _SPARSE
             some = objects[start : start + _CHUNK : every]
             # In C: there may be hundreds of thousands.
             pending = _pending(list(compress(some, map(classes.__contains__, map(type, some)))))

@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary
 from .._diagnostics.tracking import origin_of
 from .._util.checks import check_count, shown
 from .cycles import find_cycles
-from .finding import find_pending, state_of
-from .holders import find_holders
+from .finding import Found, find_pending, state_of
+from .holders import Holder, find_holders
 from .waiting import Wait, coroutine_of, name, waiters_of, waits_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ __all__ = ["LIMIT", "Pending", "PendingPromise", "WaitsFor", "look", "pending", 
 
 #: How many promises are shown unless it is said otherwise: so that it takes a few milliseconds.
 LIMIT: Final = 200
+
+#: How often holders are looked for: of what holders themselves wait for.
+_ROUNDS: Final = 5
 
 #: Each promise keeps the number that it was shown under first.
 _numbers: Final[WeakKeyDictionary[Any, int]] = WeakKeyDictionary()
@@ -35,6 +38,11 @@ def number_of(promise: Any) -> int:
     if number is None:
         number = _numbers[promise] = next(_next)
     return number
+
+
+def promise_of(number: int) -> Any:
+    """The promise that has a number; None if there is none any more."""
+    return next((one for one, its in list(_numbers.items()) if its == number), None)
 
 
 @dataclass(frozen=True)
@@ -114,8 +122,8 @@ def pending(*, limit: int | None = LIMIT, library: type[Promise[Any]] | None = N
     """
     if limit is not None:
         limit = check_count("limit", limit, 1)
-    found = find_pending(library)
-    return look(found.promises, limit, found.total)
+    found = find_pending(library, limit)
+    return look(found.promises, found, limit)
 
 
 def snapshot(
@@ -151,83 +159,109 @@ def snapshot(
     }
 
 
-def look(found: list[Any], limit: int | None, total: int, beyond: bool = False) -> Pending:
-    """Records for some promises.
+def look(seeds: list[Any], found: Found, limit: int | None, *, all_of: bool = True) -> Pending:
+    """Records for some promises, for what they wait for, and for who holds that.
 
     Args:
-        found: The promises that were found.
+        seeds: The promises to begin with.
+        found: Those that were found.
         limit: How many get a record at most.
-        total: How many there are.
-        beyond: Follow what they wait for, also to promises that were not found.
+        all_of: The seeds are all that were found; others are shown if these are too many only.
     """
-    chosen = _choose(found, limit, beyond)
-    ids = {id(promise): number_of(promise) for promise, _ in chosen}
-    waiting: dict[int, set[int]] = {}
-    resources: dict[int, Any] = {}
-    for promise, waits in chosen:
-        for wait in waits:
-            if wait.resource is not None:
-                resources[id(wait.resource)] = wait.resource
-                waiting.setdefault(id(wait.resource), set()).add(id(promise))
-    others = (promise for promise in found if id(promise) not in ids)
-    holders = find_holders(
-        chain((promise for promise, _ in chosen), others), resources.values(), waiting
-    )
-    records: dict[int, list[WaitsFor]] = {}
-    for promise, waits in chosen:
-        records[ids[id(promise)]] = list(_waits_for(waits, ids, holders))
-    by: dict[int, dict[int, None]] = {number: {} for number in records}
-    for number, waits_for in records.items():
-        for one in waits_for:
-            if one.id is not None:
-                by[one.id][number] = None
-    for promise, _ in chosen:
+    few = all_of and len(found.promises) == found.total <= (limit or found.total)
+    chosen = _Chosen(limit, {id(promise) for promise in found.promises} if few else None)
+    # Some room is left for those that hold what others wait for.
+    chosen.add(seeds, 0 if few or limit is None else limit // 4)
+    holders: dict[int, list[Holder]] = {}
+    for _ in range(_ROUNDS):
+        resources = [one for one in chosen.resources() if id(one) not in holders]
+        if not resources:
+            break
+        held = find_holders(chosen.and_others(found.promises), resources, chosen.waiting())
+        holders |= held
+        chosen.add([holder.promise for several in held.values() for holder in several])
+    return _pending(chosen, holders, found.total)
+
+
+class _Chosen:
+    """The promises that get a record, each with what it waits for.
+
+    Args:
+        limit: How many there may be.
+        known: The `id` of each promise that may be among them; None for all.
+    """
+
+    def __init__(self, limit: int | None, known: set[int] | None) -> None:
+        self._limit: float = float("inf") if limit is None else limit
+        self._known = known
+        self.waits: dict[int, list[Wait]] = {}
+        self.promises: list[Any] = []
+
+    def add(self, seeds: list[Any], left: int = 0) -> None:
+        """Add promises, evenly from all, and with each what it waits for; leave some room."""
+        every = -(-len(seeds) // int(min(self._limit, len(seeds) or 1)))
+        for first in range(every):
+            for seed in seeds[first::every]:
+                ahead = [seed]
+                while ahead and len(self.promises) < self._limit - left:
+                    promise = ahead.pop()
+                    if id(promise) not in self.waits and self._may_be_shown(promise):
+                        waits = _safely(waits_of, promise, [Wait("it is changing just now")])
+                        self.waits[id(promise)] = waits
+                        self.promises.append(promise)
+                        ahead += [one.promise for one in reversed(waits) if one.promise is not None]
+                if ahead:
+                    return
+
+    def _may_be_shown(self, promise: Any) -> bool:
+        return self._known is None or id(promise) in self._known
+
+    def resources(self) -> list[Any]:
+        """What they wait for that others hold."""
+        found = {id(one.resource): one.resource for waits in self.waits.values() for one in waits}
+        return [resource for resource in found.values() if resource is not None]
+
+    def waiting(self) -> dict[int, set[int]]:
+        """By the `id` of a resource, those of the promises that wait for it."""
+        waiting: dict[int, set[int]] = {}
+        for promise, waits in self.waits.items():
+            for one in waits:
+                waiting.setdefault(id(one.resource), set()).add(promise)
+        return waiting
+
+    def and_others(self, promises: list[Any]) -> Iterable[Any]:
+        """These first, then those of some promises that are not among them."""
+        return chain(self.promises, (one for one in promises if id(one) not in self.waits))
+
+
+def _pending(chosen: _Chosen, holders: dict[int, list[Holder]], total: int) -> Pending:
+    ids = {id(promise): number_of(promise) for promise in chosen.promises}
+    waits_for = {
+        number: list(_waits_for(chosen.waits[key], ids, holders)) for key, number in ids.items()
+    }
+    edges = {
+        number: [one.id for one in waits if one.id is not None]
+        for number, waits in waits_for.items()
+    }
+    waited_for_by: dict[int, dict[int, None]] = {number: {} for number in edges}
+    for number, ahead in edges.items():
+        for one in ahead:
+            waited_for_by[one][number] = None
+    for promise in chosen.promises:
         for waiter in _safely(waiters_of, promise, []):
             if id(waiter) in ids:
-                by[ids[id(promise)]][ids[id(waiter)]] = None
-    edges = {
-        number: [one.id for one in waits_for if one.id is not None]
-        for number, waits_for in records.items()
-    }
-    return Pending(
-        tuple(
-            _record(promise, number, records[number], tuple(by[number]))
-            for promise, number in ((promise, ids[id(promise)]) for promise, _ in chosen)
-        ),
-        max(total, len(chosen)),
-        total > len(chosen),
-        tuple(map(tuple, find_cycles(edges))),
-    )
-
-
-def _choose(found: list[Any], limit: int | None, beyond: bool) -> list[tuple[Any, list[Wait]]]:
-    """Promises, each with what it waits for: those that were found, as far as the limit allows.
-
-    If there are more, evenly from all that were found; and with each, what it waits for.
-    """
-    room = len(found) if limit is None else limit
-    every = 1 if room >= len(found) else -(-len(found) // room)
-    known = None if beyond or every > 1 else {id(promise) for promise in found}
-    chosen: dict[int, tuple[Any, list[Wait]]] = {}
-    for seed in _from_all(found, every):
-        ahead = [seed]
-        while ahead and (limit is None or len(chosen) < limit):
-            promise = ahead.pop()
-            if id(promise) in chosen or (known is not None and id(promise) not in known):
-                continue
-            waits = _safely(waits_of, promise, [Wait("it is changing just now")])
-            chosen[id(promise)] = promise, waits
-            ahead += [wait.promise for wait in reversed(waits) if wait.promise is not None]
-    return list(chosen.values())
-
-
-def _from_all(found: list[Any], every: int) -> Iterable[Any]:
-    for first in range(every):
-        yield from found[first::every]
+                waited_for_by[ids[id(promise)]][ids[id(waiter)]] = None
+    records = [
+        _record(promise, number, waits_for[number], tuple(waited_for_by[number]))
+        for promise, number in zip(chosen.promises, ids.values(), strict=True)
+    ]
+    shown_ = len(records)
+    cycles = tuple(map(tuple, find_cycles(edges)))
+    return Pending(tuple(records), max(total, shown_), total > shown_, cycles)
 
 
 def _waits_for(
-    waits: Iterable[Wait], ids: dict[int, int], holders: dict[int, Any]
+    waits: Iterable[Wait], ids: dict[int, int], holders: dict[int, list[Holder]]
 ) -> Iterable[WaitsFor]:
     for wait in waits:
         held_by = holders.get(id(wait.resource), ())
