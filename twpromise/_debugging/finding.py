@@ -97,12 +97,6 @@ def _has_settled(promise: Any) -> bool:
     return bool(root_of(promise)._state & SETTLED)
 
 
-def _classes(base: type[Any]) -> Iterator[type[Any]]:
-    yield base
-    for cls in base.__subclasses__():
-        yield from _classes(cls)
-
-
 def is_inner(promise: Any) -> bool:
     """Whether a pending promise was made by the library for itself: no user sees it.
 

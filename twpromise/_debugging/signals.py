@@ -28,9 +28,9 @@ def install_signal(
         file: Where to; by default what is standard error then.
         limit: See `pending`.
 
-    It is written at once, also while the reactor is blocked, or a handler runs and does not end; the
-    line that runs at the moment is named.  Then the process goes on.  It works with a reactor,
-    with a loop of asyncio's, and without.
+    It is written at once, also while the reactor is blocked, or a handler runs and does not end;
+    the line that runs at the moment is named.  Then the process goes on.  It works with
+    a reactor, with a loop of asyncio's, and without.
 
     Returns:
         A function that sets the handler that was there before.

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from twisted.internet.defer import Deferred, DeferredList, DeferredQueue
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, DeferredQueue
 
 from .._bridge.deferreds import last_of
 from .._bridge.shared import callbacks_of
@@ -21,6 +22,10 @@ from .._util.callers import PACKAGE
 from .._util.checks import name_of, shown, type_name
 
 __all__ = ["Thing", "is_resource", "lines_of", "look_at"]
+
+
+#: A class, which Twisted's types call a function.
+_LIST: Final[Any] = defer.DeferredList
 
 
 class Thing(NamedTuple):
@@ -75,7 +80,7 @@ def _deferred(deferred: Any) -> Thing:
     if isinstance(last, Node):
         # A coroutine awaits a promise.
         return Thing("", [("", last._promise)])
-    if isinstance(last, DeferredList):
+    if isinstance(last, _LIST):
         return _several(last)
     canceller: Any = getattr(last, "_canceller", None)
     if isinstance(canceller, partial):

@@ -67,8 +67,8 @@ def from_environment(environ: Mapping[str, str], development: bool) -> dict[str,
     Args:
         environ: The environment variables.  ``TWPROMISE_DEBUG`` switches warnings and long
             stack traces on, ``TWPROMISE_WARNINGS``, ``TWPROMISE_LONG_STACK_TRACES`` and
-            ``TWPROMISE_W_FORGOTTEN_RETURN`` one of them each, ``TWPROMISE_TRACKING`` tracking; ``0`` switches off, and
-            takes precedence.  An empty variable counts as not set.
+            ``TWPROMISE_W_FORGOTTEN_RETURN`` one of them each, ``TWPROMISE_TRACKING`` tracking;
+            ``0`` switches off, and takes precedence.  An empty variable counts as not set.
         development: Whether Python's development mode is on, which counts like
             ``TWPROMISE_DEBUG``, unless that is ``0``.
     """
