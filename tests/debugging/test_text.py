@@ -186,7 +186,7 @@ def test_manhole(copy, scheduler):
     written = []
 
     class Handler:
-        def addOutput(self, data, is_async):
+        def addOutput(self, data, is_async=False):
             written.append(data)
 
     interpreter = ManholeInterpreter(Handler(), manhole(copy=copy))
