@@ -207,7 +207,7 @@ def test_importing_installs_no_reactor():
     program = (
         "import sys\n"
         "import twpromise, twpromise.testing, twpromise.interfaces, twpromise.promisifiers\n"
-        "import twpromise.loops\n"
+        "import twpromise.debugging, twpromise.loops\n"
         "twpromise.Promise(lambda resolve, reject: resolve(1)).value()\n"
         "assert 'twisted.internet.reactor' not in sys.modules, 'a reactor was installed'\n"
         "print('none')\n"

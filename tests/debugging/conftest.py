@@ -9,8 +9,11 @@ from twpromise.debugging import pending
 
 
 @pytest.fixture
-def copy(scheduler):
-    """A library copy."""
+def copy(scheduler, no_collector):
+    """A library copy.
+
+    A collection may change the order in which promises are found.
+    """
     made = Promise.get_new_library_copy()
     yield made
     made.config(tracking=False, warnings=False)

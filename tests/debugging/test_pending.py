@@ -36,6 +36,17 @@ async def acquiring(cls, first, second):
         first.release()
 
 
+async def by_promises(cls, first, second):
+    """The same, by promises."""
+    await cls.from_deferred(first.acquire())
+    try:
+        await cls.delay(1)
+        await cls.from_deferred(second.acquire())
+        second.release()
+    finally:
+        first.release()
+
+
 def by_name(now):
     """The records, by their names."""
     named = {}
@@ -145,7 +156,9 @@ def test_a_number_is_kept(copy, scheduler):
     assert numbers == [number_of(resolver.promise) for resolver in kept]
 
 
-@pytest.mark.parametrize(("take", "certain"), [(locking, True), (acquiring, False)])
+@pytest.mark.parametrize(
+    ("take", "certain"), [(locking, True), (acquiring, False), (by_promises, False)]
+)
 @pytest.mark.parametrize("kind", [DeferredLock, lambda: DeferredSemaphore(1)])
 def test_a_deadlock(copy, scheduler, take, certain, kind):
     """Two locks, taken in opposite order; without `async with` the holder is a guess."""
@@ -157,10 +170,25 @@ def test_a_deadlock(copy, scheduler, take, certain, kind):
     ]
     scheduler.advance(1)
     now = pending(library=copy)
-    assert [{number_of(promise) for promise in kept[:2]}] == list(map(set, now.cycles))
-    text = now.promises[0].waits_for[0].text
-    assert certain is not text.endswith("holds it, it seems")
+    coroutines = {one.id for one in now.promises if one.coroutine}
+    (cycle,) = now.cycles
+    assert {number_of(promise) for promise in kept[:2]} == coroutines.intersection(cycle)
+    texts = [wait.text for one in now.promises for wait in one.waits_for if "Lock" in wait.text]
+    texts += [wait.text for one in now.promises for wait in one.waits_for if "Sem" in wait.text]
+    assert {certain} == {not text.endswith("holds it, it seems") for text in texts}
     assert certain is tree(kept[0]).startswith("They wait for each other: #")
+
+
+def test_a_lock_that_is_entered_twice(copy, scheduler):
+    """A coroutine that waits for what it holds itself: a circle of one."""
+    lock = DeferredLock()
+
+    async def twice():
+        async with lock, lock:
+            pass
+
+    kept = copy.resolve(twice())
+    assert ((number_of(kept),),) == pending(library=copy).cycles
 
 
 def test_a_lock_in_attributes_of_an_object(copy, scheduler):
@@ -255,7 +283,7 @@ def test_many_locks_in_a_row(copy, scheduler):
 
 def test_few_are_looked_at(copy, scheduler, monkeypatch):
     """To find who holds a lock among very many takes too long."""
-    monkeypatch.setattr(holders, "_MANY", 1)
+    monkeypatch.setattr(holders, "_MANY", 0)
     lock = DeferredLock()
     kept = [copy.resolve(locking(copy, lock, lock)) for _ in range(2)]
     scheduler.advance(1)
@@ -279,7 +307,7 @@ def test_holders_that_are_changing(copy, scheduler, monkeypatch):
     del kept
 
 
-def test_without_the_collector(copy, scheduler, no_collector):
+def test_without_the_collector(copy, scheduler):
     """It stays switched off, and promises are found all the same."""
     kept = copy.defer()
     assert 1 == pending(library=copy).total

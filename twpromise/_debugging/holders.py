@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Iterable
 from types import CellType, FunctionType, MethodType
 from typing import Any, Final, NamedTuple
@@ -27,7 +28,10 @@ class Holder(NamedTuple):
 
 
 def find_holders(
-    promises: Iterable[Any], resources: Iterable[Any], waiting: dict[int, set[int]]
+    promises: Iterable[Any],
+    resources: Iterable[Any],
+    waiting: dict[int, set[int]],
+    behind: dict[int, set[int]],
 ) -> dict[int, list[Holder]]:
     """Who of some promises holds what of some resources, by the `id` of these.
 
@@ -39,6 +43,7 @@ def find_holders(
         promises: Those that may hold something.
         resources: What is held.
         waiting: By the `id` of a resource, those of the promises that wait for it.
+        behind: The same, with those of promises that wait for these.
     """
     wanted = {id(resource): resource for resource in resources}
     certain: dict[int, list[Any]] = {key: [] for key in wanted}
@@ -58,11 +63,10 @@ def find_holders(
         if isinstance(source, Suspension):
             entered, known = _look_into(source._generator, wanted)
             for key in wanted:
-                if id(promise) in waiting.get(key, ()):
-                    continue
-                if key in entered:
+                # While it waits to enter, what it will leave by is on the stack, too.
+                if entered[key] > (id(promise) in waiting[key]):
                     certain[key].append(promise)
-                elif key in known:
+                elif key in known and id(promise) not in behind[key]:
                     likely[key].append(promise)
     return {
         key: [Holder(one, True) for one in certain[key]]
@@ -71,9 +75,9 @@ def find_holders(
     }
 
 
-def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[set[int], set[int]]:
-    """Which resources a suspended coroutine is inside of, and which it may release."""
-    entered: set[int] = set()
+def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[Counter[int], set[int]]:
+    """Which resources a suspended coroutine is inside of, how often, and which it may release."""
+    entered: Counter[int] = Counter()
     known: set[int] = set()
     for one in suspended(generator):
         referents = gc.get_referents(one)
@@ -82,7 +86,7 @@ def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[set[int], set[in
         for referent in referents:
             # Up to Python 3.13 the bound method is on the stack; then the function, and the object.
             if type(referent) is MethodType and referent.__name__ in _EXITS:
-                entered.add(id(referent.__self__))
+                entered[id(referent.__self__)] += 1
             elif type(referent) is FunctionType and referent.__name__ in _EXITS:
                 exits.add(referent)
             elif type(referent) is CellType:
@@ -92,7 +96,7 @@ def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[set[int], set[in
                 here.update(map(id, vars(referent).values()))
         for key in here & wanted.keys():
             if any(getattr(type(wanted[key]), exit_.__name__, None) is exit_ for exit_ in exits):
-                entered.add(key)
+                entered[key] += 1
         frame = frame_of(one)
         names = () if frame is None else frame.f_code.co_names
         if frame is not None and "release" in names:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain, count
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -182,7 +183,7 @@ def look(seeds: list[Any], found: Found, limit: int | None, *, all_of: bool = Tr
         if not resources:
             break
         promises = chosen.and_others(found.promises)
-        held = _safely(find_holders, {}, promises, resources, chosen.waiting())
+        held = _safely(find_holders, {}, promises, resources, *chosen.waiting())
         holders |= held
         chosen.add([holder.promise for several in held.values() for holder in several])
     chosen.add(seeds)
@@ -228,13 +229,27 @@ class _Chosen:
         found = {id(one.resource): one.resource for waits in self.waits.values() for one in waits}
         return [resource for resource in found.values() if resource is not None]
 
-    def waiting(self) -> dict[int, set[int]]:
-        """By the `id` of a resource, those of the promises that wait for it."""
+    def waiting(self) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
+        """By the `id` of a resource, those of the promises that wait for it; and all behind them.
+
+        That is, those that wait for these in their turn.
+        """
         waiting: dict[int, set[int]] = {}
+        followed_by: dict[int, list[int]] = {}
         for promise, waits in self.waits.items():
             for one in waits:
                 waiting.setdefault(id(one.resource), set()).add(promise)
-        return waiting
+                followed_by.setdefault(id(one.promise), []).append(promise)
+        behind: dict[int, set[int]] = {}
+        for resource, promises in waiting.items():
+            behind[resource] = set()
+            ahead = [*promises]
+            while ahead:
+                promise = ahead.pop()
+                if promise not in behind[resource]:
+                    behind[resource].add(promise)
+                    ahead += followed_by.get(promise, ())
+        return waiting, behind
 
     def and_others(self, promises: list[Any]) -> Iterable[Any]:
         """These first, then those of some promises that are not among them."""
@@ -262,6 +277,8 @@ def _pending(chosen: _Chosen, holders: dict[int, list[Holder]], total: int) -> P
         _record(promise, number, waits_for[number], tuple(waited_for_by[number]))
         for promise, number in zip(chosen.promises, ids.values(), strict=True)
     ]
+    # So that a page that is loaded again looks the same.
+    records.sort(key=attrgetter("id"))
     shown_ = len(records)
     cycles = tuple(map(tuple, find_cycles(edges)))
     return Pending(tuple(records), max(total, shown_), total > shown_, cycles)
