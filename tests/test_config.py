@@ -116,6 +116,7 @@ def test_what_is_no_setting_changes_none(copy, settings, message):
         ({"DEBUG": "0", "WARNINGS": "1"}, True, {**ON, "long_stack_traces": False}),
         ({"WARNINGS": "1", "W_FORGOTTEN_RETURN": "0"}, False, {**OFF, "warnings": True}),
         ({"W_FORGOTTEN_RETURN": "1"}, False, {**OFF, "w_forgotten_return": True}),
+        ({"TRACKING": "1"}, False, {**OFF, "tracking": True}),
     ],
 )
 def test_what_the_environment_says(environ, development, expected):
