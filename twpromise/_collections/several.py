@@ -143,6 +143,14 @@ class Several(Collecting):
         """An item had been cancelled before it was looked at."""
         self._failed(late_observer(promise))
 
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        if not self._items:
+            return super().waits()
+        return (
+            (f"item {index}", item) for index, item in enumerate(self._items) if is_promise(item)
+        )
+
     # --- ending
 
     def _release(self) -> None:

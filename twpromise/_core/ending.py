@@ -38,7 +38,7 @@ def when_ended(promise: CorePromise, function: Callable[[], object]) -> None:
     elif is_promise(left):
         if left._state & BYPASSED:
             rejoin(left)
-        add_subscriber(left, _Ending(promise, function))
+        add_subscriber(left, Ending(promise, function))
     else:
         left.when_done(lambda: when_ended(promise, function))
 
@@ -65,7 +65,7 @@ def give_up(promise: CorePromise, given_up: Iterable[Any]) -> None:
             # In a circle: that is waited for already.
             continue
         for ending in subscribers_of(behind):
-            if type(ending) is _Ending:
+            if type(ending) is Ending:
                 ending.wait_for(left)
 
 
@@ -100,7 +100,7 @@ def _under_way(promise: CorePromise) -> Any:
     return None
 
 
-class _Ending:
+class Ending:
     """Waits for a promise that has not ended, and for what that does without; and looks again."""
 
     __slots__ = ("_count", "_function", "_promise")

@@ -62,6 +62,9 @@ LATE_HANDLER: Final = NODE | UNHANDLING
 #: In `_aux` of a pending promise that only a callback fulfils.
 BY_CALLBACK: Final = "by callback"
 
+#: The same of one that no user sees, since it was made on behalf of another.
+INNER: Final = "inner"
+
 #: The owner of a promise that stands for what a static function was given: see `new_input`.
 INPUT: Final[Any] = "input"
 
@@ -144,7 +147,7 @@ class CorePromise:
       that waits for its parent; the `Cell` of a follower that stands in for others.
     * `_aux`: of a rejection, the traceback of the reason, or the Failure it came in;
       ``on_rejected`` of a derived promise that waits; of a follower, a promise further on;
-      `BY_CALLBACK`.
+      `BY_CALLBACK`, `INNER`.
     * `_subscribers`: whom to notify (see `subscribers`); of a bypassed promise, its `Cell`.
     * `_source`: the parent of a derived promise; what a follower follows; else what will settle
       the promise, if that can be cancelled; of a settled promise None, or what its end has given
@@ -161,6 +164,8 @@ class CorePromise:
     _library: ClassVar[Any]
     #: The same class without `__init__`: calling it is twice as fast as `object.__new__`.
     _new: ClassVar[type[Any]]
+    #: The same, with slots for what tracking notes; see `_diagnostics.tracking`.
+    _tracked: ClassVar[type[Any]]
 
     _aux: Any
     _extra: Context | Extra | None
@@ -207,6 +212,8 @@ def new_pending(
     promise._state = PENDING
     promise._value = promise._aux = promise._subscribers = promise._extra = None
     promise._source = source
+    if owner is not None:
+        promise._aux = INNER
     if hooks.observer is not None:
         if parent is None:
             hooks.observer.created(promise, owner)

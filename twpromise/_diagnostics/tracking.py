@@ -1,0 +1,123 @@
+"""Tracking: where each promise was made, and when.
+
+It hooks into the making of promises, and nothing looks whether it is on: while it is, the class has
+another `_new`, which all promises come from but those that users make by calling the class; and for
+these another ``__init__``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from sys import _getframe
+from time import monotonic
+from types import CodeType
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from .._core.states import CorePromise
+from .._util.callers import PACKAGE
+from .traces import Place
+from .unconsumed import made_of
+from .warning import TWISTED
+
+__all__ = ["TRACKED", "Origin", "origin_of", "switch"]
+
+
+#: The slots of promises that are tracked: the code that made it, the instruction there, the time.
+#: A tuple would cost the collector more than all else.
+TRACKED: Final = ("_made_by", "_made_in", "_made_at")
+
+#: The same of promises that users have made by calling the class.
+_by_hand: Final[WeakKeyDictionary[CorePromise, tuple[CodeType, int, float]]] = WeakKeyDictionary()
+
+
+def switch(promise_class: Any, *, on: bool) -> None:
+    """Track the promises of a library copy, or track them no more."""
+    plain = getattr(promise_class._new, "__wrapped__", None)
+    if on and plain is None:
+        promise_class._new = staticmethod(_tracking(promise_class._new, promise_class._tracked))
+        promise_class.__init__ = _tracking_init(promise_class.__init__)
+    elif plain is not None and not on:
+        promise_class._new = plain
+        # The one of the base stands for it again.
+        del promise_class.__init__
+
+
+def _tracking(plain: Callable[[], Any], tracked: Callable[[], Any]) -> Any:
+    ours = frozenset(_files())
+    # Most promises are made where the one before was made, and in the same turn: it costs less to
+    # find that out than to look at the clock.
+    last: CodeType | None = None
+    turn = -1
+    now = 0.0
+
+    def new() -> Any:
+        nonlocal last, turn, now
+        promise = tracked()
+        # Of what has called `then`, or another function of this package.
+        frame: Any = _getframe(2)
+        promise._made_by = code = frame.f_code
+        if code is not last:
+            while code.co_filename in ours and frame.f_back is not None:
+                frame = frame.f_back
+                code = frame.f_code
+            last = promise._made_by = code
+        promise._made_in = frame.f_lasti
+        awake = promise._queue.awake
+        if awake != turn:
+            # Else it is no turn that can be told from another.
+            turn = awake if awake > True else -1
+            now = monotonic()
+        promise._made_at = now
+        return promise
+
+    new.__wrapped__ = plain  # type: ignore[attr-defined]
+    return new
+
+
+def _files() -> Iterator[str]:
+    """The files of this package."""
+    for module in list(sys.modules.values()):
+        filename = getattr(module, "__file__", None)
+        if isinstance(filename, str) and filename.startswith(PACKAGE):
+            yield filename
+
+
+def _tracking_init(plain: Callable[..., None]) -> Any:
+    def __init__(self: Any, executor: Any = None) -> None:
+        frame = _getframe(1)
+        _by_hand[self] = frame.f_code, frame.f_lasti, monotonic()
+        plain(self, executor)
+
+    return __init__
+
+
+class Origin(NamedTuple):
+    """Where a promise was made, and how long ago, as far as that is known."""
+
+    place: Place | None
+    age: float | None
+
+
+def origin_of(promise: CorePromise) -> Origin:
+    """What tracking knows of a promise; or the place alone, by what other diagnostics keep."""
+    tracked: Any = promise
+    if hasattr(promise, "_made_at"):
+        code, instruction, at = tracked._made_by, tracked._made_in, tracked._made_at
+    elif promise in _by_hand:
+        code, instruction, at = _by_hand[promise]
+    else:
+        trace = made_of(promise)
+        return Origin(trace.place if trace is not None and trace.sections else None, None)
+    place = None
+    if not code.co_filename.startswith(TWISTED):
+        place = code.co_filename, _line(code, instruction), code.co_name
+    return Origin(place, monotonic() - at)
+
+
+def _line(code: CodeType, instruction: int) -> int:
+    for begin, end, line in code.co_lines():
+        if begin <= instruction < end and line is not None:
+            return line
+    return code.co_firstlineno
