@@ -26,7 +26,7 @@ from twpromise.testing import ManualScheduler
 
 # Tests, and the processes that they start, run with the defaults, whatever the environment of the
 # one that runs them says.
-for name in ("DEBUG", "WARNINGS", "LONG_STACK_TRACES", "W_FORGOTTEN_RETURN"):
+for name in ("DEBUG", "WARNINGS", "LONG_STACK_TRACES", "W_FORGOTTEN_RETURN", "TRACKING"):
     os.environ.pop(f"TWPROMISE_{name}", None)
 for name in ("PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONIOENCODING", "PYTHONWARNINGS"):
     os.environ.pop(name, None)

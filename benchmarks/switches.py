@@ -66,6 +66,7 @@ ROWS = [
         "",
     ),
     ("long_stack_traces", {"long_stack_traces": True}, ""),
+    ("tracking", {"tracking": True}, ""),
     ("cancellation off", {"cancellation": False}, ""),
     ("async_hooks off", {"async_hooks": False}, ""),
     (

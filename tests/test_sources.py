@@ -30,10 +30,13 @@ MAY_IMPORT = {
     | {"_coroutines"},
     "_testing": {"_util", "_core", "_bridge", "_diagnostics", "_scheduling", "_testing"}
     | {"_promise", "interfaces", "loops"},
+    "_debugging": {"_util", "_core", "_bridge", "_coroutines", "_diagnostics", "_debugging"},
     "_demo": {"_demo", "__init__"},
 }
 #: Modules at the top: they put the folders together, or are what users import.
-TOP = {"__init__", "__main__", "_promise", "interfaces", "loops", "promisifiers", "testing"}
+TOP = {"__init__", "__main__", "_promise", "debugging", "interfaces", "loops", "promisifiers"} | {
+    "testing"
+}
 #: The core knows neither Twisted nor a loop nor a thread pool.
 FOREIGN = {"twisted", "zope", "asyncio", "concurrent", "threading"}
 

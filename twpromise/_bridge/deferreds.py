@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
@@ -117,6 +117,10 @@ class DeferredSource:
 
     def awaited(self) -> None:
         """No promise."""
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        return (("", self._deferred),)
 
     def from_outside(self) -> bool:
         """Whether nothing that is queued can fire the Deferred; see `Node`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+from _thread import get_ident
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
@@ -15,7 +16,7 @@ from .._core.jobs import call_at_home, check_home
 from .._core.reactions import Node
 from .._core.settling import reject_raised
 from .._core.states import CANCELLED, DEAD, FULFILLED, CorePromise, new_pending
-from .._util.checks import shown
+from .._util.checks import name_of, shown
 from .._util.types import Class
 from .futures import adopt_future
 from .outcomes import exception_for_future
@@ -93,6 +94,13 @@ def _takes_contexts(executor: Executor) -> bool:
     return issubclass(kind, ThreadPoolExecutor) and not issubclass(kind, interpreters)
 
 
+class _FutureOfThread(concurrent.futures.Future[Any]):
+    """A future that knows which thread is at work on it."""
+
+    #: The identifier of the thread, once it has begun.
+    thread: int | None = None
+
+
 class _Work:
     """A call that a thread is to make, and the future for what comes of it.
 
@@ -102,7 +110,7 @@ class _Work:
 
     __slots__ = ("_call", "_future")
 
-    def __init__(self, future: concurrent.futures.Future[Any], call: Callable[[], object]) -> None:
+    def __init__(self, future: _FutureOfThread, call: Callable[[], object]) -> None:
         self._future: Any = future
         self._call: Any = call
         future.add_done_callback(self._drop)
@@ -116,6 +124,7 @@ class _Work:
         if future is None or not future.set_running_or_notify_cancel():
             return
         self._drop()
+        future.thread = get_ident()
         try:
             result = call()
         except BaseException as error:
@@ -174,7 +183,7 @@ class Executors(CorePromise, Generic[T_co]):
         except BaseException as error:
             reject_raised(promise, error)
         else:
-            adopt_future(promise, future)
+            adopt_future(promise, future, name_of(function))
         return cast("Promise[U]", promise)
 
     runIn = run_in
@@ -202,14 +211,14 @@ class Executors(CorePromise, Generic[T_co]):
             raise TypeError(f"function must be callable, not {shown(function)}")
         check_home(cls)
         promise = new_pending(cls)
-        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future = _FutureOfThread()
         work = _Work(future, partial(copy_context().run, function, *args, **kwargs))
         try:
             cls._queue.scheduler.call_in_thread(work)
         except BaseException as error:
             reject_raised(promise, error)
         else:
-            adopt_future(promise, future)
+            adopt_future(promise, future, name_of(function))
         return cast("Promise[U]", promise)
 
     inThread = in_thread

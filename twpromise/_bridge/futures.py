@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._core.jobs import Job, call_at_home
@@ -25,10 +25,12 @@ class FutureSource(Node):
     It keeps the future until that is done, even if the promise is cancelled before.
     """
 
-    __slots__ = ("_future", "_queue", "_when_done")
+    __slots__ = ("_future", "_queue", "_when_done", "name")
 
-    def __init__(self, promise: CorePromise, future: Any) -> None:
+    def __init__(self, promise: CorePromise, future: Any, name: str) -> None:
         super().__init__(promise)
+        #: What the function is called that an executor runs, if that is known.
+        self.name = name
         self._future: Any = future
         self._queue = promise._queue
         # Called from the queue when the future is done.
@@ -67,6 +69,10 @@ class FutureSource(Node):
             # At once: a thread may begin the work at any moment.
             self._future.cancel()
         return False
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        return ((self.name, self._future),)
 
     def from_outside(self) -> bool:
         """Unless the future is done, and this on its way home."""
@@ -112,9 +118,9 @@ class FutureSource(Node):
             self._queue.add(Job(function))
 
 
-def adopt_future(promise: CorePromise, future: Any) -> None:
+def adopt_future(promise: CorePromise, future: Any, name: str = "") -> None:
     """Have a pending promise settle as a future of asyncio, or of an executor, does."""
-    source = FutureSource(promise, future)
+    source = FutureSource(promise, future, name)
     hand_over(promise, source)
     if future.done():
         source._take(future)

@@ -33,7 +33,7 @@ from .._core.states import (
 )
 from .._methods.reflection import PromiseInspection
 from .._util.both import Both
-from .._util.checks import type_name
+from .._util.checks import shown, type_name
 from .._util.types import AllPromises, AllValues, Either, Fired, Followed, Listed
 from .collecting import derive_cancelling
 from .rules import OneInput
@@ -191,6 +191,21 @@ class All(Several):
             item._value if adopters[type(item)] is follow else item for item in self._items or ()
         ]
 
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        if not self._items:
+            yield from super().waits()
+            return
+        yield f"{self._pending} of {len(self._items)} items", None
+        for index, item in enumerate(self._items):
+            # A promise, or a Deferred that is waited for without one.
+            adopter = adopters[type(item)]
+            if adopter is follow or (adopter is not None and not item.called):
+                yield self._name_of(index), item
+
+    def _name_of(self, index: int) -> str:
+        return f"item {index}"
+
     def _abandon(self, stack: list[CorePromise]) -> bool:
         if self._items is not None:
             self._leave_deferreds()
@@ -227,6 +242,9 @@ class _Props(All):
             )
         self._keys = list(collection)
         return (collection[key] for key in self._keys)
+
+    def _name_of(self, index: int) -> str:
+        return f"item {shown(self._keys[index])}"
 
     def _result(self) -> Any:
         return dict(zip(self._keys, super()._result(), strict=True))

@@ -33,6 +33,8 @@ class _Completing(Several):
 
     __slots__ = ("left", "settled")
 
+    title = "as_completed"
+
     def _start(self, source: CorePromise, *_: Any) -> None:
         #: How many items are pending.
         self.left = 0
@@ -76,6 +78,11 @@ class _Completing(Several):
         promise, self._promise = self._promise, None
         if promise is not None:
             fulfill(promise, None)
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        yield f"{self.left} items", None
+        yield from (("", item) for item in self._items or ())
 
     def wait(self) -> Any:
         """A promise that is fulfilled when the next item has settled."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._core.cancelling import drop, leave
@@ -203,6 +203,17 @@ class Iterating(Collecting):
 
     def _called(self, result: Any, index: int) -> None:
         """The function has returned this, or what it returned was fulfilled with this."""
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        for wait in self._waits:
+            called = wait.step.__func__ is type(self)._called  # type: ignore[attr-defined]
+            text = "the collection"
+            if wait is self._reading:
+                text = "the next item"
+            elif self._reader is not None:
+                text = f"{'what was called for ' if called else ''}item {wait.index}"
+            yield text, wait._source
 
     # --- ending
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -140,6 +140,13 @@ class _Map(Iterating):
     def _active(self) -> int:
         """How many results are pending, and items of a lazy collection."""
         return len(self._waits) - self._early - (self._reading is not None)
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        if self._reader is not None:
+            limit = "" if self._limit is None else f", at most {self._limit} at once"
+            yield f"{self._active()} results{limit}; {len(self._ready)} items are ready", None
+        yield from super().waits()
 
     def _called(self, result: Any, index: int) -> None:
         self._results[index] = result

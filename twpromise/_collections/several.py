@@ -14,7 +14,7 @@ from .._core.following import follow, outcome_of
 from .._core.reactions import late_observer, subscribe
 from .._core.resolving import adopters, new_resolved
 from .._core.settling import mark_handled, pass_on
-from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise, is_promise
+from .._core.states import DEAD, FULFILLED, REJECTED, SETTLED, CorePromise, is_promise
 from .._util.types import AllPromises, AllValues, Either, Fired, Listed
 from .collecting import Collecting
 from .rules import OneInput, expect_iterable
@@ -142,6 +142,16 @@ class Several(Collecting):
     def _was_cancelled(self, promise: CorePromise) -> None:
         """An item had been cancelled before it was looked at."""
         self._failed(late_observer(promise))
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        if not self._items:
+            return super().waits()
+        return (
+            (f"item {index}", item)
+            for index, item in enumerate(self._items)
+            if is_promise(item) and not item._state & SETTLED
+        )
 
     # --- ending
 

@@ -33,7 +33,7 @@ def when_ended(promise: CorePromise, function: Callable[[], object]) -> None:
     elif is_promise(left):
         if left._state & BYPASSED:
             rejoin(left)
-        add_subscriber(left, _Ending(promise, function))
+        add_subscriber(left, Ending(promise, function))
     else:
         left.when_done(lambda: when_ended(promise, function))
 
@@ -63,7 +63,7 @@ def _under_way(promise: CorePromise) -> Any:
     return None
 
 
-class _Ending:
+class Ending:
     """Waits for a promise that has not ended, and looks again."""
 
     __slots__ = ("_function", "_promise")

@@ -6,7 +6,7 @@ between promises: it waits for several, or for something that is no promise, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -186,6 +186,9 @@ class Node:
     _source: Any
     _state: int
 
+    #: What an inspector calls its promise; by default as the class is called.
+    title: ClassVar[str] = ""
+
     #: Whether a value is passed on as it is, to a promise that has consumers of its own.
     passes_on: ClassVar[bool] = False
 
@@ -295,6 +298,15 @@ class Node:
     def awaited(self) -> CorePromise | None:
         """The promise that this node waits for; None if there is none, or are several."""
         return self._source  # type: ignore[no-any-return]
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """What this node waits for, as an inspector shows it.
+
+        Each with a text that says what it is to the node, or "".  It is a promise, a Deferred,
+        a future, a timer or a resource; None if the text says all.  May be called at any moment,
+        by the handler of a signal, and changes nothing.
+        """
+        return () if self._source is None else (("", self._source),)
 
     def from_outside(self) -> bool:
         """Whether nothing that is queued can bring what it waits for instead: a clock does, say."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from contextvars import Context
 from enum import Enum
+from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard
 
 from . import hooks
@@ -61,6 +62,9 @@ LATE_HANDLER: Final = NODE | UNHANDLING
 
 #: In `_aux` of a pending promise that only a callback fulfils.
 BY_CALLBACK: Final = "by callback"
+
+#: The same of one that no user sees, since it was made on behalf of another.
+INNER: Final = "inner"
 
 #: The owner of a promise that stands for what a static function was given: see `new_input`.
 INPUT: Final[Any] = "input"
@@ -144,17 +148,30 @@ class CorePromise:
       that waits for its parent; the `Cell` of a follower that stands in for others.
     * `_aux`: of a rejection, the traceback of the reason, or the Failure it came in;
       ``on_rejected`` of a derived promise that waits; of a follower, a promise further on;
-      `BY_CALLBACK`.
+      `BY_CALLBACK`, `INNER`.
     * `_subscribers`: whom to notify (see `subscribers`); of a bypassed promise, its `Cell`.
     * `_source`: the parent of a derived promise; what a follower follows; else what will settle
       the promise, if that can be cancelled; of a settled promise None, or what its end has given
       up (see `ending`).
     * `_extra`: None, a `Context` or an `Extra`.
+    * `_made`, `_made_in`, `_made_at`: not set, or the code, the instruction and the time at which
+      the promise was made; see `_diagnostics.tracking`.
 
     Once a promise is made only `settling`, and the drain, assign `_state`, `_value` and `_aux`.
     """
 
-    __slots__ = ("__weakref__", "_aux", "_extra", "_source", "_state", "_subscribers", "_value")
+    __slots__ = (
+        "__weakref__",
+        "_aux",
+        "_extra",
+        "_made",
+        "_made_at",
+        "_made_in",
+        "_source",
+        "_state",
+        "_subscribers",
+        "_value",
+    )
 
     _queue: ClassVar[JobQueue]
     #: Settings of the library copy: `async_hooks`, `cancellation`; where warnings go.
@@ -164,6 +181,9 @@ class CorePromise:
 
     _aux: Any
     _extra: Context | Extra | None
+    _made: CodeType
+    _made_at: float
+    _made_in: int
     _source: Any
     _state: int
     _subscribers: Any
@@ -207,6 +227,8 @@ def new_pending(
     promise._state = PENDING
     promise._value = promise._aux = promise._subscribers = promise._extra = None
     promise._source = source
+    if owner is not None:
+        promise._aux = INNER
     if hooks.observer is not None:
         if parent is None:
             hooks.observer.created(promise, owner)

@@ -217,6 +217,10 @@ class Awaiter(Node, Deferred[Any]):
     #: asyncio's sign that this is to be waited for like a future; the task sets it to False.
     _asyncio_future_blocking = True
 
+    def __repr__(self) -> str:
+        """What asyncio's and Twisted's tools show: which promise is awaited."""
+        return f"<await of {self._promise!r}>"
+
     def _notify(self, parent: CorePromise) -> None:
         self.finish()
         # The traceback of its reason leads to this frame.

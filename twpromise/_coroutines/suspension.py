@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextvars import Context
 from functools import partial
 from typing import Any, Final
@@ -235,6 +236,13 @@ class Suspension(Node):
         """The promise at which the generator waits, if it is one."""
         waiting = self._waiting or self._special
         return waiting if is_promise(waiting) else None
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        if self._waiting is RUNNING:
+            return (("the coroutine, which runs", None),)
+        ahead = self.awaited() or self._deferred
+        return () if ahead is None else (("", ahead),)
 
     def from_outside(self) -> bool:
         """Whether the generator waits for a Deferred that nothing that is queued can fire."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.base_tasks import _task_get_stack, _task_print_stack
-from collections.abc import Container, Coroutine
+from collections.abc import Container, Coroutine, Iterable
 from contextvars import Context
 from types import FrameType
 from typing import Any, Final, TextIO, cast
@@ -150,6 +150,14 @@ class TaskRunner(CoroutineRunner):
         elif self._ready is None:
             self._ready = None, None
         self._advance()
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        if self._future is not None:
+            return (("", self._future),)
+        if self._waiting is WOKEN:
+            return (("the next turn of the loop", None),)
+        return CoroutineRunner.waits(self)
 
     # --- being cancelled
 

@@ -25,8 +25,8 @@ class Configuration(CorePromise):
 
         Args:
             **settings: Each True or False: ``cancellation`` and ``async_hooks`` (both on by
-                default); ``warnings``, ``long_stack_traces`` and ``monitoring`` (off, unless
-                the environment says otherwise); and ``w_forgotten_return``, one of the
+                default); ``warnings``, ``long_stack_traces``, ``monitoring`` and ``tracking`` (off,
+                unless the environment says otherwise); and ``w_forgotten_return``, one of the
                 warnings.  ``warnings`` may be a mapping too, with ``w_forgotten_return``: all
                 warnings are switched on then, but for that one if it is False.
 

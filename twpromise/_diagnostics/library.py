@@ -21,6 +21,7 @@ SETTINGS = (
     "cancellation",
     "monitoring",
     "async_hooks",
+    "tracking",
 )
 
 _SPELLINGS = spellings(SETTINGS)
@@ -66,8 +67,8 @@ def from_environment(environ: Mapping[str, str], development: bool) -> dict[str,
     Args:
         environ: The environment variables.  ``TWPROMISE_DEBUG`` switches warnings and long
             stack traces on, ``TWPROMISE_WARNINGS``, ``TWPROMISE_LONG_STACK_TRACES`` and
-            ``TWPROMISE_W_FORGOTTEN_RETURN`` one of them each; ``0`` switches off, and
-            takes precedence.  An empty variable counts as not set.
+            ``TWPROMISE_W_FORGOTTEN_RETURN`` one of them each, ``TWPROMISE_TRACKING`` tracking;
+            ``0`` switches off, and takes precedence.  An empty variable counts as not set.
         development: Whether Python's development mode is on, which counts like
             ``TWPROMISE_DEBUG``, unless that is ``0``.
     """
@@ -82,6 +83,7 @@ def from_environment(environ: Mapping[str, str], development: bool) -> dict[str,
         "warnings": warnings_,
         "w_forgotten_return": switch("W_FORGOTTEN_RETURN", warnings_),
         "long_stack_traces": switch("LONG_STACK_TRACES", debug),
+        "tracking": switch("TRACKING", False),
     }
 
 
@@ -108,6 +110,7 @@ class Library:
         "promise_class",
         "scheduler",
         "settled",
+        "tracking",
         "unhandled",
         "w_forgotten_return",
         "warnings",
@@ -123,6 +126,7 @@ class Library:
         self.warnings = environment["warnings"]
         self.w_forgotten_return = environment["w_forgotten_return"]
         self.long_stack_traces = environment["long_stack_traces"]
+        self.tracking = environment["tracking"]
         #: How many promises were made, and settled, while `monitoring` was on.
         self.created = self.settled = 0
         #: How many rejections stayed unhandled to the end of a drain, and are so now.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from types import FrameType, MethodType
 from typing import Any
 
@@ -14,13 +15,18 @@ from .._core.reactions import Node
 from .._core.states import (
     CANCELLED,
     CANCELLING,
+    DEAD,
+    FOLLOWING,
     FULFILLED,
     HANDLED,
     REJECTED,
     SETTLED,
     CorePromise,
+    is_promise,
 )
 from .._core.subscribers import Subscribers
+from .._coroutines.suspension import Suspension
+from .._util.checks import name_of
 from .background import code_of, unwrapped
 from .traces import Trace
 from .warning import show
@@ -122,8 +128,31 @@ def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:
     return False
 
 
+def _lost_with(promise: CorePromise) -> str | None:
+    """What will never run, since a pending promise is dropped.
+
+    Of a chain, what its first promise knows; "" for the others: one warning is enough.  None if it
+    is nothing.
+    """
+    source = promise._source
+    if isinstance(source, Suspension):
+        # Where that was suspended is not known any more: it has been closed just before.
+        return f"its coroutine {name_of(source._generator)} will never go on"
+    if is_promise(source) or isinstance(source, Node):
+        return ""
+    there = promise._subscribers
+    for subscriber in there if type(there) is Subscribers else [there]:
+        if subscriber is not None and not subscriber._state & DEAD:
+            # The promise of a coroutine says so itself.
+            return "" if isinstance(subscriber, Suspension) else "its handlers will never be called"
+    return None
+
+
 def never_consumed(promise: Any) -> None:
-    """The finalizer of promises while warnings are on: warns if one never had a consumer."""
+    """The finalizer of promises while warnings are on: warns if one never had a consumer.
+
+    Also if one was pending, and something has waited for it, or it was for it.
+    """
     try:
         trace = made_of(promise)
         state = promise._state
@@ -131,12 +160,19 @@ def never_consumed(promise: Any) -> None:
     except AttributeError:
         # An exception was raised while it was made.
         return
-    if trace is None or trace.consumed or state & (REJECTED | CANCELLED | CANCELLING):
+    if trace is None or state & (REJECTED | CANCELLED | CANCELLING):
+        return
+    pending = not state & (FULFILLED | FOLLOWING) and not sys.is_finalizing()
+    lost = _lost_with(promise) if pending else None
+    filename, line, _ = trace.place
+    if lost:
+        message = f"a promise was dropped while it was pending, and {lost}"
+        show(f"{message}: it was made at {filename}:{line}", filename, line)
+    if trace.consumed or lost is not None:
         return
     if trace.token is not getattr(hooks.observer, "token", None):
         # Diagnostics were switched off meanwhile, and consumers went unnoticed.
         return
     if trace.idle and state & SETTLED and value is None:
         return
-    filename, line, _ = trace.place
     show(f"a promise was never consumed: it was made at {filename}:{line}", filename, line)

@@ -24,7 +24,7 @@ from .._core.states import (
 from .._coroutines.runner import Runner
 from .._util.arity import takes_nothing
 from .._util.exceptions import is_exception
-from . import handed_over
+from . import handed_over, tracking
 from .events import emit
 from .library import Library
 from .traces import STOPS, Trace, annotate, capture
@@ -292,6 +292,7 @@ def switch() -> None:
             library.promise_class.__del__ = never_consumed
         elif has and not library.warnings:
             del library.promise_class.__del__
+        tracking.switch(library.promise_class, on=library.tracking)
     handed_over.switch(on=warns)
     if not wanted:
         hooks.observe(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._core.jobs import call_soon
@@ -50,6 +50,12 @@ class Finishing(Node):
             lock(promise, self)
         resolve(ahead, result)
         return ahead
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        yield from super().waits()
+        if self._ahead is not None and self._ahead is not self._source:
+            yield "its handler", self._ahead
 
     def _pass_outcome(self) -> None:
         outcome = self._outcome

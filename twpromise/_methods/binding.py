@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast, overload
 
 from .._core.cancelling import drop, leave
@@ -58,6 +59,12 @@ class _Bind(Node):
         self._outcome: CorePromise | None = None
         self.wait_for_source(observed(source))
         self.wait_for(this)
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        yield from super().waits()
+        if self._this is not None:
+            yield "the value that is to be bound", self._this
 
     def _notify(self, parent: CorePromise) -> None:
         if parent is self._source:

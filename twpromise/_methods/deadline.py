@@ -141,6 +141,15 @@ class Waiting:
         self._deadline = deadline
         self.function = function
 
+    def getTime(self) -> float:
+        """When the call is made."""
+        return self._deadline._due
+
+    def seconds(self) -> float:
+        """The time on the same clock."""
+        now: float = self._deadline._queue.scheduler.seconds()
+        return now
+
     def active(self) -> bool:
         """Whether the call is still to be made."""
         return self in self._deadline._waiting

@@ -53,12 +53,12 @@ class Lease:
         resource: A disposer, something that is followed, or a value.
     """
 
-    __slots__ = ("_disposer", "_released", "promise")
+    __slots__ = ("_disposer", "promise", "released")
 
     def __init__(self, owner: CorePromise, resource: Any) -> None:
         self._disposer: Disposer[Any] | None = None
-        # For the end of the release.
-        self._released: CorePromise | None = None
+        #: For the end of the release.
+        self.released: CorePromise | None = None
         self.promise: CorePromise
         if issubclass(type(resource), Disposer):
             self._take(owner, resource)
@@ -137,15 +137,15 @@ class Lease:
             Whether that has ended; if not, *node* is notified when it has.
         """
         if self._disposer is not None:
-            self._released = self._disposer._dispose(self.promise, outcome)
-            if not outcome_of(self._released)._state & DEAD:
-                node.wait_for(self._released)
+            self.released = self._disposer._dispose(self.promise, outcome)
+            if not outcome_of(self.released)._state & DEAD:
+                node.wait_for(self.released)
                 return False
         return True
 
     def is_held(self) -> bool:
         """Whether the resource has been acquired, and its release has not ended."""
-        released = self._released is not None and has_settled(self._released)
+        released = self.released is not None and has_settled(self.released)
         return self._disposer is not None and self.is_acquired() and not released
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import atexit
 import gc
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.logger import Logger
 
 from .._core.cancelling import cancel_all
 from .._core.settling import pass_on, start_cancelling
-from .._core.states import CANCELLING, FULFILLED, REJECTED, CorePromise, new_pending
+from .._core.states import CANCELLING, FULFILLED, REJECTED, SETTLED, CorePromise, new_pending
 from .._util.checks import type_name
 from .beside import Finishing
 from .disposer import CANCELLED_USE
@@ -95,6 +96,16 @@ class Releasing(Finishing):
             self._inspection = CANCELLED_USE
             pass_on(promise, outcome)
             promise._source = [rest]
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        if self._source is not None:
+            yield "what is done with the resources", self._source
+        if self._under_way is not None and self._under_way.released is not None:
+            yield "the release of a resource", self._under_way.released
+        for index, lease in enumerate(self._leases):
+            if not lease.promise._state & SETTLED:
+                yield f"resource {index}", lease.promise
 
     def _release(self) -> None:
         self._leases = []

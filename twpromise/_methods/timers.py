@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import Context
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast, overload
@@ -43,6 +43,12 @@ class _Timed(Node):
 
     def _start_timer(self, seconds: float, function: Callable[[], None]) -> None:
         self._timer = self._promise._queue.scheduler.call_later(seconds, function)
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        yield from super().waits()
+        if self._timer is not None:
+            yield "", self._timer
 
     def _release(self) -> None:
         timer, self._timer = self._timer, None

@@ -22,7 +22,7 @@ __all__ = ["LoopScheduler"]
 class _DelayedCall:
     """A call that the loop will make later; asyncio's own handle does not know if it was made."""
 
-    __slots__ = ("_active", "_arguments", "_function", "_handle")
+    __slots__ = ("_active", "_arguments", "_function", "_handle", "_loop")
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class _DelayedCall:
         arguments: tuple[Any, ...],
     ) -> None:
         self._active = active
+        self._loop = loop
         self._function = function
         self._arguments = arguments
         active.add(self)
@@ -47,6 +48,14 @@ class _DelayedCall:
         """Cancel the call."""
         self._active.discard(self)
         self._handle.cancel()
+
+    def getTime(self) -> float:
+        """When the call is made."""
+        return self._handle.when()
+
+    def seconds(self) -> float:
+        """The time on the same clock."""
+        return self._loop.time()
 
     def active(self) -> bool:
         """Whether the call is still to be made."""

@@ -35,12 +35,18 @@ class _Call(Node):
 
     __slots__ = ("_batch", "index", "item")
 
+    title = "call of a batch"
+
     def __init__(self, batch: Batch[Any, Any], item: Any) -> None:
         super().__init__()
         self._batch: Batch[Any, Any] | None = batch
         self.item = item
         #: Where the item, and the result for it, stands in the run.
         self.index = 0
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        return super().waits() if self._batch is None else (("", self._batch),)
 
     def wait_for_run(self, run: CorePromise) -> None:
         """It is taken out of the queue, and consumes the promise for the results of a run."""
@@ -82,6 +88,10 @@ class _Run(Node):
             call.wait_for_run(self._promise)
         # Not within the call that has filled the batch.
         call_soon(batch._library, self._begin)
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        yield f"a run of {self._batch._name} with {len(self._calls)} items", self._source
 
     def _begin(self) -> None:
         batch = self._batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
@@ -27,6 +27,8 @@ class _Members(Node):
 
     __slots__ = ("aborted", "error", "failed", "members", "on_abort", "waited")
 
+    title = "PromiseGroup"
+
     def __init__(self, on_abort: Callable[[], object]) -> None:
         super().__init__()
         # Those that have not ended, in the order in which they were started.
@@ -39,6 +41,12 @@ class _Members(Node):
         # The outcome is asked for: once there are no members, there will be no others.
         self.waited = False
         self.on_abort: Callable[[], object] | None = on_abort
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        state = "" if self.waited or self.aborted else ", and is open"
+        yield f"{len(self.members)} members{state}", None
+        yield from (("", member) for member in self.members)
 
     @property
     def state(self) -> str:

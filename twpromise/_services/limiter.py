@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import Context
 from functools import partial, wraps
 from types import TracebackType
@@ -32,12 +32,18 @@ class _Turn(Node):
 
     __slots__ = ("_call", "_context", "_limiter")
 
+    title = "call of a Limiter"
+
     def __init__(self, limiter: Limiter, call: Callable[[], object] | None) -> None:
         super().__init__()
         promise = self._make_promise(limiter._library)
         self._limiter: Limiter | None = limiter
         self._call = call
         self._context: Context | None = None if call is None else context_here(promise)
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        return (("", self._limiter),)
 
     def begin(self) -> None:
         """Use a slot, which is taken already."""

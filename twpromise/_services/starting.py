@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
@@ -10,9 +10,10 @@ from .._core import hooks
 from .._core.contexts import keep_context, run_in_context
 from .._core.ending import when_ended
 from .._core.jobs import call_soon, check_home
+from .._core.reactions import Node
 from .._core.resolving import call_into
 from .._core.settling import fulfill
-from .._core.states import CorePromise, new_pending
+from .._core.states import DEAD, CorePromise, new_pending
 from .._util.checks import not_a_function
 
 if TYPE_CHECKING:
@@ -95,13 +96,29 @@ def _call(promise: CorePromise, function: Callable[[], object]) -> None:
     del promise, function
 
 
+class _End(Node):
+    """Fulfils a promise once another has ended, of which it is no consumer."""
+
+    __slots__ = ("_whose",)
+
+    def __init__(self, whose: CorePromise) -> None:
+        super().__init__()
+        self._promise = new_pending(type(whose), self, owner=whose)
+        self._whose: Any = whose
+        when_ended(whose, self._ended)
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See the base."""
+        return (("the end of all", self._whose),)
+
+    def _ended(self) -> None:
+        if not self._state & DEAD:
+            fulfill(self.finish(), None)
+
+    def _release(self) -> None:
+        self._whose = None
+
+
 def end_of(promise: CorePromise) -> Any:
     """A promise that is fulfilled once another has ended, of which it is no consumer."""
-    end: CorePromise = new_pending(type(promise), owner=promise)
-    when_ended(promise, partial(_fulfill_pending, end))
-    return end
-
-
-def _fulfill_pending(promise: CorePromise) -> None:
-    if not promise._state:
-        fulfill(promise, None)
+    return _End(promise)._promise

@@ -11,6 +11,7 @@ __all__ = [
     "is_exception_class",
     "is_filter_only",
     "is_int",
+    "name_of",
     "no_handler",
     "not_a_function",
     "printable",
@@ -18,6 +19,12 @@ __all__ = [
     "spellings",
     "type_name",
 ]
+
+
+def name_of(function: Any) -> str:
+    """What a function is called, or else the type of what is called."""
+    name = getattr(function, "__qualname__", None)
+    return name if isinstance(name, str) else type_name(function)
 
 
 def type_name(value: object) -> str:

@@ -1,0 +1,105 @@
+"""Who holds a lock, a semaphore or a slot of a limiter: what a deadlock is made of."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable
+from types import CellType, FunctionType, MethodType
+from typing import Any, Final, NamedTuple
+
+from .._core.ending import Ending
+from .._coroutines.frames import frame_of, suspended
+from .._coroutines.suspension import Suspension
+from .finding import subscribers_of
+
+__all__ = ["Holder", "find_holders"]
+
+#: How many promises are looked at: reading the stack of a coroutine takes microseconds.
+_MANY: Final = 2_000
+_EXITS: Final = ("__aexit__", "__exit__")
+
+
+class Holder(NamedTuple):
+    """A promise that holds something; or seems to, since its coroutine refers to it."""
+
+    promise: Any
+    certain: bool
+
+
+def find_holders(
+    promises: Iterable[Any], resources: Iterable[Any], waiting: dict[int, set[int]]
+) -> dict[int, list[Holder]]:
+    """Who of some promises holds what of some resources, by the `id` of these.
+
+    A coroutine holds what is on its stack, inside of ``async with``; and the work that a limiter
+    has begun holds a slot.  For what coroutines have acquired otherwise there is no proof: those
+    are named that refer to the resource, and to a ``release``.
+
+    Args:
+        promises: Those that may hold something.
+        resources: What is held.
+        waiting: By the `id` of a resource, those of the promises that wait for it.
+    """
+    wanted = {id(resource): resource for resource in resources}
+    certain: dict[int, list[Any]] = {key: [] for key in wanted}
+    likely: dict[int, list[Any]] = {key: [] for key in wanted}
+    for count, promise in enumerate(promises):
+        if count == _MANY or not wanted:
+            break
+        for subscriber in subscribers_of(promise):
+            owner = getattr(getattr(subscriber, "_function", None), "__self__", None)
+            if type(subscriber) is Ending and id(owner) in wanted:
+                certain[id(owner)].append(promise)
+        source = promise._source
+        if isinstance(source, Suspension):
+            entered, known = _look_into(source._generator, wanted)
+            for key in wanted:
+                if id(promise) in waiting.get(key, ()):
+                    continue
+                if key in entered:
+                    certain[key].append(promise)
+                elif key in known:
+                    likely[key].append(promise)
+    return {
+        key: [Holder(one, True) for one in certain[key]]
+        or [Holder(one, False) for one in likely[key]]
+        for key in wanted
+    }
+
+
+def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[set[int], set[int]]:
+    """Which resources a suspended coroutine is inside of, and which it may release."""
+    entered: set[int] = set()
+    known: set[int] = set()
+    for one in suspended(generator):
+        referents = gc.get_referents(one)
+        exits = set()
+        here: set[int] = set()
+        for referent in referents:
+            # Up to Python 3.13 the bound method is on the stack; then the function, and the object.
+            if type(referent) is MethodType and referent.__name__ in _EXITS:
+                entered.add(id(referent.__self__))
+            elif type(referent) is FunctionType and referent.__name__ in _EXITS:
+                exits.add(referent)
+            elif type(referent) is CellType:
+                here |= _contents(referent)
+            here.add(id(referent))
+            if hasattr(referent, "__dict__") and type(referent) is not FunctionType:
+                here.update(map(id, vars(referent).values()))
+        for key in here & wanted.keys():
+            if any(getattr(type(wanted[key]), exit_.__name__, None) is exit_ for exit_ in exits):
+                entered.add(key)
+        frame = frame_of(one)
+        names = () if frame is None else frame.f_code.co_names
+        if frame is not None and "release" in names:
+            here |= {id(frame.f_globals.get(name)) for name in names}
+            known |= here
+    return entered, known
+
+
+def _contents(cell: CellType) -> set[int]:
+    try:
+        return {id(cell.cell_contents)}
+    except ValueError:
+        # It is empty.
+        return set()

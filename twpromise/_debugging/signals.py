@@ -1,0 +1,73 @@
+"""`install_signal`: a signal has what is pending written, whatever the process is doing."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TextIO
+
+from .._util.checks import shown
+from .records import LIMIT, pending
+from .text import text_of, write_whole
+
+__all__ = ["install_signal"]
+
+
+def install_signal(
+    signum: int | None = None, *, file: TextIO | None = None, limit: int | None = LIMIT
+) -> Callable[[], None]:
+    """Have a signal dump what is pending: ``kill -USR1 PID``.
+
+    Args:
+        signum: Which signal; by default SIGUSR1.
+        file: Where to; by default what is standard error then.
+        limit: See `pending`.
+
+    It is written at once, also while the reactor is blocked, or a handler runs and does not end;
+    the line that runs at the moment is named.  Then the process goes on.  It works with
+    a reactor, with a loop of asyncio's, and without.
+
+    Returns:
+        A function that sets the handler that was there before.
+
+    Raises:
+        RuntimeError: This is not the main thread, in which Python handles signals.
+        ValueError: There is no such signal, or it cannot be handled.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("install_signal must be called in the main thread")
+    if signum is None:
+        signum = signal.SIGUSR1
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        text = f"--- {stamp} {signal.Signals(number).name}: promises\n"
+        try:
+            text += text_of(pending(limit=limit)) + _stack(frame)
+        except Exception as error:
+            # The service goes on, whatever happens.
+            text += f"They could not be looked at: {shown(error)}\n"
+        try:
+            write_whole(sys.stderr if file is None else file, text + "---\n")
+        except Exception:
+            # It is closed, say.
+            pass
+
+    former: Any = signal.signal(signum, handle)
+
+    def restore() -> None:
+        if signal.getsignal(signum) is handle:
+            signal.signal(signum, signal.SIG_DFL if former is None else former)
+
+    return restore
+
+
+def _stack(frame: FrameType | None) -> str:
+    """What the main thread was doing."""
+    lines = [] if frame is None else traceback.format_stack(frame, 12)
+    return "".join(["The main thread is here:\n", *lines])

@@ -1,0 +1,173 @@
+"""What promises wait for that is no promise: Deferreds, timers, futures, coroutines of others."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import sys
+from collections.abc import Iterable, Iterator
+from functools import partial
+from types import FunctionType
+from typing import Any, Final, NamedTuple
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, DeferredQueue
+
+from .._bridge.deferreds import last_of
+from .._bridge.shared import callbacks_of
+from .._core.reactions import Node
+from .._coroutines.frames import frame_of, place, suspended
+from .._coroutines.tasks import CoroutineTask
+from .._util.callers import PACKAGE
+from .._util.checks import name_of, shown, type_name
+
+__all__ = ["Thing", "is_resource", "lines_of", "look_at"]
+
+
+#: A class, which Twisted's types call a function.
+_LIST: Final[Any] = defer.DeferredList
+
+
+class Thing(NamedTuple):
+    """Something that is waited for: a text, and what it waits for in its turn.
+
+    The resource, if it is one that others hold: a lock, a limiter.
+    """
+
+    text: str
+    ahead: Iterable[tuple[str, Any]] = ()
+    resource: Any = None
+
+
+def look_at(what: Any) -> Thing:
+    """What something is that a promise waits for, and that is no promise."""
+    if isinstance(what, Deferred):
+        return _deferred(what)
+    if isinstance(what, asyncio.Future):
+        return _future(what)
+    if isinstance(what, concurrent.futures.Future):
+        return _work(what)
+    if callable(getattr(what, "getTime", None)):
+        return Thing(_timer(what))
+    return Thing(shown(what), (), what if is_resource(what) else None)
+
+
+def lines_of(generator: Any) -> list[str]:
+    """The lines at which a coroutine is suspended, from without to within."""
+    frames = map(frame_of, suspended(generator))
+    return [place(frame) for frame in frames if frame is not None]
+
+
+def is_resource(what: Any) -> bool:
+    """Whether something is held by some, and waited for by others: a lock, say."""
+    kind = type(what)
+    return hasattr(kind, "acquire") and (hasattr(kind, "release") or hasattr(kind, "__aexit__"))
+
+
+# --- timers
+
+
+def _timer(timer: Any) -> str:
+    due = timer.getTime() - timer.seconds()
+    return f"a timer, due in {due:.3g} s" if due >= 0 else f"a timer, due {-due:.3g} s ago"
+
+
+# --- Deferreds
+
+
+def _deferred(deferred: Any) -> Thing:
+    last = last_of(deferred)
+    if isinstance(last, Node):
+        # A coroutine awaits a promise.
+        return Thing("", [("", last._promise)])
+    if isinstance(last, _LIST):
+        return _several(last)
+    canceller: Any = getattr(last, "_canceller", None)
+    if isinstance(canceller, partial):
+        # It is being cancelled.
+        canceller = canceller.args[0] if canceller.args else None
+    if canceller is None:
+        return Thing("a Deferred without a canceller, which has not fired")
+    owner = getattr(canceller, "__self__", None)
+    if isinstance(owner, Node):
+        # It was made of a promise.
+        return Thing("a Deferred", [("", owner._promise)])
+    if isinstance(owner, DeferredQueue):
+        return Thing(f"an item of a {type_name(owner)}, for which {len(owner.waiting)} wait")
+    if owner is not None and is_resource(owner):
+        return Thing(f"a {type_name(owner)}, for which {len(owner.waiting)} wait", (), owner)
+    for within in _closed_over(canceller):
+        if hasattr(within, "waitingOn"):
+            return _twisted_coroutine(within)
+        if callable(getattr(within, "getTime", None)) and within.active():
+            return Thing(f"a Deferred, which {_timer(within)} fires")
+    return Thing(f"a Deferred, which {_named(canceller)} cancels")
+
+
+def _named(canceller: Any) -> str:
+    code = getattr(canceller, "__code__", None)
+    where = "" if code is None else f" ({code.co_filename}:{code.co_firstlineno})"
+    return f"{name_of(canceller)}{where}"
+
+
+def _closed_over(function: Any) -> Iterator[Any]:
+    if isinstance(function, FunctionType):
+        for cell in function.__closure__ or ():
+            try:
+                yield cell.cell_contents
+            except ValueError:
+                # It is empty.
+                pass
+
+
+def _several(deferreds: Any) -> Thing:
+    pending = [one for one in deferreds._deferredList if not one.called]
+    text = f"a DeferredList: {len(pending)} of {len(deferreds._deferredList)} have not fired"
+    return Thing(text, [("", one) for one in pending])
+
+
+def _twisted_coroutine(status: Any) -> Thing:
+    """What `inlineCallbacks` or `ensureDeferred` runs."""
+    waiting = status.waitingOn
+    if waiting is None:
+        return Thing("a coroutine that Twisted runs")
+    # It stands among the arguments that the Deferred calls it back with.
+    arguments = [getattr(waiting, "_awaits", None)]
+    if not isinstance(waiting, Node):
+        arguments += [one for (_, args, _), _ in callbacks_of(waiting) for one in args or ()]
+    for argument in arguments:
+        lines = lines_of(argument)
+        if lines:
+            text = f"{name_of(argument)}, a coroutine that Twisted runs, at {lines[-1]}"
+            return Thing(text, [("", waiting)])
+    return Thing("a coroutine that Twisted runs", [("", waiting)])
+
+
+# --- futures
+
+
+def _future(future: Any) -> Thing:
+    if isinstance(future, CoroutineTask) and future._runner is not None:
+        return Thing("", [("", future._runner._promise)])
+    get_coro = getattr(future, "get_coro", None)
+    if get_coro is not None:
+        lines = lines_of(get_coro())
+        text = f"the task {shown(future.get_name())}" + (f" at {lines[-1]}" if lines else "")
+        waiter = getattr(future, "_fut_waiter", None)
+        return Thing(text, [] if waiter is None else [("", waiter)])
+    for callback, *_ in getattr(future, "_callbacks", None) or ():
+        sink = getattr(callback, "__self__", None)
+        if isinstance(sink, Node) and sink._source is None and sink._promise is not None:
+            # It was made of a promise.
+            return Thing("a future", [("", sink._promise)])
+    return Thing(shown(future))
+
+
+def _work(future: Any) -> Thing:
+    if not future.running():
+        return Thing("work of a thread, or of an executor, which has not begun")
+    frame = sys._current_frames().get(getattr(future, "thread", 0))
+    if frame is None or frame.f_code.co_filename.startswith(PACKAGE):
+        # What is written in C has no frame.
+        return Thing("a thread, or an executor, which runs it")
+    return Thing(f"a thread, which is at {place(frame)}")

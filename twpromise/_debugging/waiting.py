@@ -1,0 +1,171 @@
+"""What a promise waits for, by what promises, nodes and sources know themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from .._bridge.deferreds import DeferredSource
+from .._bridge.futures import FutureSource
+from .._core.jobs import Job
+from .._core.reactions import Node
+from .._core.states import (
+    BY_CALLBACK,
+    CANCELLING,
+    DEAD,
+    FOLLOWING,
+    LOCKED,
+    NODE,
+    OBSERVER,
+    SETTLED,
+    CorePromise,
+    is_promise,
+)
+from .._coroutines.suspension import Suspension
+from .._diagnostics.background import unwrapped
+from .._util.checks import name_of
+from .finding import is_inner, root_of, subscribers_of
+from .things import lines_of, look_at
+
+__all__ = ["MANY", "Wait", "coroutine_of", "name", "waiters_of", "waits_of"]
+
+#: How many things that a promise waits for, or that wait for it, are shown.
+MANY: Final = 20
+#: How far is looked into what is not shown itself.
+_DEEP: Final = 20
+#: How much of a queue is looked at.
+_QUEUED: Final = 10_000
+
+
+class Wait(NamedTuple):
+    """One thing that a promise waits for."""
+
+    text: str
+    #: If it is a promise.
+    promise: Any = None
+    #: If it is held by others: a lock, say.
+    resource: Any = None
+
+
+def coroutine_of(promise: Any) -> list[str]:
+    """The lines at which the coroutine behind a promise is suspended."""
+    source = promise._source
+    return lines_of(source._generator) if isinstance(source, Suspension) else []
+
+
+# --- names
+
+
+def name(promise: Any) -> str:
+    """What a promise is called: by its coroutine, its handlers, or the method that made it."""
+    source = promise._source
+    if promise._state & FOLLOWING:
+        return "promise"
+    if isinstance(source, Suspension):
+        return f"coroutine {name_of(source._generator)}"
+    if is_promise(source):
+        handlers = [promise._value, promise._aux]
+        while handlers and handlers[-1] is None:
+            handlers.pop()
+        return f"then({', '.join(map(_handler, handlers))})"
+    if isinstance(source, FutureSource):
+        return f"promise for {source.name}" if source.name else "promise for a future"
+    if isinstance(source, DeferredSource):
+        return "promise for a Deferred"
+    if isinstance(source, Node):
+        return source.title or _title(type(source).__name__)
+    return "promise"
+
+
+def _handler(handler: Any) -> str:
+    return "None" if handler is None else name_of(unwrapped(handler)[0])
+
+
+def _title(kind: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.strip("_")).lower()
+
+
+# --- what it waits for
+
+
+def waits_of(promise: Any) -> list[Wait]:
+    """What a pending promise waits for; the first of them, if they are many."""
+    waits = list(islice(_expand(_waits(promise), 0), MANY + 1))
+    if len(waits) > MANY:
+        waits[MANY:] = [Wait("and others")]
+    return waits
+
+
+def _waits(promise: Any) -> Iterable[tuple[str, Any]]:
+    state, source = promise._state, promise._source
+    if state & FOLLOWING:
+        return (("it follows", root_of(promise)),)
+    if is_promise(source):
+        return (("", source),)
+    if source is not None:
+        return source.waits()  # type: ignore[no-any-return]
+    return ((_settler(promise), None),)
+
+
+def _settler(promise: Any) -> str:
+    """What will settle a promise without a source."""
+    if promise._state & CANCELLING:
+        return "its clean-up"
+    if promise._state & LOCKED:
+        return "an object with a `then` method, which has not called back"
+    if promise._aux is BY_CALLBACK:
+        return "a callback, which has not been called"
+    for job in islice(promise._queue, _QUEUED):
+        if type(job) is Job and promise in job._arguments:
+            return "a call that is queued"
+    return "resolve() or reject(), which have not been called"
+
+
+def _expand(pairs: Iterable[tuple[str, Any]], depth: int) -> Iterator[Wait]:
+    for text, what in pairs:
+        if what is None:
+            yield Wait(text)
+        elif is_promise(what):
+            if root_of(what)._state & SETTLED:
+                yield Wait(_join(text, "a promise that has settled: a handler is queued, or runs"))
+            elif is_inner(what) and depth < _DEEP:
+                yield from _prefixed(text, _expand(_waits(what), depth + 1))
+            else:
+                yield Wait(_join(text, name(what)), what)
+        else:
+            thing = look_at(what)
+            text = _join(text, thing.text)
+            ahead = list(islice(_expand(thing.ahead, depth + 1), MANY)) if depth < _DEEP else []
+            yield from _prefixed(text, ahead) if ahead else [Wait(text, None, thing.resource)]
+
+
+def _prefixed(text: str, waits: Iterable[Wait]) -> Iterator[Wait]:
+    return (wait._replace(text=_join(text, wait.text)) for wait in waits)
+
+
+def _join(*texts: str) -> str:
+    return ": ".join(filter(None, texts))
+
+
+# --- who waits for it
+
+
+def waiters_of(promise: Any) -> list[Any]:
+    """The promises that wait for one; the first of them, if they are many."""
+    return list(dict.fromkeys(islice(_waiters(promise, 0), MANY)))
+
+
+def _waiters(promise: CorePromise, depth: int) -> Iterator[Any]:
+    for subscriber in subscribers_of(promise):
+        if subscriber._state & SETTLED or subscriber._state == OBSERVER:
+            continue
+        waiting = subscriber._settles(promise) if subscriber._state & NODE else [subscriber]
+        for one in waiting:
+            if one is None or one._state & DEAD & ~CANCELLING:
+                continue
+            if is_inner(one) and depth < _DEEP:
+                yield from _waiters(one, depth + 1)
+            else:
+                yield one
