@@ -7,7 +7,7 @@ these another ``__init__``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from sys import _getframe
 from time import monotonic
 from types import CodeType
@@ -19,7 +19,7 @@ from .traces import Place
 from .unconsumed import made_of
 from .warning import TWISTED
 
-__all__ = ["Origin", "origin_of", "switch"]
+__all__ = ["Origin", "oldest_age", "origin_of", "switch"]
 
 #: How many file names are remembered: a program may make code, with names of its own, without end.
 _LIMIT: Final = 1024
@@ -99,6 +99,13 @@ def origin_of(promise: CorePromise) -> Origin:
     if not code.co_filename.startswith(TWISTED):
         place = code.co_filename, _line(code, promise._made_in), code.co_name
     return Origin(place, monotonic() - at)
+
+
+def oldest_age(promises: Iterable[CorePromise]) -> float | None:
+    """How long ago the oldest of some promises was made; None if none of them was tracked."""
+    made = (getattr(promise, "_made_at", None) for promise in promises)
+    oldest = min((at for at in made if at is not None), default=None)
+    return None if oldest is None else monotonic() - oldest
 
 
 def _line(code: CodeType, instruction: int) -> int:
