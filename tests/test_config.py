@@ -13,8 +13,14 @@ import twpromise
 from twpromise import Promise
 from twpromise._diagnostics.library import from_environment
 
-OFF = {"warnings": False, "w_forgotten_return": False, "long_stack_traces": False}
-ON = dict.fromkeys(OFF, True)
+OFF = {
+    "warnings": False,
+    "w_forgotten_return": False,
+    "long_stack_traces": False,
+    "tracking": False,
+}
+# Development mode switches no tracking on.
+ON = dict.fromkeys(OFF, True) | {"tracking": False}
 
 
 @pytest.fixture
@@ -22,7 +28,7 @@ def copy(scheduler):
     """A library copy, whose settings are its own."""
     made = Promise.get_new_library_copy()
     yield made
-    made.config(warnings=False, long_stack_traces=False, monitoring=False)
+    made.config(warnings=False, long_stack_traces=False, monitoring=False, tracking=False)
 
 
 def test_the_settings_come_back(copy):
@@ -35,6 +41,7 @@ def test_the_settings_come_back(copy):
         "cancellation": False,
         "monitoring": True,
         "async_hooks": True,
+        "tracking": False,
     } == settings
     assert settings == copy.config(**settings)
 

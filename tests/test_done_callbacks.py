@@ -325,7 +325,7 @@ def test_adding_and_removing_leaves_nothing(scheduler):
     del trackers, tracker
     gc.collect()
     assert 0 == len(left)
-    assert "_Ending" == type(promise._subscribers).__name__
+    assert "Ending" == type(promise._subscribers).__name__
 
 
 def test_a_promise_that_ended_keeps_no_callback(scheduler):

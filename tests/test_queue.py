@@ -125,7 +125,7 @@ def test_an_interrupted_drain_schedules_another(left):
     queue.wake()
     with pytest.raises(KeyboardInterrupt):
         queue.scheduler.asked[0]()
-    assert (1 + left, bool(left)) == (len(queue.scheduler.asked), queue.awake)
+    assert (1 + left, bool(left)) == (len(queue.scheduler.asked), bool(queue.awake))
 
 
 def test_first_in_first_out():

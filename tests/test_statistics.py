@@ -54,11 +54,15 @@ def test_oldest_age(scheduler, copy, monkeypatch, monitoring):
     assert [None] == figures(copy, "oldest_age")
     now = 110
     kept.append(copy.defer())
+    now = 115
+    kept.append(copy(lambda resolve, reject: None))
     now = 120
     kept.append(copy.defer())
     now = 125
     assert [15] == figures(copy, "oldest_age")
     kept[1].resolve(1)
+    assert [10] == figures(copy, "oldest_age")
+    del kept[2]
     assert [5] == figures(copy, "oldest_age")
     copy.config(tracking=False)
 
@@ -166,7 +170,7 @@ def test_reset(scheduler, copy):
 
 def test_reset_must_be_true_or_false(copy):
     """A number, say, is a mistake."""
-    with pytest.raises(TypeError, match="^reset must be True or False, not 1$"):
+    with pytest.raises(TypeError, match=r"^reset must be True or False, not 1$"):
         copy.statistics(reset=1)
 
 
@@ -205,7 +209,7 @@ CALLS = {
 @pytest.mark.parametrize("give", [succeed, lambda value: _coroutine()], ids=["Deferred", "async"])
 @pytest.mark.parametrize("way", CALLS)
 def test_one_promise_counts_once(scheduler, copy, way, give):
-    """What is made for a Deferred or a coroutine that a function returns is no promise of the user's."""
+    """Promises that users do not see, for Deferreds and coroutines, are not counted."""
     made, call = CALLS[way]
     copy.config(monitoring=True)
     promise = call(copy, give)

@@ -29,6 +29,7 @@ from ._coroutines.generators import Coroutines
 from ._diagnostics.configuration import Configuration
 from ._diagnostics.library import Library
 from ._diagnostics.reporting import Reporting
+from ._diagnostics.tracking import TRACKED
 from ._diagnostics.watching import watch
 from ._methods.cancellation import Cancellation
 from ._methods.construction import Construction
@@ -160,14 +161,14 @@ class _Promise(
 
 def _new_class(base: type[_Promise[Any]], **namespace: Any) -> Any:
     """A class that looks like `Promise`."""
-    namespace |= {
+    alike = {
         "__slots__": (),
         "__module__": Promise.__module__,
         "__qualname__": Promise.__qualname__,
         "__doc__": Promise.__doc__,
     }
     make: Any = type(Promise)
-    return make(Promise.__name__, (base,), namespace, library_copy=True)
+    return make(Promise.__name__, (base,), alike | namespace, library_copy=True)
 
 
 def _make_library(promise_class: type[_Promise[Any]], scheduler: Any) -> None:
@@ -176,8 +177,10 @@ def _make_library(promise_class: type[_Promise[Any]], scheduler: Any) -> None:
     # The promises that methods return are instances of this class: without an `__init__` of its
     # own, making one takes half the time.
     promise_class._new = _new_class(promise_class, __init__=object.__init__)
+    # While tracking is on, they are of this class, which is larger.
+    promise_class._tracked = _new_class(promise_class, __init__=object.__init__, __slots__=TRACKED)
     promise_class._set_queue(scheduler)
-    add_classes(promise_class, promise_class._new)
+    add_classes(promise_class, promise_class._new, promise_class._tracked)
     watch(promise_class._library)
 
 

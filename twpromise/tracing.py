@@ -161,7 +161,7 @@ def _decorated(name: str | None, begin: Callable[[str], Span], function: Any) ->
     return run if iscoroutinefunction(function) else call
 
 
-def _can_be_followed(what: object) -> bool:
+def _can_be_followed(what: Any) -> bool:
     return is_promise(what) or isinstance(what, (Deferred, Coroutine, *_FUTURES))
 
 

@@ -25,14 +25,14 @@ from .whereabouts import runs_at_home
 if TYPE_CHECKING:
     from .._promise import Promise
 
-__all__ = ["Executors"]
+__all__ = ["Executors", "FutureSink"]
 
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 P = ParamSpec("P")
 
 
-class _FutureSink(Node):
+class FutureSink(Node):
     """Stands between a promise and an asyncio future that was made of it: one consumer."""
 
     __slots__ = ("_future",)
@@ -245,7 +245,7 @@ class Executors(CorePromise, Generic[T_co]):
         if loop is asyncio._get_running_loop():
             runs_at_home(self._queue, loop)
         future: asyncio.Future[T_co] = loop.create_future()
-        _FutureSink(self, future)
+        FutureSink(self, future)
         return future
 
     toFuture = to_future

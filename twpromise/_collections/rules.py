@@ -64,9 +64,16 @@ def observe(cls: type[CorePromise], items: Iterable[Any]) -> list[CorePromise]:
     return followed
 
 
-def as_promise(cls: type[CorePromise], item: Any, owner: CorePromise) -> CorePromise:
-    """A promise for what is followed, made on behalf of *owner* if it is none."""
-    promise: CorePromise = item if is_promise(item) else new_resolved(cls, item, owner)
+def as_promise(cls: type[CorePromise], item: Any, owner: CorePromise | None) -> CorePromise:
+    """A promise for what is followed, made on behalf of *owner* if it is none.
+
+    Without an owner, what has waited for it has ended.
+    """
+    promise: CorePromise = (
+        item
+        if is_promise(item)
+        else new_resolved(cls, item, INPUT if owner is None else owner)
+    )
     return promise
 
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from contextvars import Context
 from enum import Enum
-from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard
 
 from . import hooks
@@ -154,36 +153,22 @@ class CorePromise:
       the promise, if that can be cancelled; of a settled promise None, or what its end has given
       up (see `ending`).
     * `_extra`: None, a `Context` or an `Extra`.
-    * `_made`, `_made_in`, `_made_at`: not set, or the code, the instruction and the time at which
-      the promise was made; see `_diagnostics.tracking`.
 
     Once a promise is made only `settling`, and the drain, assign `_state`, `_value` and `_aux`.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_aux",
-        "_extra",
-        "_made",
-        "_made_at",
-        "_made_in",
-        "_source",
-        "_state",
-        "_subscribers",
-        "_value",
-    )
+    __slots__ = ("__weakref__", "_aux", "_extra", "_source", "_state", "_subscribers", "_value")
 
     _queue: ClassVar[JobQueue]
     #: Settings of the library copy: `async_hooks`, `cancellation`; where warnings go.
     _library: ClassVar[Any]
     #: The same class without `__init__`: calling it is twice as fast as `object.__new__`.
     _new: ClassVar[type[Any]]
+    #: The same, with slots for what tracking notes; see `_diagnostics.tracking`.
+    _tracked: ClassVar[type[Any]]
 
     _aux: Any
     _extra: Context | Extra | None
-    _made: CodeType
-    _made_at: float
-    _made_in: int
     _source: Any
     _state: int
     _subscribers: Any

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from .._core.ending import Ending
 from .._coroutines.frames import frame_of, suspended
 from .._coroutines.suspension import Suspension
-from .finding import subscribers_of
+from .finding import root_of, subscribers_of
 
 __all__ = ["Holder", "find_holders"]
 
@@ -43,13 +43,17 @@ def find_holders(
     wanted = {id(resource): resource for resource in resources}
     certain: dict[int, list[Any]] = {key: [] for key in wanted}
     likely: dict[int, list[Any]] = {key: [] for key in wanted}
+    #: What a limiter has called when work ends that may be known by several promises.
+    ends: set[Ending] = set()
     for count, promise in enumerate(promises):
         if count == _MANY or not wanted:
             break
-        for subscriber in subscribers_of(promise):
-            owner = getattr(getattr(subscriber, "_function", None), "__self__", None)
-            if type(subscriber) is Ending and id(owner) in wanted:
-                certain[id(owner)].append(promise)
+        for subscriber in (*subscribers_of(promise), *subscribers_of(root_of(promise))):
+            if type(subscriber) is Ending and subscriber not in ends:
+                ends.add(subscriber)
+                owner = getattr(subscriber._function, "__self__", None)
+                if id(owner) in wanted:
+                    certain[id(owner)].append(promise)
         source = promise._source
         if isinstance(source, Suspension):
             entered, known = _look_into(source._generator, wanted)

@@ -180,6 +180,7 @@ def look(seeds: list[Any], found: Found, limit: int | None, *, all_of: bool = Tr
         held = find_holders(chosen.and_others(found.promises), resources, chosen.waiting())
         holders |= held
         chosen.add([holder.promise for several in held.values() for holder in several])
+    chosen.add(seeds)
     return _pending(chosen, holders, found.total)
 
 

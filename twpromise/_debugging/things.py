@@ -14,12 +14,13 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred, DeferredQueue
 
 from .._bridge.deferreds import last_of
+from .._bridge.executors import FutureSink
 from .._bridge.shared import callbacks_of
 from .._core.reactions import Node
 from .._coroutines.frames import frame_of, place, suspended
 from .._coroutines.tasks import CoroutineTask
 from .._util.callers import PACKAGE
-from .._util.checks import name_of, shown, type_name
+from .._util.checks import name_of, printable, shown, type_name
 
 __all__ = ["Thing", "is_resource", "lines_of", "look_at"]
 
@@ -152,12 +153,14 @@ def _future(future: Any) -> Thing:
     get_coro = getattr(future, "get_coro", None)
     if get_coro is not None:
         lines = lines_of(get_coro())
-        text = f"the task {shown(future.get_name())}" + (f" at {lines[-1]}" if lines else "")
+        text = f"the task {printable(str(future.get_name()))}" + (
+            f" at {lines[-1]}" if lines else ""
+        )
         waiter = getattr(future, "_fut_waiter", None)
         return Thing(text, [] if waiter is None else [("", waiter)])
     for callback, *_ in getattr(future, "_callbacks", None) or ():
         sink = getattr(callback, "__self__", None)
-        if isinstance(sink, Node) and sink._source is None and sink._promise is not None:
+        if isinstance(sink, FutureSink) and sink._promise is not None:
             # It was made of a promise.
             return Thing("a future", [("", sink._promise)])
     return Thing(shown(future))

@@ -93,6 +93,7 @@ def _title(kind: str) -> str:
 def waits_of(promise: Any) -> list[Wait]:
     """What a pending promise waits for; the first of them, if they are many."""
     waits = list(islice(_expand(_waits(promise), 0), MANY + 1))
+    waits = waits or [Wait("what has settled: a handler is queued, or runs")]
     if len(waits) > MANY:
         waits[MANY:] = [Wait("and others")]
     return waits
@@ -128,9 +129,10 @@ def _expand(pairs: Iterable[tuple[str, Any]], depth: int) -> Iterator[Wait]:
         if what is None:
             yield Wait(text)
         elif is_promise(what):
+            # Items of a collection may have settled.
             if root_of(what)._state & SETTLED:
-                yield Wait(_join(text, "a promise that has settled: a handler is queued, or runs"))
-            elif is_inner(what) and depth < _DEEP:
+                continue
+            if is_inner(what) and depth < _DEEP:
                 yield from _prefixed(text, _expand(_waits(what), depth + 1))
             else:
                 yield Wait(_join(text, name(what)), what)

@@ -7,11 +7,13 @@ these another ``__init__``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterator
 from sys import _getframe
 from time import monotonic
 from types import CodeType
 from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from .._core.states import CorePromise
 from .._util.callers import PACKAGE
@@ -19,30 +21,22 @@ from .traces import Place
 from .unconsumed import made_of
 from .warning import TWISTED
 
-__all__ = ["Origin", "oldest_age", "origin_of", "switch"]
-
-#: How many file names are remembered: a program may make code, with names of its own, without end.
-_LIMIT: Final = 1024
+__all__ = ["TRACKED", "Origin", "oldest_age", "origin_of", "switch"]
 
 
-class _Ours(dict[str, bool]):
-    """Whether a file is one of this package, by its name."""
+#: The slots of promises that are tracked: the code that made it, the instruction there, the time.
+#: A tuple would cost the collector more than all else.
+TRACKED: Final = ("_made_by", "_made_in", "_made_at")
 
-    def __missing__(self, filename: str) -> bool:
-        if len(self) >= _LIMIT:
-            self.clear()
-        ours = self[filename] = filename.startswith(PACKAGE)
-        return ours
-
-
-_ours: Final = _Ours()
+#: The same of promises that users have made by calling the class.
+_by_hand: Final[WeakKeyDictionary[CorePromise, tuple[CodeType, int, float]]] = WeakKeyDictionary()
 
 
 def switch(promise_class: Any, *, on: bool) -> None:
     """Track the promises of a library copy, or track them no more."""
     plain = getattr(promise_class._new, "__wrapped__", None)
     if on and plain is None:
-        promise_class._new = staticmethod(_tracking(promise_class._new))
+        promise_class._new = staticmethod(_tracking(promise_class._new, promise_class._tracked))
         promise_class.__init__ = _tracking_init(promise_class.__init__)
     elif plain is not None and not on:
         promise_class._new = plain
@@ -50,33 +44,50 @@ def switch(promise_class: Any, *, on: bool) -> None:
         del promise_class.__init__
 
 
-def _tracking(plain: Callable[[], Any]) -> Any:
-    ours = _ours
+def _tracking(plain: Callable[[], Any], tracked: Callable[[], Any]) -> Any:
+    ours = frozenset(_files())
+    # Most promises are made where the one before was made, and in the same turn: it costs less to
+    # find that out than to look at the clock.
+    last: CodeType | None = None
+    turn = -1
+    now = 0.0
 
     def new() -> Any:
-        promise = plain()
-        # That of `then`, or of another function of this package.
-        frame: Any = _getframe(1)
-        code = frame.f_code
-        while ours[code.co_filename] and frame.f_back is not None:
-            frame = frame.f_back
-            code = frame.f_code
-        # Three slots: a tuple would double what the collector counts.
-        promise._made = code
+        nonlocal last, turn, now
+        promise = tracked()
+        # Of what has called `then`, or another function of this package.
+        frame: Any = _getframe(2)
+        promise._made_by = code = frame.f_code
+        if code is not last:
+            while code.co_filename in ours and frame.f_back is not None:
+                frame = frame.f_back
+                code = frame.f_code
+            last = promise._made_by = code
         promise._made_in = frame.f_lasti
-        promise._made_at = monotonic()
+        awake = promise._queue.awake
+        if awake != turn:
+            # Else it is no turn that can be told from another.
+            turn = awake if awake > True else -1
+            now = monotonic()
+        promise._made_at = now
         return promise
 
     new.__wrapped__ = plain  # type: ignore[attr-defined]
     return new
 
 
+def _files() -> Iterator[str]:
+    """The files of this package."""
+    for module in list(sys.modules.values()):
+        filename = getattr(module, "__file__", None)
+        if isinstance(filename, str) and filename.startswith(PACKAGE):
+            yield filename
+
+
 def _tracking_init(plain: Callable[..., None]) -> Any:
     def __init__(self: Any, executor: Any = None) -> None:
         frame = _getframe(1)
-        self._made = frame.f_code
-        self._made_in = frame.f_lasti
-        self._made_at = monotonic()
+        _by_hand[self] = frame.f_code, frame.f_lasti, monotonic()
         plain(self, executor)
 
     return __init__
@@ -91,20 +102,26 @@ class Origin(NamedTuple):
 
 def origin_of(promise: CorePromise) -> Origin:
     """What tracking knows of a promise; or the place alone, by what other diagnostics keep."""
-    at = getattr(promise, "_made_at", None)
-    if at is None:
+    tracked: Any = promise
+    if hasattr(promise, "_made_at"):
+        code, instruction, at = tracked._made_by, tracked._made_in, tracked._made_at
+    elif promise in _by_hand:
+        code, instruction, at = _by_hand[promise]
+    else:
         trace = made_of(promise)
         return Origin(trace.place if trace is not None and trace.sections else None, None)
-    code, place = promise._made, None
+    place = None
     if not code.co_filename.startswith(TWISTED):
-        place = code.co_filename, _line(code, promise._made_in), code.co_name
+        place = code.co_filename, _line(code, instruction), code.co_name
     return Origin(place, monotonic() - at)
 
 
-def oldest_age(promises: Iterable[CorePromise]) -> float | None:
+def oldest_age(promises: list[Any]) -> float | None:
     """How long ago the oldest of some promises was made; None if none of them was tracked."""
-    made = (getattr(promise, "_made_at", None) for promise in promises)
-    oldest = min((at for at in made if at is not None), default=None)
+    made = [getattr(promise, "_made_at", None) for promise in promises]
+    # `origin_of` looks for the line, too.
+    by_hand = [_by_hand[promise][2] for promise in promises if promise in _by_hand]
+    oldest = min((at for at in made + by_hand if at is not None), default=None)
     return None if oldest is None else monotonic() - oldest
 
 

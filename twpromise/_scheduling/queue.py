@@ -73,6 +73,7 @@ class JobQueue(deque[Any]):
     __slots__ = (
         "_asked",
         "_drain",
+        "_wakes",
         "awake",
         "drained_in",
         "drains",
@@ -94,8 +95,10 @@ class JobQueue(deque[Any]):
         self._drain = drain
         # Another thread has asked the scheduler for a drain that has not begun.
         self._asked = False
-        #: A drain is running, or the scheduler has been asked for one.
-        self.awake = False
+        #: A drain is running, or the scheduler has been asked for one: false if not.  Mostly it is
+        #: a number, another one for each drain that is asked for; see `_diagnostics.tracking`.
+        self.awake: int = False
+        self._wakes = 1
         #: Items to be looked at when the queue is empty: rejections that may be unhandled, and
         #: jobs that let all that is queued have its turn.
         self.rejections: list[Any] = []
@@ -160,7 +163,8 @@ class JobQueue(deque[Any]):
             except RuntimeError:
                 self.wake_from_thread()
                 raise
-        self.awake = True
+        self._wakes += 1
+        self.awake = self._wakes
         try:
             self.scheduler.call_soon(self._run)
         except BaseException:
@@ -168,7 +172,7 @@ class JobQueue(deque[Any]):
             # It may have been a signal's handler that raised, after or before the scheduler has
             # taken this.  If the scheduler fails, the items stay queued, and the next asks again.
             self.scheduler.call_soon(self._run)
-            self.awake = True
+            self.awake = self._wakes
             raise
 
     def wake_from_thread(self) -> None:

@@ -1,0 +1,407 @@
+"""`pending` and `snapshot`: a service with one of each, deadlocks, samples."""
+
+from __future__ import annotations
+
+import gc
+import json
+import threading
+from itertools import pairwise
+
+import pytest
+from twisted.internet import task
+from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore
+
+from twpromise import Limiter, Promise, PromiseGroup
+from twpromise._debugging import finding, records
+from twpromise._debugging.records import number_of
+from twpromise.debugging import pending, snapshot
+
+
+async def locking(cls, first, second):
+    """Takes two locks, the second later than the first."""
+    async with first:
+        await cls.delay(1)
+        async with second:
+            pass
+
+
+async def acquiring(cls, first, second):
+    """The same, by hand."""
+    await first.acquire()
+    try:
+        await cls.delay(1)
+        await second.acquire()
+        second.release()
+    finally:
+        first.release()
+
+
+def by_name(now):
+    """The records, by their names."""
+    named = {}
+    for one in now.promises:
+        named.setdefault(one.name, []).append(one)
+    return named
+
+
+class Service:
+    """One of each that a service may hang on."""
+
+    def __init__(self, cls, scheduler):
+        locks = DeferredLock(), DeferredLock()
+        self.group = PromiseGroup(library=cls)
+        self.limiter = Limiter(1, library=cls)
+        self.stop = threading.Event()
+        self.kept = [
+            cls.from_deferred(Deferred()),
+            cls.resolve(locking(cls, *locks)),
+            cls.resolve(locking(cls, *reversed(locks))),
+            cls.map(range(10), lambda _: cls.defer().promise, concurrency=2),
+            cls.defer(),
+            cls.in_thread(self.busy),
+            cls.resolve(self.outer(cls, scheduler.clock)),
+            cls.delay(5),
+            self.limiter.run(self.work),
+            self.limiter.run(print),
+            self.group.start_soon(Deferred),
+        ]
+        scheduler.advance(1)
+
+    def busy(self):
+        self.stop.wait(60)
+
+    def work(self):
+        return Deferred()
+
+    async def outer(self, cls, clock):
+        await self.middle(cls, clock)
+
+    async def middle(self, cls, clock):
+        await self.inner(cls, clock)
+
+    async def inner(self, cls, clock):
+        await cls.from_deferred(task.deferLater(clock, 7))
+
+
+@pytest.mark.parametrize("tracking", [False, True])
+def test_one_of_each(copy, scheduler, tracking):
+    """Each is named with what it waits for; its place and age, if tracking is on."""
+    copy.config(tracking=tracking)
+    service = Service(copy, scheduler)
+    now = pending(library=copy)
+    service.stop.set()
+    named = by_name(now)
+    texts = {name: [w.text for one in ones for w in one.waits_for] for name, ones in named.items()}
+    assert "a Deferred without a canceller, which has not fired" in texts["promise for a Deferred"]
+    assert "a Deferred, which a timer, due in 6 s fires" in texts["promise for a Deferred"]
+    assert texts["map"][0] == "2 results, at most 2 at once; 8 items are ready"
+    assert texts["promise"].count("resolve() or reject(), which have not been called") == 3
+    (thread,) = (one for name, one in texts.items() if name.endswith("Service.busy"))
+    assert thread[0].startswith("Service.busy: ")
+    (outer,) = named["coroutine Service.outer"]
+    assert ["outer", "middle", "inner"] == [line.split()[-1] for line in outer.coroutine]
+    assert ["a timer, due in 4 s"] == texts["delay"]
+    assert texts["call of a Limiter"][0].startswith(
+        "<Limiter: 1 of 1 running, 1 waiting>; promise #"
+    )
+    assert texts["PromiseGroup"][0] == "1 members, and is open"
+    deadlocked = {one.id for one in named["coroutine locking"]}
+    assert [deadlocked] == [set(cycle) for cycle in now.cycles]
+    assert (len(now.promises), False) == (now.total, now.sampled)
+    if tracking:
+        assert all("test_pending.py" in one.place for one in now.promises)
+        assert all(0 <= one.age < 60 for one in now.promises)
+    else:
+        assert {(None, None)} == {(one.place, one.age) for one in now.promises}
+    assert {"<Promise pending>"} == {one.repr for one in now.promises}
+
+
+def test_a_snapshot(copy, scheduler):
+    """The same as a `dict` that can be written as JSON."""
+    outer = copy.defer()
+    inner = outer.promise.then(print)
+    now = snapshot(library=copy)
+    first, second = number_of(outer.promise), number_of(inner)
+    assert now == json.loads(json.dumps(now))
+    assert {"time", "total", "shown", "sampled", "promises", "cycles"} == now.keys()
+    assert (2, 2, False, []) == (now["total"], now["shown"], now["sampled"], now["cycles"])
+    record = {"repr": "<Promise pending>", "state": "pending", "place": None, "age": None}
+    text = "resolve() or reject(), which have not been called"
+    assert [
+        record
+        | {"id": first, "name": "promise", "coroutine": [], "waited_for_by": [second]}
+        | {"waits_for": [{"text": text, "id": None}]},
+        record
+        | {"id": second, "name": "then(print)", "coroutine": [], "waited_for_by": []}
+        | {"waits_for": [{"text": "promise", "id": first}]},
+    ] == now["promises"]
+
+
+def test_a_number_is_kept(copy, scheduler):
+    """The same promise has the same number each time."""
+    kept = [copy.defer() for _ in range(3)]
+    numbers = [one.id for one in pending(library=copy).promises]
+    assert numbers == [one.id for one in pending(library=copy).promises]
+    assert numbers == [number_of(resolver.promise) for resolver in kept]
+
+
+@pytest.mark.parametrize(("take", "certain"), [(locking, True), (acquiring, False)])
+@pytest.mark.parametrize("kind", [DeferredLock, lambda: DeferredSemaphore(1)])
+def test_a_deadlock(copy, scheduler, take, certain, kind):
+    """Two locks, taken in opposite order; without `async with` the holder is a guess."""
+    first, second = kind(), kind()
+    kept = [
+        copy.resolve(take(copy, first, second)),
+        copy.resolve(take(copy, second, first)),
+        copy.resolve(take(copy, first, second)),
+    ]
+    scheduler.advance(1)
+    now = pending(library=copy)
+    numbers = [number_of(promise) for promise in kept]
+    assert (tuple(numbers[:2]),) == now.cycles
+    text = now.promises[0].waits_for[0].text
+    assert certain is not text.endswith("holds it, it seems")
+
+
+def test_a_lock_in_attributes_of_an_object(copy, scheduler):
+    """They are found there, too."""
+
+    class Account:
+        def __init__(self):
+            self.lock = DeferredLock()
+
+        async def move(self, to):
+            await self.lock.acquire()
+            try:
+                await copy.delay(1)
+                await to.take()
+            finally:
+                self.lock.release()
+
+        async def take(self):
+            await self.lock.acquire()
+            self.lock.release()
+
+    one, other = Account(), Account()
+    kept = copy.resolve(one.move(other)), copy.resolve(other.move(one))
+    scheduler.advance(1)
+    assert (tuple(map(number_of, kept)),) == pending(library=copy).cycles
+
+
+def test_a_lock_in_a_closure_and_a_global(copy, scheduler):
+    """They are found there, too; and a variable that is not set does not matter."""
+    lock = DeferredLock()
+
+    async def closed_over():
+        await lock.acquire()
+        try:
+            await copy.defer().promise
+        finally:
+            lock.release()
+            if lock.locked is None:
+                print(unset)
+
+    async def of_module():
+        await LOCK.acquire()
+        try:
+            await copy.defer().promise
+        finally:
+            LOCK.release()
+
+    kept = [copy.resolve(closed_over()), copy.resolve(of_module())]
+    waiting = [copy.from_deferred(lock.acquire()), copy.from_deferred(LOCK.acquire())]
+    now = pending(library=copy)
+    ids = {number_of(promise): one for promise, one in zip(waiting, kept, strict=True)}
+    for one in now.promises:
+        if one.id in ids:
+            assert number_of(ids[one.id]) == one.waits_for[0].id
+    if not kept:
+        unset = 1
+    LOCK.release()
+
+
+LOCK = DeferredLock()
+
+
+def test_a_limiter_within_itself(copy, scheduler):
+    """Work that waits for a slot of the limiter that it is in: a deadlock, too."""
+    limiter = Limiter(1, library=copy)
+
+    async def outer():
+        await limiter.run(print)
+
+    kept = limiter.run(outer)
+    scheduler.flush()
+    now = pending(library=copy)
+    assert 1 == len(now.cycles), now
+    del kept
+
+
+def test_inside_a_limiter(copy, scheduler):
+    """A coroutine that has entered a limiter holds a slot."""
+    limiter = Limiter(1, library=copy)
+
+    async def inside():
+        async with limiter:
+            await copy.defer().promise
+
+    kept = [copy.resolve(inside()), limiter.run(print)]
+    scheduler.flush()
+    (waits,) = next(
+        one for one in pending(library=copy).promises if "Limiter" in one.name
+    ).waits_for
+    assert number_of(kept[0]) == waits.id
+
+
+def test_a_promise_that_waits_for_itself(copy, scheduler):
+    """It is a circle of one."""
+    made = []
+
+    async def waiting():
+        await copy.delay(1)
+        await made[0].then()
+
+    made.append(copy.resolve(waiting()))
+    scheduler.advance(1)
+    now = pending(library=copy)
+    assert [2] == [len(cycle) for cycle in now.cycles]
+
+
+def test_others_are_waited_for(copy, scheduler):
+    """Promises behind Deferreds, futures and coroutines that a promise waits for."""
+    inner = copy.defer()
+    outer = copy.from_deferred(inner.promise.to_deferred())
+    now = pending(library=copy)
+    first, second = now.promises
+    assert (second.id,) == first.waited_for_by
+    assert first.id == second.waits_for[0].id
+    del outer
+
+
+@pytest.mark.parametrize("limit", [1, 5, 10, None])
+def test_a_limit(copy, scheduler, limit):
+    """So many are shown, evenly from all, each with what it waits for; and it is said."""
+    kept = [copy.defer() for _ in range(10)]
+    handled = [one.promise.then(print) for one in kept]
+    now = pending(limit=limit, library=copy)
+    assert (20, limit or 20, limit is not None) == (now.total, len(now.promises), now.sampled)
+    del handled
+
+
+def test_very_many(copy, scheduler, monkeypatch):
+    """Of very many not each is looked at, and the total is about right; unless all are wanted."""
+    monkeypatch.setattr(finding, "ENOUGH", 100)
+    monkeypatch.setattr(finding, "_CHUNK", 50)
+    gc.collect()
+    kept = [copy.defer() for _ in range(2000)]
+    now = pending(library=copy)
+    assert (True, 200) == (now.sampled, len(now.promises))
+    assert 1000 < now.total < 4000
+    everything = pending(limit=None, library=copy)
+    assert (2000, 2000, False) == (everything.total, len(everything.promises), everything.sampled)
+    del kept
+
+
+def test_many_items(copy, scheduler):
+    """Of what one promise waits for, and of what waits for it, the first are shown."""
+    resolver = copy.defer()
+    kept = [resolver.promise.then(print) for _ in range(50)]
+    whole = copy.all(kept)
+    now = pending(library=copy)
+    record = now.promises[-1]
+    assert "all" == record.name
+    assert (21, "and others") == (len(record.waits_for), record.waits_for[-1].text)
+    # Those that are shown are known by what they wait for.
+    assert 50 == len(now.promises[0].waited_for_by)
+    del whole
+
+
+def test_the_library_of_others(copy, scheduler):
+    """By default promises of all copies are found."""
+    kept = copy.defer().promise, Promise.defer().promise
+    shown = {one.id for one in pending(limit=None).promises}
+    assert {number_of(promise) for promise in kept} <= shown
+    assert [number_of(kept[0])] == [one.id for one in pending(library=copy).promises]
+
+
+def test_what_has_settled_is_not_shown(copy, scheduler):
+    """Nor what follows that; nor what the library makes for itself."""
+    settled = copy.resolve(1), copy.reject(ValueError()).suppress_unhandled_rejections()
+    resolver, follower = copy.defer(), copy.defer()
+    follower.resolve(resolver.promise)
+    resolver.resolve(1)
+    assert () == pending(library=copy).promises
+    del settled
+
+
+def test_bypassed_promises(copy, scheduler):
+    """A loop without end: those that were bypassed wait for what the last follows."""
+    last = copy.defer()
+    chain = [copy.defer() for _ in range(3)]
+    for before, after in pairwise(chain):
+        before.resolve(after.promise)
+    chain[-1].resolve(last.promise)
+    now = pending(library=copy)
+    follows = [one.waits_for[0] for one in now.promises if one.state == "following"]
+    assert [("it follows: promise", number_of(last.promise))] * 3 == [
+        (one.text, one.id) for one in follows
+    ]
+
+
+def test_what_is_being_cancelled(copy, scheduler):
+    """It says so, until its clean-up has ended."""
+
+    async def cleaning():
+        try:
+            await copy.defer().promise
+        finally:
+            await copy.delay(3)
+
+    kept = copy.resolve(cleaning())
+    kept.cancel()
+    scheduler.flush()
+    first = next(one for one in pending(library=copy).promises if one.coroutine)
+    assert ("cancelling", "<Promise cancelled>") == (first.state, first.repr)
+    scheduler.advance(3)
+    assert () == pending(library=copy).promises
+
+
+def test_a_promise_that_is_being_made(copy, scheduler):
+    """A signal may come then: it is left out."""
+    half = copy._new()
+    kept = copy.defer()
+    assert [number_of(kept.promise)] == [one.id for one in pending(library=copy).promises]
+    del half
+
+
+def test_a_promise_that_is_changing(copy, scheduler, monkeypatch):
+    """What cannot be said at the moment is left out."""
+
+    def fail(promise):
+        raise RuntimeError("dictionary changed size during iteration")
+
+    for name in ("waits_of", "waiters_of", "coroutine_of", "name"):
+        monkeypatch.setattr(records, name, fail)
+    kept = copy.defer()
+    (record,) = pending(library=copy).promises
+    assert ("promise", ("it is changing just now",)) == (
+        record.name,
+        tuple(wait.text for wait in record.waits_for),
+    )
+    del kept
+
+
+@pytest.mark.parametrize(("limit", "error"), [(0, ValueError), ("all", TypeError)])
+def test_no_limit(limit, error):
+    """A limit is 1 or more."""
+    with pytest.raises(error, match="limit must be"):
+        pending(limit=limit)
+
+
+def test_no_promise_is_kept(copy, scheduler):
+    """Nor consumed: what is looked at is collected as ever."""
+    kept = copy.defer()
+    assert 1 == pending(library=copy).total
+    del kept
+    gc.collect()
+    assert 0 == pending(library=copy).total
