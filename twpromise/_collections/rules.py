@@ -70,9 +70,7 @@ def as_promise(cls: type[CorePromise], item: Any, owner: CorePromise | None) -> 
     Without an owner, what has waited for it has ended.
     """
     promise: CorePromise = (
-        item
-        if is_promise(item)
-        else new_resolved(cls, item, INPUT if owner is None else owner)
+        item if is_promise(item) else new_resolved(cls, item, INPUT if owner is None else owner)
     )
     return promise
 
