@@ -65,6 +65,7 @@ def test_the_age_within_one_turn(tracked, scheduler, monkeypatch):
 
     monkeypatch.setattr(tracking, "monotonic", clock)
     tracked.resolve().then(print)
+    tracked.defer()
     now = 5
     same = tracked.defer().promise
     scheduler.flush()
@@ -100,9 +101,8 @@ def test_long_stack_traces_know_the_place(copy):
     copy.config(long_stack_traces=True)
     promise, line = copy.defer().promise, here()
     copy.config(long_stack_traces=False)
-    assert (
-        (__file__, line, here.__name__.replace("here", "test_long_stack_traces_know_the_place"))
-    ) == (origin_of(promise).place)
+    name = test_long_stack_traces_know_the_place.__name__
+    assert (__file__, line, name) == origin_of(promise).place
 
 
 def test_nothing_is_kept(tracked, scheduler):

@@ -153,9 +153,8 @@ def _future(future: Any) -> Thing:
     get_coro = getattr(future, "get_coro", None)
     if get_coro is not None:
         lines = lines_of(get_coro())
-        text = f"the task {printable(str(future.get_name()))}" + (
-            f" at {lines[-1]}" if lines else ""
-        )
+        where = f" at {lines[-1]}" if lines else ""
+        text = f"the task {printable(str(future.get_name()))}{where}"
         waiter = getattr(future, "_fut_waiter", None)
         return Thing(text, [] if waiter is None else [("", waiter)])
     for callback, *_ in getattr(future, "_callbacks", None) or ():

@@ -1,0 +1,247 @@
+"""`install_signal`, in a process of its own: the dump is whole, and the service goes on."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from twpromise._debugging import signals
+from twpromise.debugging import install_signal
+
+ROOT = Path(__file__).parents[2]
+
+PROLOGUE = """
+import os, signal, sys, threading, time
+from twpromise import Promise
+from twpromise.debugging import install_signal
+
+install_signal()
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+#: What a process does; and what is in its dump.
+PROGRAMS = {
+    "a drain that goes on": (
+        """
+from twisted.internet import reactor
+
+def step(_):
+    global left
+    left -= 1
+    if left == 5000:
+        kill()
+    if left:
+        return Promise.resolve().then(step)
+    reactor.stop()
+
+left = 10000
+chain = Promise.resolve().then(step)
+reactor.run()
+print("went on")
+""",
+        ["in step", "kill()"],
+    ),
+    "a deadlock": (
+        """
+from twisted.internet import reactor
+from twisted.internet.defer import DeferredLock
+
+async def locking(first, second):
+    async with first:
+        await Promise.delay(0.01)
+        async with second:
+            pass
+
+locks = DeferredLock(), DeferredLock()
+kept = [Promise.resolve(locking(*locks)), Promise.resolve(locking(*reversed(locks)))]
+reactor.callLater(0.1, kill)
+Promise.delay(0.2).then(lambda _: print("went on")).then(lambda _: reactor.stop())
+reactor.run()
+""",
+        ["They wait for each other: #", "a DeferredLock, for which 1 wait; coroutine locking #"],
+    ),
+    "load": (
+        """
+from twisted.internet import reactor
+
+async def request(number):
+    for _ in range(100):
+        await Promise.resolve(number)
+    await Promise.delay(0)
+    return number
+
+threading.Timer(0.05, kill).start()
+def again(results):
+    assert results == list(range(1000))
+    if time.monotonic() - began < 0.5:
+        return Promise.map(range(1000), request).then(again)
+    print("went on")
+    reactor.stop()
+
+began = time.monotonic()
+Promise.map(range(1000), request).then(again).done()
+reactor.run()
+""",
+        ["waits for"],
+    ),
+    "a handler that blocks": (
+        """
+from twisted.internet import reactor
+
+def blocking(_):
+    threading.Timer(0.05, kill).start()
+    time.sleep(0.2)
+    reactor.stop()
+
+Promise.delay(0).then(blocking)
+reactor.run()
+print("went on")
+""",
+        ["in blocking", "time.sleep(0.2)"],
+    ),
+    "asyncio": (
+        """
+import asyncio
+from twpromise.loops import use_running_loop
+
+async def main():
+    async with use_running_loop():
+        threading.Timer(0.05, kill).start()
+        await Promise.delay(0.2)
+        print("went on")
+
+asyncio.run(main())
+""",
+        ["delay", "a timer, due in"],
+    ),
+    "no reactor": (
+        """
+kept = Promise.defer()
+kill()
+print("went on")
+""",
+        ["1 promise is pending.", "resolve() or reject(), which have not been called"],
+    ),
+    "output that is being written": (
+        """
+kept = Promise.defer()
+threading.Timer(0.05, kill).start()
+began = time.monotonic()
+while time.monotonic() - began < 0.2:
+    sys.stderr.write("a line of the log\\n")
+print("went on")
+""",
+        ["1 promise is pending."],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_dump(name):
+    """It has its first line and its last, and what is to be known; and the process goes on."""
+    program, expected = PROGRAMS[name]
+    # A program of more than one line has lines in its tracebacks only if it is a file.
+    source = PROLOGUE + program
+    process = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LINES.format(source=source)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ("went on\n", 0) == (process.stdout, process.returncode), process.stderr
+    before, begin, rest = process.stderr.partition("SIGUSR1: promises\n")
+    dump, end, _ = rest.partition("\n---\n")
+    assert (1, True, True) == (process.stderr.count("SIGUSR1: promises"), bool(begin), bool(end))
+    assert [] == [text for text in expected if text not in dump], process.stderr
+    assert "The main thread is here:\n" in dump
+    assert "Traceback" not in before
+
+
+#: Has the source in `linecache`.
+LINES = """
+import linecache
+source = {source!r}
+linecache.cache["<program>"] = len(source), None, source.splitlines(True), "<program>"
+exec(compile(source, "<program>", "exec"), dict(__name__="__main__"))
+"""
+
+
+@pytest.fixture
+def received():
+    """A handler of SIGUSR1 that was there before: it notes that it was called."""
+    numbers = []
+    former = signal.signal(signal.SIGUSR1, lambda number, frame: numbers.append(number))
+    yield numbers
+    signal.signal(signal.SIGUSR1, former)
+
+
+def test_it_can_be_undone(received):
+    """The former handler is set again; unless another has been set meanwhile."""
+    file = io.StringIO()
+    restore = install_signal(signal.SIGUSR1, file=file, limit=1)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    restore()
+    assert 1 == file.getvalue().count("SIGUSR1: promises\n")
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert [signal.SIGUSR1] == received
+    restore()
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert 2 == len(received)
+
+
+def test_a_handler_that_was_not_set_by_python(received, monkeypatch):
+    """It cannot be set again: the default is."""
+    real = signal.signal
+    monkeypatch.setattr(signals.signal, "signal", lambda *given: real(*given) and None)
+    restore = install_signal(signal.SIGUSR1, file=io.StringIO())
+    restore()
+    assert signal.SIG_DFL == signal.getsignal(signal.SIGUSR1)
+
+
+def test_what_fails(received, monkeypatch):
+    """It is said, and the process goes on; also if it cannot be said."""
+
+    def fail(**_):
+        raise RuntimeError("changed")
+
+    monkeypatch.setattr(signals, "pending", fail)
+    file = io.StringIO()
+    restore = install_signal(file=file)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert "They could not be looked at: RuntimeError('changed')\n" in file.getvalue()
+    file.close()
+    os.kill(os.getpid(), signal.SIGUSR1)
+    restore()
+
+
+def test_without_a_frame(received):
+    """Python may know none."""
+    assert "The main thread is here:\n" == signals._stack(None)
+
+
+def test_in_another_thread():
+    """Python lets the main thread alone set handlers."""
+    errors = []
+
+    def install():
+        try:
+            install_signal()
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=install)
+    thread.start()
+    thread.join()
+    assert ["install_signal must be called in the main thread"] == errors
