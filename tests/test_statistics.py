@@ -16,7 +16,9 @@ from twpromise._scheduling.drains import BUCKETS
 @pytest.fixture
 def copy(scheduler):
     """A library copy of its own, on the scheduler of the test."""
-    return Promise.get_new_library_copy()
+    library = Promise.get_new_library_copy()
+    yield library
+    library.config(monitoring=False, tracking=False)
 
 
 def figures(copy, *names):
@@ -64,7 +66,6 @@ def test_oldest_age(scheduler, copy, monkeypatch, monitoring):
     assert [10] == figures(copy, "oldest_age")
     del kept[2]
     assert [5] == figures(copy, "oldest_age")
-    copy.config(tracking=False)
 
 
 def test_in_another_thread(scheduler, copy):
