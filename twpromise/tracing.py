@@ -131,7 +131,7 @@ def _begin(tracer: Tracer | None, kind: SpanKind, attributes: Attributes, name: 
     return tracer.start_span(name, kind=kind, attributes=attributes)
 
 
-def _decorated(name: str | None, begin: Callable[[str], Span], function: Any) -> Any:
+def _decorated(name: str | None, begin: Callable[[str], Span], function: Callable[..., Any]) -> Any:
     if not callable(function):
         raise TypeError(f"function must be callable, not {shown(function)}")
     if isgeneratorfunction(function) or isasyncgenfunction(function):
@@ -167,10 +167,11 @@ def _can_be_followed(what: Any) -> bool:
 
 def _followed(span: Span, result: Any) -> Any:
     """Have a span end with a result; and that result, or what stands for it."""
-    if isinstance(result, Coroutine):
-        return _stepped(span, result)
     if is_promise(result):
-        result.add_done_callback(partial(_ended, span))  # type: ignore[attr-defined]
+        promise: Any = result
+        promise.add_done_callback(partial(_ended, span))
+    elif isinstance(result, Coroutine):
+        return _stepped(span, result)
     elif isinstance(result, Deferred):
         result.addBoth(partial(_fired, span))
     elif isinstance(result, _FUTURES):
