@@ -18,7 +18,7 @@ from twpromise.tracing import traced
 registry = CollectorRegistry()
 registry.register(PromiseCollector())
 registry.register(PromiseCollector({"service": Promise, "jobs": Promise.get_new_library_copy()}))
-PromiseCollector({1: Promise})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+PromiseCollector({1: Promise})  # type: ignore[dict-item]
 assert_type(Promise.statistics(reset=True), dict[str, Any])
 
 
@@ -44,5 +44,5 @@ async def use() -> None:
     assert_type(deferred(1), Deferred[str])
     assert_type(traced("work", load)(1), Promise[str])
     assert_type(traced("work", Promise.resolve(1)), Promise[int])
-    load("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    traced(1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    load("1")  # type: ignore[arg-type]
+    traced(1)  # type: ignore[call-overload]
