@@ -17,8 +17,8 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, succeed
 
 from tests.support.promises import Boom
-from twpromise import Promise, PromiseGroup
-from twpromise.tracing import traced
+from twpromise import Limiter, Promise, PromiseGroup, PromiseService
+from twpromise.tracing import trace_started, traced
 
 
 @pytest.fixture
@@ -409,6 +409,97 @@ def test_on_asyncio(spans, drive):
     drive(coroutine)
     coroutine.close()
     assert ({"work": None, "in work": "work"} if drive is asyncio.run else {}) == parents(spans)
+
+
+# --- what is started
+
+
+@pytest.fixture
+def started():
+    """What is started has spans."""
+    end = trace_started()
+    yield
+    end()
+
+
+def work(number=1):
+    """What is started."""
+    return Promise.delay(1).then(lambda _: child(f"in {number}"))
+
+
+def test_started(scheduler, spans, started):
+    """Each has a span, and is the parent of what it makes; nothing else changes."""
+    group, service, limiter = PromiseGroup(), PromiseService(), Limiter(1)
+
+    @traced("request")
+    def request():
+        return Promise.all(
+            [
+                group.start_soon(work, 1),
+                service.start_soon(work, number=2),
+                limiter.run(work, 3),
+                Promise.in_thread(child, "in 4"),
+            ]
+        )
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        promise = Promise.join(request(), Promise.runIn(pool, child, "in 5"))
+        scheduler.run_until_complete(promise)
+    scheduler.flush()
+    assert 2 == [span.name for span in spans()].count("start_soon work")
+    assert {
+        "request": None,
+        "start_soon work": "request",
+        "in 1": "start_soon work",
+        "in 2": "start_soon work",
+        "run work": "request",
+        "in 3": "run work",
+        "in_thread child": "request",
+        "in 4": "in_thread child",
+        "run_in child": None,
+        "in 5": "run_in child",
+    } == parents(spans)
+    assert {"fulfilled", None} == {
+        (span.attributes or {}).get("twpromise.outcome") for span in spans()
+    }
+
+
+def test_started_and_cancelled(scheduler, spans, started):
+    """While it waits for a slot, say."""
+    limiter = Limiter(1)
+    limiter.run(Promise.delay, 5)
+    waiting = limiter.run(work)
+    waiting.cancel()
+    scheduler.flush()
+    assert {"run work": CANCELLED} == {span.name: of(span) for span in spans()}
+
+
+def test_started_in_vain(spans, started):
+    """An error is raised, as without spans."""
+    with pytest.raises(TypeError, match="function must be callable, not 5"):
+        PromiseGroup().start_soon(5)
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        PromiseGroup().start_soon()
+    assert ["start_soon int", "start_soon NoneType"] == [span.name for span in spans()]
+
+
+def test_twice(spans, started):
+    """It is an error, as there would be two spans for each."""
+    with pytest.raises(RuntimeError, match=r"trace_started\(\) has been called"):
+        trace_started()
+
+
+def test_ended(scheduler, spans):
+    """All is as it was before."""
+    before = PromiseGroup.start_soon, Promise.in_thread
+    end = trace_started(tracer=trace.get_tracer("own"))
+    assert before != (PromiseGroup.start_soon, Promise.in_thread)
+    PromiseGroup().start_soon(int)
+    end()
+    assert before == (PromiseGroup.start_soon, Promise.in_thread)
+    PromiseGroup().start_soon(int)
+    scheduler.flush()
+    assert ["own"] == [span.instrumentation_scope.name for span in spans()]
 
 
 # --- how it is called

@@ -12,9 +12,12 @@ from typing import Any, Final, Protocol, TypeVar, overload
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from ._bridge.executors import Executors
 from ._core.following import outcome_of
 from ._core.settling import restore_traceback
 from ._core.states import CANCELLED, FULFILLED, is_promise
+from ._services.limiter import Limiter
+from ._services.starting import Starting
 from ._util.checks import name_of, shown
 from ._util.errors import CANCELLATIONS
 
@@ -27,7 +30,7 @@ except ImportError as error:
         "twpromise.tracing needs opentelemetry: pip install 'twpromise[opentelemetry]'"
     ) from error
 
-__all__ = ["traced"]
+__all__ = ["trace_started", "traced"]
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,6 +39,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 OUTCOME: Final = "twpromise.outcome"
 _CANCELLATIONS: Final = (*CANCELLATIONS, concurrent.futures.CancelledError)
 _FUTURES: Final = (asyncio.Future, concurrent.futures.Future)
+
+
+#: What starts a function, and which of its arguments that is.
+_STARTS: Final[tuple[tuple[type, str, int], ...]] = (
+    (Starting, "start_soon", 1),
+    (Limiter, "run", 1),
+    (Executors, "in_thread", 1),
+    (Executors, "inThread", 1),
+    (Executors, "run_in", 2),
+    (Executors, "runIn", 2),
+)
 
 
 class _Decorator(Protocol):
@@ -123,6 +137,50 @@ def traced(
             f'traced("load", promise), not {shown(what)}'
         )
     return _followed(begin(name), what)
+
+
+def trace_started(*, tracer: Tracer | None = None) -> Callable[[], None]:
+    """A span for all that is started from now on: in groups, services, limiters and threads.
+
+    Args:
+        tracer: See `traced`.
+
+    Returns:
+        A function that ends this.
+
+    Raises:
+        RuntimeError: It has been called, and not been ended.
+
+    That is each call of ``start_soon``, `Limiter.run`, `Promise.in_thread` and `Promise.run_in`.
+    The span begins with the call, which may have to wait, and has the name of the method and of
+    the function: ``"in_thread load"``.
+    """
+    before = [(cls, name, vars(cls)[name]) for cls, name, _ in _STARTS]
+    if any(hasattr(function, "_traced") for _, _, function in before):
+        raise RuntimeError("trace_started() has been called: end that before")
+    for cls, name, index in _STARTS:
+        setattr(cls, name, _starting(vars(cls)[name], index, tracer))
+
+    def end() -> None:
+        for cls, name, function in before:
+            setattr(cls, name, function)
+
+    return end
+
+
+def _starting(method: Any, index: int, tracer: Tracer | None) -> Any:
+    """A method that starts a function, traced; it may be a class method."""
+    start = getattr(method, "__func__", method)
+
+    @wraps(start)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        function = args[index] if len(args) > index else None
+        return traced(f"{start.__name__} {name_of(function)}", start, tracer=tracer)(
+            *args, **kwargs
+        )
+
+    call._traced = True  # type: ignore[attr-defined]
+    return call if start is method else classmethod(call)
 
 
 def _begin(tracer: Tracer | None, kind: SpanKind, attributes: Attributes, name: str) -> Span:

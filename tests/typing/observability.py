@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, assert_type
 
 from opentelemetry import trace
@@ -13,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from twpromise import Promise
 from twpromise.metrics import PromiseCollector
-from twpromise.tracing import traced
+from twpromise.tracing import trace_started, traced
 
 registry = CollectorRegistry()
 registry.register(PromiseCollector())
@@ -46,3 +47,7 @@ async def use() -> None:
     assert_type(traced("work", Promise.resolve(1)), Promise[int])
     load("1")  # type: ignore[arg-type]
     traced(1)  # type: ignore[call-overload]
+
+
+assert_type(trace_started(), Callable[[], None])
+trace_started(tracer=1)  # type: ignore[arg-type]
