@@ -219,9 +219,21 @@ def test_one_promise_counts_once(scheduler, copy, way, give):
     assert [made, made, 0] == figures(copy, "created", "settled", "pending")
 
 
-def test_pending_counts_none_that_users_do_not_see(scheduler, copy):
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda copy: copy.map([1, 2], lambda _: Deferred()),
+        lambda copy: copy.all(Deferred()),
+        lambda copy: copy.all([Deferred(), Deferred()]),
+        lambda copy: copy.delay(1, Deferred()),
+        lambda copy: copy.using(Deferred(), str),
+        lambda copy: copy.bind(1, Deferred()),
+    ],
+    ids=["map", "all", "all of two", "delay", "using", "bind"],
+)
+def test_pending_counts_none_that_users_do_not_see(scheduler, copy, call):
     """Without monitoring, too."""
-    kept = copy.map([1, 2], lambda _: Deferred())
+    promise = call(copy)
     scheduler.flush()
     assert [1] == figures(copy, "pending")
-    assert kept.is_pending()
+    assert promise.is_pending()

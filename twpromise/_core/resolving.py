@@ -92,11 +92,7 @@ def new_input(cls: type[CorePromise], value: Any) -> Any:
 
     Diagnostics take the two for one: they do not announce this one.
     """
-    if hooks.observer is None:
-        return new_resolved(cls, value)
-    promise = new_pending(cls, owner=INPUT)
-    resolve(promise, value)
-    return promise
+    return new_resolved(cls, value, INPUT)
 
 
 def new_rejected(
