@@ -157,8 +157,7 @@ def test_a_deadlock(copy, scheduler, take, certain, kind):
     ]
     scheduler.advance(1)
     now = pending(library=copy)
-    numbers = [number_of(promise) for promise in kept]
-    assert (tuple(numbers[:2]),) == now.cycles
+    assert [{number_of(promise) for promise in kept[:2]}] == list(map(set, now.cycles))
     text = now.promises[0].waits_for[0].text
     assert certain is not text.endswith("holds it, it seems")
 
@@ -185,7 +184,7 @@ def test_a_lock_in_attributes_of_an_object(copy, scheduler):
     one, other = Account(), Account()
     kept = copy.resolve(one.move(other)), copy.resolve(other.move(one))
     scheduler.advance(1)
-    assert (tuple(map(number_of, kept)),) == pending(library=copy).cycles
+    assert [set(map(number_of, kept))] == list(map(set, pending(library=copy).cycles))
 
 
 def test_a_lock_in_a_closure_and_a_global(copy, scheduler):
