@@ -17,7 +17,6 @@ from .._core.reactions import Node
 from .._core.states import (
     BY_CALLBACK,
     CANCELLING,
-    DEAD,
     FOLLOWING,
     LOCKED,
     NODE,
@@ -189,8 +188,6 @@ def _waiters(promise: CorePromise, depth: int) -> Iterator[Any]:
             continue
         waiting = subscriber._settles(promise) if subscriber._state & NODE else [subscriber]
         for one in waiting:
-            if one is None or one._state & DEAD & ~CANCELLING:
-                continue
             if is_inner(one) and depth < _DEEP:
                 yield from _waiters(one, depth + 1)
             else:
