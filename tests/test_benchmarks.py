@@ -250,6 +250,13 @@ def test_services() -> None:
     assert 2 == printed.count("batch, of")
 
 
+def test_inspector() -> None:
+    """How long the inspector takes is measured for each kind of promise that is pending."""
+    printed = run("benchmarks.inspector", "--promises", 50, "--times", 1)
+    assert 4 == printed.count("  pending() ")
+    assert "bytes for a promise" in printed
+
+
 def test_pictures(tmp_path: Path) -> None:
     """Another draws pictures of all of it, and puts the tables into the page."""
     need("matplotlib")

@@ -27,6 +27,13 @@ install_signal()
 
 def kill():
     os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def kill_soon():
+    threading.Timer(0.05, lambda: [kill(), done.set()]).start()
+
+
+done = threading.Event()
 """
 
 #: What a process does; and what is in its dump.
@@ -80,15 +87,14 @@ async def request(number):
     await Promise.delay(0)
     return number
 
-threading.Timer(0.05, kill).start()
 def again(results):
     assert results == list(range(1000))
-    if time.monotonic() - began < 0.5:
+    if not done.is_set():
         return Promise.map(range(1000), request).then(again)
     print("went on")
     reactor.stop()
 
-began = time.monotonic()
+kill_soon()
 Promise.map(range(1000), request).then(again).done()
 reactor.run()
 """,
@@ -99,15 +105,16 @@ reactor.run()
 from twisted.internet import reactor
 
 def blocking(_):
-    threading.Timer(0.05, kill).start()
-    time.sleep(0.2)
+    kill_soon()
+    while not done.is_set():
+        time.sleep(0.01)
     reactor.stop()
 
 Promise.delay(0).then(blocking)
 reactor.run()
 print("went on")
 """,
-        ["in blocking", "time.sleep(0.2)"],
+        ["in blocking", "  waits for its handler, which runs"],
     ),
     "asyncio": (
         """
@@ -116,8 +123,11 @@ from twpromise.loops import use_running_loop
 
 async def main():
     async with use_running_loop():
-        threading.Timer(0.05, kill).start()
-        await Promise.delay(0.2)
+        delay = Promise.delay(0.1)
+        kill_soon()
+        while not done.is_set():
+            await asyncio.sleep(0)
+        await delay
         print("went on")
 
 asyncio.run(main())
@@ -135,9 +145,8 @@ print("went on")
     "output that is being written": (
         """
 kept = Promise.defer()
-threading.Timer(0.05, kill).start()
-began = time.monotonic()
-while time.monotonic() - began < 0.2:
+kill_soon()
+while not done.is_set():
     sys.stderr.write("a line of the log\\n")
 print("went on")
 """,

@@ -279,6 +279,10 @@ KINDS = {
         ["its handler: promise"],
     ),
     "finally_ of what is pending": (lambda cls: never(cls).finally_(print), ["promise"]),
+    "bind to a value that is there": (
+        lambda cls: never(cls).bind(cls.resolve(1).then()),
+        ["promise"],
+    ),
     "bind": (bound, ["the value that is to be bound: promise"]),
     "a group": (opened_group, ["1 members, and is open", "promise"]),
     "a group that is left": (
@@ -482,6 +486,8 @@ def test_coroutines_of_twisteds_that_cannot_be_seen_into(copy, scheduler):
     status = Status()
     other = Deferred(lambda deferred: status)
     assert "a coroutine that Twisted runs" == look_at(other).text
+    status.waitingOn = None
+    assert () == look_at(other).ahead
     assert "a coroutine that Twisted runs" in seen[0]
 
 

@@ -11,7 +11,7 @@ def find_cycles(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
     """One cycle of each set of nodes that reach one another, its smallest node first.
 
     Args:
-        edges: The nodes that each node leads to.
+        edges: The nodes that each node leads to, for each node.
     """
     return [_cycle_in(group, edges) for group in _groups(edges)]
 
@@ -36,8 +36,6 @@ def _groups(edges: Mapping[int, Sequence[int]]) -> list[set[int]]:
         while calls:
             node, ahead = calls[-1]
             for other in ahead:
-                if other not in edges:
-                    continue
                 if other not in numbers:
                     numbers[other] = lowest[other] = len(numbers)
                     path.append(other)

@@ -15,15 +15,11 @@ from .._core.states import (
     INNER,
     SETTLED,
     CorePromise,
-    is_promise,
 )
 from .._core.subscribers import Subscribers
 from .._coroutines.suspension import Suspension
 
 __all__ = ["ENOUGH", "Found", "find_pending", "is_inner", "root_of", "subscribers_of"]
-
-#: How many steps are made on the way to a root; a signal may come amid a change.
-_FAR: Final = 10_000
 
 #: How many objects of the collector are looked at at a time.
 _CHUNK: Final = 20_000
@@ -56,17 +52,25 @@ def find_pending(library: type[Any] | None, limit: int | None = 0) -> Found:
     promises: list[Any] = []
     total = 0
     enough = float("inf") if limit is None else max(limit, ENOUGH)
-    # The oldest generation first; each is dropped before the next.
-    for generation in (2, 1, 0):
-        objects = gc.get_objects(generation)
-        for start in range(0, len(objects), _CHUNK):
-            every = 1 if len(promises) < enough else _SPARSE
-            some = objects[start : start + _CHUNK : every]
-            # In C: there may be hundreds of thousands.
-            pending = _pending(list(compress(some, map(classes.__contains__, map(type, some)))))
-            promises += pending
-            total += every * len(pending)
-        del objects
+    collects = gc.isenabled()
+    # Lest a collection moves promises from a generation that comes later to one before.
+    gc.disable()
+    try:
+        # The oldest generation first; each is dropped before the next.
+        for generation in (2, 1, 0):
+            objects = gc.get_objects(generation)
+            for start in range(0, len(objects), _CHUNK):
+                every = 1 if len(promises) < enough else _SPARSE
+                some = objects[start : start + _CHUNK : every]
+                # In C: there may be hundreds of thousands.
+                kinds = map(classes.__contains__, map(type, some))
+                pending = _pending(list(compress(some, kinds)))
+                promises += pending
+                total += every * len(pending)
+            del objects
+    finally:
+        if collects:
+            gc.enable()
     return Found(promises, total)
 
 
@@ -110,17 +114,10 @@ def is_inner(promise: Any) -> bool:
 
 
 def root_of(promise: Any) -> Any:
-    """As the `root_of` of the core, which shortens the way; this changes nothing."""
-    for _ in range(_FAR):
-        if not promise._state & FOLLOWING:
-            break
-        if promise._state & BYPASSED:
-            cell = promise._subscribers
-            while cell.moved is not None:
-                cell = cell.moved
-            promise = cell.follower
-        else:
-            promise = promise._aux
+    """As the `root_of` of the core, which shortens the way of followers; this leaves it."""
+    while promise._state & FOLLOWING:
+        bypassed = promise._state & BYPASSED
+        promise = promise._subscribers.now().follower if bypassed else promise._aux
     return promise
 
 
@@ -137,8 +134,3 @@ def state_of(promise: Any) -> str:
     if promise._state & CANCELLING:
         return "cancelling"
     return "following" if promise._state & FOLLOWING else "pending"
-
-
-def is_settled(what: object) -> bool:
-    """Whether something is a promise that has settled."""
-    return is_promise(what) and bool(root_of(what)._state & SETTLED)

@@ -14,7 +14,7 @@ from .._util.checks import check_count, shown
 from .cycles import find_cycles
 from .finding import Found, find_pending, state_of
 from .holders import Holder, find_holders
-from .waiting import Wait, coroutine_of, name, waiters_of, waits_of
+from .waiting import Wait, coroutine_of, handled_now, name, waiters_of, waits_of
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -195,6 +195,7 @@ class _Chosen:
     def __init__(self, limit: int | None, known: set[int] | None) -> None:
         self._limit: float = float("inf") if limit is None else limit
         self._known = known
+        self._handled = handled_now()
         self.waits: dict[int, list[Wait]] = {}
         self.promises: list[Any] = []
 
@@ -207,7 +208,7 @@ class _Chosen:
                 while ahead and len(self.promises) < self._limit - left:
                     promise = ahead.pop()
                     if id(promise) not in self.waits and self._may_be_shown(promise):
-                        waits = _safely(waits_of, promise, [Wait("it is changing just now")])
+                        waits = _safely(self._waits_of, promise, [Wait("it is changing just now")])
                         self.waits[id(promise)] = waits
                         self.promises.append(promise)
                         ahead += [one.promise for one in reversed(waits) if one.promise is not None]
@@ -216,6 +217,9 @@ class _Chosen:
 
     def _may_be_shown(self, promise: Any) -> bool:
         return self._known is None or id(promise) in self._known
+
+    def _waits_of(self, promise: Any) -> list[Wait]:
+        return waits_of(promise, self._handled)
 
     def resources(self) -> list[Any]:
         """What they wait for that others hold."""

@@ -38,7 +38,8 @@ def tree(promise: Promise[Any], *, limit: int | None = LIMIT) -> str:
     """
     if not is_promise(promise):
         raise TypeError(f"promise must be a promise, not {shown(promise)}")
-    if not promise.is_pending():
+    checked: Any = promise
+    if not checked.is_pending():
         return f"{shown(promise)}\n"
     found = find_pending(None)
     now = look([promise], found, limit, all_of=False)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Container, Iterable, Iterator
 from itertools import islice
+from types import FrameType
 from typing import Any, Final, NamedTuple
 
 from .._bridge.deferreds import DeferredSource
 from .._bridge.futures import FutureSource
+from .._core.draining import _run_jobs
 from .._core.jobs import Job
 from .._core.reactions import Node
 from .._core.states import (
     BY_CALLBACK,
     CANCELLING,
-    DEAD,
     FOLLOWING,
     LOCKED,
     NODE,
@@ -33,6 +35,8 @@ __all__ = ["MANY", "Wait", "coroutine_of", "name", "waiters_of", "waits_of"]
 
 #: How many things that a promise waits for, or that wait for it, are shown.
 MANY: Final = 20
+_RUN_JOBS: Final = _run_jobs.__code__
+
 #: How far is looked into what is not shown itself.
 _DEEP: Final = 20
 #: How much of a queue is looked at.
@@ -90,8 +94,27 @@ def _title(kind: str) -> str:
 # --- what it waits for
 
 
-def waits_of(promise: Any) -> list[Wait]:
-    """What a pending promise waits for; the first of them, if they are many."""
+def handled_now() -> set[int]:
+    """The `id` of each promise whose handler runs."""
+    found: set[int] = set()
+    for innermost in list(sys._current_frames().values()):
+        frame: FrameType | None = innermost
+        while frame is not None:
+            if frame.f_code is _RUN_JOBS:
+                found.add(id(frame.f_locals["child"]))
+            frame = frame.f_back
+    return found
+
+
+def waits_of(promise: Any, handled: Container[int] = ()) -> list[Wait]:
+    """What a pending promise waits for; the first of them, if they are many.
+
+    Args:
+        promise: The promise.
+        handled: See `handled_now`.
+    """
+    if id(promise) in handled:
+        return [Wait("its handler, which runs")]
     waits = list(islice(_expand(_waits(promise), 0), MANY + 1))
     waits = waits or [Wait("what has settled: a handler is queued, or runs")]
     if len(waits) > MANY:
@@ -165,8 +188,6 @@ def _waiters(promise: CorePromise, depth: int) -> Iterator[Any]:
             continue
         waiting = subscriber._settles(promise) if subscriber._state & NODE else [subscriber]
         for one in waiting:
-            if one is None or one._state & DEAD & ~CANCELLING:
-                continue
             if is_inner(one) and depth < _DEEP:
                 yield from _waiters(one, depth + 1)
             else:
