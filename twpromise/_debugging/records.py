@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from .._diagnostics.tracking import origin_of
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LIMIT", "Pending", "PendingPromise", "WaitsFor", "look", "pending", "snapshot"]
 
+U = TypeVar("U")
+
 #: How many promises are shown unless it is said otherwise: so that it takes a few milliseconds.
 LIMIT: Final = 200
+
+_CHANGING: Final = [Wait("it is changing just now")]
 
 #: How often holders are looked for: of what holders themselves wait for.
 _ROUNDS: Final = 5
@@ -177,7 +181,8 @@ def look(seeds: list[Any], found: Found, limit: int | None, *, all_of: bool = Tr
         resources = [one for one in chosen.resources() if id(one) not in holders]
         if not resources:
             break
-        held = find_holders(chosen.and_others(found.promises), resources, chosen.waiting())
+        promises = chosen.and_others(found.promises)
+        held = _safely(find_holders, {}, promises, resources, chosen.waiting())
         holders |= held
         chosen.add([holder.promise for several in held.values() for holder in several])
     chosen.add(seeds)
@@ -208,7 +213,7 @@ class _Chosen:
                 while ahead and len(self.promises) < self._limit - left:
                     promise = ahead.pop()
                     if id(promise) not in self.waits and self._may_be_shown(promise):
-                        waits = _safely(self._waits_of, promise, [Wait("it is changing just now")])
+                        waits = _safely(waits_of, _CHANGING, promise, self._handled)
                         self.waits[id(promise)] = waits
                         self.promises.append(promise)
                         ahead += [one.promise for one in reversed(waits) if one.promise is not None]
@@ -217,9 +222,6 @@ class _Chosen:
 
     def _may_be_shown(self, promise: Any) -> bool:
         return self._known is None or id(promise) in self._known
-
-    def _waits_of(self, promise: Any) -> list[Wait]:
-        return waits_of(promise, self._handled)
 
     def resources(self) -> list[Any]:
         """What they wait for that others hold."""
@@ -253,7 +255,7 @@ def _pending(chosen: _Chosen, holders: dict[int, list[Holder]], total: int) -> P
         for one in ahead:
             waited_for_by[one][number] = None
     for promise in chosen.promises:
-        for waiter in _safely(waiters_of, promise, []):
+        for waiter in _safely(waiters_of, [], promise):
             if id(waiter) in ids:
                 waited_for_by[ids[id(promise)]][ids[id(waiter)]] = None
     records = [
@@ -285,20 +287,20 @@ def _record(
     place, age = origin_of(promise)
     return PendingPromise(
         id=number,
-        name=_safely(name, promise, "promise"),
+        name=_safely(name, "promise", promise),
         repr=shown(promise),
         state=state_of(promise),
         place=None if place is None else 'File "{}", line {}, in {}'.format(*place),
         age=age,
         waits_for=tuple(waits_for),
         waited_for_by=waited_for_by,
-        coroutine=tuple(_safely(coroutine_of, promise, [])),
+        coroutine=tuple(_safely(coroutine_of, [], promise)),
     )
 
 
-def _safely(function: Any, promise: Any, otherwise: Any) -> Any:
-    """What a function says of a promise that may be in the midst of a change: of a signal, say."""
+def _safely(function: Callable[..., U], otherwise: Any, *arguments: Any) -> U:
+    """What a function says of promises that may be in the midst of a change: in a signal, say."""
     try:
-        return function(promise)
+        return function(*arguments)
     except Exception:
-        return otherwise
+        return otherwise  # type: ignore[no-any-return]

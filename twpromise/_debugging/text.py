@@ -78,7 +78,9 @@ def _text(now: Pending, roots: Iterable[int]) -> Iterator[str]:
     records = {one.id: one for one in now.promises}
     for cycle in now.cycles:
         names = [f"#{number} {records[number].name}" for number in cycle]
-        yield f"They wait for each other: {' -> '.join([*names, f'#{cycle[0]}'])}"
+        waits = [wait.text for number in cycle for wait in records[number].waits_for if wait.id]
+        guessed = ", it seems" if any(text.endswith("it seems") for text in waits) else ""
+        yield f"They wait for each other{guessed}: {' -> '.join([*names, f'#{cycle[0]}'])}"
     done: set[int] = set()
     for root in roots:
         if root in records and root not in done:
