@@ -761,13 +761,6 @@ def test_a_static_function_given_a_promise_that_pends(scheduler, monitored, pend
     assert 0 == copy.statistics()["pending"]
 
 
-def test_statistics_without_monitoring(scheduler):
-    """What is not counted is None; the rest is there."""
-    statistics = Promise.get_new_library_copy().statistics()
-    assert [None] * 3 == [statistics[name] for name in ("created", "settled", "pending")]
-    assert 0 == statistics["unhandled"]
-
-
 def test_statistics_of_an_endless_loop_of_functions(scheduler, monitored):
     """The same where each round is resolved with a promise that follows another already."""
     copy, _ = monitored

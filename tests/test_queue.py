@@ -151,7 +151,7 @@ def test_a_queue_starts_asleep_and_empty():
         queue.rejections,
         queue.drained_in,
         queue.time_slice,
-        queue.longest,
+        queue.drains.longest,
     )
 
 
@@ -167,7 +167,7 @@ def test_the_longest_drain_is_remembered():
     for seconds in (1, 3, 2):
         queue.append(Job(busy, seconds))
         drain(queue)
-    assert 3 == queue.longest
+    assert 3 == queue.drains.longest
 
 
 def test_each_queue_wakes_its_own_reactor():

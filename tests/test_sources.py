@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "_util": {"_util", "_core"},
     "_scheduling": {"_util", "_scheduling", "_core", "interfaces"},
     "_core": {"_util", "_scheduling", "_core"},
-    "_diagnostics": {"_util", "_core", "_diagnostics", "_coroutines", "_callbacks"},
+    "_diagnostics": {"_util", "_core", "_diagnostics", "_coroutines", "_callbacks"}
+    | {"_debugging", "_scheduling"},
     "_bridge": {"_util", "_core", "_bridge", "_coroutines", "_callbacks", "_diagnostics"}
     | {"interfaces"},
     "_coroutines": {"_util", "_core", "_coroutines", "_bridge"},
@@ -34,8 +35,10 @@ MAY_IMPORT = {
     "_demo": {"_demo", "__init__"},
 }
 #: Modules at the top: they put the folders together, or are what users import.
-TOP = {"__init__", "__main__", "_promise", "debugging", "interfaces", "loops", "promisifiers"} | {
-    "testing"
+TOP = {"__init__", "__main__", "_promise", "debugging", "interfaces", "loops", "metrics"} | {
+    "promisifiers",
+    "testing",
+    "tracing",
 }
 #: The core knows neither Twisted nor a loop nor a thread pool.
 FOREIGN = {"twisted", "zope", "asyncio", "concurrent", "threading"}

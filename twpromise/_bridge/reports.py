@@ -22,6 +22,7 @@ def unhandled(promise: CorePromise) -> None:
     """A rejection stayed unhandled to the end of the drain: the policy says what happens."""
     library: Any = promise._library
     library.unhandled += 1
+    library.unhandled_total += 1
     library.policy.unhandled(promise, _report)
 
 

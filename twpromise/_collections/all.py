@@ -225,7 +225,7 @@ class All(Several):
 
     def _promise_of(self, deferred: Deferred[Any]) -> CorePromise:
         """A promise to leave, which cancels a Deferred that is waited for without one."""
-        promise: CorePromise = new_pending(self._class)
+        promise: CorePromise = new_pending(self._class, owner=self._promise)
         lock_to_deferred(promise, deferred)
         return promise
 

@@ -9,7 +9,7 @@ from .._core.extra import binding_of
 from .._core.jobs import check_home
 from .._core.resolving import is_followed, new_input, new_rejected, new_resolved
 from .._core.settling import mark_handled
-from .._core.states import CorePromise, is_promise
+from .._core.states import INPUT, CorePromise, is_promise
 from .._util.arity import required_positionals
 from .._util.both import Both, show_signature
 from .._util.checks import not_a_function, shown, type_name
@@ -55,16 +55,23 @@ def observe(cls: type[CorePromise], items: Iterable[Any]) -> list[CorePromise]:
         The promises of those that are followed.
     """
     followed = [
-        item if is_promise(item) else new_resolved(cls, item) for item in items if is_followed(item)
+        item if is_promise(item) else new_resolved(cls, item, INPUT)
+        for item in items
+        if is_followed(item)
     ]
     for promise in followed:
         mark_handled(promise)
     return followed
 
 
-def as_promise(cls: type[CorePromise], item: Any, owner: CorePromise) -> CorePromise:
-    """A promise for what is followed, made on behalf of *owner* if it is none."""
-    promise: CorePromise = item if is_promise(item) else new_resolved(cls, item, owner)
+def as_promise(cls: type[CorePromise], item: Any, owner: CorePromise | None) -> CorePromise:
+    """A promise for what is followed, made on behalf of *owner* if it is none.
+
+    Without an owner, what has waited for it has ended.
+    """
+    promise: CorePromise = (
+        item if is_promise(item) else new_resolved(cls, item, INPUT if owner is None else owner)
+    )
     return promise
 
 

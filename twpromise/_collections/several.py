@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, overload
 from .._core.cancelling import drop, leave
 from .._core.following import follow, outcome_of
 from .._core.reactions import late_observer, subscribe
-from .._core.resolving import adopters, new_resolved
+from .._core.resolving import adopters
 from .._core.settling import mark_handled, pass_on
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise, is_promise
 from .._util.types import AllPromises, AllValues, Either, Fired, Listed
 from .collecting import Collecting
-from .rules import OneInput, expect_iterable
+from .rules import OneInput, as_promise, expect_iterable
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -95,8 +95,7 @@ class Several(Collecting):
     def _look_at(self, items: list[Any], index: int) -> None:
         """An item is followed: go on with its value, or wait for it."""
         item = items[index]
-        own = adopters[type(item)] is follow
-        promise = item if own else new_resolved(self._class, item, self._promise)
+        promise = as_promise(self._class, item, self._promise)
         outcome = outcome_of(promise)
         if outcome._state & FULFILLED:
             items[index] = outcome._value

@@ -52,6 +52,8 @@ def cancel_all(stack: list[CorePromise]) -> None:
     """
     if not stack:
         return
+    for promise in stack:
+        promise._library.cancellations += 1
     here = get_ident()
     under_way = _under_way.setdefault(here, [])
     if len(under_way) == _DEEPEST:

@@ -79,7 +79,7 @@ def drain(queue: JobQueue) -> None:
                 queue.rejections = []
             queue.wake()
             break
-    queue.longest = max(queue.longest, now - began)
+    queue.drains.add(now - began)
 
 
 def _look_at_the_end(queue: JobQueue, items: list[Any]) -> None:

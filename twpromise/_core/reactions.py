@@ -152,7 +152,7 @@ def _notify_late(node: Node, promise: CorePromise) -> None:
 
 def late_observer(promise: CorePromise) -> CorePromise:
     """What a consumer sees that comes after a promise was cancelled: a rejection."""
-    rejected: CorePromise = new_rejected(type(promise), hooks.host.late_cancellation())
+    rejected: CorePromise = new_rejected(type(promise), hooks.host.late_cancellation(), owner=INPUT)
     # It is made for a consumer who handles it.
     mark_handled(rejected)
     return rejected

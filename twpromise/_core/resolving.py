@@ -77,7 +77,7 @@ def reject_or_report(promise: CorePromise, error: BaseException) -> None:
 def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None = None) -> Any:
     """A promise that is resolved with anything; see `new_pending` for *owner*."""
     if adopters[type(value)] is None:
-        return new_fulfilled(cls, value)
+        return new_fulfilled(cls, value, owner)
     promise = new_pending(cls, owner=owner)
     # As `resolve`; a call less for each level of coroutines that call themselves.
     try:
@@ -92,21 +92,19 @@ def new_input(cls: type[CorePromise], value: Any) -> Any:
 
     Diagnostics take the two for one: they do not announce this one.
     """
-    if hooks.observer is None:
-        return new_resolved(cls, value)
-    promise = new_pending(cls, owner=INPUT)
-    resolve(promise, value)
-    return promise
+    return new_resolved(cls, value, INPUT)
 
 
-def new_rejected(cls: type[CorePromise], reason: Any, aux: Any = None) -> Any:
-    """A promise that is rejected; see `reject` for *aux*.
+def new_rejected(
+    cls: type[CorePromise], reason: Any, aux: Any = None, owner: CorePromise | None = None
+) -> Any:
+    """A promise that is rejected; see `reject` for *aux*, `new_pending` for *owner*.
 
     Raises:
         RuntimeError: See `check_home`.  Nothing is reported then.
     """
     check_home(cls)
-    promise = new_pending(cls)
+    promise = new_pending(cls, owner=owner)
     reject(promise, reason, aux)
     return promise
 

@@ -233,14 +233,14 @@ def new_by_callback(cls: type[CorePromise]) -> Any:
     return promise
 
 
-def new_fulfilled(cls: type[CorePromise], value: Any) -> Any:
-    """A promise that is fulfilled with a plain value."""
+def new_fulfilled(cls: type[CorePromise], value: Any, owner: CorePromise | None = None) -> Any:
+    """A promise that is fulfilled with a plain value; see `new_pending` for *owner*."""
     promise: CorePromise = cls._new()
     promise._state = FULFILLED
     promise._value = value
     promise._aux = promise._subscribers = promise._source = promise._extra = None
     if hooks.observer is not None:
-        hooks.observer.created(promise)
+        hooks.observer.created(promise, owner)
         hooks.observer.settled(promise)
     return promise
 

@@ -30,7 +30,7 @@ class CoroutineRunner(Runner):
     def _wait_for_other(self, yielded: Any) -> None:
         if yielded is None:
             # ``asyncio.sleep(0)``, or a bare ``yield``: go on behind all that is queued.
-            self._wait_for(new_fulfilled(self._class, None))
+            self._wait_for(new_fulfilled(self._class, None, self._promise))
             return
         # What can only be awaited yields what it waits for: never itself, which would not end.
         if adopters[type(yielded)] is adopt_awaitable or not is_followed(yielded):

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from .._core.states import CorePromise
+from .._debugging.finding import find_pending
+from .._scheduling.drains import Drains
+from .._util.checks import shown
 from .._util.types import Class
 from .library import Library, check_settings
+from .tracking import oldest_age
 from .watching import switch
 
 __all__ = ["Configuration"]
@@ -53,25 +57,55 @@ class Configuration(CorePromise):
     longStackTraces = long_stack_traces
 
     @classmethod
-    def statistics(cls) -> dict[str, Any]:
+    def statistics(cls, *, reset: bool = False) -> dict[str, Any]:
         """Figures for a metrics exporter.
 
+        Args:
+            reset: Have ``longest_drain`` and ``drains`` begin anew after this.
+
         Returns:
-            ``created``, ``settled`` and ``pending`` (how many promises of this library copy
-            there were while ``monitoring`` was on; None while it is off); ``unhandled`` (how
-            many rejections have not been handled since they were reported); ``queue_length``, and
-            ``longest_drain`` in seconds, of the queue.
+            Of this library copy: ``created`` and ``settled``, how many promises while
+            ``monitoring`` was on (None while it is off); ``pending``, by these two, or while
+            ``monitoring`` is off, as many as Python's garbage collector knows;
+            ``oldest_age``, in seconds, of those that are pending (None unless ``tracking`` is on);
+            ``timeouts``, how many calls of `timeout` have rejected; ``cancellations``, how often
+            a promise was cancelled, or lost its last consumer (those that it waited for are
+            cancelled with it, and are not counted); ``unhandled``, how many rejections have not
+            been handled since they were reported, and ``unhandled_total``, how many were reported.
+            Of the queue: ``queue_length``; ``longest_drain`` in seconds; ``drains``, with their
+            ``count``, the ``seconds`` of all of them, and ``buckets``: how many took so many
+            seconds at most.
+
+        In another thread than that of the promises, ``oldest_age`` is None, and ``pending`` if
+        ``monitoring`` is off.
+
+        Raises:
+            TypeError: *reset* is neither True nor False.
         """
+        if type(reset) is not bool:
+            raise TypeError(f"reset must be True or False, not {shown(reset)}")
         library = cls._library
         queue = cls._queue
-        created = library.created if library.monitoring else None
-        settled = library.settled if library.monitoring else None
-        return {
-            "created": created,
-            "settled": settled,
-            # A promise that was made before monitoring was switched on is only counted as settled.
-            "pending": None if created is None or settled is None else max(0, created - settled),
+        figures: dict[str, Any] = {"created": None, "settled": None, "pending": None}
+        figures["oldest_age"] = None
+        # What is found must not be dropped in another thread, where finalizers would run then.
+        if queue.is_home() and not (library.monitoring and not library.tracking):
+            found = find_pending(library.promise_class)
+            figures["pending"] = found.total
+            figures["oldest_age"] = oldest_age(found.promises)
+        if library.monitoring:
+            figures["created"], figures["settled"] = library.created, library.settled
+            # One that was made before monitoring was switched on is only counted as settled.
+            figures["pending"] = max(0, library.created - library.settled)
+        figures |= {
+            "timeouts": library.timeouts,
+            "cancellations": library.cancellations,
             "unhandled": library.unhandled,
+            "unhandled_total": library.unhandled_total,
             "queue_length": len(queue),
-            "longest_drain": queue.longest,
+            "longest_drain": queue.drains.longest,
+            "drains": queue.drains.histogram(),
         }
+        if reset:
+            queue.drains = Drains()
+        return figures

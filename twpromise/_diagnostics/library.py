@@ -100,6 +100,7 @@ class Library:
         "__weakref__",
         "async_hooks",
         "cancellation",
+        "cancellations",
         "created",
         "long_stack_traces",
         "monitoring",
@@ -110,8 +111,10 @@ class Library:
         "promise_class",
         "scheduler",
         "settled",
+        "timeouts",
         "tracking",
         "unhandled",
+        "unhandled_total",
         "w_forgotten_return",
         "warnings",
         "yield_handlers",
@@ -131,6 +134,12 @@ class Library:
         self.created = self.settled = 0
         #: How many rejections stayed unhandled to the end of a drain, and are so now.
         self.unhandled = 0
+        #: How many have, whatever became of them.
+        self.unhandled_total = 0
+        #: How many `timeout`s were too late.
+        self.timeouts = 0
+        #: How often something was cancelled, without what was cancelled with it.
+        self.cancellations = 0
         #: When unhandled rejections are reported.
         self.policy: Policy = POLICIES["report"]()
         #: What `Promise.set_scheduler` was given last.

@@ -21,7 +21,7 @@ from .traces import Place
 from .unconsumed import made_of
 from .warning import TWISTED
 
-__all__ = ["TRACKED", "Origin", "origin_of", "switch"]
+__all__ = ["TRACKED", "Origin", "oldest_age", "origin_of", "switch"]
 
 
 #: The slots of promises that are tracked: the code that made it, the instruction there, the time.
@@ -114,6 +114,15 @@ def origin_of(promise: CorePromise) -> Origin:
     if not code.co_filename.startswith(TWISTED):
         place = code.co_filename, _line(code, instruction), code.co_name
     return Origin(place, monotonic() - at)
+
+
+def oldest_age(promises: list[Any]) -> float | None:
+    """How long ago the oldest of some promises was made; None if none of them was tracked."""
+    made = [getattr(promise, "_made_at", None) for promise in promises]
+    # `origin_of` looks for the line, too.
+    by_hand = [_by_hand[promise][2] for promise in promises if promise in _by_hand]
+    oldest = min((at for at in made + by_hand if at is not None), default=None)
+    return None if oldest is None else monotonic() - oldest
 
 
 def _line(code: CodeType, instruction: int) -> int:

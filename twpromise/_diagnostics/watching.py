@@ -54,20 +54,21 @@ class _Watch:
         self._raised_again = 0
         # Bypassed promises: they were counted as settled, and may settle all the same.
         self._counted: WeakSet[CorePromise] = WeakSet()
-        # Those that stand for what a static function was given.
-        self._inputs: WeakSet[CorePromise] = WeakSet()
+        # Those that no user sees: they were made on behalf of another.
+        self._inner: WeakSet[CorePromise] = WeakSet()
 
     # --- notifications from the core
 
     def created(self, promise: CorePromise, owner: CorePromise | None = None) -> None:
         """A promise was made."""
         library: Any = promise._library
-        if owner is INPUT:
+        if owner is not None:
             # It has a trace, and is announced nowhere.
-            self._inputs.add(promise)
-            self._remember(library, promise, idle=True)
+            self._inner.add(promise)
+            given = owner is INPUT
+            self._remember(library, promise, None if given else owner, idle=given)
             return
-        self._remember(library, promise, owner, idle=bool(promise._state & FULFILLED))
+        self._remember(library, promise, idle=bool(promise._state & FULFILLED))
         if library.monitoring:
             library.created += 1
             self._emit("promise_created", promise)
@@ -79,14 +80,14 @@ class _Watch:
         self._remember(library, child, idle=True)
         if library.monitoring:
             library.created += 1
-            if parent in self._inputs:
+            if parent in self._inner:
                 self._emit("promise_created", child)
             else:
                 self._emit("promise_chained", parent, child)
 
     def settled(self, promise: CorePromise) -> None:
         """A promise was fulfilled, rejected or cancelled."""
-        if promise in self._inputs:
+        if promise in self._inner:
             return
         library: Any = promise._library
         state = promise._state
@@ -137,13 +138,13 @@ class _Watch:
     def resolved(self, promise: CorePromise) -> None:
         """A promise has begun to follow another."""
         library: Any = promise._library
-        if library.monitoring and promise not in self._inputs:
+        if library.monitoring and promise not in self._inner:
             self._emit("promise_resolved", promise)
 
     def bypassed(self, promise: CorePromise) -> None:
         """A follower was bypassed: it may never be settled."""
         library: Any = promise._library
-        if library.monitoring and promise not in self._counted and promise not in self._inputs:
+        if library.monitoring and promise not in self._counted and promise not in self._inner:
             library.settled += 1
             self._counted.add(promise)
 

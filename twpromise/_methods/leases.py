@@ -69,6 +69,7 @@ class Lease:
                     "a resource must not be a bare context manager: "
                     f"wrap it with Disposer.of({type_name(resource)})"
                 ),
+                owner=owner,
             )
         else:
             self.promise = promise_for(owner, resource)
@@ -78,7 +79,7 @@ class Lease:
             self.promise = disposer._take()
             self._disposer = disposer
         except RuntimeError as error:
-            self.promise = new_rejected(type(owner), error.with_traceback(None))
+            self.promise = new_rejected(type(owner), error.with_traceback(None), owner=owner)
 
     def wait(self, node: Node) -> bool:
         """Have *node* wait for the resource; False if its promise has settled."""

@@ -154,6 +154,7 @@ class _Timeout(_Timed):
         source, error = self._source, self._error
         assert error is not None
         promise = self.finish()
+        promise._library.timeouts += 1
         # First the rejection: it does not wait for the cancellation of the source.
         reject(promise, error(source))
         drop(source, promise)

@@ -119,7 +119,7 @@ class _Using(Releasing):
             self._wait_for_use(result if is_promise(result) else self._follow(result))
 
     def _wait_for_failed(self, error: BaseException) -> None:
-        failed: CorePromise = new_pending(type(self._promise))
+        failed: CorePromise = new_pending(type(self._promise), owner=self._promise)
         reject_raised(failed, error)
         self._wait_for_use(failed)
 

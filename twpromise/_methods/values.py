@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast, overloa
 
 from .._core.resolving import new_rejected
 from .._core.settling import mark_handled
-from .._core.states import is_promise
+from .._core.states import INPUT, is_promise
 from .._util.types import Either, Followed
 from .binding import bind as _bind
 from .filters import Filter
@@ -97,7 +97,9 @@ class Values(Handlers[T_co], Generic[T_co]):
         Bluebird: ``.throw``.
         """
         cls = type(self)
-        return cast("Promise[NoReturn]", self.then(lambda *_: new_rejected(cls, reason)))
+        return cast(
+            "Promise[NoReturn]", self.then(lambda *_: new_rejected(cls, reason, owner=INPUT))
+        )
 
     then_throw = throw
     thenThrow = then_throw
@@ -145,7 +147,7 @@ class Values(Handlers[T_co], Generic[T_co]):
         """
         *filters, reason = _one_or_two("catch_throw", filter_and_reason)
         cls = type(self)
-        return self.catch(*filters, lambda *_: new_rejected(cls, reason))
+        return self.catch(*filters, lambda *_: new_rejected(cls, reason, owner=INPUT))
 
     catchThrow = catch_throw
 

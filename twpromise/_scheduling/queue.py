@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
 from .._util.running import outside_tasks
+from .drains import Drains
 
 __all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "Waker", "is_forked", "queues"]
 
@@ -75,7 +76,7 @@ class JobQueue(deque[Any]):
         "_wakes",
         "awake",
         "drained_in",
-        "longest",
+        "drains",
         "rejections",
         "scheduler",
         "time_slice",
@@ -106,8 +107,8 @@ class JobQueue(deque[Any]):
         self.drained_in: int | None = None
         self.time_slice = time_slice
         self.timer = timer
-        #: Seconds that the longest drain took.
-        self.longest = 0.0
+        #: How long drains took.
+        self.drains = Drains()
 
     # By identity: two queues with the same items are two queues, and are referred to weakly.
     #: Takes the first item out.  A call could be interrupted by a signal when that is done: its

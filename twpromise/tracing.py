@@ -1,0 +1,320 @@
+"""Spans of OpenTelemetry: see the page *Debugging a service*."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable, Coroutine
+from functools import partial, wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from typing import Any, Final, Protocol, TypeVar, overload
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from ._bridge.executors import Executors
+from ._core.following import outcome_of
+from ._core.settling import restore_traceback
+from ._core.states import CANCELLED, FULFILLED, is_promise
+from ._services.limiter import Limiter
+from ._services.starting import Starting
+from ._util.checks import name_of, shown
+from ._util.errors import CANCELLATIONS
+
+try:
+    from opentelemetry import context, trace
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+    from opentelemetry.util.types import Attributes
+except ImportError as error:
+    raise ImportError(
+        "twpromise.tracing needs opentelemetry: pip install 'twpromise[opentelemetry]'"
+    ) from error
+
+__all__ = ["trace_started", "traced"]
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: The attribute of a span that says how it ended.
+OUTCOME: Final = "twpromise.outcome"
+_CANCELLATIONS: Final = (*CANCELLATIONS, concurrent.futures.CancelledError)
+_FUTURES: Final = (asyncio.Future, concurrent.futures.Future)
+
+
+#: What starts a function, and which of its arguments that is.
+_STARTS: Final[tuple[tuple[type, str, int], ...]] = (
+    (Starting, "start_soon", 1),
+    (Limiter, "run", 1),
+    (Executors, "in_thread", 1),
+    (Executors, "inThread", 1),
+    (Executors, "run_in", 2),
+    (Executors, "runIn", 2),
+)
+
+
+class _Decorator(Protocol):
+    def __call__(self, function: F, /) -> F: ...
+
+
+@overload
+def traced(
+    name: str | None = None,
+    /,
+    *,
+    tracer: Tracer | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Attributes = None,
+) -> _Decorator: ...
+@overload
+def traced(
+    name: str,
+    what: T,
+    /,
+    *,
+    tracer: Tracer | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Attributes = None,
+) -> T: ...
+@overload
+def traced(function: F, /) -> F: ...
+def traced(
+    name: Any = None,
+    what: Any = None,
+    /,
+    *,
+    tracer: Tracer | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Attributes = None,
+) -> Any:
+    """A span for each call of a function, or for a promise.
+
+    Args:
+        name: The name of the span; without it, that of the function.
+        what: The function: it may be ``async def``, or return a promise, a Deferred, a coroutine,
+            a future or a value.  Or one of these that is under way: its span begins now.  Without
+            it, `traced` is a decorator.
+        tracer: What makes the span; by default the one of the global tracer provider.
+        kind: The kind of the span.
+        attributes: The attributes of the span.
+
+    Returns:
+        A function that is called like the one given, and returns what that returns; or what was
+        given.  Of a coroutine, another one, to be awaited in its place.
+
+    Raises:
+        TypeError: *name* is no `str`, or *what* is nothing that can be traced; a generator function
+            is traced behind what makes a coroutine of it: ``@traced`` stands above
+            ``@Promise.coroutine``.
+
+    The span ends when the promise has *ended*: if it is cancelled, or timed out, when what cleans
+    up has; see `add_done_callback`.  It is no consumer: cancellation and reports of unhandled
+    rejections are as without it.  While the function runs, the span is the current one, and so it
+    is in all handlers, coroutines and threads that were attached or started in there: spans made in
+    these are its children.
+
+    A rejection is recorded as an exception, and makes the status an error.  So does
+    a cancellation, whose description is "cancelled".  The attribute ``twpromise.outcome`` is
+    ``"fulfilled"``, ``"rejected"`` or ``"cancelled"``.
+
+    Example::
+
+        @traced("load page")
+        def load(url):
+            return Promise.resolve(url).then(str.upper)
+    """
+    if callable(name) and what is None:
+        name, what = None, name
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"name must be the name of a span, not {shown(name)}")
+    begin = partial(_begin, tracer, kind, attributes)
+    if what is None:
+        return partial(_decorated, name, begin)
+    if callable(what):
+        return _decorated(name, begin, what)
+    if name is None or not _can_be_followed(what):
+        raise TypeError(
+            "traced() takes a name and a function, or what is under way: "
+            f'traced("load", promise), not {shown(what)}'
+        )
+    return _followed(begin(name), what)
+
+
+def trace_started(*, tracer: Tracer | None = None) -> Callable[[], None]:
+    """A span for all that is started from now on: in groups, services, limiters and threads.
+
+    Args:
+        tracer: See `traced`.
+
+    Returns:
+        A function that ends this.
+
+    Raises:
+        RuntimeError: It has been called, and not been ended.
+
+    That is each call of ``start_soon``, `Limiter.run`, `Promise.in_thread` and `Promise.run_in`.
+    The span begins with the call, which may have to wait, and has the name of the method and of
+    the function: ``"in_thread load"``.
+    """
+    before = [(cls, name, vars(cls)[name]) for cls, name, _ in _STARTS]
+    if any(hasattr(function, "_traced") for _, _, function in before):
+        raise RuntimeError("trace_started() has been called: end that before")
+    for cls, name, index in _STARTS:
+        setattr(cls, name, _starting(vars(cls)[name], index, tracer))
+
+    def end() -> None:
+        for cls, name, function in before:
+            setattr(cls, name, function)
+
+    return end
+
+
+def _starting(method: Any, index: int, tracer: Tracer | None) -> Any:
+    """A method that starts a function, traced; it may be a class method."""
+    start = getattr(method, "__func__", method)
+
+    @wraps(start)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        function = args[index] if len(args) > index else None
+        return traced(f"{start.__name__} {name_of(function)}", start, tracer=tracer)(
+            *args, **kwargs
+        )
+
+    call._traced = True  # type: ignore[attr-defined]
+    return call if start is method else classmethod(call)
+
+
+def _begin(tracer: Tracer | None, kind: SpanKind, attributes: Attributes, name: str) -> Span:
+    if tracer is None:
+        tracer = trace.get_tracer("twpromise")
+    return tracer.start_span(name, kind=kind, attributes=attributes)
+
+
+def _decorated(name: str | None, begin: Callable[[str], Span], function: Callable[..., Any]) -> Any:
+    if not callable(function):
+        raise TypeError(f"function must be callable, not {shown(function)}")
+    if isgeneratorfunction(function) or isasyncgenfunction(function):
+        raise TypeError(
+            f"traced() takes no generator function: {shown(function)}; "
+            "put @traced above @Promise.coroutine"
+        )
+    title = name_of(function) if name is None else name
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        span = begin(title)
+        token = context.attach(trace.set_span_in_context(span))
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            _raised(span, error)
+            raise
+        finally:
+            context.detach(token)
+        return _followed(span, result)
+
+    @wraps(function)
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        return await _stepped(begin(title), function(*args, **kwargs))
+
+    return run if iscoroutinefunction(function) else call
+
+
+def _can_be_followed(what: Any) -> bool:
+    return is_promise(what) or isinstance(what, (Deferred, Coroutine, *_FUTURES))
+
+
+def _followed(span: Span, result: Any) -> Any:
+    """Have a span end with a result; and that result, or what stands for it."""
+    if is_promise(result):
+        promise: Any = result
+        promise.add_done_callback(partial(_ended, span))
+    elif isinstance(result, Coroutine):
+        return _stepped(span, result)
+    elif isinstance(result, Deferred):
+        result.addBoth(partial(_fired, span))
+    elif isinstance(result, _FUTURES):
+        result.add_done_callback(partial(_done, span))
+    else:
+        _fulfilled(span)
+    return result
+
+
+async def _stepped(span: Span, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine, in which a span is the current one."""
+    token = context.attach(trace.set_span_in_context(span))
+    try:
+        result = await coroutine
+    except GeneratorExit as error:
+        # It is closed: in any context, where the token may not be used.
+        _raised(span, error)
+        raise
+    except BaseException as error:
+        context.detach(token)
+        _raised(span, error)
+        raise
+    context.detach(token)
+    _fulfilled(span)
+    return result
+
+
+# --- how a span ends
+
+
+def _ended(span: Span, promise: Any) -> None:
+    outcome = outcome_of(promise)
+    if outcome._state & FULFILLED:
+        _fulfilled(span)
+    elif outcome._state & CANCELLED:
+        _cancelled(span)
+    else:
+        restore_traceback(outcome)
+        _rejected(span, outcome._value)
+
+
+def _fired(span: Span, result: Any) -> Any:
+    if isinstance(result, Failure):
+        _raised(span, result.value)
+    else:
+        _fulfilled(span)
+    return result
+
+
+def _done(span: Span, future: Any) -> None:
+    # By `exception()` it would count as retrieved, and asyncio would not report it.
+    if future.cancelled():
+        _cancelled(span)
+    elif future._exception is not None:
+        _raised(span, future._exception)
+    else:
+        _fulfilled(span)
+
+
+def _fulfilled(span: Span) -> None:
+    span.set_attribute(OUTCOME, "fulfilled")
+    span.end()
+
+
+def _cancelled(span: Span) -> None:
+    span.set_attribute(OUTCOME, "cancelled")
+    span.set_status(Status(StatusCode.ERROR, "cancelled"))
+    span.end()
+
+
+def _raised(span: Span, error: BaseException | None) -> None:
+    if isinstance(error, _CANCELLATIONS):
+        _cancelled(span)
+    else:
+        _rejected(span, error)
+
+
+def _rejected(span: Span, reason: object) -> None:
+    try:
+        span.set_attribute(OUTCOME, "rejected")
+        if isinstance(reason, BaseException):
+            span.set_status(Status(StatusCode.ERROR, f"{type(reason).__name__}: {reason}"))
+            span.record_exception(reason)
+        else:
+            span.set_status(Status(StatusCode.ERROR, shown(reason)))
+    finally:
+        # Its text may raise.
+        span.end()
