@@ -104,12 +104,13 @@ def _has_settled(promise: Any) -> bool:
 def is_inner(promise: Any) -> bool:
     """Whether a pending promise was made by the library for itself: no user sees it.
 
-    The promise of a coroutine is shown all the same.
+    That of a coroutine, and of a group, is shown all the same.
     """
     return (
         promise._aux is INNER
         and not promise._state & FOLLOWING
         and not isinstance(promise._source, Suspension)
+        and not getattr(promise._source, "is_shown", False)
     )
 
 

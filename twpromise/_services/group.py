@@ -29,6 +29,8 @@ class _Members(Node):
     __slots__ = ("aborted", "aggregate", "failed", "members", "on_abort", "waited")
 
     title = "PromiseGroup"
+    #: An inspector shows it, though no user sees its promise.
+    is_shown = True
 
     def __init__(self, on_abort: Callable[[], object]) -> None:
         super().__init__()
