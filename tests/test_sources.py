@@ -31,7 +31,8 @@ MAY_IMPORT = {
     | {"_coroutines"},
     "_testing": {"_util", "_core", "_bridge", "_diagnostics", "_scheduling", "_testing"}
     | {"_promise", "interfaces", "loops"},
-    "_debugging": {"_util", "_core", "_bridge", "_coroutines", "_diagnostics", "_debugging"},
+    "_debugging": {"_util", "_core", "_bridge", "_coroutines", "_diagnostics", "_debugging"}
+    | {"_promise"},
     "_demo": {"_demo", "__init__"},
 }
 #: Modules at the top: they put the folders together, or are what users import.

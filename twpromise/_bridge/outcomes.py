@@ -30,6 +30,7 @@ __all__ = [
     "exception_in",
     "exception_of",
     "failure_of",
+    "notes_of",
     "raised_by",
     "report_of",
     "traceback_of",
@@ -54,7 +55,7 @@ class NotedFailure(Failure):
         text = safe_str(self.value)
         parts = printed.getvalue().rsplit(f": {text}\n", 1)
         lines = [f": {printable(text)}\n".join(parts)]
-        for note in _notes_of(self.value):
+        for note in notes_of(self.value):
             lines += [f"{printable(line)}\n" for line in note.splitlines()]
         if file is None:
             file = logerr
@@ -66,7 +67,7 @@ def failure_of(reason: object, aux: Any) -> Failure:
 
     If the reason came in a Failure, that goes out again.
     """
-    noted = bool(_notes_of(reason))
+    noted = bool(notes_of(reason))
     if isinstance(aux, Failure):
         if noted and type(aux) is Failure:
             # The same Failure goes out, but prints more.
@@ -98,7 +99,8 @@ def report_of(reason: object, aux: Any) -> Failure:
     return failure
 
 
-def _notes_of(reason: object) -> list[str]:
+def notes_of(reason: object) -> list[str]:
+    """The notes that Python would print of an exception."""
     try:
         return [f"{note}" for note in getattr(reason, "__notes__", ())]
     except Exception:

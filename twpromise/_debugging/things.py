@@ -50,7 +50,10 @@ def look_at(what: Any) -> Thing:
         return _work(what)
     if callable(getattr(what, "getTime", None)):
         return Thing(_timer(what))
-    return Thing(shown(what), (), what if is_resource(what) else None)
+    # The reprs of others may show values.
+    ours = type(what).__module__.startswith("twpromise.")
+    text = shown(what) if ours else f"a {type_name(what)}"
+    return Thing(text, (), what if is_resource(what) else None)
 
 
 def lines_of(generator: Any) -> list[str]:
@@ -162,7 +165,8 @@ def _future(future: Any) -> Thing:
         if isinstance(sink, FutureSink) and sink._promise is not None:
             # It was made of a promise.
             return Thing("a future", [("", sink._promise)])
-    return Thing(shown(future))
+    # Its repr shows its callbacks, and what is bound to them.
+    return Thing(f"a {type_name(future)}")
 
 
 def _work(future: Any) -> Thing:
