@@ -516,8 +516,12 @@ def test_it_installs_no_reactor(pytester):
     pytester.runpytest_subprocess(*ALONE).assert_outcomes(passed=1)
 
 
-def test_coverage_of_the_package_is_whole(pytester):
+def test_coverage_of_the_package_is_whole(pytester, monkeypatch):
     """Its modules are imported when coverage is measured already."""
+    # The coverage of this test itself is not to be mixed with that.
+    monkeypatch.setenv("COVERAGE_FILE", str(pytester.path / "coverage"))
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+        monkeypatch.delenv(name, raising=False)
     pytester.makepyfile("""
         def test(promises):
             pass

@@ -61,9 +61,6 @@ def give_up(promise: CorePromise, given_up: Iterable[Any]) -> None:
         promise._source = [*(promise._source or ()), *left]
     # One that is cancelling settles later, and remembers then what has not ended of this.
     for behind in (promise, *all_behind(promise, CANCELLING)):
-        if behind in left:
-            # In a circle: that is waited for already.
-            continue
         for ending in subscribers_of(behind):
             if type(ending) is Ending:
                 ending.wait_for(left)

@@ -219,7 +219,7 @@ class Reference:
         # One that is cancelling settles later, without what has not ended of this.
         for promise in (self, *self.behind(cancelling=False)):
             for consumer in list(promise.consumers):
-                if isinstance(consumer, Ending) and promise not in left:
+                if isinstance(consumer, Ending):
                     consumer.wait_for(left)
 
     def watch(self, callback: Callable[[Reference], None]) -> None:
