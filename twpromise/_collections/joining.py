@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from .._core.resolving import new_input, new_rejected
-from .._core.states import INPUT, CorePromise, new_pending
+from .._core.states import CorePromise
 from .._util.arity import taking
 from .._util.both import Static
 from .._util.checks import not_a_function
@@ -35,15 +35,8 @@ class _Joined(All):
 
     __slots__ = ()
 
-    def _make_promise(
-        self,
-        cls: type[CorePromise],
-        parent: CorePromise | None = None,
-        hidden: bool = False,
-    ) -> Any:
-        # It keeps no context: a rejection is passed on.
-        self._promise = new_pending(cls, self, owner=INPUT)
-        return self._promise
+    # A rejection is passed on.
+    _make_promise = All._make_hidden_promise
 
 
 class _Spread:

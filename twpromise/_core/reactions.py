@@ -217,17 +217,19 @@ class Node:
         node._start(source, *arguments)
         return promise
 
-    def _make_promise(
-        self,
-        cls: type[CorePromise],
-        parent: CorePromise | None = None,
-        hidden: bool = False,
-    ) -> Any:
+    def _make_promise(self, cls: type[CorePromise], parent: CorePromise | None = None) -> Any:
         """A promise that this node will settle, for users; it keeps the context of the caller."""
-        promise = self._promise = new_pending(cls, self, parent, INPUT if hidden else None)
+        promise = self._promise = new_pending(cls, self, parent)
         context = copy_context()
         if context:
             keep_for_report(promise, context)
+        return promise
+
+    def _make_hidden_promise(
+        self, cls: type[CorePromise], parent: CorePromise | None = None
+    ) -> Any:
+        """One that no user sees, only what is derived from it; it keeps no context."""
+        promise = self._promise = new_pending(cls, self, owner=INPUT)
         return promise
 
     def wait_for(self, promise: CorePromise) -> None:

@@ -181,7 +181,7 @@ class PromiseGroup(Starting):
         self._library: Any = check_library(library)
         self._node = _Members(self._interrupt_soon)
         # No user sees it: `wait` derives others from it.
-        self._outcome: Any = self._node._make_promise(library, hidden=True)
+        self._outcome: Any = self._node._make_hidden_promise(library)
         self._entered = False
         # What drives the coroutine whose `async with` block runs.
         self._driver: Driver | None = None
