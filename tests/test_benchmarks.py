@@ -38,7 +38,7 @@ LIMITS = {
     "parallel-chain": (88, 217, 6395),
     "over-doxbee-chain": (37, 104, 2640),
     "over-doxbee-coroutine": (11, 88, 1905),
-    "over-parallel-chain": (139, 108, 3585),
+    "over-parallel-chain": (139, 108, 3587),
 }
 #: What a single operation may cost, in the same way: instructions.
 OPERATIONS = {
