@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.trial.reporter import TestResult
+from twisted.trial import reporter
 from twisted.trial.unittest import TestCase
 
 from tests.support.promises import Boom, fail, pending
@@ -429,7 +429,7 @@ class TestOnTheReactor:
             def on_reactor(case):
                 return checked_on_reactor(test, checks)(2)
 
-            result = TestResult()
+            result = reporter.TestResult()
             with PromiseChecks() as checks:
                 type("Case", (TestCase,), {"test": on_reactor})("test").run(result)
             return [failure.type for _, failure in result.failures + result.errors]

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.trial import _synctest
-from twisted.trial.reporter import TestResult
+from twisted.trial import _synctest, reporter
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.support.promises import Boom
@@ -22,10 +21,10 @@ pytestmark = pytest.mark.usefixtures("reports")
 both = pytest.mark.parametrize("base", [SynchronousTestCase, TestCase])
 
 
-def run(base: type[Any], test: Any, **attributes: Any) -> TestResult:
+def run(base: type[Any], test: Any, **attributes: Any) -> reporter.TestResult:
     """Run a function as the test of a case of trial; what has come of it."""
     case = type("Case", (PromiseTestMixin, base), {"test": test, **attributes})("test")
-    result = TestResult()
+    result = reporter.TestResult()
     case.run(result)
     # Where `setUp` has failed, trial's own `run` leaves that observer, for the tests of others.
     if _synctest._logObserver._added:
@@ -34,7 +33,7 @@ def run(base: type[Any], test: Any, **attributes: Any) -> TestResult:
     return result
 
 
-def texts(result: TestResult) -> list[str]:
+def texts(result: reporter.TestResult) -> list[str]:
     """What the failures and errors say."""
     return [str(failure.value) for _, failure in result.failures + result.errors]
 
@@ -159,7 +158,7 @@ class TestBoth:
         case = Case("test")
         case.test = case.test
         for _ in range(2):
-            result = TestResult()
+            result = reporter.TestResult()
             case.run(result)
             assert 1 == len(texts(result))
         assert {"setUp", "tearDown"}.isdisjoint(vars(case))
@@ -179,7 +178,7 @@ class TestBoth:
     def test_trial_does_not_come_to_tear_down(self, base):
         """What a result raises, pytest's for one, ends `run`: nothing is left watched."""
 
-        class Result(TestResult):
+        class Result(reporter.TestResult):
             def addFailure(self, test, fail):
                 raise Boom
 
