@@ -177,7 +177,8 @@ function showCycles() {
 function showStatistics() {
   const figures = { "pending, found": shown.total, ...shown.statistics };
   const items = Object.entries(figures).filter(([, figure]) => figure !== null).map(([name, figure]) => {
-    let text = typeof figure === "object" ? JSON.stringify(figure) : `${figure}`;
+    let text = `${figure}`;
+    if (name === "drains") text = `${figure.count}, ${duration(figure.seconds)} in all`;
     if (typeof figure === "number" && !Number.isInteger(figure)) text = duration(figure);
     return make("div", "", make("dt", "", name.replaceAll("_", " ")), make("dd", "", text));
   });
