@@ -205,7 +205,7 @@ def _decorator(name: str | None, begin: Callable[[str], Span], function: Any) ->
     return _decorated(name, begin, function)
 
 
-def _decorated(name: str | None, begin: Callable[[str], Span], function: Callable[..., Any]) -> Any:
+def _decorated(name: str | None, begin: Callable[[str], Span], function: Any) -> Any:
     if isinstance(function, _BINDING):
         kind = type(function).__name__
         raise TypeError(f"traced() takes no {kind}: put @{kind} above @traced")
