@@ -234,7 +234,7 @@ def _decorated(name: str | None, begin: Callable[[str], Span], function: Any) ->
     @wraps(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
         # First: a call with wrong arguments has no span, which nothing would end.
-        coroutine = function(*args, **kwargs)
+        coroutine: Any = function(*args, **kwargs)
         return await _stepped(begin(title), coroutine)
 
     return run if iscoroutinefunction(function) else call
