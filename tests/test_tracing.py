@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+from functools import partial
 from inspect import iscoroutinefunction
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
@@ -542,6 +543,91 @@ def test_a_tracer_of_ones_own(spans):
     assert "own" == exporter.get_finished_spans()[0].instrumentation_scope.name
 
 
+class _Failing(SpanProcessor):
+    """A processor that raises."""
+
+    def __init__(self, *, at_start):
+        self._at_start = at_start
+
+    def on_start(self, span, parent_context=None):
+        """Of a span that begins."""
+        if self._at_start:
+            raise Boom("of the processor")
+
+    def on_end(self, span):
+        """Of a span that ends."""
+        raise Boom("of the processor")
+
+
+@pytest.mark.parametrize("at_start", [False, True])
+def test_a_processor_that_raises(scheduler, reports, at_start):
+    """It is logged; what is traced goes on as without it."""
+    provider = TracerProvider()
+    provider.add_span_processor(_Failing(at_start=at_start))
+    work = partial(traced, "work", tracer=provider.get_tracer("own"))
+    deferred, future = Deferred(), concurrent.futures.Future()
+
+    async def run():
+        return 1
+
+    def fail():
+        raise KeyError(2)
+
+    made = [work(Promise.resolve(3)), Promise.resolve(work(run)()), Promise.resolve(work(deferred))]
+    work(future).set_result(4)
+    deferred.callback(5)
+    with pytest.raises(KeyError):
+        work(fail)()
+    assert 6 == work(lambda: 6)()
+    scheduler.flush()
+    assert [3, 1, 5] == [promise.value() for promise in made]
+    assert ["of the processor"] * 6 == [str(event["log_failure"].value) for event in reports]
+
+
+def test_an_error_without_a_text_is_raised(spans, reports):
+    """That one, and not the error of its text."""
+
+    class Wordless(Exception):
+        def __str__(self):
+            raise ValueError("no text")
+
+    @traced
+    def work():
+        raise Wordless
+
+    with pytest.raises(Wordless):
+        work()
+    assert ["no text"] == [str(event["log_failure"].value) for event in reports]
+
+
+class _Started(SpanProcessor):
+    """A processor that remembers which spans began."""
+
+    def __init__(self):
+        self.names = []
+
+    def on_start(self, span, parent_context=None):
+        """Of a span that begins."""
+        self.names.append(span.name)
+
+
+def test_wrong_arguments_of_an_async_function(scheduler):
+    """No span begins, which nothing would end."""
+    started = _Started()
+    provider = TracerProvider()
+    provider.add_span_processor(started)
+
+    @traced(tracer=provider.get_tracer("own"))
+    async def work():
+        """Takes nothing."""
+
+    promise = Promise.resolve(work(1))
+    promise.suppress_unhandled_rejections()
+    scheduler.flush()
+    assert isinstance(promise.reason(), TypeError)
+    assert [] == started.names
+
+
 def _generator():
     yield
 
@@ -559,6 +645,11 @@ async def _async_generator():
         (lambda: traced("work")(5), "function must be callable, not 5"),
         (lambda: traced(_generator), "put @traced above @Promise.coroutine"),
         (lambda: traced("work", _async_generator), "takes no generator function"),
+        (lambda: traced(classmethod(len)), "put @classmethod above @traced"),
+        (lambda: traced("work")(staticmethod(len)), "put @staticmethod above @traced"),
+        (lambda: traced("work", classmethod(len)), "takes no classmethod"),
+        (lambda: traced(Boom), "@traced takes no class: <class .*Boom'>; trace its methods"),
+        (lambda: traced("work")(Boom), "; trace its methods"),
     ],
 )
 def test_wrong_calls(call, message):

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from ._bridge.executors import Executors
+from ._core import hooks
 from ._core.following import outcome_of
 from ._core.settling import restore_traceback
 from ._core.states import CANCELLED, FULFILLED, is_promise
@@ -38,6 +39,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: The attribute of a span that says how it ended.
 OUTCOME: Final = "twpromise.outcome"
 _CANCELLATIONS: Final = (*CANCELLATIONS, concurrent.futures.CancelledError)
+_BINDING: Final = (classmethod, staticmethod)
 _FUTURES: Final = (asyncio.Future, concurrent.futures.Future)
 
 
@@ -122,14 +124,17 @@ def traced(
         def load(url):
             return Promise.resolve(url).then(str.upper)
     """
-    if callable(name) and what is None:
-        name, what = None, name
+    function = None
+    if what is None and (callable(name) or isinstance(name, _BINDING)):
+        name, function = None, name
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name must be the name of a span, not {shown(name)}")
     begin = partial(_begin, tracer, kind, attributes)
+    if function is not None:
+        return _decorator(name, begin, function)
     if what is None:
-        return partial(_decorated, name, begin)
-    if callable(what):
+        return partial(_decorator, name, begin)
+    if callable(what) or isinstance(what, _BINDING):
         return _decorated(name, begin, what)
     if name is None or not _can_be_followed(what):
         raise TypeError(
@@ -186,10 +191,24 @@ def _starting(method: Any, index: int, tracer: Tracer | None) -> Any:
 def _begin(tracer: Tracer | None, kind: SpanKind, attributes: Attributes, name: str) -> Span:
     if tracer is None:
         tracer = trace.get_tracer("twpromise")
-    return tracer.start_span(name, kind=kind, attributes=attributes)
+    try:
+        return tracer.start_span(name, kind=kind, attributes=attributes)
+    except Exception as error:
+        # What is traced goes on without a span.
+        hooks.host.escaped(error)
+        return trace.INVALID_SPAN
 
 
-def _decorated(name: str | None, begin: Callable[[str], Span], function: Callable[..., Any]) -> Any:
+def _decorator(name: str | None, begin: Callable[[str], Span], function: Any) -> Any:
+    if isinstance(function, type):
+        raise TypeError(f"@traced takes no class: {shown(function)}; trace its methods")
+    return _decorated(name, begin, function)
+
+
+def _decorated(name: str | None, begin: Callable[[str], Span], function: Any) -> Any:
+    if isinstance(function, _BINDING):
+        kind = type(function).__name__
+        raise TypeError(f"traced() takes no {kind}: put @{kind} above @traced")
     if not callable(function):
         raise TypeError(f"function must be callable, not {shown(function)}")
     if isgeneratorfunction(function) or isasyncgenfunction(function):
@@ -214,7 +233,9 @@ def _decorated(name: str | None, begin: Callable[[str], Span], function: Callabl
 
     @wraps(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
-        return await _stepped(begin(title), function(*args, **kwargs))
+        # First: a call with wrong arguments has no span, which nothing would end.
+        coroutine: Any = function(*args, **kwargs)
+        return await _stepped(begin(title), coroutine)
 
     return run if iscoroutinefunction(function) else call
 
@@ -290,14 +311,11 @@ def _done(span: Span, future: Any) -> None:
 
 
 def _fulfilled(span: Span) -> None:
-    span.set_attribute(OUTCOME, "fulfilled")
-    span.end()
+    _end(span, "fulfilled")
 
 
 def _cancelled(span: Span) -> None:
-    span.set_attribute(OUTCOME, "cancelled")
-    span.set_status(Status(StatusCode.ERROR, "cancelled"))
-    span.end()
+    _end(span, "cancelled", lambda: span.set_status(Status(StatusCode.ERROR, "cancelled")))
 
 
 def _raised(span: Span, error: BaseException | None) -> None:
@@ -308,13 +326,24 @@ def _raised(span: Span, error: BaseException | None) -> None:
 
 
 def _rejected(span: Span, reason: object) -> None:
-    try:
-        span.set_attribute(OUTCOME, "rejected")
+    def record() -> None:
         if isinstance(reason, BaseException):
             span.set_status(Status(StatusCode.ERROR, f"{type(reason).__name__}: {reason}"))
             span.record_exception(reason)
         else:
             span.set_status(Status(StatusCode.ERROR, shown(reason)))
-    finally:
-        # Its text may raise.
-        span.end()
+
+    _end(span, "rejected", record)
+
+
+def _end(span: Span, outcome: str, record: Callable[[], None] | None = None) -> None:
+    """End a span.  What raises, the text of an error or an exporter, is logged."""
+    try:
+        try:
+            span.set_attribute(OUTCOME, outcome)
+            if record is not None:
+                record()
+        finally:
+            span.end()
+    except Exception as error:
+        hooks.host.escaped(error)

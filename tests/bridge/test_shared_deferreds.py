@@ -407,3 +407,31 @@ def test_a_deferred_does_not_collect_those_that_have_left(
     assert stays is not None
     assert "value" == stays.value()
     assert [None] * 9 * between == seen
+
+
+# --- fired with a coroutine that cancels the promise
+
+
+async def _cancelling(promises: list[Promise[Any]], deferred: Deferred[Any]) -> Any:
+    promises[0].cancel()
+    return await deferred
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_coroutine_that_the_deferred_fires_with_cancels_the_promise(
+    scheduler: ManualScheduler, reports: list[Any], shared: bool
+) -> None:
+    """Before its first `await`: it is cancelled with it, unless other promises wait for it."""
+    deferred: Deferred[Any] = Deferred()
+    cancelled: list[Deferred[Any]] = []
+    inner: Deferred[Any] = Deferred(cancelled.append)
+    promises = [Promise.resolve(deferred) for _ in range(2 if shared else 1)]
+    deferred.callback(_cancelling(promises, inner))
+    scheduler.flush()
+    assert promises[0].is_cancelled()
+    assert ([] if shared else [inner]) == cancelled
+    if shared:
+        inner.callback("value")
+        scheduler.flush()
+        assert "value" == promises[1].value()
+    assert [] == reports

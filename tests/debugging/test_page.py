@@ -276,7 +276,7 @@ def test_what_is_pending_is_shown(library):
     assert [(2, 2, False, [], [])] == [
         (now["total"], now["shown"], now["sampled"], now["cycles"], now["failures"])
     ]
-    assert library.statistics() == now["statistics"]
+    assert json.loads(json.dumps(library.statistics())) == now["statistics"]
     dump = fetch(resource, b"/dump")[2].decode()
     assert "2 promises are pending" in dump
     assert "waits for resolve() or reject()" in dump

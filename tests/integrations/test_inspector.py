@@ -261,6 +261,15 @@ def test_values_are_shown_if_asked_for(chromium, service):
     assert "reason" in Page(chromium, f"{service}/values").text("#failures summary")
 
 
+def test_failures_of_a_service_that_was_started_again(page):
+    """They have the numbers of those before, which are not shown in their place."""
+    page.run("(paused = true, clearTimeout(timer), 0)")
+    for time, reason in [(1, "Before"), (2, "After")]:
+        failed = {"id": 1, "time": time, "what": "", "reason": reason, "trace": ""}
+        page.run(f"(shown.failures = [{json.dumps(failed)}], showFailures(), 0)")
+        assert reason in page.text("#failures summary")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_fits(chromium, service, width):
     """Nothing has to be moved sideways; and the browser has nothing to complain of."""

@@ -23,6 +23,7 @@ from .outcomes import failure_of
 from .shared import (
     callbacks_of,
     is_last,
+    is_shared,
     keep_failure,
     keep_followed,
     leave_to_others,
@@ -103,13 +104,22 @@ class DeferredSource:
         elif promise is None:
             deferred._taken_by_promise = result
         else:
-            resolve(promise, keep_followed(type(promise), deferred, result, promise))
+            followed = keep_followed(type(promise), deferred, result, promise)
+            if not promise._state & DEAD:
+                resolve(promise, followed)
+            elif not is_shared(deferred, self):
+                # A coroutine has cancelled the promise before it came to its first `await`.
+                mark_handled(followed)
+                drop(followed, promise)
 
     def _waits_for(self, deferred: Any) -> bool:
         return self._promise is not None
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
         promise, self._promise = self._promise, None
+        if promise is None:
+            # The Deferred has fired with a coroutine, which cancels the promise.
+            return False
         # At once: what the Deferred would be fired with before the next job (a lock, say) would
         # be lost.
         try:

@@ -177,7 +177,8 @@ function showCycles() {
 function showStatistics() {
   const figures = { "pending, found": shown.total, ...shown.statistics };
   const items = Object.entries(figures).filter(([, figure]) => figure !== null).map(([name, figure]) => {
-    let text = typeof figure === "object" ? JSON.stringify(figure) : `${figure}`;
+    let text = `${figure}`;
+    if (name === "drains") text = `${figure.count}, ${duration(figure.seconds)} in all`;
     if (typeof figure === "number" && !Number.isInteger(figure)) text = duration(figure);
     return make("div", "", make("dt", "", name.replaceAll("_", " ")), make("dd", "", text));
   });
@@ -189,12 +190,14 @@ function showFailures() {
   const known = new Map([...list.children].map((one) => [one.dataset.id, one]));
   // Those that are there stay: they may be open.
   list.replaceChildren(...shown.failures.map((failed) => {
-    const former = known.get(`${failed.id}`);
+    // A service that has been started again counts from 1 again.
+    const id = `${failed.id} ${failed.time}`;
+    const former = known.get(id);
     if (former) return former;
     const time = make("time", "", new Date(failed.time * 1000).toLocaleTimeString());
     const summary = make("summary", "", time, " ", make("strong", "", failed.reason), ` ${failed.what}`);
     const element = make("details", "", summary, make("pre", "", failed.trace));
-    element.dataset.id = failed.id;
+    element.dataset.id = id;
     return element;
   }));
   find("#failures .none").hidden = shown.failures.length > 0;
