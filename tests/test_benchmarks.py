@@ -37,18 +37,18 @@ LIMITS = {
     "errors-chain": (33, 136, 3815),
     "parallel-chain": (88, 217, 6395),
     "over-doxbee-chain": (37, 104, 2640),
-    "over-doxbee-coroutine": (11, 88, 1905),
+    "over-doxbee-coroutine": (11, 88, 1907),
     "over-parallel-chain": (139, 108, 3587),
 }
 #: What a single operation may cost, in the same way: instructions.
 OPERATIONS = {
     "create": 175,
-    "resolve": 78,
+    "resolve": 79,
     "then": 170,
     "fanout": 223,
     "all": 361,
-    "map": 605,
-    "adopt": 423,
+    "map": 612,
+    "adopt": 425,
 }
 #: Bytes of one promise; from 3.12 on, Python keeps the list of weak references in front of an
 #: object, and two words for that.

@@ -113,7 +113,7 @@ def test_one_of_each(copy, scheduler, tracking):
     assert ["outer", "middle", "inner"] == [line.split()[-1] for line in outer.coroutine]
     assert ["a timer, due in 4 s"] == texts["delay"]
     assert texts["call of a Limiter"][0].startswith(
-        "<Limiter: 1 of 1 running, 1 waiting>; promise #"
+        "<Limiter: 1 of 1 running, 1 waiting>; promise for a Deferred #"
     )
     assert texts["PromiseGroup"][0] == "1 members, and is open"
     deadlocked = {one.id for one in named["coroutine locking"]}
