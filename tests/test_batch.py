@@ -266,7 +266,7 @@ def test_mistakes_reach_all_callers_of_the_run(scheduler, run, error, message):
 
 
 def test_an_error_that_has_no_handler_is_reported_for_each_call(scheduler, reports):
-    """Each of the promises is one that somebody forgot."""
+    """Each of the promises is reported by itself."""
     double = batch(refuse, size=2)
     double(1)
     double(2)
@@ -349,7 +349,7 @@ def test_cancelled_after_the_timer_struck(scheduler, runs):
 
 
 def test_cancelled_while_it_runs_a_call_leaves_the_others(scheduler, runs):
-    """The run goes on as long as somebody waits for it."""
+    """The run goes on as long as one of its calls is left."""
     double = batch(runs, size=2)
     promises = [double(number) for number in (1, 2)]
     scheduler.flush()
@@ -362,7 +362,7 @@ def test_cancelled_while_it_runs_a_call_leaves_the_others(scheduler, runs):
 
 
 def test_results_of_calls_that_have_left(scheduler, runs, reports):
-    """What is under way is cancelled, a rejection handled: nobody else can."""
+    """What is under way is cancelled, a rejection handled: no other code can."""
     double = batch(runs, size=4)
     promises = [double(number) for number in range(4)]
     scheduler.flush()
@@ -438,7 +438,7 @@ def test_a_thread_that_cannot_be_stopped_counts_as_a_run(scheduler):
 
 
 def test_a_run_that_is_cancelled_from_elsewhere_cancels_its_calls(scheduler, runs):
-    """What the function returned belongs to somebody else, too."""
+    """What the function returned has another consumer, too."""
     double = batch(runs, size=2)
     promises = [double(1), double(2)]
     scheduler.flush()

@@ -168,9 +168,13 @@ def test_some_end_early(world, kind, how):
     world.run(scenarios)
 
 
+@pytest.mark.parametrize("turn", ["a run ends", "they are called"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_some_leave_in_the_turn_in_which_a_run_ends(world, kind):
-    """At each step of that turn: those of that run, and those of the next."""
+def test_some_leave_within_one_turn(world, kind, turn):
+    """At each step of that in which a run ends, or the first, put together before, begins.
+
+    Those of that run leave, and those of the next.
+    """
 
     async def scenario(leavers, steps):
         calls = Calls(world, kind)
@@ -181,36 +185,15 @@ def test_some_leave_in_the_turn_in_which_a_run_ends(world, kind):
             for name in leavers:
                 calls.handles[name].cancel()
 
-        calls.ending = lambda: world.call_after(steps, leave)
+        if turn == "a run ends":
+            calls.ending = lambda: world.call_after(steps, leave)
+        else:
+            world.call_after(steps, leave)
         await calls.check(dict.fromkeys(leavers, "cancelled"))
 
     async def scenarios():
         for leavers in LEAVERS:
             for steps in range(12):
-                await scenario(leavers, steps)
-
-    world.run(scenarios)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_some_leave_in_the_turn_in_which_they_are_called(world, kind):
-    """The first run has been put together, and begins in this turn."""
-
-    async def scenario(leavers, steps):
-        calls = Calls(world, kind)
-        for name in NAMES:
-            calls.start(name)
-
-        def leave():
-            for name in leavers:
-                calls.handles[name].cancel()
-
-        world.call_after(steps, leave)
-        await calls.check(dict.fromkeys(leavers, "cancelled"))
-
-    async def scenarios():
-        for leavers in LEAVERS:
-            for steps in range(8):
                 await scenario(leavers, steps)
 
     world.run(scenarios)

@@ -274,7 +274,7 @@ def test_what_ends_before_the_function_does(scheduler):
 
 
 def test_what_others_wait_for_is_not_given_up(scheduler):
-    """A thread that goes on for somebody else is no part of the work."""
+    """A thread that goes on for another consumer is no part of the work."""
     limiter = Limiter(1)
     work, _ = running()
     work.then()

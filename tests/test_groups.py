@@ -147,7 +147,7 @@ def test_several_failures_are_an_exception_group(scheduler):
     assert (tuple(errors), "2 errors in a PromiseGroup") == (aggregate.errors, aggregate.message)
 
 
-def test_a_failure_that_nobody_waits_for_is_reported_once(scheduler, reports):
+def test_a_failure_without_a_consumer_is_reported_once(scheduler, reports):
     """The group handles the rejection of the member, and rejects in its turn."""
     group = PromiseGroup()
     error = Boom("lost")
