@@ -80,23 +80,21 @@ def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[Counter[int], se
     entered: Counter[int] = Counter()
     known: set[int] = set()
     for one in suspended(generator):
-        referents = gc.get_referents(one)
-        exits = set()
         here: set[int] = set()
-        for referent in referents:
-            # Up to Python 3.13 the bound method is on the stack; then the function, and the object.
+        before = None
+        for referent in gc.get_referents(one):
+            # Up to Python 3.13 the bound method is on the stack; then the function, and the object
+            # after it.
             if type(referent) is MethodType and referent.__name__ in _EXITS:
                 entered[id(referent.__self__)] += 1
-            elif type(referent) is FunctionType and referent.__name__ in _EXITS:
-                exits.add(referent)
+            elif type(before) is FunctionType and before.__name__ in _EXITS:
+                entered[id(referent)] += 1
             elif type(referent) is CellType:
                 here |= _contents(referent)
             here.add(id(referent))
             if hasattr(referent, "__dict__") and type(referent) is not FunctionType:
                 here.update(map(id, vars(referent).values()))
-        for key in here & wanted.keys():
-            if any(getattr(type(wanted[key]), exit_.__name__, None) is exit_ for exit_ in exits):
-                entered[key] += 1
+            before = referent
         frame = frame_of(one)
         names = () if frame is None else frame.f_code.co_names
         if frame is not None and "release" in names:
