@@ -988,6 +988,25 @@ class TestTask:
 
         on_loop(main)
 
+    @pytest.mark.skipif(sys.version_info < (3, 14), reason="this Python has no call graphs")
+    def test_is_in_call_graphs(self, on_loop: OnLoop) -> None:
+        """A future that it awaits names it, until it goes on."""
+
+        async def main() -> None:
+            graph: Any = asyncio.capture_call_graph  # type: ignore[attr-defined]
+            before = asyncio.all_tasks()
+            future = asyncio.get_running_loop().create_future()
+            promise = Promise.resolve(awaiting(future))
+            [task] = asyncio.all_tasks() - before
+            [waiter] = graph(future).awaited_by
+            assert task is waiter.future
+            assert "awaiting" == waiter.call_stack[-1].frame.f_code.co_name
+            future.set_result(1)
+            assert 1 == await promise
+            assert () == graph(future).awaited_by
+
+        on_loop(main)
+
     def test_ends_as_the_coroutine(self, on_loop: OnLoop) -> None:
         """A task can be awaited; its error is reported by the promise alone."""
 

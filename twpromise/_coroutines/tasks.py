@@ -34,6 +34,15 @@ _set_result = asyncio.Future.set_result
 _set_exception = asyncio.Future.set_exception
 
 
+def _ignore(future: Any, waiter: Any) -> None:
+    """Python records which task awaits a future since 3.14."""
+
+
+# For `asyncio.print_call_graph`.
+_add_awaited_by: Any = getattr(asyncio, "future_add_to_awaited_by", _ignore)
+_discard_awaited_by: Any = getattr(asyncio, "future_discard_from_awaited_by", _ignore)
+
+
 class TaskRunner(CoroutineRunner):
     """Runs a coroutine as a task of an asyncio loop.
 
@@ -130,6 +139,7 @@ class TaskRunner(CoroutineRunner):
             if yielded is self._task:
                 raise RuntimeError(f"a coroutine cannot await its own task: {yielded!r}")
             yielded._asyncio_future_blocking = False
+            _add_awaited_by(yielded, self._task)
             yielded.add_done_callback(self._wake, context=Context())
             self._future = yielded
         else:
@@ -141,6 +151,8 @@ class TaskRunner(CoroutineRunner):
 
     def _wake(self, future: Any = None) -> None:
         """The loop resumes the coroutine; a future is asked for its result by its `__await__`."""
+        if future is not None:
+            _discard_awaited_by(future, self._task)
         # The traceback of its exception refers to this frame.
         del future
         self._future = None
