@@ -15,19 +15,23 @@ from typing import Any
 
 import pytest
 from twisted.internet import asyncioreactor
-from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+from twisted.logger import LogEvent, LogLevel, globalLogBeginner, globalLogPublisher
 
 from tests.support.consumers import CONSUMERS, Consumer
 from tests.support.slices import Slices
 from twpromise import Promise
+from twpromise._core import hooks
+from twpromise._diagnostics.watching import switch
 from twpromise.testing import ManualScheduler, PromiseChecks
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Install the reactor that ``TWPROMISE_TEST_REACTOR`` names, before any is imported.
+    """Have Twisted log nowhere, and install the reactor that ``TWPROMISE_TEST_REACTOR`` names.
 
     For instance ``epoll``, ``select`` or ``asyncio``; unless it is set, Twisted chooses.
     """
+    # Else Twisted keeps what is logged until it is said where to, with the frames of each error.
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
     name = os.environ.get("TWPROMISE_TEST_REACTOR")
     if not name:
         return
@@ -197,3 +201,12 @@ def config() -> Iterator[Callable[..., dict[str, Any]]]:
     before = Promise.config()
     yield Promise.config
     Promise.config(**before)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_observed() -> None:
+    """Diagnostics that earlier tests switched on are off: those of their library copies, too."""
+    if hooks.observer is not None:
+        gc.collect()
+        switch()
+        assert hooks.observer is None
