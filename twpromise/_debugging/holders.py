@@ -81,7 +81,7 @@ def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[Counter[int], se
     known: set[int] = set()
     for one in suspended(generator):
         here: set[int] = set()
-        before = None
+        before: Any = None
         for referent in gc.get_referents(one):
             # Up to Python 3.13 the bound method is on the stack; then the function, and the object
             # after it.
