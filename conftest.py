@@ -1,4 +1,4 @@
-"""Runs the examples in README.md, in docs/ and in the package's docstrings.
+"""Runs the examples in the package's docstrings; those of the pages are tested in tests/docs.
 
 Examples find `Promise`, `scheduler` and `clock` ready: promises settle when the example
 says `scheduler.flush()`, and time passes when it says `scheduler.advance(seconds)`.
@@ -18,7 +18,7 @@ import pytest
 from sybil import Document, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.integration.pytest import SybilItem
-from sybil.parsers import myst, rest
+from sybil.parsers import rest
 from sybil.parsers.abstract.lexers import BlockLexer
 
 from twpromise import Promise
@@ -67,24 +67,16 @@ def _teardown(namespace: dict[str, Any]) -> None:
     namespace["_scheduler"].__exit__(None, None, None)
 
 
-pytest_collect_file = (
-    Sybil(
-        parsers=[myst.PythonCodeBlockParser(doctest_optionflags=_FLAGS), myst.SkipParser()],
-        pattern="*.md",
-        setup=_setup,
-        teardown=_teardown,
-    )
-    + Sybil(
-        parsers=[
-            rest.DocTestParser(optionflags=_FLAGS),
-            _parse_literal_examples,
-            rest.SkipParser(),
-        ],
-        path="twpromise",
-        pattern="*.py",
-        setup=_setup,
-        teardown=_teardown,
-    )
+pytest_collect_file = Sybil(
+    parsers=[
+        rest.DocTestParser(optionflags=_FLAGS),
+        _parse_literal_examples,
+        rest.SkipParser(),
+    ],
+    path="twpromise",
+    pattern="*.py",
+    setup=_setup,
+    teardown=_teardown,
 ).pytest()
 
 
