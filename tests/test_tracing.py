@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+from contextvars import copy_context
 from functools import partial
 from inspect import iscoroutinefunction
 
@@ -158,6 +159,45 @@ def test_cancelled(scheduler, spans, way):
     assert CANCELLED == of(span)
 
 
+def _drop(copy, wrap):
+    wrap(lambda: copy.delay(1, "value"))()
+
+
+def _drop_in_a_handler(copy, wrap):
+    def handler(_):
+        wrap(lambda: copy.delay(1, "value"))()
+
+    copy.resolve(1).then(handler)
+
+
+@pytest.mark.parametrize("program", [_drop, _drop_in_a_handler])
+def test_warnings_are_given(scheduler, spans, recwarn, program):
+    """The same as without tracing: a span consumes nothing, and keeps nothing."""
+    texts = []
+    for wrap in (lambda function: function, traced("work")):
+        copy = Promise.get_new_library_copy()
+        copy.config(warnings=True)
+        program(copy, wrap)
+        scheduler.flush()
+        scheduler.advance(1)
+        copy.config(warnings=False)
+        texts.append([str(warning.message) for warning in recwarn])
+        recwarn.clear()
+    assert 1 == len(texts[0])
+    assert texts[0] == texts[1]
+    assert FULFILLED == of(spans()[0])
+
+
+def test_in_another_thread(scheduler, spans):
+    """A function that is called there may return a promise."""
+    kept = Promise.delay(1, "value")
+    promise = Promise.in_thread(traced("work", lambda: kept))
+    scheduler.run_until_complete(promise)
+    scheduler.advance(1)
+    assert "value" == promise.value()
+    assert FULFILLED == of(spans()[0])
+
+
 @pytest.mark.parametrize("way", [_promise, _under_way, _async, _coroutine])
 def test_unhandled_rejections_are_reported(scheduler, spans, reports, way):
     """Tracing handles none."""
@@ -294,10 +334,39 @@ def test_a_coroutine_that_is_closed(spans):
     async def work():
         await Deferred()
 
-    coroutine = work()
-    coroutine.send(None)
-    coroutine.close()
+    def close_there():
+        with trace.use_span(there):
+            coroutine.close()
+            assert there is trace.get_current_span()
+
+    coroutine, there = work(), trace.get_tracer("test").start_span("there")
+    copy_context().run(coroutine.send, None)
+    copy_context().run(close_there)
     assert CANCELLED == of(spans()[0])
+
+
+def test_what_is_closed_goes_on_with_its_span(spans):
+    """The one around what is closed is the current one again, as after any other end."""
+
+    @traced("inner")
+    async def inner():
+        await Deferred()
+
+    @traced("outer")
+    async def outer():
+        try:
+            await inner()
+        finally:
+            child("cleanup")
+
+    def close():
+        coroutine = outer()
+        coroutine.send(None)
+        coroutine.close()
+        child("outside")
+
+    copy_context().run(close)
+    assert {"outer": None, "inner": "outer", "cleanup": "outer", "outside": None} == parents(spans)
 
 
 # --- parents
@@ -541,6 +610,18 @@ def test_a_tracer_of_ones_own(spans):
     traced("work", int, tracer=provider.get_tracer("own"))()
     assert () == spans()
     assert "own" == exporter.get_finished_spans()[0].instrumentation_scope.name
+
+
+def test_a_tracer_that_raises(spans, reports):
+    """What is made has the span around it for parent, and not none."""
+
+    class Failing:
+        def start_span(self, *args, **kwargs):
+            raise Boom("of the tracer")
+
+    traced("outer", traced("inner", partial(child, "innermost"), tracer=Failing()))()
+    assert {"outer": None, "innermost": "outer"} == parents(spans)
+    assert ["of the tracer"] == [str(event["log_failure"].value) for event in reports]
 
 
 class _Failing(SpanProcessor):

@@ -14,7 +14,8 @@ from twisted.python.failure import Failure
 
 from ._bridge.executors import Executors
 from ._core import hooks
-from ._core.following import outcome_of
+from ._core.following import decided_by
+from ._core.jobs import call_at_home
 from ._core.settling import restore_traceback
 from ._core.states import CANCELLED, FULFILLED, is_promise
 from ._services.limiter import Limiter
@@ -194,9 +195,9 @@ def _begin(tracer: Tracer | None, kind: SpanKind, attributes: Attributes, name: 
     try:
         return tracer.start_span(name, kind=kind, attributes=attributes)
     except Exception as error:
-        # What is traced goes on without a span.
+        # What is traced goes on without a span; what it makes has the one around it for parent.
         hooks.host.escaped(error)
-        return trace.INVALID_SPAN
+        return trace.NonRecordingSpan(trace.get_current_span().get_span_context())
 
 
 def _decorator(name: str | None, begin: Callable[[str], Span], function: Any) -> Any:
@@ -248,7 +249,8 @@ def _followed(span: Span, result: Any) -> Any:
     """Have a span end with a result; and that result, or what stands for it."""
     if is_promise(result):
         promise: Any = result
-        promise.add_done_callback(partial(_ended, span))
+        # It may have been returned in another thread.
+        call_at_home(promise._queue, promise.add_done_callback, partial(_ended, span))
     elif isinstance(result, Coroutine):
         return _stepped(span, result)
     elif isinstance(result, Deferred):
@@ -262,27 +264,28 @@ def _followed(span: Span, result: Any) -> Any:
 
 async def _stepped(span: Span, coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine, in which a span is the current one."""
-    token = context.attach(trace.set_span_in_context(span))
+    before = context.get_current()
+    context.attach(trace.set_span_in_context(span))
     try:
         result = await coroutine
-    except GeneratorExit as error:
-        # It is closed: in any context, where the token may not be used.
-        _raised(span, error)
-        raise
     except BaseException as error:
-        context.detach(token)
         _raised(span, error)
         raise
-    context.detach(token)
-    _fulfilled(span)
-    return result
+    else:
+        _fulfilled(span)
+        return result
+    finally:
+        # Not by a token: that is of one context, and a coroutine may be closed in any.
+        if trace.get_current_span() is span:
+            context.attach(before)
 
 
 # --- how a span ends
 
 
 def _ended(span: Span, promise: Any) -> None:
-    outcome = outcome_of(promise)
+    # Not `outcome_of`: for warnings, that consumes.
+    outcome = decided_by(promise)
     if outcome._state & FULFILLED:
         _fulfilled(span)
     elif outcome._state & CANCELLED:
