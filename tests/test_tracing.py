@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, su
 
 from tests.support.promises import Boom
 from twpromise import Limiter, Promise, PromiseGroup, PromiseService
+from twpromise.debugging import pending
 from twpromise.tracing import trace_started, traced
 
 
@@ -367,6 +368,22 @@ def test_what_is_closed_goes_on_with_its_span(spans):
 
     copy_context().run(close)
     assert {"outer": None, "inner": "outer", "cleanup": "outer", "outside": None} == parents(spans)
+
+
+@pytest.mark.parametrize("wrap", [traced, partial(traced, "work")], ids=["function", "coroutine"])
+def test_what_is_under_way(scheduler, spans, wrap):
+    """The inspector shows the coroutine as it does without tracing."""
+
+    async def work():
+        await Promise.delay(1)
+
+    copy = Promise.get_new_library_copy()
+    promise = copy.resolve(wrap(work)() if wrap is traced else wrap(work()))
+    scheduler.flush()
+    (record,) = pending(library=copy).promises
+    assert f"coroutine {work.__qualname__}" == record.name
+    assert ["work"] == [line.split()[-1] for line in record.coroutine]
+    assert promise.is_pending()
 
 
 # --- parents

@@ -264,7 +264,10 @@ def _followed(span: Span, result: Any) -> Any:
         # It may have been returned in another thread.
         call_at_home(promise._queue, promise.add_done_callback, partial(_ended, span))
     elif isinstance(result, Coroutine):
-        return _stepped(span, result)
+        stepped: Any = _stepped(span, result)
+        # As `wraps` does it: it is shown by that name.
+        stepped.__qualname__ = name_of(result)
+        return stepped
     elif isinstance(result, Deferred):
         result.addBoth(partial(_fired, span))
     elif isinstance(result, _FUTURES):
