@@ -57,9 +57,13 @@ def look_at(what: Any) -> Thing:
 
 
 def lines_of(generator: Any) -> list[str]:
-    """The lines at which a coroutine is suspended, from without to within."""
-    frames = map(frame_of, suspended(generator))
-    return [place(frame) for frame in frames if frame is not None]
+    """The lines at which a coroutine is suspended, from without to within.
+
+    Those of this package only if there are no others: `tracing` has two around each coroutine.
+    """
+    frames = [frame for one in suspended(generator) if (frame := frame_of(one)) is not None]
+    others = [frame for frame in frames if not frame.f_code.co_filename.startswith(PACKAGE)]
+    return [place(frame) for frame in others or frames]
 
 
 def is_resource(what: Any) -> bool:
