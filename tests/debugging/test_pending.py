@@ -9,10 +9,17 @@ from itertools import pairwise
 
 import pytest
 from twisted.internet import task
-from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore
+from twisted.internet.defer import (
+    Deferred,
+    DeferredLock,
+    DeferredSemaphore,
+    ensureDeferred,
+    inlineCallbacks,
+)
 
 from twpromise import Limiter, Promise, PromiseGroup
 from twpromise._debugging import finding, holders, records
+from twpromise._debugging.cycles import find_cycles
 from twpromise._debugging.records import number_of
 from twpromise.debugging import pending, snapshot, tree
 
@@ -497,3 +504,87 @@ def test_no_promise_is_kept(copy, scheduler):
     del kept
     gc.collect()
     assert 0 == pending(library=copy).total
+
+
+class Node(int):
+    """A node that counts how often it is compared with another."""
+
+    compared = 0
+    __hash__ = int.__hash__
+
+    def __eq__(self, other):
+        Node.compared += 1
+        return int(self) == int(other)
+
+
+def test_cycles_are_found_in_long_chains():
+    """It takes a time in proportion to the length, not to its square."""
+    nodes = [Node(number) for number in range(300)]
+    edges = {node: nodes[node + 1 : node + 2] for node in nodes}
+    edges[nodes[-1]] = [nodes[-2]]
+    Node.compared = 0
+    assert [[298, 299]] == find_cycles(edges)
+    assert 600 > Node.compared
+
+
+@pytest.mark.parametrize("work", ["before", "after"])
+def test_what_a_cancellation_waits_for(copy, scheduler, work):
+    """The clean-up that a handler of `lastly` has returned, also when it was begun by that."""
+    cleaned = Deferred()
+    first = copy.delay(1) if work == "before" else copy.resolve()
+    kept = first.lastly(lambda: cleaned)
+    if work == "after":
+        scheduler.flush()
+    kept.cancel()
+    scheduler.flush()
+    (record,) = pending(library=copy).promises
+    assert ("lastly or tap", "cancelling") == (record.name, record.state)
+    text = "its handler: a Deferred without a canceller, which has not fired"
+    assert [text] == [wait.text for wait in record.waits_for]
+    cleaned.callback(None)
+    scheduler.flush()
+    assert () == pending(library=copy).promises
+
+
+async def twisted_locking(cls, first, second):
+    """As `locking`, with what Twisted can wait for."""
+    async with first:
+        await cls.delay(1).to_deferred()
+        async with second:
+            pass
+
+
+@inlineCallbacks
+def twisted_generator(cls, first, second):
+    """As `acquiring`, with what Twisted can wait for."""
+    yield first.acquire()
+    try:
+        yield cls.delay(1).to_deferred()
+        yield second.acquire()
+    finally:
+        first.release()
+
+
+@inlineCallbacks
+def nested(cls, first, second):
+    """Another coroutine waits for that."""
+    yield twisted_generator(cls, first, second)
+
+
+@pytest.mark.parametrize(
+    ("take", "certain"),
+    [
+        (lambda *given: ensureDeferred(twisted_locking(*given)), True),
+        (twisted_generator, False),
+        (nested, False),
+    ],
+)
+def test_a_deadlock_of_coroutines_that_twisted_runs(copy, scheduler, take, certain):
+    """Two locks, taken in opposite order by what promises were made of."""
+    first, second = DeferredLock(), DeferredLock()
+    kept = [copy.resolve(take(copy, first, second)), copy.resolve(take(copy, second, first))]
+    scheduler.advance(1)
+    now = pending(library=copy)
+    assert ((number_of(kept[0]), number_of(kept[1])),) == now.cycles
+    texts = [wait.text for one in now.promises for wait in one.waits_for]
+    assert {certain} == {text.endswith("holds it") for text in texts}, texts

@@ -13,31 +13,40 @@ from typing import Any, Final, NamedTuple
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, DeferredQueue
 
-from .._bridge.deferreds import last_of
+from .._bridge.deferreds import DeferredSource, last_of
 from .._bridge.executors import FutureSink
+from .._bridge.futures import FutureSource
 from .._bridge.shared import callbacks_of
 from .._core.reactions import Node
+from .._core.states import is_promise
 from .._coroutines.frames import frame_of, place, suspended
+from .._coroutines.suspension import Suspension
 from .._coroutines.tasks import CoroutineTask
 from .._util.callers import PACKAGE
 from .._util.checks import name_of, printable, shown, type_name
 
-__all__ = ["Thing", "is_resource", "lines_of", "look_at"]
+__all__ = ["Thing", "coroutines_of", "is_resource", "lines_of", "look_at"]
 
 
 #: A class, which Twisted's types call a function.
 _LIST: Final[Any] = defer.DeferredList
 
 
+#: How many coroutines are looked at that wait for each other.
+_DEEP: Final = 20
+
+
 class Thing(NamedTuple):
     """Something that is waited for: a text, and what it waits for in its turn.
 
-    The resource, if it is one that others hold: a lock, a limiter.
+    The resource, if it is one that others hold: a lock, a limiter.  The coroutine, if it is one
+    that Twisted or asyncio runs.
     """
 
     text: str
     ahead: Iterable[tuple[str, Any]] = ()
     resource: Any = None
+    coroutine: Any = None
 
 
 def look_at(what: Any) -> Thing:
@@ -60,6 +69,26 @@ def lines_of(generator: Any) -> list[str]:
     """The lines at which a coroutine is suspended, from without to within."""
     frames = map(frame_of, suspended(generator))
     return [place(frame) for frame in frames if frame is not None]
+
+
+def coroutines_of(source: Any) -> list[Any]:
+    """The coroutines behind what a promise waits for: of the library, of Twisted, and of asyncio.
+
+    Args:
+        source: The source of the promise.
+    """
+    if isinstance(source, Suspension):
+        return [source._generator]
+    found: list[Any] = []
+    ahead = [source.waits()] if isinstance(source, DeferredSource | FutureSource) else []
+    while ahead and len(found) < _DEEP:
+        for _, what in ahead.pop():
+            if what is not None and not is_promise(what):
+                thing = look_at(what)
+                ahead.append(thing.ahead)
+                if thing.coroutine is not None:
+                    found.append(thing.coroutine)
+    return found
 
 
 def is_resource(what: Any) -> bool:
@@ -143,7 +172,7 @@ def _twisted_coroutine(status: Any) -> Thing:
         lines = lines_of(argument)
         if lines:
             text = f"{name_of(argument)}, a coroutine that Twisted runs, at {lines[-1]}"
-            return Thing(text, [("", waiting)])
+            return Thing(text, [("", waiting)], None, argument)
     return Thing("a coroutine that Twisted runs", [("", waiting)])
 
 
@@ -159,7 +188,7 @@ def _future(future: Any) -> Thing:
         where = f" at {lines[-1]}" if lines else ""
         text = f"the task {printable(str(future.get_name()))}{where}"
         waiter = getattr(future, "_fut_waiter", None)
-        return Thing(text, [] if waiter is None else [("", waiter)])
+        return Thing(text, [] if waiter is None else [("", waiter)], None, get_coro())
     for callback, *_ in getattr(future, "_callbacks", None) or ():
         sink = getattr(callback, "__self__", None)
         if isinstance(sink, FutureSink) and sink._promise is not None:
