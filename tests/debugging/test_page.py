@@ -188,6 +188,12 @@ def test_a_token_does_not_admit_others(library):
         ({"library": int}, TypeError, "library must be a library copy or None, not <class 'int'>"),
         ({"library": 1}, TypeError, "library must be a library copy or None, not 1"),
         ({"limit": None}, TypeError, "limit must be an int, 1 or more, not None"),
+        (
+            {"allow_remote": "no", "token": "x"},
+            TypeError,
+            "allow_remote must be True or False, not 'no'",
+        ),
+        ({"values": 0}, TypeError, "values must be True or False, not 0"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, error, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import threading
@@ -22,6 +23,7 @@ from twpromise._debugging import finding, holders, records
 from twpromise._debugging.cycles import find_cycles
 from twpromise._debugging.records import number_of
 from twpromise.debugging import pending, snapshot, tree
+from twpromise.loops import use_running_loop
 
 
 async def locking(cls, first, second):
@@ -50,6 +52,26 @@ async def by_promises(cls, first, second):
         await cls.delay(1)
         await cls.from_deferred(second.acquire())
         second.release()
+    finally:
+        first.release()
+
+
+async def async_locking(first, second, mine, other):
+    """The same with locks of asyncio; the second when both have the first."""
+    async with first:
+        mine.set()
+        await other.wait()
+        async with second:
+            pass
+
+
+async def async_acquiring(first, second, mine, other):
+    """The same, by hand."""
+    await first.acquire()
+    try:
+        mine.set()
+        await other.wait()
+        await second.acquire()
     finally:
         first.release()
 
@@ -588,3 +610,39 @@ def test_a_deadlock_of_coroutines_that_twisted_runs(copy, scheduler, take, certa
     assert ((number_of(kept[0]), number_of(kept[1])),) == now.cycles
     texts = [wait.text for one in now.promises for wait in one.waits_for]
     assert {certain} == {text.endswith("holds it") for text in texts}, texts
+
+
+@pytest.mark.parametrize("kind", [asyncio.Lock, asyncio.Semaphore])
+@pytest.mark.parametrize("task", [False, True])
+@pytest.mark.parametrize(("take", "certain"), [(async_locking, True), (async_acquiring, False)])
+def test_a_deadlock_of_locks_of_asyncio(kind, task, take, certain):
+    """Two of them, taken in opposite order by coroutines, or by tasks that promises wait for."""
+
+    async def main():
+        copy = Promise.get_new_library_copy()
+        async with use_running_loop(copy):
+            first, second = kind(), kind()
+            locked = [asyncio.Event(), asyncio.Event()]
+            works = [take(first, second, *locked), take(second, first, *reversed(locked))]
+            tasks = list(map(asyncio.create_task, works)) if task else works
+            kept = [copy.resolve(work) for work in tasks]
+            # The second one has the first go on, in the next turns.
+            for _ in range(9):
+                await asyncio.sleep(0)
+            now = pending(library=copy)
+            for promise in kept:
+                promise.cancel()
+        return [number_of(promise) for promise in kept], now
+
+    numbers, now = asyncio.run(main())
+    assert (tuple(numbers),) == now.cycles
+    texts = [wait.text for one in now.promises for wait in one.waits_for]
+    assert {certain} == {text.endswith("holds it") for text in texts}, texts
+
+
+@pytest.mark.parametrize("library", [5, int, object()])
+def test_no_library_copy(library):
+    """The error names it, also from `snapshot`."""
+    for look in (pending, snapshot):
+        with pytest.raises(TypeError, match="library must be a library copy or None, not "):
+            look(library=library)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from .._diagnostics.tracking import origin_of
-from .._util.checks import check_count, shown
+from .._util.checks import shown
+from .arguments import check_library, check_limit
 from .cycles import find_cycles
 from .finding import Found, find_pending, state_of
 from .holders import Holder, find_holders
@@ -122,11 +123,11 @@ def pending(*, limit: int | None = LIMIT, library: type[Promise[Any]] | None = N
     nothing keeps a list.  What was made before ``gc.freeze()`` is not found.
 
     Raises:
-        TypeError: *limit* is no `int`.
+        TypeError: *limit* is no `int`, or *library* no library copy.
         ValueError: *limit* is less than 1.
     """
-    if limit is not None:
-        limit = check_count("limit", limit, 1)
+    check_limit(limit)
+    check_library(library)
     found = find_pending(library, limit)
     return look(found.promises, found, limit)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -25,7 +26,7 @@ from .._coroutines.tasks import CoroutineTask
 from .._util.callers import PACKAGE
 from .._util.checks import name_of, printable, shown, type_name
 
-__all__ = ["Thing", "coroutines_of", "is_resource", "lines_of", "look_at"]
+__all__ = ["Thing", "coroutines_of", "is_resource", "lines_of", "lock_of", "look_at"]
 
 
 #: A class, which Twisted's types call a function.
@@ -89,6 +90,20 @@ def coroutines_of(source: Any) -> list[Any]:
                 if thing.coroutine is not None:
                     found.append(thing.coroutine)
     return found
+
+
+def lock_of(generator: Any) -> Any:
+    """The lock of asyncio that a coroutine is suspended in the `acquire` of; None if there is none.
+
+    The future that it waits for knows nothing of that.
+    """
+    innermost = [None, *suspended(generator)][-1]
+    frame = frame_of(innermost)
+    if frame is None or frame.f_code.co_name != "acquire":
+        return None
+    if frame.f_globals.get("__name__") != asyncio.locks.__name__:
+        return None
+    return next(filter(is_resource, gc.get_referents(innermost)), None)
 
 
 def is_resource(what: Any) -> bool:
@@ -187,7 +202,7 @@ def _future(future: Any) -> Thing:
         lines = lines_of(get_coro())
         where = f" at {lines[-1]}" if lines else ""
         text = f"the task {printable(str(future.get_name()))}{where}"
-        waiter = getattr(future, "_fut_waiter", None)
+        waiter = lock_of(get_coro()) or getattr(future, "_fut_waiter", None)
         return Thing(text, [] if waiter is None else [("", waiter)], None, get_coro())
     for callback, *_ in getattr(future, "_callbacks", None) or ():
         sink = getattr(callback, "__self__", None)

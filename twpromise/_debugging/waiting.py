@@ -29,7 +29,7 @@ from .._coroutines.suspension import Suspension
 from .._diagnostics.background import unwrapped
 from .._util.checks import name_of
 from .finding import is_inner, root_of, subscribers_of
-from .things import lines_of, look_at
+from .things import lines_of, lock_of, look_at
 
 __all__ = ["MANY", "Wait", "coroutine_of", "name", "waiters_of", "waits_of"]
 
@@ -128,6 +128,9 @@ def _waits(promise: Any) -> Iterable[tuple[str, Any]]:
         return (("it follows", root_of(promise)),)
     if is_promise(source):
         return (("", source),)
+    lock = lock_of(source._generator) if isinstance(source, Suspension) else None
+    if lock is not None:
+        return (("", lock),)
     if source is not None:
         return source.waits()  # type: ignore[no-any-return]
     return ((_settler(promise), None),)
