@@ -646,3 +646,25 @@ def test_no_library_copy(library):
     for look in (pending, snapshot):
         with pytest.raises(TypeError, match="library must be a library copy or None, not "):
             look(library=library)
+
+
+class Long:
+    """Has a long repr, and is called after it."""
+
+    def __repr__(self):
+        return "x" * 10**6
+
+
+def test_long_texts(copy, scheduler):
+    """They are cut: names, reprs of promises, keys of `props`; and a name stays on its line."""
+
+    def handler(value):
+        raise AssertionError(value)
+
+    handler.__qualname__ = "\n" * 10**6
+    kept = [copy.props({Long(): Deferred()}), copy.defer().promise.then(handler)]
+    for one in pending(library=copy).promises:
+        texts = [one.name, one.repr, *(wait.text for wait in one.waits_for)]
+        assert 600 > max(map(len, texts))
+        assert one.name.isprintable()
+    assert 2 == len(kept)
