@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import threading
+import weakref
 from itertools import pairwise
 
 import pytest
@@ -526,6 +527,42 @@ def test_no_promise_is_kept(copy, scheduler):
     del kept
     gc.collect()
     assert 0 == pending(library=copy).total
+
+
+class Local:
+    """What a function that looks refers to."""
+
+
+def test_what_its_callers_refer_to_is_not_kept(copy, scheduler):
+    """No frame refers to itself: else all that is on the stack would wait for the collector."""
+
+    def look():
+        local = Local()
+        pending(library=copy)
+        return weakref.ref(local)
+
+    assert look()() is None
+
+
+def test_what_a_thread_refers_to_is_not_kept(copy, scheduler):
+    """The same, in a thread that looks at what it does itself."""
+    seen = []
+
+    def work():
+        local = Local()
+        seen.extend((weakref.ref(local), pending(library=copy)))
+
+    calls = []
+    scheduler.call_in_thread = calls.append
+    kept = copy.in_thread(work)
+    scheduler.flush()
+    calls.pop()()
+    scheduler.flush()
+    assert kept.is_fulfilled()
+    found, now = seen
+    assert found() is None
+    texts = [wait.text for one in now.promises for wait in one.waits_for]
+    assert any(text.endswith("a thread, or an executor, which runs it") for text in texts), texts
 
 
 class Node(int):

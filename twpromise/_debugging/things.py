@@ -217,7 +217,11 @@ def _work(future: Any) -> Thing:
     if not future.running():
         return Thing("work of a thread, or of an executor, which has not begun")
     frame = sys._current_frames().get(getattr(future, "thread", 0))
-    if frame is None or frame.f_code.co_filename.startswith(PACKAGE):
-        # What is written in C has no frame.
-        return Thing("a thread, or an executor, which runs it")
-    return Thing(f"a thread, which is at {place(frame)}")
+    try:
+        if frame is None or frame.f_code.co_filename.startswith(PACKAGE):
+            # What is written in C has no frame.
+            return Thing("a thread, or an executor, which runs it")
+        return Thing(f"a thread, which is at {place(frame)}")
+    finally:
+        # It is that of this function, if the thread asks what it does.
+        del frame

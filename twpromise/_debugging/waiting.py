@@ -97,8 +97,11 @@ def _title(kind: str) -> str:
 def handled_now() -> set[int]:
     """The `id` of each promise whose handler runs."""
     found: set[int] = set()
-    for innermost in list(sys._current_frames().values()):
-        frame: FrameType | None = innermost
+    # One of them is this function's own: no variable may refer to it at the end, or it would keep
+    # itself alive, and all that its callers refer to.
+    frames: list[FrameType | None] = [*sys._current_frames().values()]
+    while frames:
+        frame = frames.pop()
         while frame is not None:
             if frame.f_code is _RUN_JOBS:
                 found.add(id(frame.f_locals["child"]))
