@@ -452,7 +452,7 @@ def test_what_cannot_be_encoded_is_shown(library):
     kept = library.defer().promise.then(half)
     resource = InspectorResource(library=library)
     assert b"then(\\ud800)" in fetch(resource, b"/dump")[2]
-    assert "then(\ud800)" in {one["name"] for one in snapshot_of(resource)["promises"]}
+    assert "then(\\ud800)" in {one["name"] for one in snapshot_of(resource)["promises"]}
     assert kept.is_pending()
 
 

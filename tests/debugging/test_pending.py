@@ -705,3 +705,42 @@ def test_long_texts(copy, scheduler):
         assert 600 > max(map(len, texts))
         assert one.name.isprintable()
     assert 2 == len(kept)
+
+
+class Slotted:
+    """Has no attributes, and says so by an error of its own."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name):
+        raise RuntimeError("working outside of a request")
+
+
+class Proxy:
+    """As the local proxies of web frameworks outside of a request; or it would make a query."""
+
+    @property
+    def __dict__(self):
+        raise RuntimeError("working outside of a request")
+
+
+@pytest.mark.parametrize("make", [Slotted, Proxy])
+def test_objects_are_asked_nothing(copy, scheduler, make):
+    """A deadlock is found, and a Deferred's canceller, whatever these refer to."""
+    hostile = make()
+
+    async def take(first, second, other):
+        async with first:
+            await copy.delay(1)
+            async with second:
+                raise AssertionError(other)
+
+    first, second = DeferredLock(), DeferredLock()
+    works = [take(first, second, hostile), take(second, first, hostile)]
+    kept = [*map(copy.resolve, works), copy.resolve(Deferred(lambda _: hostile))]
+    scheduler.advance(1)
+    now = pending(library=copy)
+    one, other, cancellable = map(number_of, kept)
+    assert ((one, other),) == now.cycles
+    (record,) = [each for each in now.promises if each.id == cancellable]
+    assert "<lambda>" in record.waits_for[0].text

@@ -93,8 +93,8 @@ def _look_into(generators: list[Any], wanted: dict[int, Any]) -> tuple[Counter[i
             elif type(referent) is CellType:
                 here |= _contents(referent)
             here.add(id(referent))
-            if hasattr(referent, "__dict__") and type(referent) is not FunctionType:
-                here.update(map(id, vars(referent).values()))
+            if type(referent).__dictoffset__ and type(referent) is not FunctionType:
+                here |= _attributes(referent)
         for key in here & wanted.keys():
             if any(getattr(type(wanted[key]), exit_.__name__, None) is exit_ for exit_ in exits):
                 entered[key] += 1
@@ -104,6 +104,14 @@ def _look_into(generators: list[Any], wanted: dict[int, Any]) -> tuple[Counter[i
             here |= {id(frame.f_globals.get(name)) for name in names}
             known |= here
     return entered, known
+
+
+def _attributes(one: Any) -> set[int]:
+    """What an object refers to, by the collector: to ask the object might run code of its own."""
+    found: set[int] = set()
+    for referent in gc.get_referents(one):
+        found.update(map(id, referent.values()) if type(referent) is dict else [id(referent)])
+    return found
 
 
 def _contents(cell: CellType) -> set[int]:

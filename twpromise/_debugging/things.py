@@ -12,7 +12,7 @@ from types import FunctionType
 from typing import Any, Final, NamedTuple
 
 from twisted.internet import defer
-from twisted.internet.defer import Deferred, DeferredQueue
+from twisted.internet.defer import Deferred, DeferredQueue, _CancellationStatus
 
 from .._bridge.deferreds import DeferredSource, last_of
 from .._bridge.executors import FutureSink
@@ -145,9 +145,10 @@ def _deferred(deferred: Any) -> Thing:
     if owner is not None and is_resource(owner):
         return Thing(f"a {type_name(owner)}, for which {len(owner.waiting)} wait", (), owner)
     for within in _closed_over(canceller):
-        if hasattr(within, "waitingOn"):
+        if type(within) is _CancellationStatus:
             return _twisted_coroutine(within)
-        if callable(getattr(within, "getTime", None)) and within.active():
+        # The attributes of its class: to ask any object for one might run code of its own.
+        if callable(getattr(type(within), "getTime", None)) and within.active():
             return Thing(f"a Deferred, which {_timer(within)} fires")
     return Thing(f"a Deferred, which {_named(canceller)} cancels")
 
