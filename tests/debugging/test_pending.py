@@ -15,6 +15,7 @@ from twisted.internet.defer import (
     Deferred,
     DeferredLock,
     DeferredSemaphore,
+    _CancellationStatus,
     ensureDeferred,
     inlineCallbacks,
 )
@@ -744,3 +745,48 @@ def test_objects_are_asked_nothing(copy, scheduler, make):
     assert ((one, other),) == now.cycles
     (record,) = [each for each in now.promises if each.id == cancellable]
     assert "<lambda>" in record.waits_for[0].text
+
+
+def test_locks_of_others(copy, scheduler):
+    """Of what has an `acquire` of its own nothing is known but what that waits for."""
+
+    class Own:
+        async def acquire(self):
+            await Deferred()
+
+        def release(self):
+            """Never called."""
+
+    lock = DeferredLock()
+    lock.acquire()
+    kept = [
+        copy.resolve(Own().acquire()),
+        copy.resolve(lock.acquire()),
+        copy.resolve(ensureDeferred(nothing(copy.defer().promise))),
+    ]
+    records = {one.id: one for one in pending(library=copy).promises}
+    texts = [records[number_of(promise)].waits_for[0].text for promise in kept]
+    assert "a Deferred without a canceller, which has not fired" == texts[0]
+    assert "a DeferredLock, for which 1 wait" == texts[1]
+    assert texts[2].endswith("in nothing: promise")
+
+
+async def nothing(promise):
+    """Waits for a promise; Twisted runs it."""
+    await promise
+
+
+def test_coroutines_of_twisteds_in_a_circle(copy, scheduler):
+    """It ends, also if they cannot be seen into."""
+    statuses = [_CancellationStatus(Deferred()) for _ in range(2)]
+    made = list(map(_cancelled_by, statuses))
+    statuses[0].waitingOn, statuses[1].waitingOn = made[1], made[0]
+    lock = DeferredLock()
+    lock.acquire()
+    kept = [copy.resolve(made[0]), copy.resolve(lock.acquire())]
+    assert 2 == len(pending(library=copy).promises) == len(kept)
+
+
+def _cancelled_by(status):
+    """What Twisted returns for a coroutine."""
+    return Deferred(lambda _: status)

@@ -123,11 +123,12 @@ from twpromise.loops import use_running_loop
 
 async def main():
     async with use_running_loop():
-        delay = Promise.delay(0.1)
+        delay = Promise.delay(600)
         kill_soon()
         while not done.is_set():
             await asyncio.sleep(0)
-        await delay
+        delay.cancel()
+        await Promise.delay(0)
         print("went on")
 
 asyncio.run(main())

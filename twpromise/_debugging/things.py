@@ -8,6 +8,7 @@ import gc
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import islice
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
@@ -33,7 +34,7 @@ __all__ = ["Thing", "coroutines_of", "is_resource", "lines_of", "lock_of", "look
 _LIST: Final[Any] = defer.DeferredList
 
 
-#: How many coroutines are looked at that wait for each other.
+#: How many things are looked at, for the coroutines behind one promise.
 _DEEP: Final = 20
 
 
@@ -82,8 +83,11 @@ def coroutines_of(source: Any) -> list[Any]:
         return [source._generator]
     found: list[Any] = []
     ahead = [source.waits()] if isinstance(source, DeferredSource | FutureSource) else []
-    while ahead and len(found) < _DEEP:
-        for _, what in ahead.pop():
+    steps = 0
+    # They may wait for each other.
+    while ahead and steps < _DEEP:
+        steps += 1
+        for _, what in islice(ahead.pop(), _DEEP):
             if what is not None and not is_promise(what):
                 thing = look_at(what)
                 ahead.append(thing.ahead)
