@@ -188,6 +188,12 @@ def test_a_token_does_not_admit_others(library):
         ({"library": int}, TypeError, "library must be a library copy or None, not <class 'int'>"),
         ({"library": 1}, TypeError, "library must be a library copy or None, not 1"),
         ({"limit": None}, TypeError, "limit must be an int, 1 or more, not None"),
+        (
+            {"allow_remote": "no", "token": "x"},
+            TypeError,
+            "allow_remote must be True or False, not 'no'",
+        ),
+        ({"values": 0}, TypeError, "values must be True or False, not 0"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, error, message):
@@ -446,7 +452,7 @@ def test_what_cannot_be_encoded_is_shown(library):
     kept = library.defer().promise.then(half)
     resource = InspectorResource(library=library)
     assert b"then(\\ud800)" in fetch(resource, b"/dump")[2]
-    assert "then(\ud800)" in {one["name"] for one in snapshot_of(resource)["promises"]}
+    assert "then(\\ud800)" in {one["name"] for one in snapshot_of(resource)["promises"]}
     assert kept.is_pending()
 
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 from twisted.internet.address import UNIXAddress
 from twisted.web.resource import Resource
 
-from .._core.states import CorePromise
 from .._promise import Promise
 from .._util.checks import check_count, shown
+from .arguments import check_library, check_switch
 from .failures import Failed, watch_failures
 from .records import LIMIT, pending, snapshot
 from .text import text_of
@@ -94,13 +94,10 @@ class InspectorResource(Resource):
             raise ValueError("token must not be empty")
         if allow_remote and token is None:
             raise ValueError("token must be given if allow_remote is True")
-        if library is not None and not (
-            isinstance(library, type) and issubclass(library, CorePromise)
-        ):
-            raise TypeError(f"library must be a library copy or None, not {shown(library)}")
-        self._allow_remote = allow_remote
+        check_library(library)
+        self._allow_remote = check_switch("allow_remote", allow_remote)
         self._token = token
-        self._values = values
+        self._values = check_switch("values", values)
         self._limit = check_count("limit", limit, 1)
         self._library = library
         self._failures = watch_failures(self, values=values)
