@@ -60,8 +60,10 @@ def page(path: bytes) -> Callable[[], Any]:
     """Asks for a part of the page."""
     resource = InspectorResource()
 
+    channel: Any = DummyChannel()
+
     def ask() -> None:
-        request = Request(DummyChannel(), False)  # type: ignore[no-untyped-call]
+        request: Any = Request(channel, False)
         request.client = IPv4Address("TCP", "127.0.0.1", 1)
         request.requestHeaders.setRawHeaders(b"host", [b"localhost"])
         request.method = b"GET"
