@@ -21,6 +21,7 @@ from twisted.internet.defer import (
 )
 
 from twpromise import Limiter, Promise, PromiseGroup
+from twpromise._core.states import PENDING
 from twpromise._debugging import finding, holders, records
 from twpromise._debugging.cycles import find_cycles
 from twpromise._debugging.records import number_of
@@ -414,8 +415,6 @@ def test_a_limit(copy, scheduler, limit):
 def test_very_many(copy, scheduler, monkeypatch):
     """Of very many not each is looked at, and the total is about right; unless all are wanted."""
     monkeypatch.setattr(finding, "ENOUGH", 100)
-    monkeypatch.setattr(finding, "_CHUNK", 50)
-    gc.collect()
     kept = [copy.defer() for _ in range(2000)]
     now = pending(library=copy)
     assert (True, 200) == (now.sampled, len(now.promises))
@@ -423,6 +422,25 @@ def test_very_many(copy, scheduler, monkeypatch):
     everything = pending(limit=None, library=copy)
     assert (2000, 2000, False) == (everything.total, len(everything.promises), everything.sampled)
     del kept
+
+
+def test_few_among_many_that_have_settled(copy, scheduler, monkeypatch):
+    """These do not count when it comes to what is too many: no sample is taken."""
+    monkeypatch.setattr(finding, "ENOUGH", 2)
+    settled = [copy.resolve(number) for number in range(50)]
+    kept = copy.defer().promise, copy.defer().promise
+    assert list(kept) == finding.find_pending(copy).promises
+    del settled
+
+
+def test_the_oldest_come_first(copy, scheduler):
+    """Whatever generation of the collector they are in."""
+    made = []
+    for generation in (1, 0, None):
+        made += [copy.defer().promise, copy.defer().promise]
+        if generation is not None:
+            gc.collect(generation)
+    assert made == finding.find_pending(copy).promises
 
 
 def test_many_items(copy, scheduler):
@@ -489,9 +507,12 @@ def test_what_is_being_cancelled(copy, scheduler):
     assert () == pending(library=copy).promises
 
 
-def test_a_promise_that_is_being_made(copy, scheduler):
+@pytest.mark.parametrize("slots", [{}, {"_state": PENDING}, {"_state": PENDING, "_aux": None}])
+def test_a_promise_that_is_being_made(copy, scheduler, slots):
     """A signal may come then: it is left out."""
     half = copy._new()
+    for slot, value in slots.items():
+        setattr(half, slot, value)
     kept = copy.defer()
     assert [number_of(kept.promise)] == [one.id for one in pending(library=copy).promises]
     del half

@@ -17,7 +17,8 @@ from .._promise import Promise
 from .._util.checks import check_count, shown
 from .arguments import check_library, check_switch
 from .failures import Failed, watch_failures
-from .records import LIMIT, pending, snapshot
+from .finding import Found, find_pending
+from .records import LIMIT, Pending, as_dict, look
 from .text import text_of
 
 __all__ = ["InspectorResource"]
@@ -160,28 +161,36 @@ class InspectorResource(Resource):
     # --- what is shown
 
     def _json(self) -> bytes:
-        now = snapshot(limit=self._limit, library=self._library)
+        found, shown_ = self._look()
+        now = as_dict(shown_)
         if not self._values:
             for one in now["promises"]:
                 del one["repr"]
-        now["statistics"] = self._statistics()
+        now["statistics"] = self._statistics(found)
         now["failures"] = [failed._asdict() for failed in self._newest()]
         return json.dumps(now).translate(_ESCAPED).encode()
 
     def _dump(self) -> bytes:
-        text = text_of(pending(limit=self._limit, library=self._library))
-        for name, figure in self._statistics().items():
+        found, shown_ = self._look()
+        text = text_of(shown_)
+        for name, figure in self._statistics(found).items():
             text += f"{name}: {shown(figure)}\n"
         for failed in self._newest():
             text += f"\n{failed.what}: {failed.reason}\n{failed.trace}\n"
         return text.encode("utf-8", "backslashreplace")
 
+    def _look(self) -> tuple[Found, Pending]:
+        # Finding promises is what takes time: once for each answer.
+        found = find_pending(self._library, self._limit)
+        return found, look(found.promises, found, self._limit)
+
     def _newest(self) -> list[Failed]:
         """The failures, the newest first."""
         return list(self._failures)[::-1]
 
-    def _statistics(self) -> dict[str, Any]:
-        return (Promise if self._library is None else self._library).statistics()
+    def _statistics(self, found: Found) -> dict[str, Any]:
+        library = Promise if self._library is None else self._library
+        return library._figures(lambda: found.of(library))
 
 
 def _of_proxies(request: Any) -> list[str]:

@@ -21,7 +21,16 @@ from .waiting import Wait, coroutine_of, handled_now, name, waiters_of, waits_of
 if TYPE_CHECKING:
     from .._promise import Promise
 
-__all__ = ["LIMIT", "Pending", "PendingPromise", "WaitsFor", "look", "pending", "snapshot"]
+__all__ = [
+    "LIMIT",
+    "Pending",
+    "PendingPromise",
+    "WaitsFor",
+    "as_dict",
+    "look",
+    "pending",
+    "snapshot",
+]
 
 U = TypeVar("U")
 
@@ -144,7 +153,11 @@ def snapshot(
         limit: See `pending`.
         library: See `pending`.
     """
-    now = pending(limit=limit, library=library)
+    return as_dict(pending(limit=limit, library=library))
+
+
+def as_dict(now: Pending) -> dict[str, Any]:
+    """What `snapshot` returns."""
     return {
         "time": now.time,
         "total": now.total,
