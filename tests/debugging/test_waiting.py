@@ -480,10 +480,7 @@ def test_coroutines_of_twisteds_that_cannot_be_seen_into(copy, scheduler):
     outer = ensureDeferred(fetch())
     first.callback(None)
 
-    class Status:
-        waitingOn = Deferred()
-
-    status = Status()
+    status = defer._CancellationStatus(Deferred(), Deferred())
     other = Deferred(lambda deferred: status)
     assert "a coroutine that Twisted runs" == look_at(other).text
     status.waitingOn = None
