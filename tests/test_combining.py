@@ -999,7 +999,10 @@ def test_an_item_that_was_cancelled_before(scheduler, method, make):
         assert promise.is_cancelled()
     else:
         error = promise.reason()
-        assert (CancellationError, "late cancellation observer") == (type(error), str(error))
+        assert (CancellationError, "the promise was cancelled (late cancellation observer)") == (
+            type(error),
+            str(error),
+        )
 
 
 @pytest.mark.parametrize("make", GONE)

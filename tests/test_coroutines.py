@@ -996,7 +996,7 @@ def test_a_generator_that_never_ends(scheduler):
     late = promise.then()
     scheduler.flush()
     assert promise.is_cancelled()
-    assert "late cancellation observer" == str(late.reason())
+    assert "the promise was cancelled (late cancellation observer)" == str(late.reason())
 
 
 def test_cancelling_twice(scheduler):
@@ -1223,7 +1223,10 @@ def test_cancelling_the_yielded_promise_raises_cancellation_error(scheduler, whe
     promise = coroutine()
     thing.cancel()
     scheduler.flush()
-    words = {"before": "late cancellation observer", "meanwhile": "the promise was cancelled"}
+    words = {
+        "before": "the promise was cancelled (late cancellation observer)",
+        "meanwhile": "the promise was cancelled",
+    }
     assert ("fulfilled", words[when]) == outcome(promise)
 
 

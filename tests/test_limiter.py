@@ -327,7 +327,7 @@ def test_a_function_that_returns_its_own_promise_is_refused(scheduler):
     limiter, promise = own(lambda promise: promise)
     quiet(promise)
     scheduler.flush()
-    assert "circular promise resolution chain" == str(promise.reason())
+    assert "a promise waits for itself (circular promise resolution chain)" == str(promise.reason())
     assert 0 == limiter.active
 
 

@@ -313,7 +313,7 @@ def test_an_initial_value_that_was_cancelled_before(scheduler, pends):
     collection = inputs.promise if pends else [1]
     promise = quiet(Promise.reduce(collection, pytest.fail, source.promise))
     scheduler.flush()
-    assert "late cancellation observer" == str(promise.reason())
+    assert "the promise was cancelled (late cancellation observer)" == str(promise.reason())
 
 
 def test_the_initial_value_has_a_consumer_while_the_input_pends(scheduler):

@@ -572,7 +572,7 @@ def test_started_in_vain(spans, started):
 
 def test_twice(spans, started):
     """It is an error, as there would be two spans for each."""
-    with pytest.raises(RuntimeError, match=r"trace_started\(\) has been called"):
+    with pytest.raises(RuntimeError, match=r"trace_started\(\) was called before"):
         trace_started()
 
 

@@ -53,7 +53,7 @@ _COUNTERS: Final = {
 }
 #: Those of the queue.
 _QUEUE_GAUGES: Final = {
-    "queue_length": ("twpromise_queue_length", "What waits in the queue for its turn."),
+    "queue_length": ("twpromise_queue_length", "Handlers and other jobs in the queue."),
     "longest_drain": ("twpromise_longest_drain_seconds", "The longest drain of the queue."),
 }
 _DRAINS: Final = ("twpromise_drain_seconds", "How long drains of the queue have taken.")

@@ -170,7 +170,9 @@ def trace_started(*, tracer: Tracer | None = None) -> Callable[[], None]:
     _check_tracer(tracer)
     before = [(cls, name, vars(cls)[name]) for cls, name, _ in _STARTS]
     if any(hasattr(function, "_traced") for _, _, function in before):
-        raise RuntimeError("trace_started() has been called: end that before")
+        raise RuntimeError(
+            "trace_started() was called before: call the function that it returned first"
+        )
     for cls, name, index in _STARTS:
         setattr(cls, name, _starting(vars(cls)[name], index, tracer))
 

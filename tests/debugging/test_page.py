@@ -108,7 +108,10 @@ def test_a_proxy_does_not_open_it(library, header):
     """It is on loopback itself; those whom it serves are not."""
     status, _, body = fetch(InspectorResource(library=library), **{header: b"127.0.0.1"})
     name = header.replace("_", "-").lower().encode()
-    assert (403, b"Not by way of a proxy, which has sent " + name + b"\n") == (status, body)
+    assert (403, b"Not through a proxy, which has added the header " + name + b"\n") == (
+        status,
+        body,
+    )
 
 
 @pytest.mark.parametrize(

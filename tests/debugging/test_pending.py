@@ -298,7 +298,7 @@ def test_a_function_on_the_stack(copy, scheduler):
     texts = [wait.text for one in pending(library=copy).promises for wait in one.waits_for]
     number = number_of(kept)
     holds = f"coroutine {inside.__qualname__} #{number} holds it"
-    assert f"a DeferredLock, for which 1 wait; {holds}" in texts
+    assert f"a DeferredLock, with 1 waiting; {holds}" in texts
     del waiting
 
 
@@ -320,7 +320,7 @@ def test_few_are_looked_at(copy, scheduler, monkeypatch):
     kept = [copy.resolve(locking(copy, lock, lock)) for _ in range(2)]
     scheduler.advance(1)
     texts = [wait.text for one in pending(library=copy).promises for wait in one.waits_for]
-    assert ["a DeferredLock, for which 2 wait"] * 2 == texts
+    assert ["a DeferredLock, with 2 waiting"] * 2 == texts
     del kept
 
 
@@ -335,7 +335,7 @@ def test_holders_that_are_changing(copy, scheduler, monkeypatch):
     lock.acquire()
     kept = copy.from_deferred(lock.acquire())
     (record,) = pending(library=copy).promises
-    assert ("a DeferredLock, for which 1 wait",) == tuple(one.text for one in record.waits_for)
+    assert ("a DeferredLock, with 1 waiting",) == tuple(one.text for one in record.waits_for)
     del kept
 
 
@@ -788,7 +788,7 @@ def test_locks_of_others(copy, scheduler):
     records = {one.id: one for one in pending(library=copy).promises}
     texts = [records[number_of(promise)].waits_for[0].text for promise in kept]
     assert "a Deferred without a canceller, which has not fired" == texts[0]
-    assert "a DeferredLock, for which 1 wait" == texts[1]
+    assert "a DeferredLock, with 1 waiting" == texts[1]
     assert texts[2].endswith("in nothing: promise")
 
 

@@ -75,7 +75,7 @@ reactor.callLater(0.1, kill)
 Promise.delay(0.2).then(lambda _: print("went on")).then(lambda _: reactor.stop())
 reactor.run()
 """,
-        ["They wait for each other: #", "a DeferredLock, for which 1 wait; coroutine locking #"],
+        ["They wait for each other: #", "a DeferredLock, with 1 waiting; coroutine locking #"],
     ),
     "load": (
         """

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs" / f"{name}.md" for name in ("debugging", "diagnostics")]
 _BLOCK = re.compile(
-    r"^```\{code-block\} (?P<kind>python|text)\n:caption: (?P<caption>[^\n]*)\n\n(?P<text>.*?)^```$",
+    r"^```\{code-block\} (?:python|text)\n:caption: (?P<caption>[^\n]*)\n\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -54,7 +54,8 @@ def dump_of(process: subprocess.Popen[str]) -> str:
     """What the process writes when it has been sent SIGUSR1 and has a deadlock."""
     deadline = time.monotonic() + 60
     while not handles(process, signal.SIGUSR1):
-        assert process.poll() is None and time.monotonic() < deadline
+        assert process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     while time.monotonic() < deadline:
         time.sleep(1)
@@ -73,7 +74,9 @@ def plain(output: str, folder: Path) -> list[str]:
     return re.sub(r"(?m)^ +[~^]+\n", "", output).strip().splitlines()
 
 
-@pytest.mark.parametrize(("name", "source", "output"), shown(), ids=lambda text: text.split("\n")[0])
+@pytest.mark.parametrize(
+    ("name", "source", "output"), shown(), ids=lambda text: text.split("\n")[0]
+)
 def test_output(name: str, source: str, output: str, tmp_path: Path) -> None:
     """It is the same up to a line of three dots, which stands for what is left out."""
     path = tmp_path / name

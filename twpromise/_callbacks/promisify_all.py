@@ -271,7 +271,7 @@ class _Adder:
             if self._choose is not None:
                 chosen = answer(
                     arranged(self._choose, name, function, target, chosen),
-                    "filter must say at once whether to take a function, and not by a coroutine",
+                    "filter must return True or False at once, not a coroutine or a promise",
                 )
             if not chosen:
                 continue

@@ -78,8 +78,8 @@ CLOSED: Final = DEAD | FOLLOWING
 #: What a coroutine waits for is looked at before: it may have settled, or wait for the coroutine.
 LOOKED_AT: Final = CLOSED | LOCKED
 
-LATE_OBSERVER: Final = "late cancellation observer"
-CIRCULAR: Final = "circular promise resolution chain"
+LATE_OBSERVER: Final = "the promise was cancelled (late cancellation observer)"
+CIRCULAR: Final = "a promise waits for itself (circular promise resolution chain)"
 
 
 class Event(Enum):

@@ -128,7 +128,9 @@ class InspectorResource(Resource):
                 raise _RefusedError(403, "Only for peers of the loopback interface")
             added = _of_proxies(request)
             if added:
-                raise _RefusedError(403, f"Not by way of a proxy, which has sent {added[0]}")
+                raise _RefusedError(
+                    403, f"Not through a proxy, which has added the header {added[0]}"
+                )
             # A page of another site may have its own name resolved to a loopback address.
             if not _names_loopback(request.requestHeaders.getRawHeaders(b"host", [])):
                 raise _RefusedError(403, "The header Host names no loopback address")
@@ -147,7 +149,7 @@ class InspectorResource(Resource):
             # The page names its parts relative to itself, so its own path must end with a slash.
             own = request.uri.partition(b"?")[0].rpartition(b"/")[2]
             request.setHeader(b"Location", b"./" + own + b"/")
-            raise _RefusedError(308, "The page is one slash further")
+            raise _RefusedError(308, "The address of the page ends in a slash")
         name = b"/".join(path).decode("utf-8", "replace")
         if name in _FILES:
             kind, file = _FILES[name]

@@ -39,5 +39,7 @@ def _dump(*arguments: Any, **keywords: Any) -> None:
 def _promise(number: int) -> Any:
     promise = promise_of(number)
     if promise is None:
-        raise LookupError(f"no promise was shown under the number {shown(number)}, or it is gone")
+        raise LookupError(
+            f"no promise was shown with the number {shown(number)}, or it has been collected"
+        )
     return promise

@@ -149,9 +149,9 @@ def _deferred(deferred: Any) -> Thing:
         # It was made of a promise.
         return Thing("a Deferred", [("", owner._promise)])
     if isinstance(owner, DeferredQueue):
-        return Thing(f"an item of a {type_name(owner)}, for which {len(owner.waiting)} wait")
+        return Thing(f"an item of a {type_name(owner)}, with {len(owner.waiting)} waiting")
     if owner is not None and is_resource(owner):
-        return Thing(f"a {type_name(owner)}, for which {len(owner.waiting)} wait", (), owner)
+        return Thing(f"a {type_name(owner)}, with {len(owner.waiting)} waiting", (), owner)
     for within in _closed_over(canceller):
         if type(within) is _CancellationStatus:
             return _twisted_coroutine(within)

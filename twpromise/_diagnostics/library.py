@@ -175,9 +175,12 @@ class Library:
     def odd_reason(self, reason: object, promise: Any) -> None:
         """A promise was rejected with something that is no exception."""
         if self.warnings:
-            warn(f"a promise was rejected with a non-error: {type_name(reason)}", promise)
+            warn(
+                f"a promise was rejected with a non-error: {type_name(reason)} is not an exception",
+                promise,
+            )
 
     def cancel_disabled(self) -> None:
         """`cancel` was called while cancellation is switched off."""
         if self.warnings:
-            warn("cancellation is disabled")
+            warn("cancellation is disabled: cancel() does nothing")

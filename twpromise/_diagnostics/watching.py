@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import CoroutineType, GeneratorType
-from typing import Any
+from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
 from .._core import hooks
@@ -34,6 +34,11 @@ from .warning import TWISTED, warn
 __all__ = ["switch", "watch"]
 
 _libraries: WeakSet[Library] = WeakSet()
+
+_ELSEWHERE: Final = (
+    "a promise was used in a thread that is not the reactor's: "
+    "use Promise.call_from_thread(function, *args) there"
+)
 
 
 class _Watch:
@@ -227,7 +232,7 @@ class _Watch:
         """Remember where a promise was made, and which handler has made it."""
         if library.warnings:
             if not promise._queue.is_home():
-                warn("a promise was used in a thread that is not the reactor's")
+                warn(_ELSEWHERE)
         elif not library.long_stack_traces:
             return
         running = self._running

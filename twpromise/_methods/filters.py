@@ -132,7 +132,7 @@ def _set_context(error: BaseException, reason: object) -> None:
 
 _NOT_AT_ONCE = (
     "Catch filter must inherit from Error or be a simple predicate function: a predicate "
-    "must say at once whether it is true, and not by a coroutine, a promise or the like"
+    "must return True or False at once, not a coroutine, a promise or the like"
 )
 
 

@@ -150,7 +150,9 @@ class PromiseChecks:
         before = len(self._errors)
         run_queue(self.library)
         for error in self._errors[before:]:
-            _note(error, "It came of what was still queued at the end: the test did not flush().")
+            _note(
+                error, "The handler was still queued when the test ended: call flush() in the test."
+            )
 
     def _take(self) -> list[BaseException]:
         found, self._errors = self._errors, []
