@@ -761,7 +761,7 @@ def test_wrong_arguments(arguments, error, message):
 def test_something_that_cannot_be_called(scheduler):
     """`run` rejects, the decorator raises; no slot is taken."""
     limiter = Limiter(1)
-    message = "fn must be a function: function must be callable, not 5"
+    message = "function must be callable, not 5 (fn must be a function)"
     promise = quiet(limiter.run(5))
     assert (TypeError, message) == (type(promise.reason()), str(promise.reason()))
     with pytest.raises(TypeError) as caught:

@@ -115,8 +115,8 @@ class _Promise(
         super().__init_subclass__(**kwargs)
         if not library_copy:
             raise TypeError(
-                "the promise constructor cannot be invoked directly: Promise cannot be "
-                "subclassed, use Promise.get_new_library_copy()"
+                "Promise cannot be subclassed: use Promise.get_new_library_copy() "
+                "(the promise constructor cannot be invoked directly)"
             )
 
     # The type of the third argument is Any for checkers: users may declare it with or without the
@@ -136,8 +136,8 @@ class _Promise(
     def __init__(self, executor: Any = None) -> None:
         if not callable(executor):
             raise TypeError(
-                "the promise constructor requires a resolver function: "
-                f"executor must be callable, not {shown(executor)}"
+                f"executor must be callable, not {shown(executor)}; for a value, use "
+                "Promise.resolve() (the promise constructor requires a resolver function)"
             )
         check_home(type(self))
         make_pending(self)

@@ -89,7 +89,7 @@ class Callbacks(CorePromise, Generic[T_co]):
             return new_rejected(
                 cls,
                 TypeError(
-                    f"expecting a function: resolver must be callable, not {shown(resolver)}"
+                    f"resolver must be callable, not {shown(resolver)} (expecting a function)"
                 ),
             )
         check_home(cls)

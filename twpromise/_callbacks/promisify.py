@@ -174,8 +174,9 @@ class Promisification(CorePromise):
         """
         if not callable(function) or isinstance(function, type):
             raise TypeError(
-                "Promise.promisify called on an object: function must be a function, "
-                f"not {shown(function)}; use Promise.promisify_all for objects, classes and modules"
+                f"Promise.promisify() takes a function, not {shown(function)}; "
+                "use Promise.promisify_all for objects, classes and modules "
+                "(Promise.promisify called on an object)"
             )
         if promisifier is not None and not callable(promisifier):
             raise TypeError(f"promisifier must be callable, not {shown(promisifier)}")

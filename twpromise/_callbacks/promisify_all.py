@@ -165,8 +165,8 @@ class _Adder:
             for each in target:
                 if not isinstance(each, type):
                     raise TypeError(
-                        "the target of promisifyAll must be an object or a function: a list "
-                        f"may hold classes, not {shown(each)}"
+                        f"a list of targets may hold only classes, not {shown(each)} "
+                        "(the target of promisifyAll must be an object or a function)"
                     )
                 self._look_at_class(each)
         elif isinstance(target, type):
@@ -213,9 +213,8 @@ class _Adder:
     def _look_at_object(self, target: Any) -> None:
         if target is None or isinstance(target, (str, bytes, int, float, complex)):
             raise TypeError(
-                "the target of promisifyAll must be an object or a function: "
                 "target must be an object, a class, a module or a list of classes, "
-                f"not {shown(target)}"
+                f"not {shown(target)} (the target of promisifyAll must be an object or a function)"
             )
         kind = type(target)
         names = _names_of(kind)

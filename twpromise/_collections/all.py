@@ -238,8 +238,8 @@ class _Props(All):
     def _list(self, collection: Any) -> Iterable[Any]:
         if not isinstance(collection, Mapping):
             raise TypeError(
-                "cannot await properties of a non-object: the input must be a mapping, "
-                f"not {type_name(collection)}"
+                f"the input must be a mapping, not {type_name(collection)} "
+                "(cannot await properties of a non-object)"
             )
         self._keys = list(collection)
         return (collection[key] for key in self._keys)

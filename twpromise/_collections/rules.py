@@ -42,8 +42,8 @@ def expect_iterable(iterable: object) -> Any:
     )
     if isinstance(iterable, (str, bytes, Mapping)) or not is_iterable:
         raise TypeError(
-            "expecting an array, a promise or a thenable: the input must be an iterable, "
-            f"not {type_name(iterable)}"
+            f"the input must be an iterable, not {type_name(iterable)} "
+            "(expecting an array, a promise or a thenable)"
         )
     return iterable
 
@@ -78,7 +78,7 @@ def as_promise(cls: type[CorePromise], item: Any, owner: CorePromise | None) -> 
 def not_an_int(name: str, value: object, allowed: str) -> TypeError:
     """The error for a count that is no `int`, or outside of what is *allowed*."""
     return TypeError(
-        f"expecting a positive integer: {name} must be an int, {allowed}, not {shown(value)}"
+        f"{name} must be an int, {allowed}, not {shown(value)} (expecting a positive integer)"
     )
 
 

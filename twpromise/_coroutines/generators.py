@@ -122,8 +122,8 @@ class _CoroutineFactory:
         """
         if not callable(generator_function):
             raise TypeError(
-                "generatorFunction must be a function: "
-                f"generator_function must be callable, not {shown(generator_function)}"
+                f"generator_function must be callable, not {shown(generator_function)} "
+                "(generatorFunction must be a function)"
             )
         if yield_handler is None:
             yield_handler = yieldHandler

@@ -64,9 +64,9 @@ def check_filters(filters: Iterable[Any]) -> TypeError | None:
         elif callable(one):
             continue
         return TypeError(
-            "Catch filter must inherit from Error or be a simple predicate function: a filter "
-            "must be an exception class, a tuple of them, a function of the reason, or "
-            f"a mapping of attribute names to values, not {shown(one)}"
+            "a filter must be an exception class, a tuple of them, a function of the reason, or "
+            f"a mapping of attribute names to values, not {shown(one)} "
+            "(Catch filter must inherit from Error or be a simple predicate function)"
         )
     return None
 
@@ -131,8 +131,8 @@ def _set_context(error: BaseException, reason: object) -> None:
 
 
 _NOT_AT_ONCE = (
-    "Catch filter must inherit from Error or be a simple predicate function: a predicate "
-    "must return True or False at once, not a coroutine, a promise or the like"
+    "a predicate must return True or False at once, not a coroutine, a promise or the like "
+    "(Catch filter must inherit from Error or be a simple predicate function)"
 )
 
 

@@ -183,7 +183,7 @@ def _with_list(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _not_callable(function: object) -> Callable[..., Any]:
     def refuse(*_: Any) -> Any:
-        raise TypeError(f"expecting a function: handler must be callable, not {shown(function)}")
+        raise TypeError(f"handler must be callable, not {shown(function)} (expecting a function)")
 
     return refuse
 

@@ -51,7 +51,7 @@ def shown(value: object, write: Callable[[object], str] = repr) -> str:
 
 def not_a_function(name: str, function: object) -> TypeError:
     """The error for a function that is not callable."""
-    return TypeError(f"fn must be a function: {name} must be callable, not {shown(function)}")
+    return TypeError(f"{name} must be callable, not {shown(function)} (fn must be a function)")
 
 
 def is_exception_class(value: object) -> TypeGuard[type[BaseException]]:
