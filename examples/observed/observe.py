@@ -83,7 +83,9 @@ def set_up():
                 structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
             ),
             structlog.processors.JSONRenderer(),
-        ]
+        ],
+        # Writes a line at once: `print` would let lines of threads come between it and its end.
+        logger_factory=structlog.WriteLoggerFactory(),
     )
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(formatter=span_line)))

@@ -225,6 +225,10 @@ def hanging(shop):
 def test_hanging(shop):
     """The inspector and the dump of a signal show what hangs; so does the snapshot."""
     requests, text = hanging(shop)
+    page = (ROOT / "docs" / PAGE).read_text()
+    assert set(re.findall(r'(?:observe|shop)\.py", line \d+, in \w+', text)) == set(
+        re.findall(r'(?:observe|shop)\.py", line \d+, in \w+', page)
+    )
     for found in (
         r"#\d+ coroutine pay\n",
         r'  is at File ".*shop.py", line \d+, in pay',
@@ -232,8 +236,7 @@ def test_hanging(shop):
         r"      waits for a timer, due in 3\.6e\+03 s",
     ):
         assert re.search(found, text), text
-    page = get(shop.admin, "/promises/snapshot.json")[1]
-    assert "coroutine pay" in page
+    assert "coroutine pay" in get(shop.admin, "/promises/snapshot.json")[1]
     shop.signal(signal.SIGUSR1)
     errors = shop.end()
     assert "SIGUSR1: promises" in errors
