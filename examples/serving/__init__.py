@@ -1,1 +1,1 @@
-"""A service that says in which language a text is, by a Keras model: an example of model serving."""
+"""A service that says in which language a text is, by a Keras model."""

@@ -36,7 +36,7 @@ def main():
     host, port = listening.getsockname()
     endpoint = AdoptedStreamServerEndpoint(reactor, listening.detach(), socket.AF_INET)
     predictor = Predictor(
-        lambda: load_model(options.size),
+        load_model,
         new_thread(),
         new_processes,
         size=options.size,

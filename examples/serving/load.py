@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
 
@@ -48,6 +49,7 @@ class Server:
         arguments = ["-m", "serving", "--port=0", f"--size={size}", "--seconds=60"]
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
+            cwd=Path(__file__).parents[1],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

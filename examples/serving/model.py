@@ -14,16 +14,12 @@ class NoAnswer(Exception):
 
 # begin: model
 class Model:
-    """Called in one thread only.
+    """Made, and called, in one thread only."""
 
-    Args:
-        size: How many rows a batch has at most.
-    """
-
-    def __init__(self, size):
+    def __init__(self):
         self._model = trained()
         # Keras makes a graph for the first number of rows, and one for any number at the second.
-        for rows in (1, 2, size):
+        for rows in (1, 2):
             self.predict([features("warm up")] * rows)
 
     def predict(self, rows):
@@ -33,9 +29,9 @@ class Model:
 
 
 def result(answer):
-    probability = max(answer)
-    if not math.isfinite(probability):
+    if not all(map(math.isfinite, answer)):
         return NoAnswer("the model gives no probabilities for this text")
+    probability = max(answer)
     return {"language": LANGUAGES[answer.index(probability)], "probability": probability}
 
 

@@ -60,6 +60,7 @@ class Predictor:
         except BrokenExecutor:
             # A process has died, and the executor takes nothing any more.
             if self._processes is processes:
+                log.warn("a process died: new ones take the place of all")
                 self._processes = self._new_processes()
             raise
 
@@ -98,11 +99,11 @@ def only_one(results):
 
 
 # begin: executors
-def load_model(size):
+def load_model():
     # In the thread, since it takes seconds; and never in a process that prepares texts.
     from .model import Model
 
-    return Model(size)
+    return Model()
 
 
 def new_thread():

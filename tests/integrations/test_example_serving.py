@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from time import monotonic, sleep
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,10 +30,13 @@ from twpromise import Deadline, LimitExceeded, Promise, PromiseService
 from twpromise.testing import ManualScheduler
 
 ROOT = Path(__file__).parents[2]
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 #: What TensorFlow logs before it can be kept from it, and on which processor it runs.
 NOISE = re.compile(
     r"WARNING: All log messages before absl.*|[IW]\d{4} .*|To enable the following instructions.*"
 )
+#: The start of code that imports the example.
+FIND = f"import sys; sys.path.insert(0, {str(ROOT / 'examples')!r})"
 
 
 class FakeExecutor:
@@ -137,6 +141,13 @@ def world(scheduler: ManualScheduler) -> World:
     world = World(scheduler)
     world.start()
     return world
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow logs little, and uses no GPU, in processes that the test starts."""
+    for name, value in QUIET.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
@@ -312,6 +323,24 @@ class TestPredictor:
         world.run()
         assert world.predictor.is_ready()
 
+    def test_a_model_that_cannot_be_loaded(self, scheduler: ManualScheduler) -> None:
+        """The error is the caller's, and it does not become ready."""
+        world = World(scheduler)
+        del world.model
+        started = Promise.resolve(world.predictor.start()).catch(AttributeError, str)
+        scheduler.flush()
+        world.run()
+        assert "no attribute 'model'" in started.value()
+        assert not world.predictor.is_ready()
+
+    def test_the_end(self, world: World) -> None:
+        """Thread and processes are stopped."""
+        stopped = world.predictor.stop()
+        while stopped.is_pending():
+            world.scheduler.flush()
+        assert world.thread.stopped
+        assert world.processes[0].stopped
+
 
 class Site:
     """The API in memory, on a fake clock; a request may take a second."""
@@ -467,6 +496,29 @@ class TestApi:
         assert stopped.called
 
 
+def command(process: object) -> bytes:
+    """What a process was started with; nothing if it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def ignores_interrupts(process: int) -> bool:
+    """Whether SIGINT does nothing to a process."""
+    status = Path(f"/proc/{process}/status").read_text()
+    found = re.search(r"^SigIgn:\s*(\w+)$", status, re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) & 1 << signal.SIGINT - 1)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for what other processes do."""
+    end = monotonic() + 60
+    while not condition():
+        assert monotonic() < end
+        sleep(0.001)
+
+
 class Program:
     """A program that serves, in a process of its own."""
 
@@ -479,12 +531,13 @@ class Program:
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join([*map(str, paths), *before]),
                 "PYTHONUNBUFFERED": "1",
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-                "CUDA_VISIBLE_DEVICES": "",
+                **QUIET,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # A signal for it, and what it has started, is none for the tests.
+            start_new_session=True,
         )
         self.port = int(self.wait_for(url)[1])
 
@@ -511,14 +564,19 @@ class Program:
         with ThreadPoolExecutor(len(bodies)) as threads:
             return list(threads.map(lambda body: self.ask(path, body), bodies))
 
-    def children(self) -> list[int]:
-        """The processes that it has started."""
+    def workers(self) -> list[int]:
+        """The processes of its executor; multiprocessing has another, which tracks resources."""
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [int(number) for task in tasks for number in task.read_text().split()]
+        numbers = [number for task in tasks for number in task.read_text().split()]
+        return [int(number) for number in numbers if b"spawn_main" in command(number)]
 
     def stop(self, number: signal.Signals) -> list[str]:
-        """Stop it by a signal: its status is 0; what it has logged."""
+        """Stop it by a signal, and see what it has logged."""
         self.process.send_signal(number)
+        return self.end()
+
+    def end(self) -> list[str]:
+        """Its status is 0; what it has logged."""
         _, errors = self.process.communicate(timeout=60)
         lines = [line for line in errors.splitlines() if not NOISE.fullmatch(line)]
         assert 0 == self.process.returncode, lines
@@ -560,7 +618,7 @@ def test_the_page(tmp_path: Path) -> None:
 
 def test_the_program(tmp_path: Path) -> None:
     """It answers with the model, in batches, from processes, and stops with what it has started."""
-    with serving(tmp_path, "--at-once=64") as program:
+    with serving(tmp_path, "--at-once=12", "--seconds=60") as program:
         assert 503 == program.ask("/language", {"text": "good morning"})[0]
         program.wait_for("^ready$")
         assert (200, {"ready": True}) == program.ask("/ready")
@@ -570,31 +628,49 @@ def test_the_program(tmp_path: Path) -> None:
             "german": "wo ist die tasse mit dem tee",
             "spanish": "quisiera una taza de leche",
         }
-        assert [] == program.children()
+        assert [] == program.workers()
         bodies = [{"text": text * times} for times in (1, 9, 200) for text in texts.values()]
         answers = program.ask_all("/language", bodies)
         assert [200] * 12 == [status for status, _ in answers]
         assert [*texts] * 3 == [answer["language"] for _, answer in answers]
         assert 400 == program.ask("/language", {})[0]
 
-        # One that leaves.
+        # A client that leaves.
         connection = HTTPConnection("127.0.0.1", program.port)
-        connection.request("POST", "/language", json.dumps(bodies[-1]))
+        connection.request("POST", "/language", json.dumps(bodies[0]))
         connection.close()
 
-        # Processes die: what they had to do fails, and others take their place.
-        children = program.children()
-        for each in children:
+        # The processes die: the next text fails, and others take their place.
+        workers = program.workers()
+        assert workers
+        for each in workers:
             os.kill(each, signal.SIGKILL)
-        statuses = [program.ask("/language", bodies[-1])[0]]
-        while statuses[-1] != 200:
-            assert 503 == statuses[-1]
-            statuses.append(program.ask("/language", bodies[-1])[0])
-        assert 200 == program.ask("/language", bodies[0])[0]
+        assert (503, {"error": "try again"}) == program.ask("/language", bodies[-1])
+        # While they start there is more to do than the service takes.
+        answers = program.ask_all("/language", bodies[-1:] * 40)
+        assert {200, 503} == {status for status, _ in answers}
+        assert (503, {"error": "too many requests, try again later"}) in answers
 
-        children = program.children()
-        assert [] == program.stop(signal.SIGINT)
-        assert [] == [each for each in children if Path(f"/proc/{each}").exists()]
+        # They die again, and the service is stopped while a text waits for those that start.
+        dead = program.workers()
+        for each in dead:
+            os.kill(each, signal.SIGKILL)
+        assert 503 == program.ask("/language", bodies[-1])[0]
+
+        def living() -> list[int]:
+            return [each for each in program.workers() if each not in dead]
+
+        with ThreadPoolExecutor(1) as threads:
+            last = threads.submit(program.ask, "/language", bodies[-1])
+            until(living)
+            until(lambda: all(map(ignores_interrupts, living())))
+            workers = living()
+            # As Ctrl-C does.
+            os.killpg(program.process.pid, signal.SIGINT)
+            assert 200 == last.result()[0]
+        errors = program.end()
+        assert [] == [each for each in workers if b"spawn_main" in command(each)]
+        assert 2 == len(errors) == sum("a process died" in line for line in errors), errors
 
 
 def test_no_time(tmp_path: Path) -> None:
@@ -606,14 +682,10 @@ def test_no_time(tmp_path: Path) -> None:
         assert [] == program.stop(signal.SIGTERM)
 
 
-def test_the_load_program(run_python: Callable[..., str], monkeypatch: Any) -> None:
+def test_the_load_program(run_python: Callable[..., str], quiet: None) -> None:
     """It says how many requests are answered with batches, and without."""
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    start = "import sys; sys.path.insert(0, sys.argv.pop(1)); from serving.load import main; main()"
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "examples"))
     options = ["--clients=8", "--seconds=0.2", "--rounds=1"]
-    written = run_python("-c", start, str(ROOT / "examples"), *options)
+    written = run_python("-c", f"{FIND}; from serving.load import main; main()", *options)
     alone, together, ratio = written.splitlines()
     line = r"requests a second, answered within \d+ ms \(50 %\), \d+ ms \(95 %\), \d+ ms \(99 %\)"
     assert re.fullmatch(rf"batches of  1: +\d+ {line}", alone)
@@ -621,14 +693,17 @@ def test_the_load_program(run_python: Callable[..., str], monkeypatch: Any) -> N
     assert re.fullmatch(r"with batches: \d+\.\d times as many", ratio)
 
 
-TRAPS = """
+TRAPS = (
+    f"{FIND}\n"
+    """
 import sys
-sys.path[:0] = sys.argv[1:]
 from serving.languages import WIDTH, features
 from serving.predictor import load_model, new_processes
 
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules
-model = load_model(32)
+model = load_model()
+from serving.model import NoAnswer, result
+
 count = model._model.predict_function.experimental_get_tracing_count
 before = count()
 row = features("guten morgen")
@@ -636,29 +711,32 @@ for rows in range(1, 33):
     assert len(model.predict([row] * rows)) == rows
 assert before == count() == 2
 
+# A row without an answer fails no others.
+answers = [result([0.25, math.nan, 0.25, 0.25]), result([0.0, 0.75, 0.25, 0.0])]
+assert isinstance(answers[0], NoAnswer)
+assert answers[1] == {"language": "french", "probability": 0.75}
+
 # A batch gives what single rows give, but for what is rounded.
 [one], two = model.predict([row]), model.predict([row, features("good morning")])
 assert one["language"] == two[0]["language"] == "german"
 assert abs(one["probability"] - two[0]["probability"]) < 1e-5
 
 # What is no number may be one, once it has been through the model.
-import math
 assert all(math.isfinite(each["probability"]) for each in model.predict([[math.nan] * WIDTH]))
 """
+)
 
 
-def test_what_the_page_warns_of(run_python: Callable[..., str], monkeypatch: Any) -> None:
+def test_what_the_page_warns_of(run_python: Callable[..., str], quiet: None) -> None:
     """Graphs are made at the start; TensorFlow is imported by the thread; NaN can get lost."""
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    written = run_python("-W", "error", "-c", TRAPS, str(ROOT / "examples"))
+    written = run_python("-W", "error", "-c", TRAPS)
     assert [] == [line for line in written.splitlines() if not NOISE.fullmatch(line)]
 
 
-def test_worker_processes_do_not_import_tensorflow(run_python: Callable[..., str]) -> None:
+def test_workers_do_not_import_tensorflow(run_python: Callable[..., str]) -> None:
     """Nor Twisted: they start quickly, and take little memory."""
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import serving.languages; "
+        f"{FIND}; import serving.languages; "
         "print([name for name in ('keras', 'tensorflow', 'twisted') if name in sys.modules])"
     )
-    assert "[]\n" == run_python("-c", code, str(ROOT / "examples"))
+    assert "[]\n" == run_python("-c", code)
