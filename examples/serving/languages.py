@@ -1,8 +1,9 @@
 """What the model knows, and how a text becomes numbers.
 
-Worker processes import this module, and no more: not TensorFlow, nor Twisted.
+The processes for long texts import this module, and neither TensorFlow nor Twisted.
 """
 
+import signal
 from array import array
 from collections import Counter
 from zlib import crc32
@@ -39,3 +40,8 @@ def features(text):
     for group, count in groups.items():
         row[crc32(group.encode(errors="replace")) % WIDTH] += count / len(text)
     return row
+
+
+def ignore_interrupts():
+    """Called when a process starts: Ctrl-C reaches it, too, but the service stops it itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

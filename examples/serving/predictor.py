@@ -1,6 +1,5 @@
 """From a text to the model's answer for it: in a process, in a batch, in a thread."""
 
-import signal
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -8,7 +7,7 @@ from twisted.logger import Logger
 
 from twpromise import Limiter, Promise, batch
 
-from .languages import features
+from .languages import features, ignore_interrupts
 
 log = Logger()
 
@@ -112,11 +111,6 @@ def new_thread():
 
 def new_processes(count=2):
     return ProcessPoolExecutor(count, get_context("spawn"), initializer=ignore_interrupts)
-
-
-def ignore_interrupts():
-    """In a process: Ctrl-C is sent to all of them, and the service stops them itself."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 # end: executors

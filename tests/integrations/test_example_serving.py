@@ -644,6 +644,9 @@ def test_the_program(tmp_path: Path) -> None:
         workers = program.workers()
         assert workers
         for each in workers:
+            libraries = Path(f"/proc/{each}/maps").read_text()
+            # Twisted imports zope.interface.
+            assert not re.search("tensorflow|zope", libraries)
             os.kill(each, signal.SIGKILL)
         assert (503, {"error": "try again"}) == program.ask("/language", bodies[-1])
         # While they start there is more to do than the service takes.
@@ -698,7 +701,7 @@ TRAPS = (
     """
 import sys
 from serving.languages import WIDTH, features
-from serving.predictor import load_model, new_processes
+from serving.predictor import load_model
 
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 model = load_model()
