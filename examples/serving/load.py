@@ -70,16 +70,21 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
 
-    servers = {size: Server(size) for size in (1, 32)}
-    for number in range(options.rounds + 1):
+    servers = {}
+    try:
+        for size in (1, 32):
+            servers[size] = Server(size)
+        for number in range(options.rounds + 1):
+            for server in servers.values():
+                rate, latencies = asyncio.run(load(server.port, options.clients, options.seconds))
+                # The first round warms up.
+                if number:
+                    server.rates.append(rate)
+                    server.latencies += latencies
+    finally:
         for server in servers.values():
-            rate, latencies = asyncio.run(load(server.port, options.clients, options.seconds))
-            # The first round warms up.
-            if number:
-                server.rates.append(rate)
-                server.latencies += latencies
+            server.stop()
     for size, server in servers.items():
-        server.stop()
         cuts = quantiles(server.latencies, n=100)
         within = ", ".join(f"{cuts[each - 1] * 1e3:.0f} ms ({each} %)" for each in (50, 95, 99))
         rate = median(server.rates)

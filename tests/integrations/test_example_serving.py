@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from time import monotonic, sleep
@@ -590,7 +590,8 @@ def started(*args: Any) -> Iterator[Program]:
     try:
         yield program
     finally:
-        program.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(program.process.pid, signal.SIGKILL)
         program.process.communicate()
 
 
@@ -699,7 +700,7 @@ def test_the_load_program(run_python: Callable[..., str], quiet: None) -> None:
 TRAPS = (
     f"{FIND}\n"
     """
-import sys
+import math
 from serving.languages import WIDTH, features
 from serving.predictor import load_model
 
