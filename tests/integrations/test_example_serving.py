@@ -20,11 +20,13 @@ from typing import Any
 
 import pytest
 from treq.testing import StubTreq
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.testing import MemoryReactor
 from twisted.logger import formatEvent, globalLogPublisher
 
 from examples.serving.languages import features
 from examples.serving.predictor import LONG, Predictor
-from examples.serving.service import LONGEST, Api
+from examples.serving.service import LONGEST, Api, Serving
 from tests.integrations.pages import paste
 from twpromise import Deadline, LimitExceeded, Promise, PromiseService
 from twpromise.testing import ManualScheduler
@@ -333,14 +335,6 @@ class TestPredictor:
         assert "no attribute 'model'" in started.value()
         assert not world.predictor.is_ready()
 
-    def test_the_end(self, world: World) -> None:
-        """Thread and processes are stopped."""
-        stopped = world.predictor.stop()
-        while stopped.is_pending():
-            world.scheduler.flush()
-        assert world.thread.stopped
-        assert world.processes[0].stopped
-
 
 class Site:
     """The API in memory, on a fake clock; a request may take a second."""
@@ -496,6 +490,29 @@ class TestApi:
         assert stopped.called
 
 
+def test_the_end(scheduler: ManualScheduler) -> None:
+    """Thread and processes are stopped once the work that needs them has ended."""
+    world = World(scheduler)
+    serving = Serving(TCP4ServerEndpoint(MemoryReactor(), 0), world.predictor)
+    serving.startService()
+    scheduler.flush()
+    world.run()
+    assert world.predictor.is_ready()
+    [work] = [each for each in serving if isinstance(each, PromiseService)]
+    answer = work.start_soon(world.predictor.predict, text(3), Deadline(1))
+    scheduler.flush()
+    executors = [world.thread, *world.processes]
+
+    stopped = serving.stopService()
+    world.wait()
+    assert [False, False] == [executor.stopped for executor in executors]
+    world.run()
+    assert 3 == answer.value()
+    while not stopped.called:
+        scheduler.flush()
+    assert [True, True] == [executor.stopped for executor in executors]
+
+
 def command(process: object) -> bytes:
     """What a process was started with; nothing if it has ended."""
     try:
@@ -569,6 +586,14 @@ class Program:
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         numbers = [number for task in tasks for number in task.read_text().split()]
         return [int(number) for number in numbers if b"spawn_main" in command(number)]
+
+    def kill_workers(self) -> list[int]:
+        """Kill the processes of the executor; it stops the others when one has died."""
+        workers = self.workers()
+        for each in workers:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        return workers
 
     def stop(self, number: signal.Signals) -> list[str]:
         """Stop it by a signal, and see what it has logged."""
@@ -648,7 +673,7 @@ def test_the_program(tmp_path: Path) -> None:
             libraries = Path(f"/proc/{each}/maps").read_text()
             # Twisted imports zope.interface.
             assert not re.search("tensorflow|zope", libraries)
-            os.kill(each, signal.SIGKILL)
+        program.kill_workers()
         assert (503, {"error": "try again"}) == program.ask("/language", bodies[-1])
         # While they start there is more to do than the service takes.
         answers = program.ask_all("/language", bodies[-1:] * 40)
@@ -656,9 +681,7 @@ def test_the_program(tmp_path: Path) -> None:
         assert (503, {"error": "too many requests, try again later"}) in answers
 
         # They die again, and the service is stopped while a text waits for those that start.
-        dead = program.workers()
-        for each in dead:
-            os.kill(each, signal.SIGKILL)
+        dead = program.kill_workers()
         assert 503 == program.ask("/language", bodies[-1])[0]
 
         def living() -> list[int]:
