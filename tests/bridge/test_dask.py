@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
+import sys
 import threading
 import traceback
 import weakref
@@ -239,15 +240,22 @@ def test_one_of_two_consumers(scheduler: ManualScheduler, loop: asyncio.Abstract
     run(loop)
 
 
-@pytest.mark.usefixtures("reports")
-def test_loop_that_has_ended(scheduler: ManualScheduler, loop: asyncio.AbstractEventLoop) -> None:
+def test_loop_that_has_ended(
+    scheduler: ManualScheduler,
+    loop: asyncio.AbstractEventLoop,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A future whose loop is closed, and that was not cancelled, will never be done."""
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
     future = Future(loop)
     loop.close()
-    promise = Promise.resolve(future)
+    promise = Promise.resolve(future).catch(RuntimeError, str)
     scheduler.flush()
-    assert isinstance(promise.reason(), RuntimeError)
-    assert "Event loop is closed" == str(promise.reason())
+    assert "Event loop is closed" == promise.value()
+    # A coroutine that was never awaited would warn now.
+    gc.collect()
+    assert [] == unraisable
 
 
 def test_many(scheduler: ManualScheduler, loop: asyncio.AbstractEventLoop) -> None:
