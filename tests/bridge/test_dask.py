@@ -20,6 +20,7 @@ import pytest
 
 from tests.support.promises import Boom
 from twpromise import Promise
+from twpromise.debugging import pending
 from twpromise.testing import ManualScheduler
 
 
@@ -212,11 +213,15 @@ def test_cancelled_future(
     assert promise.is_cancelled()
 
 
-def test_cancelled_promise(scheduler: ManualScheduler, loop: asyncio.AbstractEventLoop) -> None:
+@pytest.mark.parametrize("begun", [True, False])
+def test_cancelled_promise(
+    scheduler: ManualScheduler, loop: asyncio.AbstractEventLoop, begun: bool
+) -> None:
     """Cancelling the promise releases the future, and waits for nothing; its loop ends clean."""
     future = Future(loop)
     promise = Promise.resolve(future)
-    run(loop)
+    if begun:
+        run(loop)
     promise.cancel()
     assert 1 == future.released
     assert promise.is_cancelled()
@@ -256,6 +261,16 @@ def test_loop_that_has_ended(
     # A coroutine that was never awaited would warn now.
     gc.collect()
     assert [] == unraisable
+
+
+def test_inspector(scheduler: ManualScheduler, loop: asyncio.AbstractEventLoop) -> None:
+    """The inspector shows the key, which Dask's own pages show, too."""
+    library = Promise.get_new_library_copy()
+    promise = library.resolve(Future(loop))
+    (shown,) = pending(library=library).promises
+    assert "promise for double-1" == shown.name
+    promise.cancel()
+    run(loop)
 
 
 def test_many(scheduler: ManualScheduler, loop: asyncio.AbstractEventLoop) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import traceback
+from collections.abc import Awaitable
 from functools import partial
 from multiprocessing.resource_tracker import _resource_tracker
 from pathlib import Path
@@ -285,6 +286,12 @@ class Threads(Connected):
         with pytest.raises(AttributeError, match="__await__"):
             await future
         self.assertEqual(4, await Promise.resolve(future))
+
+    async def test_cluster_by_itself(self) -> None:
+        """A cluster can be awaited, so that a promise would do so; an executor is a value."""
+        self.assertIsInstance(self.cluster, Awaitable)
+        executor = self.client.get_executor()
+        self.assertIs(executor, Promise.resolve(executor).value())
 
     async def test_cap(self) -> None:
         """The cluster gets no more calls than the cap at a time; the others are never sent."""
