@@ -1,12 +1,14 @@
 """Path operations that return promises, and end with their clients."""
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import wraps
 from inspect import Signature, signature
 from typing import Any, get_args, get_origin
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 from twpromise import Promise, PromiseGroup
 
@@ -25,15 +27,16 @@ class PromiseRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_while_connected(request: Request) -> Response:
-            # Behind the body comes nothing but the end of the connection.
-            await request.body()
             response = None
-            async with PromiseGroup() as group:
-                group.start_soon(cancel_when_disconnected, request, group)
-                response = await handle(request)
-                group.cancel()
+            with suppress(ClientDisconnect):
+                # After the body nothing is received but the end of the connection.
+                await request.body()
+                async with PromiseGroup() as group:
+                    group.start_soon(cancel_when_disconnected, request, group)
+                    response = await handle(request)
+                    group.cancel()
             if response is None:
-                # Dependencies see this error: what they do without one, a commit say, is not done.
+                # Dependencies see this error, too: one that commits if there is none does not.
                 raise HTTPException(499, "the client has disconnected")
             return response
 

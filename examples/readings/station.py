@@ -82,7 +82,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Requests have ended.  What they and the sensors began is stored before the pool closes.
         await Promise.resolve(port.stopListening())
         for sensor in station.sensors:
-            sensor.transport.abortConnection()
+            sensor.transport.loseConnection()
         await Promise.resolve(station.service.stopService())
         await pool.close()
 
@@ -214,6 +214,6 @@ async def status(station: TheStation) -> dict[str, object]:
         "sensors": len(station.sensors),
         "asking": sum(len(sensor.asking) for sensor in station.sensors),
         "waiting": len(station.feed),
-        "averages": repr(station.averages),
+        "averages": station.averages.active + station.averages.waiting,
         "pool": repr(station.pool),
     }
