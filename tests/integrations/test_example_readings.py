@@ -51,7 +51,7 @@ def copy_example(folder: Path) -> None:
 
 
 @contextmanager
-def served(folder: Path, *arguments: str, cancels: bool = False, **variables: str) -> Iterator[str]:
+def served(folder: Path, *arguments: str, error: str = "", **variables: str) -> Iterator[str]:
     """The address of an application that uvicorn runs, and that ends well when it is stopped."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         # Connections wait in the socket until the server is there.
@@ -74,9 +74,9 @@ def served(folder: Path, *arguments: str, cancels: bool = False, **variables: st
         print(process.communicate()[0])
         raise
     assert 0 == process.returncode, output
-    if cancels:
-        assert "Cancel 1 running task(s)" in output
+    if error:
         assert 1 == output.count("Traceback")
+        assert error in output
     else:
         # uvicorn's own lines: no traceback, and no warning about what is left.
         assert [] == [line for line in output.splitlines() if not line.startswith("INFO:")]
@@ -93,7 +93,7 @@ def test_the_page(loop: str, tmp_path: Path) -> None:
     app.write_text(app.read_text().replace("8007", str(port)))
     reading = {"sensor": "kitchen", "value": 21.5}
     with (
-        served(tmp_path, *start_line(PAGE, "app"), "--loop", loop) as address,
+        served(tmp_path, *start_line(PAGE, "app"), "--loop", loop, error="ValueError") as address,
         ThreadPoolExecutor(1) as thread,
         httpx.Client(base_url=f"http://{address}", timeout=20) as client,
         connect(f"ws://{address}/watch") as watching,
@@ -105,6 +105,8 @@ def test_the_page(loop: str, tmp_path: Path) -> None:
             sensor.sendall(b"kitchen 21.5\n")
             assert reading == json.loads(watching.recv(20))
         assert reading == following.result()
+        sensor.sendall(b"no number\nkitchen 1\n")
+        assert b"" == sensor.recv(1)
 
 
 class Station:
@@ -295,7 +297,7 @@ def test_stopping_in_time(tmp_path: Path) -> None:
     copy_example(tmp_path)
     arguments = [*start_line(PAGE, "station")[:-1], "1"]
     with ThreadPoolExecutor(1) as thread:
-        with served(tmp_path, *arguments, cancels=True, **variables) as address:
+        with served(tmp_path, *arguments, error="Cancel 1 running task(s)", **variables) as address:
             url = f"http://{address}/sensors/cellar/next"
             waiting = thread.submit(httpx.get, url, timeout=60)
             eventually(lambda: 1 == httpx.get(f"http://{address}/status").json()["waiting"])
@@ -351,11 +353,12 @@ def pytest_sessionfinish(session):
 ROUTES = """
 import asyncio, pytest
 from typing import Annotated
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import FastAPIError, ResponseValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.testclient import TestClient
 from promise_routes import PromiseRoute
-from twpromise import Promise
+from twpromise import CancellationError, Promise
 from twpromise.loops import use_running_loop
 
 plain = FastAPI(lifespan=lambda app: use_running_loop())
@@ -425,6 +428,40 @@ async def abandoned(dependency: Annotated[None, Depends(commits)]) -> int:
         seen.append("cancelled")
         raise
 
+@plain.get("/others")
+async def others():
+    promise = Promise.delay(60)
+    promise.cancel()
+    return await promise
+
+@plain.exception_handler(CancellationError)
+async def cancelled(request, error):
+    return JSONResponse("by others", status_code=503)
+
+@plain.get("/background")
+async def background(tasks: BackgroundTasks) -> None:
+    tasks.add_task(Promise.delay, 1)
+
+@plain.get("/in-a-dependency")
+async def in_a_dependency(dependency: Annotated[Promise, Depends(in_thread)]): ...
+
+async def lends():
+    seen.append("lent")
+    yield
+    seen.append("given back")
+
+async def stream():
+    seen.append("sent")
+    yield "all"
+
+@plain.get("/early")
+async def early(dependency: Annotated[None, Depends(lends, scope="function")]):
+    return StreamingResponse(stream())
+
+@plain.get("/late")
+async def late(dependency: Annotated[None, Depends(lends)]):
+    return StreamingResponse(stream())
+
 made = []
 plain.include_router(promised)
 
@@ -447,6 +484,8 @@ def test_what_works(client):
     ("/in-thread", RuntimeError, "Promise.call_from_thread"),
     ("/attaches", RuntimeError, "Promise.call_from_thread"),
     ("/passes", ValueError, "Promise"),
+    ("/background", RuntimeError, "Promise.call_from_thread"),
+    ("/in-a-dependency", RuntimeError, "Promise.call_from_thread"),
 ])
 def test_what_cannot_work_raises(client, path, error, words):
     client.get("/makes")
@@ -454,6 +493,16 @@ def test_what_cannot_work_raises(client, path, error, words):
         client.get(path)
 
 seen = []
+
+def test_a_promise_that_others_have_cancelled(client):
+    assert client.get("/others").status_code == 503
+
+@pytest.mark.parametrize("path, order", [
+    ("/early", ["lent", "given back", "sent"]), ("/late", ["lent", "sent", "given back"])])
+def test_the_scope_of_a_dependency(client, path, order):
+    seen.clear()
+    assert client.get(path).text == "all"
+    assert seen == order
 
 def test_dependencies_see_that_the_client_has_disconnected():
     received = [{"type": "http.request", "body": b"", "more_body": False}]
@@ -468,6 +517,8 @@ def test_dependencies_see_that_the_client_has_disconnected():
         return {"type": "http.disconnect"}
 
     async def send(message): ...
+
+    seen.clear()
 
     async def main():
         async with use_running_loop():
@@ -487,4 +538,4 @@ def test_promise_routes(tmp_path: Path) -> None:
     """What the page says of path operations that return promises."""
     copy_example(tmp_path)
     (tmp_path / "test_station.py").write_text(ROUTES)
-    assert "8 passed" in own_tests(tmp_path)
+    assert "13 passed" in own_tests(tmp_path)
