@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,9 @@ class Station:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Make each query wait."""
-        with closing(sqlite3.connect(self.database, isolation_level=None)) as other:
+        with closing(
+            sqlite3.connect(self.database, isolation_level=None, check_same_thread=False)
+        ) as other:
             other.execute("BEGIN EXCLUSIVE")
             yield
             other.execute("ROLLBACK")
@@ -271,22 +273,28 @@ def test_stopping(tmp_path: Path) -> None:
     """What sensors have sent is stored before the process ends; clients are disconnected."""
     variables = {"READINGS_SENSORS": "tcp:0:interface=127.0.0.1"}
     copy_example(tmp_path)
+
+    def unlock_when_disconnected() -> None:
+        with pytest.raises(ConnectionClosed):
+            watching.recv(60)
+        lock.close()
+
     with ExitStack() as stack:
+        lock = stack.enter_context(ExitStack())
+        thread = stack.enter_context(ThreadPoolExecutor(1))
         with served(tmp_path, *start_line(PAGE, "station"), **variables) as address:
             client = stack.enter_context(httpx.Client(base_url=f"http://{address}", timeout=30))
             station = Station(address, client, tmp_path / "readings.sqlite")
             watching = stack.enter_context(station.watch())
             sensor = stack.enter_context(station.sensor())
-            sensor.sendall(b"".join(b"kitchen %d\n" % number for number in range(50)))
-            assert {"sensor": "kitchen", "value": 0} == json.loads(watching.recv(20))
-        with suppress(ConnectionClosed):
-            for number in range(1, 50):
-                assert number == json.loads(watching.recv(20))["value"]
-        # What the station has not read any more resets the connection.
-        with suppress(ConnectionResetError):
-            assert b"" == sensor.recv(100)
+            lock.enter_context(station.locked())
+            sensor.sendall(b"".join(b"kitchen %d\n" % number for number in range(5)) + b"?\n")
+            assert b"expected: name value\n" == sensor.recv(100)
+            unlocked = thread.submit(unlock_when_disconnected)
+        unlocked.result()
+        assert b"" == sensor.recv(100)
     with closing(sqlite3.connect(tmp_path / "readings.sqlite")) as database:
-        assert [(float(number),) for number in range(50)] == database.execute(
+        assert [(float(number),) for number in range(5)] == database.execute(
             "SELECT value FROM readings ORDER BY rowid"
         ).fetchall()
 
