@@ -71,9 +71,12 @@ def test_a_measurement_streams_what_sensors_answer(client, sensor):
         sensor.sendall(b"porch 7\n")
 
     answering = Thread(target=answer)
-    answering.start()
-    assert client.post("/measure").text == '{"sensor": "porch", "value": 7.0}\n'
-    answering.join()
+    with client.websocket_connect("/watch") as watching:
+        answering.start()
+        assert client.post("/measure").text == '{"sensor": "porch", "value": 7.0}\n'
+        answering.join()
+        # It has been stored, too.
+        assert watching.receive_json() == {"sensor": "porch", "value": 7}
 
 
 def test_too_late(client, sensor):
