@@ -208,6 +208,7 @@ KINDS = {
         ["an item of a DeferredQueue, for which 1 wait"],
     ),
     "a timer": (lambda cls: cls.delay(5), ["a timer, due in 5 s"]),
+    "a timer of an hour": (lambda cls: cls.delay(3600), ["a timer, due in 3600 s"]),
     "a delay of what is pending": (lambda cls: cls.delay(5, never(cls)), ["promise"]),
     "a timeout": (lambda cls: never(cls).timeout(5), ["promise", "a timer, due in 5 s"]),
     "a deadline": (

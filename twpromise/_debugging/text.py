@@ -13,6 +13,7 @@ from .._util.checks import shown
 from .arguments import check_file, check_limit
 from .finding import ENOUGH, find_pending
 from .records import LIMIT, Pending, PendingPromise, look, number_of, pending
+from .things import seconds
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -120,7 +121,7 @@ def _more(record: PendingPromise) -> Iterator[str]:
     if record.state == "cancelling":
         yield ", is being cancelled"
     if record.age is not None:
-        yield f", {record.age:.3g} s old"
+        yield f", {seconds(record.age)} old"
     if record.place is not None:
         yield f"; made here: {record.place}"
 

@@ -27,7 +27,7 @@ from .._coroutines.tasks import CoroutineTask
 from .._util.callers import PACKAGE
 from .._util.checks import name_of, printable, shown, type_name
 
-__all__ = ["Thing", "coroutines_of", "is_resource", "lines_of", "lock_of", "look_at"]
+__all__ = ["Thing", "coroutines_of", "is_resource", "lines_of", "lock_of", "look_at", "seconds"]
 
 
 #: A class, which Twisted's types call a function.
@@ -125,7 +125,12 @@ def is_resource(what: Any) -> bool:
 
 def _timer(timer: Any) -> str:
     due = timer.getTime() - timer.seconds()
-    return f"a timer, due in {due:.3g} s" if due >= 0 else f"a timer, due {-due:.3g} s ago"
+    return f"a timer, due in {seconds(due)}" if due >= 0 else f"a timer, due {seconds(-due)} ago"
+
+
+def seconds(number: float) -> str:
+    """Seconds for people: three digits, or whole ones."""
+    return f"{number:.3g} s" if number < 999.5 else f"{number:.0f} s"
 
 
 # --- Deferreds
