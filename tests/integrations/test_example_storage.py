@@ -151,23 +151,23 @@ class TestTraps(TestCase):
             connecting = txredisapi.Connection(host, int(port), reconnect=False)
             return Promise.resolve(connecting).disposer(lambda redis: redis.disconnect())
 
+        async def blocked(redis, number):
+            """Waits until the server has so many clients that wait for an item."""
+            while str(number) != (await redis.info("clients"))["blocked_clients"]:
+                pass
+
         async with connection() as one, connection() as other:
             popping = Promise.resolve(one.blpop([key]))
             popping.cancel()
+            await blocked(other, 1)
             await other.lpush(key, "item")
             assert 0 == await other.llen(key)
 
-        begun = Promise.defer()
-
-        def pop(one):
-            begun.resolve()
-            return one.blpop([key])
-
         async with connection() as other:
-            popping = Promise.using(connection(), pop)
-            await begun.promise
+            popping = Promise.using(connection(), lambda one: one.blpop([key]))
+            await blocked(other, 1)
             popping.cancel()
-            await popping.reflect()
+            await blocked(other, 0)
             await other.lpush(key, "item")
             assert 1 == await other.llen(key)
             await other.delete(key)
