@@ -1072,7 +1072,10 @@ def test_an_error_of_the_yielded_promises_clean_up(scheduler, reports):
 
 @pytest.mark.parametrize("answer", ["nothing", "value", "cancelled", "failure"])
 def test_a_cancelled_deferred_may_fire_or_fail(scheduler, reports, answer):
-    """A value or a CancelledError is ignored; another failure is raised at the yield."""
+    """A value or a CancelledError is ignored; another failure is raised at the yield.
+
+    If it passes, that is reported no more than what a Deferred says that a promise has given up.
+    """
 
     def canceller(deferred):
         if answer == "value":
@@ -1087,11 +1090,8 @@ def test_a_cancelled_deferred_may_fire_or_fail(scheduler, reports, answer):
     promise.cancel()
     scheduler.flush()
     assert ("cancelled", None) == outcome(promise)
-    if answer == "failure":
-        # As of any clean-up that fails.
-        assert ([Boom], [Boom]) == (log, [type(error) for error in reasons(reports)])
-    else:
-        assert ([GeneratorExit], []) == (log, reports)
+    seen = Boom if answer == "failure" else GeneratorExit
+    assert ([seen], []) == (log, reports)
 
 
 @pytest.mark.parametrize("answers", [False, True], ids=["and does nothing", "and answers"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
-from ._core.jobs import call_at_home
 from ._promise import Promise
 from ._util.checks import shown
 
@@ -41,8 +42,8 @@ _GAUGES: Final = {
     ),
 }
 _COUNTERS: Final = {
-    "created": ("twpromise_created", "Promises made while monitoring is on."),
-    "settled": ("twpromise_settled", "Promises settled while monitoring is on."),
+    "created": ("twpromise_promises_created", "Promises made while monitoring is on."),
+    "settled": ("twpromise_promises_settled", "Promises settled while monitoring is on."),
     "timeouts": ("twpromise_timeouts", "Timeouts that have rejected."),
     "cancellations": ("twpromise_cancellations", "Cancellations, each with all that it reached."),
     "unhandled_total": (
@@ -111,12 +112,19 @@ class PromiseCollector(Collector):
         """The figures of each library copy, read in the thread that its promises run in."""
         answers: dict[str, Future[dict[str, Any]]] = {}
         for name, library in self._libraries.items():
-            answers[name] = Future()
-            call_at_home(library._queue, _answer, answers[name], library)
-        done, _ = wait(answers.values(), _PATIENCE)
+            queue, answer = library._queue, Future[dict[str, Any]]()
+            answers[name] = answer
+            if queue.is_home():
+                _answer(answer, library)
+                continue
+            # Not as a job of the queue, which would be one of its figures.  A loop that is closed
+            # says so.
+            with suppress(RuntimeError):
+                queue.scheduler.call_from_thread(partial(_answer, answer, library))
+        wait(answers.values(), _PATIENCE)
         return {
             # Without an answer, as much as another thread may read.
-            name: answer.result() if answer in done else self._libraries[name].statistics()
+            name: self._libraries[name].statistics() if answer.cancel() else answer.result()
             for name, answer in answers.items()
         }
 
@@ -138,7 +146,12 @@ class PromiseCollector(Collector):
 
 
 def _answer(answer: Future[dict[str, Any]], library: type[Promise[Any]]) -> None:
-    answer.set_result(library.statistics())
+    if answer.cancelled():
+        # The scrape does not wait any more: a thread that was busy need not read for each.
+        return
+    figures = library.statistics()
+    if answer.set_running_or_notify_cancel():
+        answer.set_result(figures)
 
 
 def _families(

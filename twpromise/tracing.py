@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, Final, Protocol, TypeVar, overload
@@ -14,7 +14,8 @@ from twisted.python.failure import Failure
 
 from ._bridge.executors import Executors
 from ._core import hooks
-from ._core.following import outcome_of
+from ._core.following import decided_by
+from ._core.jobs import call_at_home
 from ._core.settling import restore_traceback
 from ._core.states import CANCELLED, FULFILLED, is_promise
 from ._services.limiter import Limiter
@@ -104,9 +105,9 @@ def traced(
         given.  Of a coroutine, another one, to be awaited in its place.
 
     Raises:
-        TypeError: *name* is no `str`, or *what* is nothing that can be traced; a generator function
-            is traced behind what makes a coroutine of it: ``@traced`` stands above
-            ``@Promise.coroutine``.
+        TypeError: An argument is of another type than this, or *what* is nothing that can be
+            traced; a generator function is traced behind what makes a coroutine of it: ``@traced``
+            stands above ``@Promise.coroutine``.
 
     The span ends when the promise has *ended*: if it is cancelled, or timed out, when what cleans
     up has; see `add_done_callback`.  It is no consumer: cancellation and reports of unhandled
@@ -129,6 +130,11 @@ def traced(
         name, function = None, name
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name must be the name of a span, not {shown(name)}")
+    _check_tracer(tracer)
+    if not isinstance(kind, SpanKind):
+        raise TypeError(f"kind must be a SpanKind, not {shown(kind)}")
+    if attributes is not None and not isinstance(attributes, Mapping):
+        raise TypeError(f"attributes must be a mapping, not {shown(attributes)}")
     begin = partial(_begin, tracer, kind, attributes)
     if function is not None:
         return _decorator(name, begin, function)
@@ -154,12 +160,14 @@ def trace_started(*, tracer: Tracer | None = None) -> Callable[[], None]:
         A function that ends this.
 
     Raises:
+        TypeError: *tracer* is none.
         RuntimeError: It has been called, and not been ended.
 
     That is each call of ``start_soon``, `Limiter.run`, `Promise.in_thread` and `Promise.run_in`.
     The span begins with the call, which may have to wait, and has the name of the method and of
     the function: ``"in_thread load"``.
     """
+    _check_tracer(tracer)
     before = [(cls, name, vars(cls)[name]) for cls, name, _ in _STARTS]
     if any(hasattr(function, "_traced") for _, _, function in before):
         raise RuntimeError("trace_started() has been called: end that before")
@@ -188,15 +196,20 @@ def _starting(method: Any, index: int, tracer: Tracer | None) -> Any:
     return call if start is method else classmethod(call)
 
 
+def _check_tracer(tracer: object) -> None:
+    if tracer is not None and not callable(getattr(tracer, "start_span", None)):
+        raise TypeError(f"tracer must be a Tracer of OpenTelemetry, not {shown(tracer)}")
+
+
 def _begin(tracer: Tracer | None, kind: SpanKind, attributes: Attributes, name: str) -> Span:
     if tracer is None:
         tracer = trace.get_tracer("twpromise")
     try:
         return tracer.start_span(name, kind=kind, attributes=attributes)
     except Exception as error:
-        # What is traced goes on without a span.
+        # What is traced goes on without a span; what it makes has the one around it for parent.
         hooks.host.escaped(error)
-        return trace.INVALID_SPAN
+        return trace.NonRecordingSpan(trace.get_current_span().get_span_context())
 
 
 def _decorator(name: str | None, begin: Callable[[str], Span], function: Any) -> Any:
@@ -248,101 +261,89 @@ def _followed(span: Span, result: Any) -> Any:
     """Have a span end with a result; and that result, or what stands for it."""
     if is_promise(result):
         promise: Any = result
-        promise.add_done_callback(partial(_ended, span))
+        # It may have been returned in another thread.
+        call_at_home(promise._queue, promise.add_done_callback, partial(_ended, span))
     elif isinstance(result, Coroutine):
-        return _stepped(span, result)
+        stepped: Any = _stepped(span, result)
+        # As `wraps` does it: it is shown by that name.
+        stepped.__qualname__ = name_of(result)
+        return stepped
     elif isinstance(result, Deferred):
         result.addBoth(partial(_fired, span))
     elif isinstance(result, _FUTURES):
         result.add_done_callback(partial(_done, span))
     else:
-        _fulfilled(span)
+        _end(span, "fulfilled")
     return result
 
 
 async def _stepped(span: Span, coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine, in which a span is the current one."""
-    token = context.attach(trace.set_span_in_context(span))
+    before = context.get_current()
+    context.attach(trace.set_span_in_context(span))
     try:
         result = await coroutine
-    except GeneratorExit as error:
-        # It is closed: in any context, where the token may not be used.
-        _raised(span, error)
-        raise
     except BaseException as error:
-        context.detach(token)
         _raised(span, error)
         raise
-    context.detach(token)
-    _fulfilled(span)
-    return result
+    else:
+        _end(span, "fulfilled")
+        return result
+    finally:
+        # Not by a token: that is of one context, and a coroutine may be closed in any.
+        if trace.get_current_span() is span:
+            context.attach(before)
 
 
 # --- how a span ends
 
 
 def _ended(span: Span, promise: Any) -> None:
-    outcome = outcome_of(promise)
+    # Not `outcome_of`: for warnings, that consumes.
+    outcome = decided_by(promise)
     if outcome._state & FULFILLED:
-        _fulfilled(span)
+        _end(span, "fulfilled")
     elif outcome._state & CANCELLED:
-        _cancelled(span)
+        _end(span, "cancelled")
     else:
         restore_traceback(outcome)
-        _rejected(span, outcome._value)
+        _end(span, "rejected", outcome._value)
 
 
 def _fired(span: Span, result: Any) -> Any:
     if isinstance(result, Failure):
         _raised(span, result.value)
     else:
-        _fulfilled(span)
+        _end(span, "fulfilled")
     return result
 
 
 def _done(span: Span, future: Any) -> None:
     # By `exception()` it would count as retrieved, and asyncio would not report it.
     if future.cancelled():
-        _cancelled(span)
+        _end(span, "cancelled")
     elif future._exception is not None:
         _raised(span, future._exception)
     else:
-        _fulfilled(span)
-
-
-def _fulfilled(span: Span) -> None:
-    _end(span, "fulfilled")
-
-
-def _cancelled(span: Span) -> None:
-    _end(span, "cancelled", lambda: span.set_status(Status(StatusCode.ERROR, "cancelled")))
+        _end(span, "fulfilled")
 
 
 def _raised(span: Span, error: BaseException | None) -> None:
-    if isinstance(error, _CANCELLATIONS):
-        _cancelled(span)
-    else:
-        _rejected(span, error)
+    _end(span, "cancelled" if isinstance(error, _CANCELLATIONS) else "rejected", error)
 
 
-def _rejected(span: Span, reason: object) -> None:
-    def record() -> None:
-        if isinstance(reason, BaseException):
-            span.set_status(Status(StatusCode.ERROR, f"{type(reason).__name__}: {reason}"))
-            span.record_exception(reason)
-        else:
-            span.set_status(Status(StatusCode.ERROR, shown(reason)))
-
-    _end(span, "rejected", record)
-
-
-def _end(span: Span, outcome: str, record: Callable[[], None] | None = None) -> None:
+def _end(span: Span, outcome: str, reason: object = None) -> None:
     """End a span.  What raises, the text of an error or an exporter, is logged."""
     try:
         try:
             span.set_attribute(OUTCOME, outcome)
-            if record is not None:
-                record()
+            if outcome == "cancelled":
+                span.set_status(Status(StatusCode.ERROR, outcome))
+            elif outcome == "rejected" and isinstance(reason, BaseException):
+                span.set_status(Status(StatusCode.ERROR, f"{type(reason).__name__}: {reason}"))
+                span.record_exception(reason)
+            elif outcome == "rejected":
+                span.set_status(Status(StatusCode.ERROR, shown(reason)))
         finally:
             span.end()
     except Exception as error:

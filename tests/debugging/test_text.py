@@ -206,3 +206,19 @@ def test_a_number_that_is_unknown():
     """It may have settled since, and be gone."""
     with pytest.raises(LookupError, match="no promise was shown under the number -1"):
         manhole()["promise"](-1)
+
+
+@pytest.mark.parametrize(
+    ("limit", "error"), [(0, ValueError), ("5", TypeError)], ids=["too few", "no int"]
+)
+def test_a_tree_with_a_wrong_limit(copy, limit, error):
+    """The error names it."""
+    with pytest.raises(error, match="limit must be "):
+        tree(copy.defer().promise, limit=limit)
+
+
+@pytest.mark.parametrize("file", [5, "promises.txt", io.BytesIO()])
+def test_a_dump_to_no_text_file(file):
+    """The error names it."""
+    with pytest.raises(TypeError, match="file must be a text file that is open, or None, not "):
+        dump(file)

@@ -208,6 +208,7 @@ KINDS = {
         ["an item of a DeferredQueue, for which 1 wait"],
     ),
     "a timer": (lambda cls: cls.delay(5), ["a timer, due in 5 s"]),
+    "a timer of an hour": (lambda cls: cls.delay(3600), ["a timer, due in 3600 s"]),
     "a delay of what is pending": (lambda cls: cls.delay(5, never(cls)), ["promise"]),
     "a timeout": (lambda cls: never(cls).timeout(5), ["promise", "a timer, due in 5 s"]),
     "a deadline": (
@@ -480,10 +481,7 @@ def test_coroutines_of_twisteds_that_cannot_be_seen_into(copy, scheduler):
     outer = ensureDeferred(fetch())
     first.callback(None)
 
-    class Status:
-        waitingOn = Deferred()
-
-    status = Status()
+    status = defer._CancellationStatus(Deferred(), Deferred())
     other = Deferred(lambda deferred: status)
     assert "a coroutine that Twisted runs" == look_at(other).text
     status.waitingOn = None

@@ -24,6 +24,7 @@ from .._coroutines.awaitables import adopt_awaitable, adopt_generator
 from .._coroutines.tasks import adopt_coroutine
 from .._util.checks import shown
 from ..interfaces import IPromise
+from .dask import adopt_dask_future, is_dask_future
 from .deferreds import adopt_deferred
 from .futures import adopt_future
 from .outcomes import adopt_failure
@@ -79,6 +80,8 @@ def decide(kind: type) -> Adopter | None:
     adapter = _adapter_for(kind)
     if adapter is not None:
         return _adopt_by(adapter)
+    if is_dask_future(kind):
+        return adopt_dask_future
     # Not `hasattr`: what matters is what the class says, not what its metaclass has or what
     # an instance with a `__getattr__` makes up.
     if any("then" in vars(base) for base in kind.__mro__):

@@ -31,7 +31,7 @@ U = TypeVar("U")
 
 
 class _Joined(All):
-    """The values of `join` for its handler: no user sees this promise, only that behind it."""
+    """The values for a handler: no user sees this promise, only that behind it."""
 
     __slots__ = ()
 
@@ -201,7 +201,7 @@ class Joining(CorePromise, Generic[T_co]):
         """
         if not callable(handler):
             return new_rejected(type(self), not_a_function("handler", handler))
-        return All.derive(self).then(_Spread(taking(handler)))
+        return _Joined.derive(self).then(_Spread(taking(handler)))
 
     @_JoinMethod
     def join(cls: Any, *values: Any, cancel_rest: bool = False) -> Any:

@@ -215,10 +215,17 @@ class Runner(Suspension):
 
     def _fail(self, error: BaseException) -> None:
         context = self._context
-        promise = self.finish()
-        if passes_cancellation(error) or (
-            promise._state & CANCELLING and issubclass(type(error), CANCELLATIONS)
-        ):
+        promise = self._promise
+        cancelled = passes_cancellation(error) or (
+            promise._state & CANCELLING
+            and (
+                issubclass(type(error), CANCELLATIONS)
+                # An error of the clean-up it is not.
+                or error is getattr(self, "_answer_error", None)
+            )
+        )
+        self.finish()
+        if cancelled:
             finish_without(promise, self._given_up)
         else:
             # The first frame of the traceback is that of `_advance`.
@@ -226,4 +233,4 @@ class Runner(Suspension):
 
     def _release(self) -> None:
         self._generator = self._context = self._deferred = None
-        self._waiting = self._special = None
+        self._waiting = self._special = self._answer_error = None

@@ -45,6 +45,7 @@ class Suspension(Node):
     """The half of a `Runner` that waits; the states of both are described there."""
 
     __slots__ = (
+        "_answer_error",
         "_cancelled_itself",
         "_class",
         "_context",
@@ -59,6 +60,10 @@ class Suspension(Node):
         "_special",
         "_waiting",
     )
+
+    #: Set once the generator is interrupted: the error that what it waited for has answered the
+    #: cancellation with.  A Deferred may have another one than Twisted's.
+    _answer_error: BaseException | None
 
     #: Set together with `_special`: whether its outcome is sent in, or thrown in; if not, the
     #: generator reads the outcome from the promise itself.
@@ -242,6 +247,7 @@ class Suspension(Node):
             self._insist()
             assert self._ready is not None
             self._ready = self._answered(*self._ready)
+            self._answer_error = self._ready[1]
 
     def awaited(self) -> CorePromise | None:
         """The promise at which the generator waits, if it is one."""

@@ -50,9 +50,9 @@ def _groups(edges: Mapping[int, Sequence[int]]) -> list[set[int]]:
                     before = calls[-1][0]
                     lowest[before] = min(lowest[before], lowest[node])
                 if lowest[node] == numbers[node]:
-                    index = path.index(node)
-                    group = set(path[index:])
-                    del path[index:]
+                    group = {path.pop()}
+                    while node not in group:
+                        group.add(path.pop())
                     on_path -= group
                     if len(group) > 1 or node in edges[node]:
                         groups.append(group)

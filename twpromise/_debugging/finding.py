@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from itertools import compress, repeat
-from operator import attrgetter, is_
 from typing import Any, Final, NamedTuple
 
 from .._core.states import (
@@ -21,14 +19,8 @@ from .._coroutines.suspension import Suspension
 
 __all__ = ["ENOUGH", "Found", "find_pending", "is_inner", "root_of", "subscribers_of"]
 
-#: How many objects of the collector are looked at at a time.
-_CHUNK: Final = 20_000
-#: When so many promises have been found, one of so many further objects is looked at.
+#: How many promises are looked at more closely, of more than that: evenly from all.
 ENOUGH: Final = 10_000
-_SPARSE: Final = 16
-
-_state: Final = attrgetter("_state")
-_aux: Final = attrgetter("_aux")
 
 
 class Found(NamedTuple):
@@ -37,6 +29,11 @@ class Found(NamedTuple):
     promises: list[Any]
     #: How many there are: about, if they are too many to look at each.
     total: int
+
+    def of(self, library: type[Any]) -> Found:
+        """Those of one library copy."""
+        promises = [promise for promise in self.promises if isinstance(promise, library)]
+        return Found(promises, self.total * len(promises) // max(1, len(self.promises)))
 
 
 def find_pending(library: type[Any] | None, limit: int | None = 0) -> Found:
@@ -48,30 +45,29 @@ def find_pending(library: type[Any] | None, limit: int | None = 0) -> Found:
 
     Not those that no user sees; see `is_inner`.
     """
-    classes = frozenset(_classes(CorePromise if library is None else library))
-    promises: list[Any] = []
-    total = 0
-    enough = float("inf") if limit is None else max(limit, ENOUGH)
+    base = CorePromise if library is None else library
+    # Those that have instances.
+    classes = {cls for cls in _classes(base) if hasattr(cls, "_queue")}
     collects = gc.isenabled()
-    # Lest a collection moves promises from a generation that comes later to one before.
+    # Lest a collection moves promises between generations meanwhile.
     gc.disable()
     try:
-        # The oldest generation first; each is dropped before the next.
-        for generation in (2, 1, 0):
-            objects = gc.get_objects(generation)
-            for start in range(0, len(objects), _CHUNK):
-                every = 1 if len(promises) < enough else _SPARSE
-                some = objects[start : start + _CHUNK : every]
-                # In C: there may be hundreds of thousands.
-                kinds = map(classes.__contains__, map(type, some))
-                pending = _pending(list(compress(some, kinds)))
-                promises += pending
-                total += every * len(pending)
-            del objects
+        # Each promise refers to its class.  A list of all objects would take three times as long.
+        found = [one for one in gc.get_referrers(*classes) if type(one) in classes]
+        middle, young = (_count(classes, gc.get_objects(generation)) for generation in (1, 0))
     finally:
         if collects:
             gc.enable()
-    return Found(promises, total)
+    # It begins with the youngest generation.
+    middle += young
+    promises = _unsettled([*found[middle:], *found[young:middle], *found[:young]])
+    every = 1 if limit is None else -(-len(promises) // max(limit, ENOUGH)) or 1
+    shown = _not_hidden(promises[::every])
+    return Found(shown, every * len(shown))
+
+
+def _count(classes: set[type[Any]], objects: list[Any]) -> int:
+    return sum(map(classes.__contains__, map(type, objects)))
 
 
 def _classes(base: type[Any]) -> Iterator[type[Any]]:
@@ -80,21 +76,24 @@ def _classes(base: type[Any]) -> Iterator[type[Any]]:
         yield from _classes(cls)
 
 
-def _pending(promises: list[Any]) -> list[Any]:
-    """Those of some promises that are to be shown."""
+def _unsettled(promises: list[Any]) -> list[Any]:
     try:
-        states = list(map(_state, promises))
+        return [one for one in promises if not one._state & SETTLED]
     except AttributeError:
         # One of them is being made.
-        promises = [promise for promise in promises if hasattr(promise, "_subscribers")]
-        states = list(map(_state, promises))
-    unsettled = {state for state in set(states) if not state & SETTLED}
-    promises = list(compress(promises, map(unsettled.__contains__, states)))
-    inner = compress(promises, map(is_, map(_aux, promises), repeat(INNER)))
-    hidden = {id(promise) for promise in inner if is_inner(promise)}
-    if any(state & FOLLOWING for state in unsettled):
-        hidden |= {id(one) for one in promises if one._state & FOLLOWING and _has_settled(one)}
-    return [one for one in promises if id(one) not in hidden] if hidden else promises
+        return [one for one in promises if not getattr(one, "_state", SETTLED) & SETTLED]
+
+
+def _not_hidden(promises: list[Any]) -> list[Any]:
+    """Those of some promises that users see, and that do not just follow a settled one."""
+    return [
+        one
+        for one in promises
+        # The source is set last.
+        if hasattr(one, "_source")
+        and not is_inner(one)
+        and not (one._state & FOLLOWING and _has_settled(one))
+    ]
 
 
 def _has_settled(promise: Any) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 from types import CellType, FunctionType, MethodType
 from typing import Any, Final, NamedTuple
 
 from .._core.ending import Ending
 from .._coroutines.frames import frame_of, suspended
-from .._coroutines.suspension import Suspension
 from .finding import root_of, subscribers_of
+from .things import coroutines_of
 
 __all__ = ["Holder", "find_holders"]
 
@@ -59,9 +60,9 @@ def find_holders(
                 owner = getattr(subscriber._function, "__self__", None)
                 if id(owner) in wanted:
                     certain[id(owner)].append(promise)
-        source = promise._source
-        if isinstance(source, Suspension):
-            entered, known = _look_into(source._generator, wanted)
+        generators = coroutines_of(promise._source)
+        if generators:
+            entered, known = _look_into(generators, wanted)
             for key in wanted:
                 # While it waits to enter, what it will leave by is on the stack, too.
                 if entered[key] > (id(promise) in waiting[key]):
@@ -75,11 +76,11 @@ def find_holders(
     }
 
 
-def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[Counter[int], set[int]]:
-    """Which resources a suspended coroutine is inside of, how often, and which it may release."""
+def _look_into(generators: list[Any], wanted: dict[int, Any]) -> tuple[Counter[int], set[int]]:
+    """Which resources suspended coroutines are inside of, how often, and which they may release."""
     entered: Counter[int] = Counter()
     known: set[int] = set()
-    for one in suspended(generator):
+    for one in chain.from_iterable(map(suspended, generators)):
         here: set[int] = set()
         before: Any = None
         for referent in gc.get_referents(one):
@@ -92,8 +93,8 @@ def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[Counter[int], se
             elif type(referent) is CellType:
                 here |= _contents(referent)
             here.add(id(referent))
-            if hasattr(referent, "__dict__") and type(referent) is not FunctionType:
-                here.update(map(id, vars(referent).values()))
+            if type(referent).__dictoffset__ and type(referent) is not FunctionType:
+                here |= _attributes(referent)
             before = referent
         frame = frame_of(one)
         names = () if frame is None else frame.f_code.co_names
@@ -101,6 +102,14 @@ def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[Counter[int], se
             here |= {id(frame.f_globals.get(name)) for name in names}
             known |= here
     return entered, known
+
+
+def _attributes(one: Any) -> set[int]:
+    """What an object refers to, by the collector: to ask the object might run code of its own."""
+    found: set[int] = set()
+    for referent in gc.get_referents(one):
+        found.update(map(id, referent.values()) if type(referent) is dict else [id(referent)])
+    return found
 
 
 def _contents(cell: CellType) -> set[int]:

@@ -13,11 +13,12 @@ from typing import Any, Final
 from twisted.internet.address import UNIXAddress
 from twisted.web.resource import Resource
 
-from .._core.states import CorePromise
 from .._promise import Promise
 from .._util.checks import check_count, shown
+from .arguments import check_library, check_switch
 from .failures import Failed, watch_failures
-from .records import LIMIT, pending, snapshot
+from .finding import Found, find_pending
+from .records import LIMIT, Pending, as_dict, look
 from .text import text_of
 
 __all__ = ["InspectorResource"]
@@ -94,13 +95,10 @@ class InspectorResource(Resource):
             raise ValueError("token must not be empty")
         if allow_remote and token is None:
             raise ValueError("token must be given if allow_remote is True")
-        if library is not None and not (
-            isinstance(library, type) and issubclass(library, CorePromise)
-        ):
-            raise TypeError(f"library must be a library copy or None, not {shown(library)}")
-        self._allow_remote = allow_remote
+        check_library(library)
+        self._allow_remote = check_switch("allow_remote", allow_remote)
         self._token = token
-        self._values = values
+        self._values = check_switch("values", values)
         self._limit = check_count("limit", limit, 1)
         self._library = library
         self._failures = watch_failures(self, values=values)
@@ -163,28 +161,36 @@ class InspectorResource(Resource):
     # --- what is shown
 
     def _json(self) -> bytes:
-        now = snapshot(limit=self._limit, library=self._library)
+        found, shown_ = self._look()
+        now = as_dict(shown_)
         if not self._values:
             for one in now["promises"]:
                 del one["repr"]
-        now["statistics"] = self._statistics()
+        now["statistics"] = self._statistics(found)
         now["failures"] = [failed._asdict() for failed in self._newest()]
         return json.dumps(now).translate(_ESCAPED).encode()
 
     def _dump(self) -> bytes:
-        text = text_of(pending(limit=self._limit, library=self._library))
-        for name, figure in self._statistics().items():
+        found, shown_ = self._look()
+        text = text_of(shown_)
+        for name, figure in self._statistics(found).items():
             text += f"{name}: {shown(figure)}\n"
         for failed in self._newest():
             text += f"\n{failed.what}: {failed.reason}\n{failed.trace}\n"
         return text.encode("utf-8", "backslashreplace")
 
+    def _look(self) -> tuple[Found, Pending]:
+        # Finding promises is what takes time: once for each answer.
+        found = find_pending(self._library, self._limit)
+        return found, look(found.promises, found, self._limit)
+
     def _newest(self) -> list[Failed]:
         """The failures, the newest first."""
         return list(self._failures)[::-1]
 
-    def _statistics(self) -> dict[str, Any]:
-        return (Promise if self._library is None else self._library).statistics()
+    def _statistics(self, found: Found) -> dict[str, Any]:
+        library = Promise if self._library is None else self._library
+        return library._figures(lambda: found.of(library))
 
 
 def _of_proxies(request: Any) -> list[str]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from .._diagnostics.tracking import origin_of
-from .._util.checks import check_count, shown
+from .._util.checks import printable, shown
+from .arguments import check_library, check_limit
 from .cycles import find_cycles
 from .finding import Found, find_pending, state_of
 from .holders import Holder, find_holders
@@ -20,12 +21,24 @@ from .waiting import Wait, coroutine_of, handled_now, name, waiters_of, waits_of
 if TYPE_CHECKING:
     from .._promise import Promise
 
-__all__ = ["LIMIT", "Pending", "PendingPromise", "WaitsFor", "look", "pending", "snapshot"]
+__all__ = [
+    "LIMIT",
+    "Pending",
+    "PendingPromise",
+    "WaitsFor",
+    "as_dict",
+    "look",
+    "pending",
+    "snapshot",
+]
 
 U = TypeVar("U")
 
 #: How many promises are shown unless it is said otherwise: so that it takes a few milliseconds.
 LIMIT: Final = 200
+
+#: How much of a text is shown: a repr may have megabytes.
+_LONGEST: Final = 500
 
 _CHANGING: Final = [Wait("it is changing just now")]
 
@@ -122,11 +135,11 @@ def pending(*, limit: int | None = LIMIT, library: type[Promise[Any]] | None = N
     nothing keeps a list.  What was made before ``gc.freeze()`` is not found.
 
     Raises:
-        TypeError: *limit* is no `int`.
+        TypeError: *limit* is no `int`, or *library* no library copy.
         ValueError: *limit* is less than 1.
     """
-    if limit is not None:
-        limit = check_count("limit", limit, 1)
+    check_limit(limit)
+    check_library(library)
     found = find_pending(library, limit)
     return look(found.promises, found, limit)
 
@@ -140,7 +153,11 @@ def snapshot(
         limit: See `pending`.
         library: See `pending`.
     """
-    now = pending(limit=limit, library=library)
+    return as_dict(pending(limit=limit, library=library))
+
+
+def as_dict(now: Pending) -> dict[str, Any]:
+    """What `snapshot` returns."""
     return {
         "time": now.time,
         "total": now.total,
@@ -290,12 +307,12 @@ def _waits_for(
     for wait in waits:
         held_by = holders.get(id(wait.resource), ())
         if wait.resource is None or not held_by:
-            yield WaitsFor(wait.text, ids.get(id(wait.promise)))
+            yield WaitsFor(_short(wait.text), ids.get(id(wait.promise)))
         for holder in held_by:
             certainly = "" if holder.certain else ", it seems"
             number = ids.get(id(holder.promise))
-            who = name(holder.promise) + ("" if number is None else f" #{number}")
-            yield WaitsFor(f"{wait.text}; {who} holds it{certainly}", number)
+            who = _name(holder.promise) + ("" if number is None else f" #{number}")
+            yield WaitsFor(f"{_short(wait.text)}; {who} holds it{certainly}", number)
 
 
 def _record(
@@ -304,8 +321,8 @@ def _record(
     place, age = origin_of(promise)
     return PendingPromise(
         id=number,
-        name=_safely(name, "promise", promise),
-        repr=shown(promise),
+        name=_name(promise),
+        repr=_short(shown(promise)),
         state=state_of(promise),
         place=None if place is None else 'File "{}", line {}, in {}'.format(*place),
         age=age,
@@ -313,6 +330,15 @@ def _record(
         waited_for_by=waited_for_by,
         coroutine=tuple(_safely(coroutine_of, [], promise)),
     )
+
+
+def _name(promise: Any) -> str:
+    return _short(printable(_safely(name, "promise", promise)))
+
+
+def _short(text: str) -> str:
+    """The beginning of a text: it may be the repr of anything."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _safely(function: Callable[..., U], otherwise: Any, *arguments: Any) -> U:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from .._util.checks import shown
+from .arguments import check_file, check_limit, check_signal
 from .records import LIMIT, pending
 from .text import text_of, write_whole
 
@@ -37,16 +38,18 @@ def install_signal(
 
     Raises:
         RuntimeError: This is not the main thread, in which Python handles signals.
-        ValueError: There is no such signal, or it cannot be handled.
+        TypeError: *signum* is no `int`, *file* no text file, or *limit* no `int`.
+        ValueError: There is no such signal, or it cannot be handled; *limit* is less than 1.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("install_signal must be called in the main thread")
-    if signum is None:
-        signum = signal.SIGUSR1
+    wanted = check_signal(signum)
+    check_file(file)
+    check_limit(limit)
 
     def handle(number: int, frame: FrameType | None) -> None:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        text = f"--- {stamp} {signal.Signals(number).name}: promises\n"
+        text = f"--- {stamp} {_name_of(number)}: promises\n"
         try:
             text += text_of(pending(limit=limit)) + _stack(frame)
         except Exception as error:
@@ -58,13 +61,24 @@ def install_signal(
             # It is closed, say.
             pass
 
-    former: Any = signal.signal(signum, handle)
+    try:
+        former: Any = signal.signal(wanted, handle)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"signum must be a signal that a process can handle, not {shown(signum)}"
+        ) from error
 
     def restore() -> None:
-        if signal.getsignal(signum) is handle:
-            signal.signal(signum, signal.SIG_DFL if former is None else former)
+        if signal.getsignal(wanted) is handle:
+            signal.signal(wanted, signal.SIG_DFL if former is None else former)
 
     return restore
+
+
+def _name_of(number: int) -> str:
+    # Of the signals for real-time Python names the first and the last.
+    names = {int(one): one.name for one in signal.Signals}
+    return names.get(number, f"signal {number}")
 
 
 def _stack(frame: FrameType | None) -> str:

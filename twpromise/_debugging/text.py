@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from .._core.states import is_promise
 from .._util.checks import shown
+from .arguments import check_file, check_limit
 from .finding import ENOUGH, find_pending
 from .records import LIMIT, Pending, PendingPromise, look, number_of, pending
+from .things import seconds
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -32,12 +34,14 @@ def tree(promise: Promise[Any], *, limit: int | None = LIMIT) -> str:
     Those that wait for each other in a circle are named first: most likely it is a deadlock.
 
     Raises:
-        TypeError: *promise* is no promise.
+        TypeError: *promise* is no promise, or *limit* no `int`.
+        ValueError: *limit* is less than 1.
 
     asyncio: ``python -m asyncio pstree``.
     """
     if not is_promise(promise):
         raise TypeError(f"promise must be a promise, not {shown(promise)}")
+    check_limit(limit)
     checked: Any = promise
     if not checked.is_pending():
         return f"{shown(promise)}\n"
@@ -58,14 +62,20 @@ def dump(
         file: A text file; standard error by default.
         limit: See `pending`.
         library: See `pending`.
+
+    Raises:
+        TypeError: *file* is no text file; or as `pending`.
+        ValueError: As `pending`; or the file is closed.
     """
+    check_file(file)
     text = text_of(pending(limit=limit, library=library))
     write_whole(sys.stderr if file is None else file, text)
 
 
 def text_of(now: Pending) -> str:
     """What is pending, as text."""
-    about = "about " if now.sampled and now.total > ENOUGH else ""
+    # Those that no user sees have been counted among these.
+    about = "about " if now.sampled and now.total > ENOUGH // 4 else ""
     only = f", of which {len(now.promises)} are shown" if now.sampled else ""
     count = "1 promise is" if now.total == 1 else f"{about}{now.total} promises are"
     roots = [one.id for one in now.promises if not one.waited_for_by]
@@ -111,7 +121,7 @@ def _more(record: PendingPromise) -> Iterator[str]:
     if record.state == "cancelling":
         yield ", is being cancelled"
     if record.age is not None:
-        yield f", {record.age:.3g} s old"
+        yield f", {seconds(record.age)} old"
     if record.place is not None:
         yield f"; made here: {record.place}"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from .._core.states import CorePromise
-from .._debugging.finding import find_pending
+from .._debugging.finding import Found, find_pending
 from .._scheduling.drains import Drains
 from .._util.checks import shown
 from .._util.types import Class
@@ -84,20 +86,28 @@ class Configuration(CorePromise):
         """
         if type(reset) is not bool:
             raise TypeError(f"reset must be True or False, not {shown(reset)}")
+        figures = cls._figures(partial(find_pending, cls._library.promise_class))
+        if reset:
+            cls._queue.drains = Drains()
+        return figures
+
+    @classmethod
+    def _figures(cls, find: Callable[[], Found]) -> dict[str, Any]:
+        """What `statistics` returns; *find* finds the promises that are pending."""
         library = cls._library
         queue = cls._queue
         figures: dict[str, Any] = {"created": None, "settled": None, "pending": None}
         figures["oldest_age"] = None
         # What is found must not be dropped in another thread, where finalizers would run then.
         if queue.is_home() and not (library.monitoring and not library.tracking):
-            found = find_pending(library.promise_class)
+            found = find()
             figures["pending"] = found.total
             figures["oldest_age"] = oldest_age(found.promises)
         if library.monitoring:
             figures["created"], figures["settled"] = library.created, library.settled
             # One that was made before monitoring was switched on is only counted as settled.
             figures["pending"] = max(0, library.created - library.settled)
-        figures |= {
+        return figures | {
             "timeouts": library.timeouts,
             "cancellations": library.cancellations,
             "unhandled": library.unhandled,
@@ -106,6 +116,3 @@ class Configuration(CorePromise):
             "longest_drain": queue.drains.longest,
             "drains": queue.drains.histogram(),
         }
-        if reset:
-            queue.drains = Drains()
-        return figures

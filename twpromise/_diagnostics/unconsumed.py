@@ -9,6 +9,7 @@ from typing import Any
 
 from .._callbacks.node_callback import NodeCallback
 from .._core import hooks
+from .._core.ending import Ending
 from .._core.extra import Extra
 from .._core.following import Cell
 from .._core.reactions import Node
@@ -20,7 +21,6 @@ from .._core.states import (
     FULFILLED,
     HANDLED,
     REJECTED,
-    SETTLED,
     CorePromise,
     is_promise,
 )
@@ -32,6 +32,9 @@ from .traces import Trace
 from .warning import show
 
 __all__ = ["Made", "Running", "check_return", "made_of", "never_consumed"]
+
+#: What refers to promises, and is no object of the user's.
+_OWN = (CorePromise, Node, Cell, Ending, Subscribers, NodeCallback, FrameType)
 
 
 class Made(Trace):
@@ -120,7 +123,7 @@ def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:
     for other in gc.get_referrers(promise):
         if other is made or other is promise._queue or other is promise._queue.rejections:
             continue
-        if isinstance(other, CorePromise | Node | Cell | Subscribers | NodeCallback | FrameType):
+        if isinstance(other, _OWN):
             continue
         if isinstance(other, MethodType) and isinstance(other.__self__, CorePromise):
             continue
@@ -173,6 +176,6 @@ def never_consumed(promise: Any) -> None:
     if trace.token is not getattr(hooks.observer, "token", None):
         # Diagnostics were switched off meanwhile, and consumers went unnoticed.
         return
-    if trace.idle and state & SETTLED and value is None:
+    if trace.idle and state & FULFILLED and value is None:
         return
     show(f"a promise was never consumed: it was made at {filename}:{line}", filename, line)

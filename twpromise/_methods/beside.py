@@ -51,12 +51,6 @@ class Finishing(Node):
         resolve(ahead, result)
         return ahead
 
-    def waits(self) -> Iterable[tuple[str, Any]]:
-        """See `Node`."""
-        yield from super().waits()
-        if self._ahead is not None and self._ahead is not self._source:
-            yield "its handler", self._ahead
-
     def _pass_outcome(self) -> None:
         outcome = self._outcome
         pass_on(self.finish(), outcome)
@@ -74,6 +68,8 @@ class Beside(Finishing):
     """Runs a handler beside an outcome: it is waited for, and changes that only by failing."""
 
     __slots__ = ("_call",)
+
+    title = "lastly or tap"
 
     def _start(self, source: CorePromise, call: Callable[[int, Any], Any]) -> None:
         # Called with a state, and a value or reason: calls the handler if it is meant for those.
@@ -102,7 +98,8 @@ class Beside(Finishing):
         outcome = self._outcome
         promise = self.finish()
         end = _HandlerEnd(promise, outcome)
-        end.wait_for(end._follow(result))
+        end._work = end._follow(result)
+        end.wait_for(end._work)
         if not outcome._state & (FULFILLED | REJECTED) and end.waits_for_itself():
             end._pass_outcome()
 
@@ -121,7 +118,20 @@ class Beside(Finishing):
 class _HandlerEnd(Finishing):
     """Waits for what the handler of a `Beside` returned."""
 
-    __slots__ = ()
+    __slots__ = ("_work",)
+
+    title = Beside.title
+
+    #: The promise for that, also while it is the clean-up of a cancellation.
+    _work: CorePromise | None
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        yield "its handler", self._work
+
+    def _release(self) -> None:
+        super()._release()
+        self._work = None
 
     def _notify(self, parent: CorePromise) -> None:
         if not parent._state & FULFILLED:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context
-from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._core import dropped
@@ -21,15 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["DoneCallbacks"]
 
 T_co = TypeVar("T_co", covariant=True)
-
-
-def _call_all(promise: CorePromise) -> None:
-    """A promise has ended: queue the calls, each as a job, so that none stops the others."""
-    extra = whole_extra_of(promise)
-    callbacks, extra.callbacks = extra.callbacks or [], None
-    cls = type(promise)
-    for _, call in callbacks:
-        call_soon(cls, dropped.call, cls, call, promise)
 
 
 class DoneCallbacks(CorePromise, Generic[T_co]):
@@ -68,7 +58,7 @@ class DoneCallbacks(CorePromise, Generic[T_co]):
         if extra.callbacks is None:
             # One observer for all of them.
             extra.callbacks = []
-            when_ended(self, partial(_call_all, self))
+            when_ended(self, self._call_all)
         call = keep_context(cls, callback) if context is None else Callback(callback, None, context)
         extra.callbacks.append((callback, call))
 
@@ -95,3 +85,11 @@ class DoneCallbacks(CorePromise, Generic[T_co]):
         return count - len(callbacks)
 
     removeDoneCallback = remove_done_callback
+
+    def _call_all(self) -> None:
+        """Queue the calls, once it has ended, each as a job, so that none stops the others."""
+        extra = whole_extra_of(self)
+        callbacks, extra.callbacks = extra.callbacks or [], None
+        cls = type(self)
+        for _, call in callbacks:
+            call_soon(cls, dropped.call, cls, call, self)
