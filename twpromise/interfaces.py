@@ -11,9 +11,38 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from ._promise import Promise
+
+    # Type checkers take the call of an interface for the construction of an instance, whose type
+    # is what `__new__` returns.  mypy's plugin for zope.interface compares it with the `__new__` of
+    # each class that implements the interface, so that it must take anything; and it adds a `self`
+    # to the functions of interfaces, so that this one is in a class of its own.
+
+    class _GivesPromise:
+        def __new__(  # type: ignore[misc, unused-ignore]
+            cls: Any, *args: Any, **kwargs: Any
+        ) -> Promise[Any]: ...
+
+    class _GivesDeferred:
+        def __new__(  # type: ignore[misc, unused-ignore]
+            cls: Any, *args: Any, **kwargs: Any
+        ) -> Deferred[Any]: ...
+
+    class _AdaptsToPromise(_GivesPromise, Interface):
+        pass
+
+    class _AdaptsToDeferred(_GivesDeferred, Interface):
+        pass
+
+else:
+    _AdaptsToPromise = _AdaptsToDeferred = Interface
 
 __all__ = ["IDeferred", "IDelayedCall", "IPromise", "IScheduler"]
 
@@ -80,7 +109,7 @@ class IScheduler(Interface):
         """Seconds since any moment: the clock that the time slice is measured with."""
 
 
-class IPromise(Interface):
+class IPromise(_AdaptsToPromise):
     """A value that will be available later, or the reason why it will not.
 
     ``IPromise(x)`` adapts everything that promises follow; if you register an adapter to
@@ -115,7 +144,7 @@ class IPromise(Interface):
         """A new Deferred for the outcome."""
 
 
-class IDeferred(Interface):
+class IDeferred(_AdaptsToDeferred):
     """The methods of a `twisted.internet.defer.Deferred` that its users call.
 
     ``IDeferred(x)`` adapts promises, and everything that promises follow.

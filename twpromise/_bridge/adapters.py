@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from zope.interface import classImplements
@@ -36,4 +37,7 @@ def install(cls: type[CorePromise]) -> None:
     adapter_hooks.append(adapt)
 
 
-classImplements(Deferred, IDeferred)
+#: For mypy's plugin, which takes what a call of an interface gives for the interface.
+_deferreds: Callable[..., IDeferred] = cast("Any", IDeferred)
+
+classImplements(Deferred, _deferreds)
