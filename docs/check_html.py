@@ -11,7 +11,7 @@ from importlib import import_module
 from inspect import isroutine
 from pathlib import Path
 
-from twpromise import Promise, interfaces
+from twpromise import Promise, PromiseInspection, interfaces
 
 MODULES = (
     "",
@@ -51,6 +51,9 @@ def faults(folder):
             yield f"Promise.{name} has no return type: {signature}"
         if f'"api.html#twpromise.Promise.{name}"' not in index:
             yield f"Promise.{name} is not in the index"
+    for name in dir(PromiseInspection):
+        if name[0] != "_" and f"twpromise.PromiseInspection.{name}" not in shown:
+            yield f"PromiseInspection.{name} is not on the API page"
     for ending in MODULES:
         module = import_module(f"twpromise{ending}")
         for name in module.__all__:

@@ -7,7 +7,8 @@ of the method, with targets and index entries of their own, and its docstring::
     .. promise:: promise.map_series(mapper: Callable) -> Promise[list[U]]
                  Promise.map_series(items: Input[T], mapper: Callable) -> Promise[list[U]]
 
-``promise.`` stands for a method of a promise, ``Promise.`` for a function of the class.
+``promise.`` stands for a method of a promise, ``Promise.`` for a function of the class, and
+``inspection.`` for a method of a `PromiseInspection`.
 `tests/docs/test_api_page.py` compares the signatures with those of the package.
 """
 
@@ -19,30 +20,32 @@ from sphinx import addnodes
 from sphinx.domains.python import PyMethod
 from sphinx.ext.napoleon import GoogleDocstring
 
-from twpromise import Promise
+from twpromise import Promise, PromiseInspection
+
+#: What a signature begins with: an instance, or the class.
+OWNERS = {"promise": Promise, "Promise": Promise, "inspection": PromiseInspection}
 
 
-def find(name):
+def find(owner, name):
     """The object that a name of the page stands for, without binding it."""
     if name.startswith("coroutine."):
         return getattr_static(type(Promise.coroutine), name.partition(".")[2])
-    return getattr_static(Promise, name)
+    return getattr_static(owner, name)
 
 
-def other_names(name):
+def other_names(owner, name):
     """The other names of the same object: those in camel case come first."""
-    path, _, last = name.rpartition(".")
-    owner = Promise.coroutine if path else Promise
-    prefix = f"{path}." if path else ""
-    names = [f"{prefix}{each}" for each in dir(owner) if each != last and not each.startswith("_")]
-    same = [each for each in names if find(each) is find(name)]
+    path = name.rpartition(".")[0]
+    public = [each for each in dir(Promise.coroutine if path else owner) if each[0] != "_"]
+    names = [f"{path}.{each}" if path else each for each in public]
+    same = [each for each in names if each != name and find(owner, each) is find(owner, name)]
     camel = re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
     return sorted(same, key=lambda each: (each != camel, each))
 
 
-def docstring_of(name):
+def docstring_of(owner, name):
     """The docstring of what a name stands for."""
-    found = type(Promise.coroutine).__call__ if name == "coroutine" else find(name)
+    found = type(Promise.coroutine).__call__ if name == "coroutine" else find(owner, name)
     return cleandoc(getattr(found, "__doc__", None) or "")
 
 
@@ -52,8 +55,7 @@ class PromiseMethod(PyMethod):
     def get_signatures(self):
         """The signatures that are written, and the same for each other name."""
         written = super().get_signatures()
-        self.method = written[0].partition("(")[0].partition(".")[2]
-        self.aliases = other_names(self.method)
+        self.aliases = other_names(self.owner, self.method)
         return written + [
             sig.replace(f".{self.method}(", f".{alias}(", 1)
             for alias in self.aliases
@@ -62,27 +64,29 @@ class PromiseMethod(PyMethod):
 
     def handle_signature(self, sig, signode):
         """Shows ``promise.`` in front of a method, and files it under `Promise`."""
-        owner, _, rest = sig.partition(".")
-        found = super().handle_signature(f"Promise.{rest}", signode)
-        name = rest.partition("(")[0]
-        if owner == "promise":
-            shown = next(signode.findall(addnodes.desc_addname))
-            shown.replace_self(addnodes.desc_addname("promise.", "promise."))
-        if name in self.aliases:
+        shown, _, rest = sig.partition(".")
+        found = super().handle_signature(f"{self.owner.__name__}.{rest}", signode)
+        if shown != self.owner.__name__:
+            prefix = next(signode.findall(addnodes.desc_addname))
+            prefix.replace_self(addnodes.desc_addname(f"{shown}.", f"{shown}."))
+        if rest.partition("(")[0] in self.aliases:
             signode["classes"].append("alias")
             signode += addnodes.desc_annotation("alias", f" alias of {self.method}")
         return found
 
     def get_index_text(self, modname, name_cls):
         """The name first, as readers look for it."""
-        return f"{name_cls[0].partition('.')[2]}() (Promise)"
+        owner, _, name = name_cls[0].partition(".")
+        return f"{name}() ({owner})"
 
     def run(self):
         """Puts the docstring before what the page adds."""
         self.name = "py:method"
-        name = self.arguments[0].partition("(")[0].partition(".")[2]
-        lines = GoogleDocstring(docstring_of(name), self.config, what="method", name=name).lines()
-        source = f"docstring of twpromise.Promise.{name}"
+        owner, _, self.method = self.arguments[0].partition("(")[0].partition(".")
+        self.owner = OWNERS[owner]
+        docstring = docstring_of(self.owner, self.method)
+        lines = GoogleDocstring(docstring, self.config, what="method", name=self.method).lines()
+        source = f"docstring of twpromise.{self.owner.__name__}.{self.method}"
         self.content = StringList([*lines, ""], source=source) + self.content
         return super().run()
 
