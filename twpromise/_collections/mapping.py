@@ -1,4 +1,4 @@
-"""`map` and `filter`: a function for each item, as many at once as one likes."""
+"""`map` and `filter`: call a function for each item, with a limit on how many run at once."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class _Map(Iterating):
 
 
 class _Filter(_Map):
-    """Keeps the items for which a function gives something true."""
+    """Keeps the items for which a function returns something true."""
 
     __slots__ = ()
 
@@ -326,13 +326,13 @@ else:
 class Mapped(CorePromise, Generic[T_co]):
     """The methods that call a function for each item; each is a static function too.
 
-    The items may be those of a list, of an iterator or generator, or of an async iterable.
-    Those of a list are started, first in, first out, as they come; a generator is read no
-    further than the limit allows, and closed when the result has failed or is cancelled.
+    The input is a list, an iterator or generator, or an async iterable.  The function is called for
+    the items of a list as they are fulfilled, in that order.  A generator is read no further than
+    the limit allows, and closed when the result has failed or is cancelled.
 
-    The function is called with the item; with its index, and with the number of items (None, if
-    that is not known), if it has positional parameters without a default for them.  It may be
-    an ``async def`` function, or return anything that is followed.
+    The function is called with the item; and with its index and the number of items (None if it is
+    not known), if it has positional parameters without a default for them.  It may be
+    ``async def``, or return a promise, a Deferred or the like.
     """
 
     __slots__ = ()
@@ -345,13 +345,13 @@ class Mapped(CorePromise, Generic[T_co]):
         *,
         cancel_rest: bool = False,
     ) -> Any:
-        """A promise for the list of what *mapper* gives, in the order of the items.
+        """A promise for the list of *mapper*'s results, in the order of the items.
 
         Args:
             mapper: Called for each item.
-            concurrency: How many results may be pending at once; None is as many as there are.
-            cancel_rest: Cancel at the first rejection what else is pending, of results and of
-                items, each unless it has another consumer.
+            concurrency: How many results may be pending at once; None for any number.
+            cancel_rest: Whether to cancel the other pending results and items at the first
+                rejection, except those that have another consumer.
 
         Bluebird: ``Promise.map``; Twisted: `DeferredSemaphore`, `Cooperator`.
         """
@@ -365,11 +365,11 @@ class Mapped(CorePromise, Generic[T_co]):
         *,
         cancel_rest: bool = False,
     ) -> Any:
-        """A promise for the list of those items for which *predicate* gives something true.
+        """A promise for the list of the items for which *predicate* returns something true.
 
         Args:
             predicate: Called for each item.
-            concurrency: How many results may be pending at once; None is as many as there are.
+            concurrency: How many results may be pending at once; None for any number.
             cancel_rest: As for `map`.
 
         Bluebird: ``Promise.filter``.

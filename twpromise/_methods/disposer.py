@@ -1,4 +1,4 @@
-"""`Disposer`: a resource together with how it is released."""
+"""`Disposer`: a resource and how to release it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ CANCELLED_USE: Final[PromiseInspection[Any]] = PromiseInspection(CANCELLED, None
 
 
 class Disposer(Generic[T_co]):
-    """A resource together with how it is released; for `Promise.using`, or ``async with``.
+    """A resource and how to release it; for `Promise.using` or ``async with``.
 
-    Made by `Promise.disposer`, or of a context manager by `Disposer.of`.  It is used once.  If it
-    is garbage-collected unused, its resource is released.
+    Made by `Promise.disposer`, or from a context manager by `Disposer.of`.  Use it once.  If it is
+    garbage-collected unused, its resource is released.
 
     Bluebird: ``Disposer``.
     """
@@ -64,10 +64,10 @@ class Disposer(Generic[T_co]):
         self._used = False
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
-        """A copy would release the resource once more.
+        """Refuse `copy` and `pickle`: a copy would release the resource once more.
 
         Raises:
-            TypeError: Always; `copy` and `pickle` ask here.
+            TypeError: Always.
         """
         raise TypeError("cannot copy or pickle a disposer: its resource is released once")
 
@@ -75,16 +75,16 @@ class Disposer(Generic[T_co]):
     def of(
         manager: AbstractContextManager[U] | AbstractAsyncContextManager[U],
     ) -> Disposer[U]:
-        """A disposer for what a context manager gives.
+        """A disposer for the resource of a context manager.
 
         Args:
-            manager: Entered when the disposer is used, left when the resource is released, with
-                the exception if the use of it failed, and with a `CancellationError` if it was
-                cancelled; it cannot suppress that.  One that can be entered both ways is entered
-                asynchronously.
+            manager: A sync or async context manager; if it is both, it is used as an async one.
+                It is entered when the disposer is used, and left when the resource is released.
+                It gets the exception if the use failed, or a `CancellationError` if the use was
+                cancelled, and cannot suppress either.
 
         Raises:
-            TypeError: *manager* is no context manager, neither sync nor async.
+            TypeError: *manager* is not a context manager.
         """
         methods = manager_methods(manager)
         if methods is None:
@@ -116,7 +116,7 @@ class Disposer(Generic[T_co]):
         return Disposer(cls, kept, promise=promise)
 
     def _take(self) -> CorePromise:
-        """Use it: a promise for the resource.
+        """Use the disposer: a promise for the resource.
 
         Raises:
             RuntimeError: It has been used.
@@ -134,10 +134,10 @@ class Disposer(Generic[T_co]):
     def _dispose(
         self, promise: CorePromise, outcome: PromiseInspection[Any] = CANCELLED_USE
     ) -> CorePromise:
-        """Release the resource that *promise* brought; a failure goes to the fatal hook.
+        """Release the resource of *promise*; a failure goes to the fatal hook.
 
         Returns:
-            A promise for the end of that; its rejection counts as handled.
+            A promise for the end of the release; its rejection counts as handled.
         """
         released: CorePromise = new_pending(self._cls, owner=promise)
         mark_handled(released)
@@ -152,14 +152,14 @@ class Disposer(Generic[T_co]):
         return released
 
     def _give_back(self) -> None:
-        """Have the resource released, or no longer acquired, unless the disposer was used."""
+        """Release the resource, or stop acquiring it, unless the disposer was used."""
         promise, self._promise = self._promise, None
         self._used = True
         if promise is not None:
             give_back(self, promise)
 
     def __del__(self) -> None:
-        """Release the resource: it cannot be used any more."""
+        """Release the resource of a disposer that was not used."""
         promise = self._promise
         if self._used or promise is None:
             return
@@ -205,7 +205,7 @@ class Disposer(Generic[T_co]):
 
 
 async def _to_the_end(released: Any) -> None:
-    """Wait for a release even when that is cancelled: what follows relies on its end."""
+    """Wait for a release, also when that is cancelled: later steps rely on its end."""
     try:
         await released.reflect()
     except GeneratorExit:

@@ -1,4 +1,4 @@
-"""Filters: the arguments of `catch` and its relatives before the handler."""
+"""Filters: the arguments before the handler of `catch` and its relatives."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Untyped(Generic[V]):
 
 
 def check_filters(filters: Iterable[Any]) -> TypeError | None:
-    """The error for something that is no filter, or None.
+    """The error for an invalid filter, or None.
 
     A filter is an exception class or a tuple of them, a predicate, or a mapping of attribute
     names to values.
@@ -75,9 +75,8 @@ def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
     """Whether any of *filters* matches a reason, or there are no filters.
 
     Args:
-        filters: What `check_filters` finds nothing wrong with.
-        arguments: What a predicate is called with: the reason, behind the bound value if there
-            is one.
+        filters: Checked by `check_filters`.
+        arguments: The arguments for a predicate: the bound value, if there is one, and the reason.
     """
     if not filters:
         return True
@@ -140,7 +139,7 @@ def answer(result: Any, message: str) -> bool:
     """Whether a predicate's result is true.
 
     Raises:
-        TypeError: That is not known yet: an unstarted coroutine, or a pending promise, is true.
+        TypeError: The result is a coroutine or a pending promise, which is always true.
     """
     if not is_followed(result):
         return bool(result)
@@ -152,7 +151,7 @@ def answer(result: Any, message: str) -> bool:
 
 
 class Filtered:
-    """A handler that is called with some reasons only."""
+    """A handler that is called for some reasons only."""
 
     # Python's name for what a wrapper wraps: so a warning can name the handler.
     __slots__ = ("__wrapped__", "_filters")
