@@ -104,8 +104,8 @@ class _FutureOfThread(concurrent.futures.Future[Any]):
 class _Work:
     """A call for a thread to make, and the future for its result.
 
-    It drops both when the call begins, or is cancelled: the pool keeps this object for longer, and so
-    do the frames of the thread, which are in the traceback of an error.
+    It drops both when the call begins, or is cancelled: the pool keeps this object for longer, and
+    so do the frames of the thread, which are in the traceback of an error.
     """
 
     __slots__ = ("_call", "_future")

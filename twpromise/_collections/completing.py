@@ -152,8 +152,8 @@ class Completing(CorePromise, Generic[T_co]):
     def as_completed(self) -> Any:
         """An async iterator over the promises of a collection, in the order in which they settle.
 
-        The input is as for `Promise.all`.  Items that are promises are yielded themselves.  Each has
-        settled when it is yielded; ``await`` it for its value.  A rejection counts as handled.
+        The input is as for `Promise.all`.  Items that are promises are yielded themselves.  Each
+        has settled when it is yielded; ``await`` it for its value.  A rejection counts as handled.
 
         Use it in ``async for`` in any coroutine, and as the input of `each`, `map` and the like.
         Cancelling a coroutine that waits for the next promise cancels the remaining ones, unless

@@ -246,10 +246,10 @@ def batch(
         TypeError: *run* is not callable, or another argument has a wrong type.
         ValueError: *size* or *in_flight* is less than 1, or *wait* is negative.
 
-    A call that is cancelled or times out before its run begins is removed; later, only its result is
-    dropped, or cancelled if it is a promise.  When all calls of a run are cancelled, so is what *run*
-    returned.  Each run is called from the queue, in a copy of the context in which `batch` was
-    called.
+    A call that is cancelled or times out before its run begins is removed; later, only its result
+    is dropped, or cancelled if it is a promise.  When all calls of a run are cancelled, so is what
+    *run* returned.  Each run is called from the queue, in a copy of the context in which `batch`
+    was called.
 
     JavaScript: ``DataLoader``, without its cache.
 

@@ -83,7 +83,8 @@ class Limiter:
     promise was cancelled or has timed out.
 
     Or take a slot with ``async with``, or with `acquire` and `Promise.using`: it is free again
-    when you leave the block.  All uses wait in one queue; a call that is cancelled there never runs.
+    when you leave the block.  All uses wait in one queue; a call that is cancelled there never
+    runs.
 
     Twisted: ``DeferredSemaphore``; asyncio: ``Semaphore``; trio: ``CapacityLimiter``.
 

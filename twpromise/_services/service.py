@@ -46,9 +46,9 @@ class PromiseService(Starting, Service):
         ValueError: *grace* is negative.
 
     `stopService` returns a Deferred that fires when all work has *ended*, with its threads and
-    clean-up.  Work that does not end after it was cancelled is logged after some seconds.  While the
-    service stops, a second SIGINT or SIGTERM cancels the rest at once; a third one logs what is
-    left, and fires the Deferred.
+    clean-up.  Work that does not end after it was cancelled is logged after some seconds.  While
+    the service stops, a second SIGINT or SIGTERM cancels the rest at once; a third one logs what
+    is left, and fires the Deferred.
 
     Unlike in a `PromiseGroup`, a failure does not end the other work.  The service is not
     a consumer: a rejection without a handler is reported.

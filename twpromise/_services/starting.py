@@ -58,8 +58,8 @@ class Starting:
 
         Raises:
             TypeError: *function* is not callable.
-            RuntimeError: Nothing can be started any more: the group is closed, failing or cancelled,
-                or the service stops or has stopped.  The function is not called.
+            RuntimeError: Nothing can be started any more: the group is closed, failing or
+                cancelled, or the service stops or has stopped.  The function is not called.
 
         Trio: ``start_soon``; asyncio: ``create_task``.
         """
@@ -80,7 +80,7 @@ def _start(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    """A promise for the result of a function that is called soon, unless the promise is cancelled."""
+    """A promise for the result of a function that is called soon, unless that is cancelled."""
     promise: CorePromise = new_pending(library)
     if hooks.observer is not None:
         # It is waited for, whether or not the caller does.
