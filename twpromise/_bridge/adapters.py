@@ -17,10 +17,10 @@ __all__ = ["install"]
 
 
 def install(cls: type[CorePromise]) -> None:
-    """Adapt whatever promises follow.
+    """Register adapters for everything that promises follow.
 
     Args:
-        cls: Whose promises come of it.
+        cls: The class of the resulting promises.
     """
 
     def adapt(interface: Any, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`exit_process`: the end of the process, in order, for `Promise.on_fatal`."""
+"""`exit_process`: end the process in order, as the handler of `Promise.on_fatal`."""
 
 from __future__ import annotations
 
@@ -30,17 +30,16 @@ _why: str | None = None
 def exit_process(reason: object) -> None:
     """Stop the reactor in order, and make the process exit with status 2.
 
-    ``Promise.on_fatal(exit_process)`` is bluebird's crash, for a process that a supervisor starts
-    again.
+    ``Promise.on_fatal(exit_process)`` does what bluebird does on a fatal error, for a process that
+    a supervisor restarts.
 
     Args:
-        reason: Why.  It is logged at critical level, and written to standard error when the
+        reason: The error.  It is logged at critical level, and written to standard error when the
             process exits.
 
     Shutdown triggers run, and what they return is waited for.  The status is 2, whatever the
-    program exits with; a program in which no reactor runs, but a loop of asyncio's, gets
-    a `SystemExit` from that loop.  Functions that `atexit` was given before twpromise was imported
-    are not called.
+    program exits with.  If an asyncio loop runs, and no reactor, the loop raises `SystemExit`.
+    `atexit` functions that were registered before twpromise was imported are not called.
     """
     global _why
     traceback = get_traceback(reason) if is_exception(reason) else None

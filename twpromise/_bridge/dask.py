@@ -25,7 +25,7 @@ def is_dask_future(kind: type) -> bool:
 
 
 def adopt_dask_future(promise: CorePromise, future: Any) -> None:
-    """Have a pending promise settle as a future of a cluster does.
+    """Make a pending promise settle as a future of a cluster does.
 
     The result is somewhere on the cluster: it is fetched on the loop of the client, which may run
     in another thread.

@@ -1,9 +1,8 @@
 """`install`: Twisted takes a promise wherever it takes a Deferred.
 
-Twisted asks for the exact type of what a function returns, yields or is given.  At each such place,
-a *door*, a promise is replaced by a Deferred of its own: one more consumer.  So what Twisted does
-to that Deferred (it cancels it, adds callbacks, consumes errors) changes neither the promise nor
-its other consumers.
+Twisted checks the exact type of what a function returns, yields or is given.  At each such place,
+a *door*, a promise is replaced by a Deferred of its own, which is one more consumer.  So cancelling
+that Deferred, or adding callbacks to it, changes neither the promise nor its other consumers.
 """
 
 from __future__ import annotations
@@ -52,28 +51,28 @@ class _Kinds(list[type]):
 
 
 def add_classes(*classes: type[CorePromise]) -> None:
-    """Have Twisted take the promises of one more library copy, if it takes promises at all."""
+    """Let Twisted take the promises of one more library copy, if `install` was called."""
     _classes.update(classes)
     if _promises:
         _open_to(classes)
 
 
 def install() -> None:
-    """Have Twisted take a promise wherever it takes a Deferred.
+    """Let Twisted take a promise wherever it takes a Deferred.
 
-    An application calls this once, when it starts, as it installs a reactor; or it is run with
-    ``TWPROMISE_INSTALL=1`` in its environment.  A library never calls it, and returns Deferreds:
-    see `Promise.to_deferred` and `deferify`.
+    Call it once, when an application starts, or set ``TWPROMISE_INSTALL=1`` in its environment.
+    A library must not call it: return Deferreds from a library, with `Promise.to_deferred` or
+    `deferify`.
 
     From then on Twisted waits for a promise that a callback returns, that ``inlineCallbacks``
-    yields, that a credentials checker, a trial test or a ``LoopingCall`` returns, and so on.
-    Each time Twisted gets a new Deferred, which is one more consumer of the promise: when Twisted
-    cancels it, the promise is cancelled only if it has no other consumer.
-    ``promise.addCallback(f)`` and its kin make a Deferred and return that.
+    yields, that a credentials checker, a trial test or a ``LoopingCall`` returns, and so on.  Each
+    time Twisted gets a new Deferred, which is one more consumer: when Twisted cancels it, the
+    promise is cancelled only if it has no other consumer.  ``promise.addCallback(f)`` and its kin
+    make a Deferred and return it.
 
     Warns:
-        PromiseWarning: This release of Twisted has changed, and takes promises for plain values
-            in some places; the warning names them.
+        PromiseWarning: This release of Twisted has changed, and takes promises for plain values in
+            some places; the warning names them.
 
     Calling it again does nothing.
     """
@@ -144,7 +143,7 @@ def _open_firing() -> None:
 
 
 def _open_functions() -> None:
-    """Functions that others have imported by name: the code that they run is replaced."""
+    """Functions that others have imported by name: their code is replaced."""
     succeed = _copy(defer.succeed)
     by_hand = ("Deferred", "result", "called", "_chainedTo")
     if succeed.__code__.co_names == by_hand:  # pragma: no branch - Twisted 24.7
@@ -174,7 +173,7 @@ def _copy(function: Any) -> Any:
 
 
 def _run_instead(function: Any, instead: Any, *needed: Any) -> None:
-    """Have a function of Twisted's run other code, whose last parameters are what that needs."""
+    """Replace the code of a function of Twisted, which gets *needed* as its last parameters."""
     function.__signature__ = signature(function)
     function.__code__ = instead.__code__
     function.__defaults__ = needed

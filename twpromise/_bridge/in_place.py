@@ -1,8 +1,8 @@
 """A promise used as a Deferred in place, without `then` or `to_deferred`; see `doors`.
 
-``promise.addCallback(f)`` makes one Deferred of the promise and returns it.  A second call in place
-adds to the same Deferred, and what Twisted waits for next, when it is given the promise, is that
-Deferred: so ``promise.addCallback(f); return promise`` does what it does with a Deferred.
+``promise.addCallback(f)`` makes a Deferred of the promise and returns it.  A second call in place
+adds to the same Deferred, and if Twisted is given the promise next, it waits for that Deferred: so
+``promise.addCallback(f); return promise`` works as with a Deferred.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ class InPlace(CorePromise):
 
 
 class _Made:
-    """A Deferred made in place, and whose it is: the code's that made it, and of its callers.
+    """A Deferred made in place; belongs to the function that made it, and to its callers.
 
-    Who does not return the promise to Twisted or to a caller drops the Deferred with it: another
-    user of the same promise (the next login, say) must not get what is left of it.
+    If none of them returns the promise, the Deferred is dropped: another user of the same promise
+    (the next login, say) must not get what is left of it.
     """
 
     __slots__ = ("deferred", "frames")
@@ -89,13 +89,13 @@ class _Made:
         self.belong_to(user)
 
     def belong_to(self, user: FrameType) -> None:
-        """Belong to a function from now on, and to what has called it."""
+        """Belong to a function from now on, and to its callers."""
         self.frames = [user]
         while (caller := self.frames[-1].f_back) is not None:
             self.frames.append(caller)
 
     def belongs_to(self, user: FrameType) -> bool:
-        """Whether a function got the promise from who used it, or used it itself."""
+        """Whether a function has used the promise, or got it from a function that has."""
         if user in self.frames:
             return True
         # It was given to a function of Twisted.
@@ -105,7 +105,7 @@ class _Made:
 
 
 def _user() -> FrameType:
-    """The function that uses a promise: the first one that does not just hand it on."""
+    """The function that uses a promise: the first one that does not just pass it on."""
     frame: Any = sys._getframe(2)
     while _hands_on(frame):
         frame = frame.f_back
@@ -148,7 +148,7 @@ def _drop(promise: CorePromise, made: _Made) -> None:
 
 
 def take(promise: CorePromise) -> Any:
-    """A Deferred that belongs to who calls this: the one made in place, or a new consumer."""
+    """A Deferred for the calling function: the one made in place, or a new consumer."""
     deferred = _made_in_place(promise)
     if deferred is None:
         return make_deferred(promise)
@@ -231,7 +231,7 @@ def _result(self: CorePromise) -> Any:
 
 
 def _take_result(self: CorePromise, instead: Any) -> None:
-    """Twisted has read the result, and takes it: that changes a Deferred, but no promise."""
+    """Take the result, as Twisted does: that changes a Deferred, but no promise."""
     if _made_in_place(self) is not None:
         take(self).addBoth(lambda _: instead)
     elif outcome_of(self)._state & REJECTED:
@@ -239,7 +239,7 @@ def _take_result(self: CorePromise, instead: Any) -> None:
 
 
 class _Callbacks:
-    """What a promise has for callbacks: Twisted appends the Deferred that is to wait."""
+    """The callbacks of a promise, to which Twisted appends a Deferred that is to wait."""
 
     __slots__ = ("_promise",)
 
@@ -247,7 +247,7 @@ class _Callbacks:
         self._promise = promise
 
     def append(self, continuation: Any) -> None:
-        """Have a Deferred wait for a consumer of its own, in the place of the promise."""
+        """Let a Deferred wait for a consumer of its own instead of the promise."""
         waiting = continuation[0][1][0]
         deferred = take_for(waiting, self._promise)
         waiting.result = waiting._chainedTo = deferred
@@ -257,7 +257,7 @@ class _Callbacks:
 
 
 def replace_methods() -> None:
-    """Give promises the methods and the attributes of a Deferred, in the place of the errors."""
+    """Give promises the methods and attributes of a Deferred, in place of the errors."""
     members: dict[str, Any] = {
         name: _method(name)
         for name in ("addCallback", "addCallbacks", "addErrback", "addTimeout", "chainDeferred")

@@ -52,17 +52,18 @@ _FUNCTIONS: Final = frozenset([FunctionType, MethodType])
 def then(  # noqa: D417 - a method
     self: Any, on_fulfilled: Any = None, on_rejected: Any = None
 ) -> Any:
-    """A promise for what a handler makes of this promise's outcome.
+    """A promise for the result of the handler that is called with this promise's outcome.
 
     Args:
-        on_fulfilled: Called with the value; None passes it on.
-        on_rejected: Called with the reason; None passes it on.
+        on_fulfilled: Called with the value; None passes the value on.
+        on_rejected: Called with the reason; None passes the rejection on.
 
-    Handlers are called once at most, from the scheduler, never from within `then`, and in
-    the order in which they were attached.  What a handler returns is followed if it is
-    a promise, a Deferred, a coroutine or anything else that is followed; what it raises
-    rejects.  Something that is not callable is ignored, with a warning if warnings are on; but an
-    exception class as *on_rejected*, or a tuple of them, rejects with a `TypeError`.
+    At most one of the handlers is called, and once.  Handlers run from the scheduler, never within
+    `then`, in the order in which they were attached.  A handler may return a value, or anything
+    that promises follow: a promise, a Deferred, a coroutine.  What it raises rejects.
+
+    A handler that is not callable is ignored, with a warning if warnings are on; an exception class
+    as *on_rejected*, or a tuple of them, rejects with `TypeError`.
 
     Bluebird: ``.then``; Twisted: ``Deferred.addCallbacks``.
     """

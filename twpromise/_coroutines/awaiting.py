@@ -1,10 +1,11 @@
 """``await promise``, in every coroutine.
 
 A coroutine that awaits a promise may be driven by Twisted, which expects a Deferred; by an asyncio
-task, which expects a future; or by this library.  Which it is cannot be found out beforehand (a
-Twisted coroutine may be started from within an asyncio task), so that what is yielded, an
-`Awaiter`, is all of them.  Within a drain, outside of asyncio tasks, the promise itself is yielded
-first, which is cheaper: a driver other than these three must not run coroutines there.
+task, which expects a future; or by this library.  It cannot be found out beforehand which one
+drives it (a Twisted coroutine may be started from within an asyncio task), so the coroutine yields
+an `Awaiter`, which is all of them.  Within a drain, outside of asyncio tasks, it yields the
+promise itself first, which is cheaper: a driver other than these three must not run coroutines
+there.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ _cancelled: WeakKeyDictionary[Any, Insistence] = WeakKeyDictionary()
 
 
 def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
-    """Wait for the value: under Twisted, in an asyncio task, or in a promise's coroutine.
+    """Wait for the value: in a coroutine of Twisted, of an asyncio task, or of a promise.
 
     This is `Promise.__await__`.
     """
@@ -120,7 +121,7 @@ def _decided_by(promise: CorePromise) -> CorePromise:
 
 
 class _Woken:
-    """What an asyncio task is woken with: it reads the result, which is None or is raised."""
+    """Wakes an asyncio task, which reads the result: None, or an error to raise."""
 
     __slots__ = ("_error",)
 
@@ -143,7 +144,7 @@ def _woken(cancelled: tuple[object, ...] | None) -> _Woken:
 class _Abroad(Node):
     """Waits for a promise of another thread, on behalf of a task whose loop runs in this one.
 
-    What is subscribed, and left, is in the promise's thread; the task is woken in its own.
+    It subscribes, and leaves, in the promise's thread, and wakes the task in the task's own.
     """
 
     __slots__ = ("_loop", "_queue", "_wake")
@@ -193,8 +194,8 @@ class Awaiter(Node, Deferred[Any]):
     """Yielded, once, by a coroutine that waits for a promise; one of its consumers.
 
     To Twisted it is a Deferred of which only ``addBoth`` and ``cancel`` are used, to asyncio
-    something that is waited for like a future.  `CoroutineRunner` only reads the promise from it,
-    so that it costs as little as possible until one of the others uses it.
+    something to wait for like a future.  `CoroutineRunner` only reads the promise from it, so it is
+    cheap until one of the others uses it.
     """
 
     __slots__ = ()
@@ -246,7 +247,7 @@ class Awaiter(Node, Deferred[Any]):
         return not self._resumes_later
 
     def _lose(self) -> None:
-        """Something was thrown into the coroutine in place of the value."""
+        """Something else was thrown into the coroutine in place of the value."""
         lost, self._lost = self._lost, None
         if lost is not None:
             lost()

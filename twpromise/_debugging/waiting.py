@@ -1,4 +1,4 @@
-"""What a promise waits for, by what promises, nodes and sources know themselves."""
+"""What a promise waits for, from promises, nodes and sources."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def coroutine_of(promise: Any) -> list[str]:
 
 
 def name(promise: Any) -> str:
-    """What a promise is called: by its coroutine, its handlers, or the method that made it."""
+    """The name of a promise: its coroutine, its handlers, or the method that made it."""
     source = promise._source
     if promise._state & FOLLOWING:
         return "promise"

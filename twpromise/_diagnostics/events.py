@@ -1,4 +1,4 @@
-"""Events: listeners are called for what happens to the promises of all library copies."""
+"""Events: listeners are called for the promises of all library copies."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _listeners: dict[str, tuple[tuple[Callable[..., object], int], ...]] = dict.from
 
 
 def event_name(name: object) -> str:
-    """The name of an event, in whichever spelling it was given.
+    """The name of an event, from either spelling.
 
     Raises:
-        TypeError: *name* is no `str`.
+        TypeError: *name* is not a `str`.
         ValueError: There is no such event.
     """
     if not isinstance(name, str):
@@ -56,7 +56,7 @@ def event_name(name: object) -> str:
 
 
 def on(name: str, listener: Callable[..., object]) -> None:
-    """Have *listener* notified of an event from now on.
+    """Notify *listener* of an event from now on.
 
     Raises:
         TypeError: *listener* is ``async def``, and the event one of the life cycle.
@@ -99,7 +99,7 @@ def _is_async(name: str) -> TypeError:
 
 
 def listeners_of(name: str) -> list[Callable[..., object]]:
-    """Those who listen to an event."""
+    """The listeners of an event."""
     return [listener for listener, _ in _listeners[name]]
 
 
@@ -109,16 +109,16 @@ def call_hook(
     failed: dropped.Failed | None,
     *arguments: Any,
 ) -> bool:
-    """Call a hook, or a listener, with as many arguments as it declares; log what it raises.
+    """Call a hook or a listener with as many arguments as it declares; log what it raises.
 
     Args:
-        cls: The library copy that follows what the hook returns.
-        hook: What is called.
+        cls: The library copy that follows the result.
+        hook: The function to call.
         failed: See `dropped.follow`.
-        *arguments: What the hook may have.
+        *arguments: The arguments that the hook may declare.
 
     Returns:
-        Whether it has not raised.
+        False if it has raised.
     """
     # What it sets, nobody else sees.
     context = copy_context()

@@ -62,7 +62,7 @@ def _check(name: str, value: object) -> bool:
 
 
 def from_environment(environ: Mapping[str, str], development: bool) -> dict[str, bool]:
-    """The settings that the environment of the process asks for.
+    """The settings in environment variables.
 
     Args:
         environ: The environment variables.  ``TWPROMISE_DEBUG`` switches warnings and long
@@ -154,7 +154,7 @@ class Library:
         self.on_unhandled_handled: Callable[[Any], object] | None = None
 
     def settings(self) -> dict[str, Any]:
-        """What `Promise.config` returns."""
+        """The result of `Promise.config`."""
         return {name: getattr(self, name) for name in SETTINGS}
 
     def change(self, settings: Mapping[str, bool]) -> None:
@@ -168,16 +168,16 @@ class Library:
     # The core calls these, whether warnings are on or off.
 
     def ignored_handler(self, handler: object) -> None:
-        """Something that is not callable was given as a handler, and is ignored."""
+        """Warn about a handler that is not callable, and is ignored."""
         if self.warnings:
             warn(f".then() only accepts functions but was passed: {type_name(handler)}")
 
     def odd_reason(self, reason: object, promise: Any) -> None:
-        """A promise was rejected with something that is no exception."""
+        """Warn about a promise that was rejected with something other than an exception."""
         if self.warnings:
             warn(f"a promise was rejected with a non-error: {type_name(reason)}", promise)
 
     def cancel_disabled(self) -> None:
-        """`cancel` was called while cancellation is switched off."""
+        """Warn about `cancel` while cancellation is switched off."""
         if self.warnings:
             warn("cancellation is disabled")

@@ -1,8 +1,7 @@
 """Tracking: where each promise was made, and when.
 
-It hooks into the making of promises, and nothing looks whether it is on: while it is, the class has
-another `_new`, which all promises come from but those that users make by calling the class; and for
-these another ``__init__``.
+It costs nothing while it is off.  While it is on, the class has another `_new`, which makes all
+promises except those that users make by calling the class, and for these another ``__init__``.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _by_hand: Final[WeakKeyDictionary[CorePromise, tuple[CodeType, int, float]]] = W
 
 
 def switch(promise_class: Any, *, on: bool) -> None:
-    """Track the promises of a library copy, or track them no more."""
+    """Switch tracking of the promises of a library copy on or off."""
     plain = getattr(promise_class._new, "__wrapped__", None)
     if on and plain is None:
         promise_class._new = staticmethod(_tracking(promise_class._new, promise_class._tracked))
@@ -101,7 +100,7 @@ class Origin(NamedTuple):
 
 
 def origin_of(promise: CorePromise) -> Origin:
-    """What tracking knows of a promise; or the place alone, by what other diagnostics keep."""
+    """The origin that tracking recorded; or the place alone, as other diagnostics recorded it."""
     tracked: Any = promise
     if hasattr(promise, "_made_at"):
         code, instruction, at = tracked._made_by, tracked._made_in, tracked._made_at
@@ -117,7 +116,7 @@ def origin_of(promise: CorePromise) -> Origin:
 
 
 def oldest_age(promises: list[Any]) -> float | None:
-    """How long ago the oldest of some promises was made; None if none of them was tracked."""
+    """The age of the oldest of some promises, in seconds; None if none of them was tracked."""
     made = [getattr(promise, "_made_at", None) for promise in promises]
     # `origin_of` looks for the line, too.
     by_hand = [_by_hand[promise][2] for promise in promises if promise in _by_hand]

@@ -1,6 +1,6 @@
 """The observer: watches promises for warnings, long stack traces and monitoring.
 
-It is installed while any library copy has one of those switched on, and costs nothing else.
+It is installed only while a library copy has one of those switched on.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class _Watch:
                 self._emit("promise_cancelled", promise)
 
     def failed(self, promise: CorePromise, reason: object, aux: Any = None) -> None:
-        """A promise is being rejected with what was raised, or given."""
+        """A promise is being rejected with an error that was raised or given."""
         library: Any = promise._library
         trace = made_of(promise)
         if trace is not None and library.long_stack_traces:
@@ -115,7 +115,7 @@ class _Watch:
         self._raised_again = 0
 
     def passed(self, child: CorePromise, parent: CorePromise) -> None:
-        """A promise is being rejected as another one was."""
+        """A promise is being rejected with the outcome of another one."""
         library: Any = child._library
         trace, before = made_of(child), made_of(parent)
         if trace is not None and library.long_stack_traces:
@@ -124,13 +124,13 @@ class _Watch:
                 trace.note = annotate(parent._value, str(trace), False)
 
     def shown(self, promise: CorePromise) -> None:
-        """The reason of a promise is about to be reported, or handed to a handler."""
+        """The reason of a promise is about to be reported, or passed to a handler."""
         trace = made_of(promise)
         if trace is not None and trace.note:
             annotate(promise._value, trace.note)
 
     def handed(self, reason: object) -> None:
-        """A coroutine that runs is about to see a reason raised, at an await."""
+        """A running coroutine is about to get a reason raised at an await."""
         running = self._running
         if running is not None:
             running.handed = id(reason)
@@ -224,7 +224,7 @@ class _Watch:
         *,
         idle: bool,
     ) -> None:
-        """Remember where a promise was made, and which handler has made it."""
+        """Remember where a promise was made, and which handler made it."""
         if library.warnings:
             if not promise._queue.is_home():
                 warn("a promise was used in a thread that is not the reactor's")
@@ -251,7 +251,7 @@ class _Watch:
 
 
 def _was_handed(aux: Any) -> bool:
-    """Whether a reason came from a promise, by way of a Deferred or a future."""
+    """Whether a reason came from a promise, through a Deferred or a future."""
     traceback: Any = aux
     if issubclass(type(aux), hooks.host.failure):
         if type(aux) is not hooks.host.failure:

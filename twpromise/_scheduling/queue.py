@@ -1,6 +1,6 @@
-"""The job queue: the core fills it, and the scheduler has it drained.
+"""The job queue: the core fills it, and the scheduler drains it.
 
-All that a queue does beyond a `deque` is to ask its scheduler for a drain.
+It is a `deque` that asks its scheduler for a drain.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PROCESS: Final = os.getpid()
 def is_forked() -> bool:
     """Whether this process is a copy, by a fork, of one that goes on.
 
-    What it has queued and acquired is that one's; a daemon's parent does not go on.
+    The queue and the resources belong to the parent then; the parent of a daemon does not go on.
     """
     return os.getppid() == _PROCESS
 
@@ -41,33 +41,31 @@ class Waker(Protocol):
     """The part of `twpromise.interfaces.IScheduler` that a queue uses."""
 
     def call_soon(self, function: Callable[[], None], /) -> object:
-        """Have *function* called soon, but not from within this call."""
+        """Call *function* soon, but not from within this call."""
 
     def home_thread(self) -> int:
-        """The identifier of the thread that handlers run on, as far as it is known."""
+        """The identifier of the thread that runs handlers, as far as it is known."""
         ...
 
     def call_from_thread(self, function: Callable[[], None], /) -> object:
-        """Have *function* called on the reactor's thread; callable from any thread."""
+        """Call *function* on the reactor's thread; may be called from any thread."""
 
     def call_in_thread(self, function: Callable[[], None], /) -> object:
-        """Have *function* called in a thread of a pool."""
+        """Call *function* in a thread of a pool."""
 
     def event_loop(self) -> asyncio.AbstractEventLoop | None:
-        """The asyncio loop that handlers run on, if they do."""
+        """The asyncio loop that runs handlers, if one does."""
         ...
 
 
 class JobQueue(deque[Any]):
     """First in, first out; asks its scheduler for a drain when the first item is added.
 
-    The items are of any kind that the drain runs.
-
     Args:
         scheduler: Calls the drain.
         drain: Runs the items of this queue.
         time_slice: Seconds a drain may take.
-        timer: Where the drain reads the time.
+        timer: The clock of the drain.
     """
 
     __slots__ = (
@@ -130,7 +128,7 @@ class JobQueue(deque[Any]):
         """Raise unless this is the thread that the promises of this queue belong to.
 
         Raises:
-            RuntimeError: It is another.
+            RuntimeError: This is another thread.
         """
         if not self.is_home() and get_ident() != self.scheduler.home_thread():
             message = (
@@ -154,8 +152,8 @@ class JobQueue(deque[Any]):
         """Ask the scheduler for a drain: when the queue is not awake, or a drain has to stop.
 
         Raises:
-            RuntimeError: This is not the thread that the promises of this queue belong to.  What
-                is queued is run in that thread all the same.
+            RuntimeError: This is not the thread that the promises of this queue belong to.  The
+                queue is drained in that thread all the same.
         """
         if get_ident() != self.drained_in:
             try:
@@ -192,7 +190,7 @@ class JobQueue(deque[Any]):
             self.wake()
 
     def run_rest(self) -> None:
-        """Run what is queued, for a second at most, where the scheduler may not any more."""
+        """Run what is queued, for a second at most, when the scheduler may no longer do so."""
         time_slice, self.time_slice = self.time_slice, _LAST_SLICE
         # What is queued meanwhile need not ask for a drain.
         self.awake = True
