@@ -42,7 +42,7 @@ __all__ = [
 
 
 def last_of(deferred: Any) -> Any:
-    """The last Deferred that a Deferred waits for, since callbacks returned Deferreds; or itself."""
+    """The Deferred that a Deferred waits for in the end, through those that callbacks returned."""
     while issubclass(type(result := getattr(deferred, "result", None)), Deferred):
         deferred = result
     return deferred

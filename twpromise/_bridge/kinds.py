@@ -1,4 +1,4 @@
-"""What is followed, decided by the type of a value: once per type, and remembered."""
+"""Whether and how a value is followed: decided by its type, and remembered."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _FOLLOWED: dict[type, Adopter] = {
 
 
 def follow_by(kind: type, adopter: Adopter) -> None:
-    """Have values of a type, of those above, followed in another way."""
+    """Follow values of a type, which must be in `_FOLLOWED`, in another way."""
     _FOLLOWED[kind] = adopter
     adopters.clear()
 

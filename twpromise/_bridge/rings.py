@@ -43,7 +43,7 @@ def ahead_of(waiting: object) -> Iterator[object]:
 
 
 def adopt_checked(promise: CorePromise, deferred: Any) -> None:
-    """Have a pending promise settle as a Deferred does, unless that was made of the promise."""
+    """Make a pending promise settle as a Deferred does, unless that was made of the promise."""
     adopt_deferred(promise, deferred)
     # Most wait for no other Deferred, and were not made of a promise: see `ahead_of`.
     if deferred._chainedTo is None and type(deferred._canceller) is not MethodType:

@@ -1,4 +1,4 @@
-"""`from_deferred(d, unclaimed=f)`: what becomes of a value that no consumer waits for any more."""
+"""`from_deferred(d, unclaimed=f)`: what happens to a value that has no consumer any more."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["adopt_for_certain"]
 
 
 class CertainSource(DeferredSource):
-    """As its base; each value goes to a consumer, or else to a function.
+    """Like its base; each value goes to a consumer, or else to a function.
 
-    The promise is fulfilled in a turn of the queue, in which its subscribers are notified, too; so
-    it can be cancelled until then.  All such sources of a Deferred share a `Claim`.
+    The promise is fulfilled from the queue, and its subscribers are notified at the same time, so
+    that it can be cancelled until then.  All such sources of a Deferred share a `Claim`.
     """
 
     __slots__ = ("_bare", "_class", "_holds", "_unclaimed")
@@ -96,7 +96,7 @@ class CertainSource(DeferredSource):
 def adopt_for_certain(
     promise: CorePromise, deferred: Deferred[Any], unclaimed: Callable[[Any], object]
 ) -> None:
-    """As `adopt_deferred`; a value that reaches no consumer goes to a function, in its context."""
+    """Like `adopt_deferred`, but call *unclaimed*, in its context, with a value that gets lost."""
     source = CertainSource()
     source._promise = promise
     source._deferred = deferred

@@ -26,9 +26,9 @@ def note_where_it_waits(error: E, promise: CorePromise) -> E:
 
 
 def places_of_waiting(promise: CorePromise) -> list[str]:
-    """The lines at which the coroutine behind a promise waits, from without to within.
+    """The lines at which the coroutine behind a promise waits, the outermost first.
 
-    What it waits for may be another coroutine's promise, and so on.
+    It may wait for the promise of another coroutine, and so on.
     """
     places: list[str] = []
     ahead: Any = promise

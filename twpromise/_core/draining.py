@@ -83,10 +83,7 @@ def drain(queue: JobQueue) -> None:
 
 
 def _look_at_the_end(queue: JobQueue, items: list[Any]) -> None:
-    """Report what is still unhandled of rejections, and run jobs that have waited for the end.
-
-    Of all there are, when nothing is queued.
-    """
+    """If nothing is queued, report rejections that are still unhandled, and run late jobs."""
     done = 0
     try:
         if not queue:
@@ -255,14 +252,14 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
 
 
 def _put_back(queue: JobQueue, child: Any, parent: Any, alone: bool, error: BaseException) -> None:
-    """A signal's handler has raised *error* in a drain: nothing that it was about to do is lost.
+    """A signal's handler has raised *error* in a drain: queue again what the drain was about to do.
 
     Args:
-        queue: What is drained.
-        child: What was taken last, and may have been dealt with.
-        parent: The promise whose subscriber that is.
-        alone: Whether it is not one of several.
-        error: What a promise is rejected with whose handler has been called in vain.
+        queue: The queue of the drain.
+        child: The subscriber that was taken last, and may have been notified.
+        parent: The promise that it subscribed to.
+        alone: Whether it is the only subscriber.
+        error: The reason to reject a promise with whose handler was interrupted.
     """
     if child is None:
         return
@@ -293,7 +290,7 @@ def _put_back(queue: JobQueue, child: Any, parent: Any, alone: bool, error: Base
 
 
 def _settle_carefully(child: CorePromise, parent: CorePromise, extra: Any, result: Any) -> None:
-    """Settle a derived promise with what its handler returned, if that is no common case."""
+    """Settle a derived promise with the result of its handler, in the less common cases."""
     context = extra.context if type(extra) is Extra else extra
     if child._state & DEAD:
         discard(child, result)

@@ -1,4 +1,4 @@
-"""What functions return to a caller who has no use for it: coroutines are run all the same."""
+"""Results of functions whose caller ignores them: coroutines are run all the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Failed = Callable[[BaseException], bool]
 
 
 class _Failing(Node):
-    """Waits for an outcome of which only a failure counts."""
+    """Waits for an outcome of which only a failure matters."""
 
     __slots__ = ("_failed",)
 
@@ -40,19 +40,19 @@ class _Failing(Node):
 
 
 def follow(cls: type[CorePromise], result: Any, failed: Failed | None = None) -> None:
-    """Follow what a function has returned, if it can be followed, for the case that it fails.
+    """Follow the result of a function, if promises follow it, in case it fails.
 
     Args:
         cls: The library copy that follows it.
-        result: What the function has returned: anything.
-        failed: What is done with the error; otherwise it is logged.
+        result: The result: anything.
+        failed: Called with the error; by default the error is logged.
     """
     if is_followed(result):
         _Failing(failed).wait_for(new_resolved(cls, result))
 
 
 def run(cls: type[CorePromise], result: Any, failed: Failed | None = None) -> None:
-    """As `follow`, for a coroutine alone: that of an ``async def`` function, which has not begun.
+    """Like `follow`, for the coroutine of an ``async def`` function alone, which has not begun.
 
     A promise or a Deferred is left alone: it is under way, and reports its failure itself.
     """

@@ -1,4 +1,4 @@
-"""Suspended generators and coroutines: what stands within them, and where."""
+"""Suspended generators and coroutines: the generators inside them, and the lines they are at."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _BETWEEN: Final = {"async_generator_asend", "async_generator_athrow", "coroutine
 
 
 def suspended(generator: Any) -> Iterator[Any]:
-    """A suspended generator or coroutine, and those that it waits for, from without to within.
+    """A suspended generator or coroutine, and those that it waits for, the outermost first.
 
-    Up to what `await` itself runs.
+    Up to the one that `await` itself runs.
     """
     while True:
         if type(generator).__name__ in _BETWEEN:
@@ -55,7 +55,7 @@ def suspended(generator: Any) -> Iterator[Any]:
 
 
 def frame_of(generator: Any) -> FrameType | None:
-    """The frame of one that `suspended` gave; None once it has ended, or is no more."""
+    """The frame of a generator from `suspended`; None once it has ended."""
     attributes = _ATTRIBUTES.get(type(generator))
     return None if attributes is None else getattr(generator, attributes[0])
 
@@ -69,7 +69,7 @@ def place(frame: FrameType, line: int | None = None) -> str:
 def handles_an_error(generator: Any) -> bool:
     """Whether a suspended generator, or what it waits for, is in an `except` or `finally` block.
 
-    That of an error, that is, in which ``sys.exception()`` would give it.
+    Only if an error is being handled, which ``sys.exception()`` would return there.
     """
     ahead = generator
     for one in suspended(generator):
@@ -82,10 +82,10 @@ def handles_an_error(generator: Any) -> bool:
 
 
 def throw_inwards(generator: Generator[Any, Any, Any], error: BaseException) -> Any:
-    """As ``generator.throw(error)``, but first into what it delegates to by `yield from`.
+    """Like ``generator.throw(error)``, but first into the generator that it delegates to.
 
-    For a `GeneratorExit`: Python closes that instead, and so breaks off its clean-up at the first
-    `yield`.
+    For a `GeneratorExit`: Python closes the inner generator instead, and so breaks off its
+    clean-up at the first `yield`.
     """
     # A coroutine that has ended takes no error any more, which would have to go through it.
     within = takewhile(lambda one: type(one) is GeneratorType, suspended(generator))

@@ -35,7 +35,7 @@ def check_file(file: object) -> None:
 
 
 def check_signal(signum: int | None) -> int:
-    """*signum*, checked to be an `int`; SIGUSR1 if it is None.
+    """*signum*, checked to be an `int`; SIGUSR1 by default.
 
     Raises:
         TypeError: It is not an `int`.

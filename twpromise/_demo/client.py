@@ -19,11 +19,11 @@ __all__ = ["Client", "ServiceError"]
 
 
 class ServiceError(Exception):
-    """The service answered, but not with what was asked for.
+    """The service answered with an error.
 
     Args:
         status: The status of the answer.
-        message: What the service says.
+        message: The text of the answer.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -47,10 +47,10 @@ class Client:
         self._answers: WeakSet[Promise[Any]] = WeakSet()
 
     def get(self, path: str) -> Promise[Any]:
-        """A promise for what the service answers, decoded.
+        """A promise for the answer of the service, decoded.
 
         Args:
-            path: What to ask for.
+            path: The path of the request.
 
         Rejects with a `ServiceError` if the status is not 200.  Cancelling it ends the request.
         """
@@ -82,14 +82,14 @@ class _Body(Protocol):
         self._chunks.append(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """That was all, or nothing more will come."""
+        """The body is complete, or the connection is lost."""
         if reason.check(ResponseDone):
             self._resolve(b"".join(self._chunks))
         else:
             self._reject(reason)
 
     def leave(self) -> None:
-        """Nobody wants the rest."""
+        """Drop the rest."""
         transport: Any = self.transport
         transport.loseConnection()
 

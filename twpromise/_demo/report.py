@@ -1,4 +1,4 @@
-"""What a person reads: a line for each step, as it happens."""
+"""The output: a line for each step, as it happens."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Report:
             self._done, self._failed = "✓", "✗"
 
     def done(self, name: str, text: str, seconds: float) -> None:
-        """A step did what it should."""
+        """A step succeeded."""
         self._row(self._done, name, text, seconds)
 
     def failed(self, name: str, reason: str, seconds: float) -> None:
-        """A step did not do what it should."""
+        """A step failed."""
         self._row(self._failed, name, reason, seconds)
 
     def line(self, text: str = "") -> None:

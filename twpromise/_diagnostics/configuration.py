@@ -79,7 +79,7 @@ class Configuration(CorePromise):
             their ``count``, their total ``seconds``, and ``buckets``: how many took at most so
             many seconds.
 
-        In another thread than that of the promises, ``oldest_age`` is None, and so is ``pending``
+        Another thread than that of the promises gets None for ``oldest_age``, and for ``pending``
         if ``monitoring`` is off.
 
         Raises:
