@@ -51,7 +51,7 @@ async def use_running_loop(*promise_classes: type[Promise[Any]]) -> AsyncGenerat
         for promise_class in dict.fromkeys(promise_classes or (Promise,))
         if _is_to_move(promise_class, scheduler.event_loop())
     ]
-    # Those that do not run on this loop before and after.
+    # The library copies that did not run on this loop before.
     visiting = [
         promise_class
         for promise_class in moved

@@ -122,7 +122,7 @@ class PromiseCollector(Collector):
                 queue.scheduler.call_from_thread(partial(_answer, answer, library))
         wait(answers.values(), _PATIENCE)
         return {
-            # Without an answer, as much as another thread may read.
+            # Without an answer, the figures that another thread may read.
             name: self._libraries[name].statistics() if answer.cancel() else answer.result()
             for name, answer in answers.items()
         }
@@ -146,7 +146,7 @@ class PromiseCollector(Collector):
 
 def _answer(answer: Future[dict[str, Any]], library: type[Promise[Any]]) -> None:
     if answer.cancelled():
-        # The scrape does not wait any more: a thread that was busy need not read for each.
+        # The scrape has stopped waiting: a thread that was busy need not read for it.
         return
     figures = library.statistics()
     if answer.set_running_or_notify_cancel():

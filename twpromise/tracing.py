@@ -44,7 +44,7 @@ _BINDING: Final = (classmethod, staticmethod)
 _FUTURES: Final = (asyncio.Future, concurrent.futures.Future)
 
 
-#: What starts a function, and which of its arguments that is.
+#: The methods that start a function, and the index of the function among their arguments.
 _STARTS: Final[tuple[tuple[type, str, int], ...]] = (
     (Starting, "start_soon", 1),
     (Limiter, "run", 1),
@@ -206,7 +206,7 @@ def _begin(tracer: Tracer | None, kind: SpanKind, attributes: Attributes, name: 
     try:
         return tracer.start_span(name, kind=kind, attributes=attributes)
     except Exception as error:
-        # What is traced goes on without a span; what it makes has the one around it for parent.
+        # The traced work goes on without a span; spans made in it are children of the current one.
         hooks.host.escaped(error)
         return trace.NonRecordingSpan(trace.get_current_span().get_span_context())
 
@@ -245,7 +245,7 @@ def _decorated(name: str | None, begin: Callable[[str], Span], function: Any) ->
 
     @wraps(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
-        # First: a call with wrong arguments has no span, which nothing would end.
+        # First: a call with wrong arguments makes no span, since nothing would end it.
         coroutine: Any = function(*args, **kwargs)
         return await _stepped(begin(title), coroutine)
 
@@ -264,7 +264,7 @@ def _followed(span: Span, result: Any) -> Any:
         call_at_home(promise._queue, promise.add_done_callback, partial(_ended, span))
     elif isinstance(result, Coroutine):
         stepped: Any = _stepped(span, result)
-        # As `wraps` does it: it is shown by that name.
+        # Like `wraps`, for a readable name.
         stepped.__qualname__ = name_of(result)
         return stepped
     elif isinstance(result, Deferred):

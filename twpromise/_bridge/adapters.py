@@ -24,8 +24,8 @@ def install(cls: type[CorePromise]) -> None:
     """
 
     def adapt(interface: Any, value: Any) -> Any:
-        # A hook and not adapters: what is followed is decided elsewhere, and includes types
-        # that are not known here.
+        # A hook and not adapters: `kinds` decides what is followed, and includes types that are not
+        # known here.
         if interface is IPromise and is_followed(value):
             return new_resolved(cls, value)
         if interface is IDeferred and is_followed(value):

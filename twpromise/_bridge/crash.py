@@ -23,7 +23,7 @@ EXIT_STATUS = 2
 
 _log = Logger(namespace="twpromise")
 
-# What is written at exit: the first reason.  None while the process need not end.
+# Written at exit: the first reason.  None as long as the process need not end.
 _why: str | None = None
 
 
@@ -76,8 +76,8 @@ def _stop() -> None:
 
 
 def _exit() -> None:
-    # The program goes on when the reactor has stopped, and would exit with status 0.  So this
-    # exits, after writing out what must not be lost.
+    # The program goes on when the reactor has stopped, and would exit with status 0. So this exits,
+    # after flushing the output.
     if _why is None:
         return
     try:
@@ -87,7 +87,8 @@ def _exit() -> None:
                 stream.write(text)
                 stream.flush()
             except (AttributeError, OSError, ValueError):
-                # It is None, its reader has gone, it is closed, or it cannot show the text.
+                # Standard error is None or closed, its reader has gone, or it cannot encode the
+                # text.
                 pass
     finally:
         os._exit(EXIT_STATUS)
@@ -95,6 +96,6 @@ def _exit() -> None:
 
 _EPITAPH = "twpromise: exit status {}, because of a fatal error in a promise: {}\n"
 
-# Exit handlers run in the reverse order of their registration: all that are registered from now
-# on come before this one.
+# Exit handlers run in the reverse order of their registration: this one runs after all that are
+# registered later.
 atexit.register(_exit)

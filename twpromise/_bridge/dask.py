@@ -64,6 +64,6 @@ async def _outcome_of(future: Any) -> Any:
 
 
 def _release(future: Any, outcome: concurrent.futures.Future[Any]) -> None:
-    # Not `cancel`: that waits for an answer, and cancels the work of all who want this key.
+    # Not `cancel`: that waits for an answer, and cancels the work for all users of this key.
     if outcome.cancelled():
         future.release()

@@ -120,8 +120,8 @@ class DeferredSource:
         if promise is None:
             # The Deferred has fired with a coroutine, which cancels the promise.
             return False
-        # At once: what the Deferred would be fired with before the next job (a lock, say) would
-        # be lost.
+        # At once: if the Deferred fired before the next job, its value (a lock, say) would get
+        # lost.
         try:
             if not leave_to_others(self._deferred, self):
                 self._cancel()
@@ -236,7 +236,8 @@ class DeferredSink(Node):
     def __init__(self, promise: CorePromise) -> None:
         super().__init__(promise)
         self._deferred: Any = Deferred(self._canceller)
-        # For the callbacks.  They leave nothing behind in an empty one, as all in a drain.
+        # For the callbacks.  In an empty context they must leave nothing behind, like all code in a
+        # drain.
         context = copy_context()
         kept = context and promise._library.async_hooks
         self._context: Context | None = context if kept else None

@@ -32,9 +32,9 @@ from .rings import adopt_checked
 
 __all__ = ["add_classes", "install"]
 
-#: The classes of promises, of all library copies.
+#: The promise classes of all library copies.
 _classes: WeakSet[type[CorePromise]] = WeakSet()
-#: The same once Twisted takes them: it keeps the classes of Deferreds, too.
+#: The same once Twisted accepts promises; it has the classes of Deferreds, too.
 _promises: set[type] = set()
 
 #: The classes of Deferreds and promises.
@@ -86,7 +86,7 @@ def install() -> None:
         try:
             open_door()
         except AttributeError:
-            # Found again below, by what does not work without it.
+            # `_checks` finds it again, since a door does not work without it.
             pass
     closed = [name for name, is_open in _checks() if not is_open]
     if closed:
@@ -150,7 +150,7 @@ def _open_functions() -> None:
         # Before, it called `Deferred.callback`.
         _run_instead(defer.succeed, _succeed, _promises, take)
     maybe: Any = defer.maybeDeferred
-    # By these two, trial leaves it out of tracebacks.
+    # These two make trial leave it out of tracebacks.
     named = {"co_name": maybe.__code__.co_name, "co_filename": maybe.__code__.co_filename}
     _run_instead(maybe, _maybe_deferred)
     maybe.__code__ = maybe.__code__.replace(**named)
@@ -236,7 +236,7 @@ def _open_lists() -> None:
         if self.fireOnOneErrback:
             for item, consumer in zip(items, consumers, strict=True):
                 if item is not consumer:
-                    # The list fails with its error, which is reported once.
+                    # The list fails with its error, and reports it.
                     consumer.addErrback(lambda _: None)
 
     lists.__init__ = __init__

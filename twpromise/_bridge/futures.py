@@ -29,7 +29,7 @@ class FutureSource(Node):
 
     def __init__(self, promise: CorePromise, future: Any, name: str) -> None:
         super().__init__(promise)
-        #: What the function is called that an executor runs, if that is known.
+        #: The name of the function that an executor runs, if that is known.
         self.name = name
         self._future: Any = future
         self._queue = promise._queue
@@ -79,7 +79,7 @@ class FutureSource(Node):
         return not self._future.done()
 
     def _can_stop(self) -> bool:
-        # Those of executors have this method; see `stop`.  A task cleans up when it is cancelled.
+        # Futures of executors have this method; see `stop`.  A task cleans up when it is cancelled.
         running = getattr(self._future, "running", None)
         return running is None and (self._promise is not None or self._future is None)
 
@@ -93,9 +93,9 @@ class FutureSource(Node):
     def _cancel(self) -> None:
         future = self._future
         if future is None:
-            # It was done, and on its way here.
+            # It was done, and its callback is queued.
             return
-        # An asyncio future, whose loop runs callbacks as it likes.
+        # An asyncio future: the loop decides when it runs the callback.
         loop = future.get_loop()
         if loop.is_closed():
             # It will never be done.

@@ -33,7 +33,7 @@ CALLBACKS = "_callbacks" if hasattr(defer.Deferred(), "_callbacks") else "callba
 
 _DEFER: Any = vars(defer)
 _PACKAGE = str(Path(__file__).parents[1])
-#: Functions of Twisted that hand on what they are given, as it is.
+#: Functions of Twisted that pass on their argument unchanged.
 _HANDING_ON = ("gatherResults", "succeed")
 
 #: What `inlineCallbacks` adds to what is yielded.
@@ -180,7 +180,7 @@ def _add_both(self: CorePromise, callback: Any, *args: Any, **kwargs: Any) -> An
     if callback is not _RESUME:
         return _make_in_place(self).addBoth(callback, *args, **kwargs)
     if type(args[1]) is CoroutineType:
-        # `await_promise` wants what Twisted does with a plain value.
+        # `await_promise` relies on what Twisted does with a plain value.
         return callback(self, *args)
     # `yield` in `inlineCallbacks`: a consumer of its own.
     if self._source is None and self._extra is None:
@@ -190,19 +190,19 @@ def _add_both(self: CorePromise, callback: Any, *args: Any, **kwargs: Any) -> An
         deferred = take_for(args[2].deferred, self)
     deferred.addBoth(callback, *args)
     if args[0][0]:
-        # Twisted will take the promise for what it waits on; see `doors`.
+        # Twisted will use the promise as the Deferred that it waits for; see `doors`.
         args[2]._waits_on = deferred
     return deferred
 
 
 def _as_future(self: CorePromise, loop: Any) -> Any:
-    # The future is all that comes of it: a consumer of its own.
+    # Only the future results from it: a consumer of its own.
     return take(self).asFuture(loop)
 
 
 # --- what Twisted reads and writes --------------------------------------------------------
 
-# Reading makes nothing, and handles no rejection.
+# Reading makes no Deferred, and handles no rejection.
 
 
 def _called(self: CorePromise) -> bool:

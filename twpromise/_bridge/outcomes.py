@@ -70,7 +70,7 @@ def failure_of(reason: object, aux: Any) -> Failure:
     noted = bool(notes_of(reason))
     if isinstance(aux, Failure):
         if noted and type(aux) is Failure:
-            # The same Failure goes out, but prints more.
+            # The same Failure is returned, but prints more.
             aux.__class__ = NotedFailure
         return aux
     kind: Any = NotedFailure if noted else Failure
@@ -78,7 +78,7 @@ def failure_of(reason: object, aux: Any) -> Failure:
     if isinstance(aux, TracebackType):
         raised: Failure = kind(error, type(error), aux)
         return raised
-    # It was never raised on its way to the promise.  What another consumer raised it with must
+    # The error was never raised on its way to the promise.  The traceback of another consumer must
     # not show in this Failure.
     traceback = get_traceback(error)
     set_traceback(error, None)

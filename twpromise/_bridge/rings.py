@@ -36,7 +36,7 @@ def ahead_of(waiting: object) -> Iterator[object]:
             ahead.append(getattr(one._source, "_deferred", None))
         else:
             ahead.append(one._chainedTo)
-            # If it was made of a promise, this is a method of what stands between the two.
+            # If it was made of a promise, this is a method of the node between the two.
             sink = getattr(one._canceller, "__self__", None)
             if isinstance(sink, Node):
                 ahead.append(sink._promise)

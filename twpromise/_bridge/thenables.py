@@ -58,7 +58,7 @@ class _ThenableSource:
 
 def adopt_thenable(promise: CorePromise, thenable: Any) -> None:
     """Make a pending promise settle as a thenable does; its `then` is called later."""
-    # What brought the thenable (a Deferred, a future) is done, and cannot be cancelled.
+    # The source of the thenable (a Deferred, a future) is done, and cannot be cancelled.
     hand_over(promise)
     call_soon(type(promise), _call_then, promise, thenable, context_here(promise))
 

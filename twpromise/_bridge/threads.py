@@ -99,7 +99,7 @@ class _AnswerSink(Node):
         self.finish()
         if parent._state & CANCELLED:
             future.cancel()
-        # False if it was cancelled, by the caller or just now; tells those that wait.
+        # False if it was cancelled, by the caller or just now; notifies the threads that wait.
         if not future.set_running_or_notify_cancel():
             return
         if parent._state & FULFILLED:

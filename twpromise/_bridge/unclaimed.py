@@ -63,7 +63,7 @@ class CertainSource(DeferredSource):
         """The value has reached no consumer."""
         deferred = self._deferred
         value = deferred._taken_by_promise
-        # It is not there any more for others that adopt the Deferred.
+        # Others that adopt the Deferred do not get it any more.
         deferred._taken_by_promise = Failure(
             RuntimeError(
                 "the value of the Deferred has reached no consumer, and was given to "
@@ -80,13 +80,13 @@ class CertainSource(DeferredSource):
         canceller = last._canceller
         if canceller is not None and not last.called:
             if self._bare:
-                # No other callback has to see an error: so the Deferred is not fired, which
-                # may still be fired with a value.
+                # No other callback has to see an error, so do not fire the Deferred: it may still
+                # fire with a value.
                 last._canceller = None
                 canceller(last)
             else:
                 cancel_deferred(deferred)
-        # Else nothing stops what will fire it.
+        # Otherwise nothing stops its source.
 
     def from_outside(self) -> bool:
         """See the base."""

@@ -13,7 +13,7 @@ __all__ = ["note_where_it_waits", "places_of_waiting"]
 
 E = TypeVar("E", bound=BaseException)
 
-#: How many promises are looked at: there may be a circle of them.
+#: How many promises to look at: there may be a circle of them.
 _FAR: Final = 100
 
 
@@ -41,6 +41,6 @@ def places_of_waiting(promise: CorePromise) -> list[str]:
             places += [place(frame) for frame in frames if frame is not None]
             ahead = source._waiting or source._special
         else:
-            # A promise that was derived waits for another one, most nodes do, too.
+            # A derived promise waits for another one, and so do most nodes.
             ahead = source if is_promise(source) else getattr(source, "_source", None)
     return places

@@ -42,7 +42,7 @@ def operational(error: object) -> BaseException:
         try:
             error.is_operational = True  # type: ignore[attr-defined]
         except Exception:
-            # It takes no attributes: then `Promise.error` does not catch it.
+            # It accepts no attributes, so `Promise.error` does not catch it.
             pass
         return error
     try:

@@ -20,7 +20,7 @@ __all__ = ["DEFERREDS", "MARK", "PROMISES", "Promisification", "arranged"]
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R", bound=Callable[..., Any])
 
-#: The attribute of a function that was made here; its value says what the function returns.
+#: The attribute of functions made here: what they return.
 MARK = "__promisified__"
 PROMISES = "promises"
 DEFERREDS = "Deferreds"

@@ -18,7 +18,7 @@ __all__ = ["PromisifyAll", "add_all"]
 
 #: The types of functions that are taken from an object, class or module.
 _FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodDescriptorType, type(lru_cache(len)))
-#: What is no function, and gives one for each instance.
+#: Descriptors that make a function for each instance.
 _METHODS = (partialmethod, singledispatchmethod)
 
 

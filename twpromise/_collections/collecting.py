@@ -35,7 +35,7 @@ class Collecting(Node):
     def settle(self, how: Callable[..., None], *arguments: Any) -> None:
         rest = self._wanted() if self._cancels_rest else []
         promise = self.finish()
-        # First the outcome: it does not wait for the cancellation, which may call user code.
+        # Settle first: the outcome does not wait for the cancellation, which may call user code.
         how(promise, *arguments)
         self._drop_rest(rest, promise)
 
@@ -49,7 +49,7 @@ class Collecting(Node):
         if self._cancels_rest:
             rest = [item for item in items if is_promise(item)]
             for item in rest:
-                # Others handle a rejection if it goes on for them.
+                # If it goes on, its other consumers handle a rejection.
                 if not item._library.cancellation:
                     mark_handled(item)
             drop_all(rest, promise)

@@ -44,14 +44,14 @@ class _Completing(Several):
 
     def _begin(self, length: int) -> None:
         self.left = length
-        # Those that are pending: an item that was given out is not kept.
+        # The pending items; an item that was yielded is not kept.
         self._items = {}
 
     def _iterate(self, items: list[Any]) -> None:
         for item in items:
             promise = as_promise(self._class, item, self._promise)
             if self._state & DEAD:
-                # The iterator has raised behind it.
+                # The iterator has raised after it.
                 mark_handled(promise)
             elif outcome_of(promise)._state & DEAD:
                 mark_handled(promise)
@@ -106,7 +106,7 @@ async def _in_order(node: _Completing, waiting: Any) -> AsyncGenerator[Any, None
                 return
             await node.wait()
     finally:
-        # No consumer any more; what is left goes on.
+        # Stop consuming; the remaining items go on.
         node.finish()
 
 
@@ -165,7 +165,8 @@ class Completing(CorePromise, Generic[T_co]):
         waiting = node._make_promise(type(self), self)
         node._start(self)
         iterator = _in_order(node, waiting)
-        # It begins now: one that had not begun would run no clean-up when it is closed or dropped.
+        # Start it now: an async generator that has not started runs no clean-up when it is closed
+        # or dropped.
         with suppress(StopIteration):
             anext(iterator).send(None)
         return iterator

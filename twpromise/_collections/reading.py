@@ -76,7 +76,7 @@ class Reader:
         finally:
             self._reading = False
             if self._iterator is None:
-                # The iterator itself has done something that made us stop.
+                # The iterator itself has made us stop.
                 _close(iterator)
 
     async def _read(self, iterator: Any) -> Any:
@@ -87,7 +87,7 @@ class Reader:
         finally:
             self._reading = False
             if self._iterator is None:
-                # Closed meanwhile: it may have been cancelled, and gone on all the same.
+                # It was closed meanwhile: after a cancellation it may have gone on.
                 await _aclose(iterator)
 
     def close(self, cls: type[CorePromise]) -> None:

@@ -160,7 +160,7 @@ class _Reduce(_Series):
         super()._wait_first(source)
         initial = self._initial
         if self._reader is None and is_promise(initial) and not self._state & DEAD:
-            # The collection pends.
+            # The collection is pending.
             if outcome_of(initial)._state & (CANCELLED | CANCELLING):
                 self.settle_if_failed(initial)
             else:
@@ -186,7 +186,7 @@ class _Reduce(_Series):
         index = self._index
         self._index += 1
         if self._accumulator is MISSING:
-            # Nothing to start with: the first item is.
+            # No initial value: start with the first item.
             self._accumulator = value
         else:
             accumulator, self._accumulator = self._accumulator, None

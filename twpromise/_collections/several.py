@@ -39,8 +39,8 @@ class Several(Collecting):
     def _start(self, source: CorePromise, cancel_rest: bool = False, /, *_: Any) -> None:
         self._cancels_rest = cancel_rest
         self._class = type(source)
-        # A value, or the promise of an item that is pending or has failed, for each.  None before
-        # the collection is read, and when the node's promise has been cancelled.
+        # For each item its value, or its promise while that is pending or if it has failed.  None
+        # before the collection is read, and after the node's promise was cancelled.
         self._items: Any = None
         outcome = outcome_of(source)
         if outcome._state & FULFILLED:
@@ -62,14 +62,14 @@ class Several(Collecting):
 
     def _read(self, collection: Any) -> None:
         promise, cancels = self._promise, self._cancels_rest
-        # What settles it meanwhile cancels nothing before all items have been looked at.
+        # If something settles it meanwhile, cancel nothing before all items have been looked at.
         self._cancels_rest = False
         items: list[Any] = []
         try:
             items.extend(self._list(collection))
         except BaseException as error:
             self.fail(error)
-        # In any case: what an iterator gave before it raised is looked at, too.
+        # Always: also look at what an iterator yielded before it raised.
         if not self._state & DEAD:
             self._items = items
             self._begin(len(items))
@@ -87,7 +87,7 @@ class Several(Collecting):
                 if not self._state & DEAD:
                     self._fulfilled(item)
             elif adopter is follow and not (item._state or self._state & DEAD):
-                # As `_look_at`, which costs a quarter of an item more.
+                # Like `_look_at`, inlined: that saves a quarter of an item.
                 subscribe(item, self)
             else:
                 self._look_at(items, index)
@@ -159,7 +159,7 @@ class Several(Collecting):
         wanted = self._wanted()
         self.finish()
         self._items = None
-        # The first item is to be the first that is cancelled.
+        # Cancel the first item first.
         for item in reversed(wanted):
             if is_promise(item):
                 leave(item, stack)
@@ -170,7 +170,7 @@ class Several(Collecting):
 
     def _drop_rest(self, items: list[Any], promise: CorePromise) -> None:
         if self._cancels_rest:
-            # Nothing is waited for any more, as when the node's promise has been cancelled.
+            # Stop waiting, as after a cancellation of the node's promise.
             self._items = None
             super()._drop_rest(items, promise)
 

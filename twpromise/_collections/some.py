@@ -36,7 +36,7 @@ class Some(Several):
         super()._start(source, cancel_rest)
 
     def _begin(self, length: int) -> None:
-        # How many items are fulfilled, or can still be.
+        # How many items are fulfilled, or may still be.
         self._can = length
         if not self._count:
             self._complete()
@@ -67,7 +67,7 @@ class Some(Several):
                 self.settle(finish_cancel)
 
     def _was_cancelled(self, promise: CorePromise) -> None:
-        # It is one less, as one that is cancelled later, and no failure.
+        # Count it as one less, like an item that is cancelled later; it is not a failure.
         self._failed(promise)
 
     def _release(self) -> None:

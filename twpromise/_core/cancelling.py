@@ -26,7 +26,7 @@ from .subscribers import all_behind, followers_of, has_consumers
 
 #: How many calls of `cancel_all` may run, each within a canceller that another has called.
 _DEEPEST: Final = 10
-#: By thread: what the calls that run now have still to cancel, the innermost last.
+#: By thread: the stacks of the calls that run now, the innermost last.
 _under_way: Final[dict[int, list[list[CorePromise]]]] = {}
 
 
@@ -72,7 +72,7 @@ def _cancel_all(stack: list[CorePromise]) -> None:
     gave_up: list[CorePromise] = []
     while stack:
         promise = stack.pop()
-        # Cancellers may have settled it, or had it follow another, since it was put on the stack.
+        # Cancellers may have settled it, or made it follow another, since it was put on the stack.
         if promise._state & DEAD or has_settled(promise):
             continue
         if promise._state & BYPASSED:
@@ -103,7 +103,7 @@ def _cancel_all(stack: list[CorePromise]) -> None:
                 gave_up.append(promise)
             if following:
                 _cancel_followers(promise)
-    # What has ended by now is not remembered; what was given up by another comes later.
+    # Work that has ended by now is not remembered; work that others have abandoned follows later.
     for promise in reversed(gave_up):
         given_up, promise._source = promise._source, None
         give_up(promise, given_up)
@@ -136,11 +136,11 @@ def leave(
         Whether *promise* will notify the subscriber of the cancellation.
     """
     state = promise._state
-    # Of a bypassed promise no subscriber can leave: the follower that stands in for it decides.
+    # No subscriber of a bypassed promise can leave it: the follower that stands in for it decides.
     if state & BYPASSED or has_settled(promise):
         return False
     if state & CANCELLING:
-        # If it waits for *waiting* in its turn, one of the two has to be finished first.
+        # If it waits for *waiting* itself, one of the two has to be finished first.
         return waiting is None or not is_behind(promise, waiting)
     if has_consumers(promise) or not promise._library.cancellation:
         return False
@@ -194,5 +194,5 @@ def discard(child: CorePromise, result: Any) -> None:
         return
     promise = result if is_promise(result) else new_resolved(type(child), result, child)
     mark_handled(promise)
-    # It has settled, and ends when that has.
+    # *child* has settled, and ends when *promise* has.
     drop(promise, child)

@@ -58,12 +58,12 @@ class Claim:
         if not promise._state & DEAD:
             subscribers = _consumers_first(promise)
             if all(subscriber._state == OBSERVER for subscriber in subscribers):
-                # The promise keeps the value, for consumers that are still to come.
+                # The promise keeps the value for later consumers.
                 self.reached = True
                 fulfill(promise, self._value)
             elif _has_left(subscribers[0]):
-                # All have, since the promise before this one was fulfilled.  None that comes
-                # later may have the value.
+                # All have had it, since the promise before this one was fulfilled.  Later consumers
+                # must not get the value.
                 finish_cancel(promise)
             else:
                 promise._subscribers = None

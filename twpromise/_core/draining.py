@@ -70,11 +70,12 @@ def drain(queue: JobQueue) -> None:
             queue.awake = False
             if not queue:
                 break
-            # Another thread came between the two, and relies on this drain: see `call_at_home`.
+            # Another thread has queued a call in between, and relies on this drain: see
+            # `call_at_home`.
             queue.awake = True
         if now >= deadline:
             if queue.rejections:
-                # Behind all that is queued now, lest a chain without end hides them.
+                # Behind all that is queued now, so that an endless chain does not hide them.
                 queue.append(Job(_look_at_the_end, queue, queue.rejections))
                 queue.rejections = []
             queue.wake()
@@ -120,9 +121,9 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
     try:
         while True:
             for _ in _CHUNK:
-                # Which subscriber of which promise is notified next?
-                # A signal's handler may raise at each call, and what has been taken is put back:
-                # by `_put_back`, so that it must not be lost before it stands in a variable.
+                # Which subscriber of which promise is notified next? A signal's handler may raise
+                # at each call.  Then `_put_back` restores what was taken, so it must not get lost
+                # before it is in a variable.
                 if rest is not None:
                     for child in rest:  # noqa: B007 - the next one
                         break
@@ -157,7 +158,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
 
                 state = child._state
                 if state:
-                    # It is no derived promise that just waits for its parent.
+                    # Not a derived promise that just waits for its parent.
                     if state == NODE or (state & NODE and not state & SETTLED):
                         try:
                             child._notify(parent)
@@ -272,8 +273,8 @@ def _put_back(queue: JobQueue, child: Any, parent: Any, alone: bool, error: Base
     elif state & NODE:
         queue.appendleft(_Rest(parent, iter((child,))))
     elif state & SETTLED:
-        # It has just been settled, so that its turn comes behind all others'.  Its subscribers are
-        # notified once, however often it stands in the queue.
+        # It has just been settled, so it is queued behind all others.  Its subscribers are notified
+        # once, however often it is in the queue.
         queue.append(child)
         if state & REJECTED and not state & (HANDLED | REPORTED):
             queue.rejections.append(child)

@@ -14,7 +14,7 @@ from .states import FULFILLED, CorePromise, is_promise
 
 __all__ = ["Failed", "call", "follow", "run"]
 
-#: Called with an error that has no caller to go to; whether it has done something with it.
+#: Called with an error that has no caller; returns whether it has handled it.
 Failed = Callable[[BaseException], bool]
 
 
@@ -59,7 +59,7 @@ def run(cls: type[CorePromise], result: Any, failed: Failed | None = None) -> No
     inner = result._result if type(result) is Held else result
     if is_promise(inner):
         if hooks.observer is not None:
-            # What returned it knows that nothing waits for it.
+            # The function that returned it knows that nothing waits for it.
             hooks.observer.consumed(inner)
     elif is_followed(inner) and issubclass(type(inner), Coroutine | GeneratorType):
         follow(cls, result, failed)

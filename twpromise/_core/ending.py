@@ -59,7 +59,7 @@ def give_up(promise: CorePromise, given_up: Iterable[Any]) -> None:
         return
     if promise._state & SETTLED:
         promise._source = [*(promise._source or ()), *left]
-    # One that is cancelling settles later, and remembers then what has not ended of this.
+    # A promise that is cancelling settles later, and then remembers what has not ended by then.
     for behind in (promise, *all_behind(promise, CANCELLING)):
         for ending in subscribers_of(behind):
             if type(ending) is Ending:

@@ -30,13 +30,14 @@ class Extra:
         self.binding = binding
         self.context = context
         self.trace = trace
-        #: What reports an unhandled rejection later, or never; see `_diagnostics.policies`.
+        #: The object that knows about the report of an unhandled rejection; see
+        #: `_diagnostics.policies`.
         self.keeper: Any = None
-        #: The Deferred that stands for the promise where that is used as one.
+        #: The Deferred that is made when the promise is used as one.
         self.deferred: Any = None
         #: Called, in this order, when the promise is cancelled.
         self.hooks: tuple[Callable[[], object], ...] = ()
-        #: Called when the promise has ended: each as it was given, and in its context.
+        #: Called when the promise has ended: each with the context to run it in.
         self.callbacks: list[tuple[Any, Callable[..., Any]]] | None = None
 
     def arguments(self, value: Any) -> tuple[Any, ...]:
@@ -145,7 +146,8 @@ def keep_origin(promise: CorePromise, origin: Context | None) -> bool:
 
 def run_at_origin(origin: Context | None, function: Callable[..., object], *arguments: Any) -> None:
     """Call a function in a copy of the context of a rejection; None is an empty one."""
-    # A copy: others may have been rejected from there, and what the function sets is not theirs.
+    # A copy: other promises may have been rejected in this context, and must not see what the
+    # function sets.
     (Context() if origin is None else origin.copy()).run(function, *arguments)
 
 

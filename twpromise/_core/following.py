@@ -151,7 +151,7 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
         and (own is None or not own._state & FOLLOWING)
         and hooks.observer is None
     ):
-        # What the rest of this function comes to for most; it halves what following costs.
+        # The common case of what follows, inlined: that halves the cost of following.
         start_following(promise, other, other)
         if other._subscribers is None:
             other._subscribers = promise
@@ -277,5 +277,5 @@ def take(promise: CorePromise, root: CorePromise) -> None:
         reject(promise, hooks.host.late_cancellation())
         return
     if root._source is not None:
-        # It ends when that has ended which *root* has given up; see `ending`.
+        # It ends when the work that *root* has abandoned has ended; see `ending`.
         promise._source = root._source

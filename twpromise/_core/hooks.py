@@ -21,7 +21,7 @@ Adopter = Callable[["CorePromise", Any], None]
 class Host(Protocol):
     """The questions of the core; `twpromise._bridge.host` answers them."""
 
-    #: The type of exceptions that stand for another one: Twisted's Failure.
+    #: The type of objects that wrap an exception: Twisted's Failure.
     failure: type
 
     def unwrap(self, failure: Any) -> tuple[object, Any]:
@@ -56,7 +56,7 @@ class Host(Protocol):
 class Observer(Protocol):
     """The calls of the core to diagnostics that are switched on."""
 
-    #: What runs a function that is watched: its frame is left out of tracebacks.
+    #: The code that runs a watched function: its frame is left out of tracebacks.
     watching: CodeType
     #: A listener is being notified of an event just now.
     notifying: bool
@@ -116,7 +116,7 @@ host: Host
 observer: Observer | None = None
 # `watching` of the last observer: a handler may switch diagnostics off, and raise.
 watching: CodeType | None = None
-# What raises the reason of a promise at an await.
+# The code that raises the reason of a promise at an await.
 awaiting: CodeType | None = None
 
 

@@ -69,7 +69,7 @@ def call_at_home(queue: JobQueue, function: Callable[..., object], *arguments: A
     if queue.is_home():
         function(*arguments)
         return
-    # In the context of the thread: what it rejects is reported in there.
+    # In the context of the thread: rejections are reported in it.
     queue.append(Job(copy_context().run, function, *arguments))
     if not queue.awake:
         queue.wake_from_thread()

@@ -131,7 +131,7 @@ def _subscribe_late(promise: CorePromise, subscriber: Any) -> None:
             add_subscriber(promise, subscriber)
             return
     if not promise._queue.awake:
-        # First of all: what is refused handles nothing.
+        # First of all: a subscriber that is refused handles nothing.
         promise._queue.wake()
     if state & (CANCELLED | CANCELLING):
         promise = late_observer(promise)
@@ -154,7 +154,7 @@ def _notify_late(node: Node, promise: CorePromise) -> None:
 def late_observer(promise: CorePromise) -> CorePromise:
     """The promise for a consumer that subscribes after a cancellation: it is rejected."""
     rejected: CorePromise = new_rejected(type(promise), hooks.host.late_cancellation(), owner=INPUT)
-    # It is made for a consumer who handles it.
+    # It is made for a consumer, which handles it.
     mark_handled(rejected)
     return rejected
 
@@ -187,7 +187,7 @@ class Node:
     _source: Any
     _state: int
 
-    #: What an inspector calls its promise; by default as the class is called.
+    #: The name of its promise in an inspector; by default that of the class.
     title: ClassVar[str] = ""
 
     #: Whether a value is passed on as it is, to a promise that has consumers of its own.
@@ -291,7 +291,7 @@ class Node:
 
     def _settles(self, awaited: CorePromise) -> list[CorePromise]:
         """The promises that may settle when this node has been notified of *awaited*."""
-        # What settles no promise may have the one that it waits for in that slot.
+        # A node that settles no promise may have the one that it waits for in that slot.
         return [] if self._promise in (None, awaited) else [self._promise]
 
     def waits_for_itself(self) -> bool:
@@ -385,7 +385,7 @@ class Node:
     def fail(self, error: BaseException) -> None:
         """Finish with an error that a call has raised; log it if that is too late."""
         if self._state & DEAD:
-            # What was called has cancelled the node's promise before.
+            # The called function has cancelled the node's promise before.
             hooks.host.escaped(error)
         else:
             self.settle(reject_raised, error)

@@ -19,8 +19,8 @@ class _Declined:
     __slots__ = ()
 
 
-#: What a handler returns that does not want the outcome: it is passed on as if the handler had
-#: not been there (a `catch` whose filters do not match).
+#: Returned by a handler that declines the outcome, such as a `catch` whose filters do not match:
+#: the outcome is passed on as if there were no handler.
 DECLINED: Final = _Declined()
 
 
@@ -62,7 +62,7 @@ def resolve(promise: CorePromise, value: Any) -> None:
     try:
         adopter(promise, value)
     except BaseException as error:
-        # An adopter never raises for what it is given; this is for what it calls.
+        # An adopter itself never raises, but functions that it calls may.
         reject_or_report(promise, error)
 
 
@@ -79,7 +79,7 @@ def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None =
     if adopters[type(value)] is None:
         return new_fulfilled(cls, value, owner)
     promise = new_pending(cls, owner=owner)
-    # As `resolve`; a call less for each level of coroutines that call themselves.
+    # Like `resolve`, inlined: that saves a call for each level of recursive coroutines.
     try:
         adopters[type(value)](promise, value)  # type: ignore[misc]
     except BaseException as error:

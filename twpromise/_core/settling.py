@@ -171,13 +171,13 @@ def reject_as_is(
         # The origin is passed on to the subscribers.
         if origin is None and promise._extra is None:
             origin = copy_context()
-        # Mostly there is nothing in it.
+        # Mostly it is empty.
         if origin or promise._extra is not None:
             keeps = keep_origin(promise, origin)
     elif promise._extra is not None:
         drop_context(promise)
     if not handled:
-        # What reports it drops the origin, too.
+        # The report drops the origin, too.
         promise._queue.rejections.append(promise)
     _notify_soon(promise, not handled)
     if keeps and handled:
@@ -211,15 +211,15 @@ def pass_on(child: CorePromise, parent: CorePromise) -> None:
     if state & FULFILLED:
         fulfill(child, parent._value)
     elif state & REJECTED:
-        # It saves looking at the caller's context, in which there is nothing: that of a drain.
+        # This saves a look at the caller's context, that of a drain, which is empty.
         if hooks.observer is not None:
             hooks.observer.passed(child, parent)
         origin = _NOTHING if parent._extra is None else context_of(parent)
         reject_as_is(child, parent._value, parent._aux, origin)
     else:
         finish_cancel(child)
-        # It ends when that has ended which *parent* has given up; see `ending`.  One in a circle
-        # may notify its subscribers before it has settled itself.
+        # It ends when the work that *parent* has abandoned has ended; see `ending`.  A promise in a
+        # circle may notify its subscribers before it has settled itself.
         child._source = parent._source if parent._state & SETTLED else [parent]
 
 

@@ -41,7 +41,7 @@ BYPASSED: Final = 64
 HANDLED: Final = 128
 #: The rejection was reported as unhandled.
 REPORTED: Final = 256
-# States of what stands in the queue, and among subscribers, and is no promise.
+# States of objects other than promises in the queue, and among subscribers.
 JOB: Final = 512
 NODE: Final = 1024
 SEVERAL: Final = 2048
@@ -52,9 +52,9 @@ AT_ONCE: Final = NODE | 4096
 #: In the queue, the subscribers of a promise that are still to be notified.
 REST: Final = JOB | 16384
 
-#: Of a node that does not handle a rejection by being among the subscribers.
+#: A node that does not handle a rejection just by being a subscriber.
 UNHANDLING: Final = 8192
-#: A node that is notified, and neither consumes nor handles.
+#: A node that is notified, but neither consumes nor handles.
 OBSERVER: Final = NODE | CANCELLING | UNHANDLING
 #: A node that consumes, and handles a rejection when it is notified, not before.
 LATE_HANDLER: Final = NODE | UNHANDLING
@@ -62,20 +62,21 @@ LATE_HANDLER: Final = NODE | UNHANDLING
 #: In `_aux` of a pending promise that only a callback fulfils.
 BY_CALLBACK: Final = "by callback"
 
-#: The same of one that no user sees, since it was made on behalf of another.
+#: The same for an internal promise, made on behalf of another.
 INNER: Final = "inner"
 
-#: The owner of a promise that stands for what a static function was given: see `new_input`.
+#: The owner of a promise for the input of a static function: see `new_input`.
 INPUT: Final[Any] = "input"
 
-#: No call of `resolve` or `reject` counts any more.
+#: Calls of `resolve` or `reject` have no effect any more.
 DECIDED: Final = SETTLED | FOLLOWING | LOCKED | CANCELLING
-#: What users see as settled.  A subscriber in such a state is no consumer any more.
+#: Users see these as settled.  A subscriber in such a state is no longer a consumer.
 DEAD: Final = SETTLED | CANCELLING
 #: A subscriber cannot just be put into an empty slot.
 CLOSED: Final = DEAD | FOLLOWING
 
-#: What a coroutine waits for is looked at before: it may have settled, or wait for the coroutine.
+#: A coroutine looks at such a promise before it waits: it may have settled, or wait for the
+#: coroutine.
 LOOKED_AT: Final = CLOSED | LOCKED
 
 LATE_OBSERVER: Final = "late cancellation observer"
@@ -97,7 +98,7 @@ class Event(Enum):
     CLEAN_UP_FAILED = "a clean-up raised, which is reported"
 
 
-#: Bits of `_state`, the one that counts first, and what it is called.
+#: Bits of `_state` and their names; the first one that is set counts.
 PHASES: Final = {
     FULFILLED: "fulfilled",
     REJECTED: "rejected",

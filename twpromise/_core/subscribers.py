@@ -45,10 +45,10 @@ class Subscribers(dict[Any, "int | tuple[int, ...]"]):
         super().__init__({first: 0})
         self._state = SEVERAL | first._state & FOLLOWING
         self._next = 1
-        # Each has subscribed once, and they stand in the order of their numbers.
+        # Each has subscribed once, and they are in the order of their numbers.
         self._sorted = True
         self.limit = 8
-        #: Those that were found cleaning up, at the end.
+        #: The ones found cleaning up, at the end.
         self.cleaning: dict[Any, int | tuple[int, ...]] = {}
 
     def add(self, subscriber: Any) -> None:

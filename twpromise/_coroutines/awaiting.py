@@ -68,8 +68,9 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
             # Of this thread's loop: a task of another one's may be driven at the moment.
             or (driven is not None and driven is asyncio.current_task())
         ):
-            # It is no asyncio task, or one of ours.  `CoroutineRunner` waits for the promise
-            # itself; and Twisted's driver sends back at once what is no Deferred.
+            # The driver is not an asyncio task, or it is one of ours.  `CoroutineRunner` waits for
+            # the promise itself, and Twisted's driver sends it back at once, since it is not a
+            # Deferred.
             try:
                 ours = (yield promise) is not promise
             except BaseException:
@@ -105,8 +106,8 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
 
 
 _frame: Any = await_promise(None).gi_frame  # type: ignore[arg-type,attr-defined]
-#: What ends the traceback of an error that nothing has raised, and that is thrown in at a `yield`:
-#: as if `await_promise` had raised it.  So one error for many promises does not grow.
+#: The end of the traceback of an error that was never raised, and is thrown in at a `yield`: as if
+#: `await_promise` had raised it.  So one error for many promises does not grow.
 AWAIT: Final = TracebackType(None, _frame, _frame.f_lasti, _frame.f_lineno)
 hooks.awaiting = await_promise.__code__
 AWAITS.add(await_promise.__code__)
@@ -213,7 +214,7 @@ class Awaiter(Node, Deferred[Any]):
     #: The Deferred that Twisted fires when that has ended.
     _fires: Any = None
 
-    #: What waits in the place of this for a promise of another thread.
+    #: Waits in place of this for a promise of another thread.
     _abroad: _Abroad | None = None
 
     #: Whether the coroutine is resumed in a later turn than that in which this is notified.
@@ -267,7 +268,7 @@ class Awaiter(Node, Deferred[Any]):
                 self._fires = one.deferred
         awaits = self._awaits
         if _cancelled and awaits in _cancelled and _cancelled[awaits].was_swallowed(awaits):
-            # Once is enough.  What it gives is still wanted, so that it may go on.
+            # Once is enough.  The coroutine's result is still needed, so it may go on.
             del _cancelled[awaits]
         return self
 

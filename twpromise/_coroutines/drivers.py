@@ -28,7 +28,7 @@ __all__ = ["Driver", "find_driver"]
 
 _log = Logger(namespace="twpromise")
 
-#: How many interruptions are in force, by the id of what is interrupted.
+#: How many interruptions are pending, by the id of the interrupted coroutine.
 _requests: Counter[int] = Counter()
 
 
@@ -145,7 +145,7 @@ class _OfRunner(_Interruptible):
 
     def _is_cancelled(self) -> bool:
         promise = self._driver._promise
-        # None if the runner has given up a coroutine that goes on.
+        # None if the runner has closed a coroutine that swallowed its cancellation.
         return promise is None or bool(promise._state & CANCELLING)
 
 

@@ -15,7 +15,7 @@ from .._util.exceptions import get_traceback, set_traceback
 
 __all__ = ["AWAITS", "frame_of", "handles_an_error", "place", "suspended", "throw_inwards"]
 
-#: What `await` itself runs: of a Deferred, of a future, and of a promise.
+#: The code that `await` itself runs for a Deferred, a future, and a promise.
 AWAITS: Final = {
     getattr(function, "__code__", None)
     for function in (
@@ -25,7 +25,7 @@ AWAITS: Final = {
     )
 }
 
-#: The attributes of what is suspended: its frame, and what it waits for in its turn.
+#: The attributes of a suspended object: its frame, and what it waits for.
 _ATTRIBUTES: Final[dict[type, tuple[str, str]]] = {
     CoroutineType: ("cr_frame", "cr_await"),
     GeneratorType: ("gi_frame", "gi_yieldfrom"),
@@ -33,8 +33,8 @@ _ATTRIBUTES: Final[dict[type, tuple[str, str]]] = {
 }
 
 
-#: What stands between two of them, and refers to the inner one: what `async for` waits for,
-#: and what the `__await__` of a coroutine gives.
+#: Objects between two of them that refer to the inner one: the awaitable of `async for`, and the
+#: result of a coroutine's `__await__`.
 _BETWEEN: Final = {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper"}
 
 
@@ -73,11 +73,12 @@ def handles_an_error(generator: Any) -> bool:
     """
     ahead = generator
     for one in suspended(generator):
-        # Python says it only within; but the collector visits it, behind all else.
+        # Python shows it only within the generator; but the collector visits it, after everything
+        # else.
         if issubclass(type(gc.get_referents(one)[-1]), BaseException):
             return True
         ahead = getattr(one, _ATTRIBUTES[type(one)][1])
-    # Into what was compiled by others nobody can look: it may.
+    # The frames of code compiled by other tools cannot be read: assume that it may.
     return ahead is generator or isinstance(ahead, Coroutine)
 
 

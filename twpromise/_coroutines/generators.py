@@ -46,7 +46,7 @@ class _GeneratorRunner(Runner):
             handlers = [self._yield_handler, *handlers]
         context = self._context or Context()
         for handler in handlers:
-            # It sees what the generator has set; what it sets itself is seen nowhere.
+            # It sees what the generator has set; other code does not see what it sets.
             result = context.copy().run(handler, yielded)
             if is_followed(result):
                 return result
@@ -148,7 +148,7 @@ class _CoroutineFactory:
                     # An ``async def`` function, most likely; as `resolve`, without its frame.
                     adopter(promise, result)
                 else:
-                    # One that only sometimes is a generator function.
+                    # A function that returns a generator only sometimes.
                     fulfill(promise, result)
             except BaseException as error:
                 reject_or_report(promise, error)

@@ -19,7 +19,7 @@ __all__ = ["CANCEL", "CLOSE", "WAIT", "Insistence"]
 
 _log = Logger(namespace="twpromise")
 
-#: What is to be done with what a cancelled generator waits for next.
+#: What to do about the next wait of a cancelled generator.
 WAIT: Final = "wait"
 CANCEL: Final = "cancel"
 CLOSE: Final = "close"
@@ -56,7 +56,7 @@ class Insistence:
         """Whether the generator waits without cleaning up; this is logged."""
         if handles_an_error(generator):
             return False
-        # Those that the error went through have ended.
+        # The generators that the error went through have ended.
         swallowed = [place(frame, line) for one, line in self._places if (frame := frame_of(one()))]
         waits = [place(frame) for one in suspended(generator) if (frame := frame_of(one))]
         _log.error(

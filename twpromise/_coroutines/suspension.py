@@ -37,7 +37,7 @@ from .insisting import CLOSE, WAIT, Insistence
 
 __all__ = ["RUNNING", "Suspension"]
 
-#: What a runner "waits for" while its generator runs.
+#: The value of `_waiting` while the generator runs.
 RUNNING: Final = object()
 
 
@@ -61,8 +61,8 @@ class Suspension(Node):
         "_waiting",
     )
 
-    #: Set once the generator is interrupted: the error that what it waited for has answered the
-    #: cancellation with.  A Deferred may have another one than Twisted's.
+    #: Set once the generator is interrupted: the error with which its wait ended after the
+    #: cancellation.  A Deferred may have another one than Twisted's.
     _answer_error: BaseException | None
 
     #: Set together with `_special`: whether its outcome is sent in, or thrown in; if not, the

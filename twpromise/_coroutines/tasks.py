@@ -26,7 +26,7 @@ from .suspension import RUNNING
 
 __all__ = ["CoroutineTask", "TaskRunner", "adopt_coroutine", "coroutine_tasks"]
 
-#: What a runner "waits for" once the loop has been asked to resume the coroutine.
+#: The value of `_waiting` once the loop has been asked to resume the coroutine.
 WOKEN: Final = object()
 
 _cancel = asyncio.Future.cancel

@@ -19,7 +19,7 @@ from .._coroutines.suspension import Suspension
 
 __all__ = ["ENOUGH", "Found", "find_pending", "is_inner", "root_of", "subscribers_of"]
 
-#: How many promises are looked at more closely, of more than that: evenly from all.
+#: How many promises are looked at more closely; if there are more, a sample from all.
 ENOUGH: Final = 10_000
 
 
@@ -27,7 +27,7 @@ class Found(NamedTuple):
     """Pending promises, the oldest first."""
 
     promises: list[Any]
-    #: How many there are: about, if they are too many to look at each.
+    #: How many there are; an estimate, if there are too many to look at each.
     total: int
 
     def of(self, library: type[Any]) -> Found:
@@ -49,7 +49,7 @@ def find_pending(library: type[Any] | None, limit: int | None = 0) -> Found:
     # Those that have instances.
     classes = {cls for cls in _classes(base) if hasattr(cls, "_queue")}
     collects = gc.isenabled()
-    # Lest a collection moves promises between generations meanwhile.
+    # So that no collection moves promises between generations meanwhile.
     gc.disable()
     try:
         # Each promise refers to its class.  A list of all objects would take three times as long.

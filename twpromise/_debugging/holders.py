@@ -49,7 +49,7 @@ def find_holders(
     wanted = {id(resource): resource for resource in resources}
     certain: dict[int, list[Any]] = {key: [] for key in wanted}
     likely: dict[int, list[Any]] = {key: [] for key in wanted}
-    #: What a limiter has called when work ends that may be known by several promises.
+    #: The callback of a limiter for the end of work, which several promises may have.
     ends: set[Ending] = set()
     for count, promise in enumerate(promises):
         if count == _MANY or not wanted:
@@ -64,7 +64,7 @@ def find_holders(
         if generators:
             entered, known = _look_into(generators, wanted)
             for key in wanted:
-                # While it waits to enter, what it will leave by is on the stack, too.
+                # While it waits to enter, the exit method is on the stack, too.
                 if entered[key] > (id(promise) in waiting[key]):
                     certain[key].append(promise)
                 elif key in known and id(promise) not in behind[key]:

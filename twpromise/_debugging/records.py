@@ -34,7 +34,7 @@ __all__ = [
 
 U = TypeVar("U")
 
-#: How many promises are shown unless it is said otherwise: so that it takes a few milliseconds.
+#: How many promises are shown by default: this takes a few milliseconds.
 LIMIT: Final = 200
 
 #: How much of a text is shown: a repr may have megabytes.
@@ -42,7 +42,7 @@ _LONGEST: Final = 500
 
 _CHANGING: Final = [Wait("it is changing just now")]
 
-#: How often holders are looked for: of what holders themselves wait for.
+#: How many times to look for holders of what holders wait for.
 _ROUNDS: Final = 5
 
 #: Each promise keeps the number that it was shown under first.
@@ -192,7 +192,7 @@ def look(seeds: list[Any], found: Found, limit: int | None, *, all_of: bool = Tr
     """
     few = all_of and len(found.promises) == found.total <= (limit or found.total)
     chosen = _Chosen(limit, {id(promise) for promise in found.promises} if few else None)
-    # Some room is left for those that hold what others wait for.
+    # Leave some of the limit for promises that hold what others wait for.
     chosen.add(seeds, 0 if few or limit is None else limit // 4)
     holders: dict[int, list[Holder]] = {}
     for _ in range(_ROUNDS):

@@ -52,7 +52,7 @@ def install_signal(
         try:
             text += text_of(pending(limit=limit)) + _stack(frame)
         except Exception as error:
-            # The service goes on, whatever happens.
+            # A failure here must not stop the service.
             text += f"They could not be looked at: {shown(error)}\n"
         try:
             write_whole(sys.stderr if file is None else file, text + "---\n")

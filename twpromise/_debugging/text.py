@@ -74,12 +74,12 @@ def dump(
 
 def text_of(now: Pending) -> str:
     """What is pending, as text."""
-    # Those that no user sees have been counted among these.
+    # Internal promises have been counted among these.
     about = "about " if now.sampled and now.total > ENOUGH // 4 else ""
     only = f", of which {len(now.promises)} are shown" if now.sampled else ""
     count = "1 promise is" if now.total == 1 else f"{about}{now.total} promises are"
     roots = [one.id for one in now.promises if not one.waited_for_by]
-    # Of what is in a circle none is a root.
+    # In a circle there is no root.
     rest = [one.id for one in now.promises if one.waited_for_by]
     return "\n".join([f"{count} pending{only}.", *_text(now, roots + rest)]) + "\n"
 

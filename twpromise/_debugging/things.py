@@ -61,7 +61,7 @@ def look_at(what: Any) -> Thing:
         return _work(what)
     if callable(getattr(what, "getTime", None)):
         return Thing(_timer(what))
-    # The reprs of others may show values.
+    # The reprs of other objects may show values.
     ours = type(what).__module__.startswith("twpromise.")
     text = shown(what) if ours else f"a {type_name(what)}"
     return Thing(text, (), what if is_resource(what) else None)
@@ -160,7 +160,7 @@ def _deferred(deferred: Any) -> Thing:
     for within in _closed_over(canceller):
         if type(within) is _CancellationStatus:
             return _twisted_coroutine(within)
-        # The attributes of its class: to ask any object for one might run code of its own.
+        # The attributes of its class: asking the object for one might run its code.
         if callable(getattr(type(within), "getTime", None)) and within.active():
             return Thing(f"a Deferred, which {_timer(within)} fires")
     return Thing(f"a Deferred, which {_named(canceller)} cancels")
@@ -237,5 +237,5 @@ def _work(future: Any) -> Thing:
             return Thing("a thread, or an executor, which runs it")
         return Thing(f"a thread, which is at {place(frame)}")
     finally:
-        # It is that of this function, if the thread asks what it does.
+        # This function's own frame, if the thread looks at itself.
         del frame

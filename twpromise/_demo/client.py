@@ -55,8 +55,8 @@ class Client:
         Rejects with a `ServiceError` if the status is not 200.  Cancelling it ends the request.
         """
         requested = self._agent.request(b"GET", f"{self.url}{path}".encode("ascii"))
-        # In the Deferred's own callback: a response that came in the very turn in which nobody
-        # wants it any more would not be read by a handler, and keep its connection.
+        # In the Deferred's own callback: no handler would read a response that arrives in the turn
+        # of a cancellation, and the connection would stay open.
         answer: Promise[Any] = Promise.from_deferred(requested.addCallback(_read))
         self._answers.add(answer)
         return answer

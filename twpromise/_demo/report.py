@@ -39,8 +39,8 @@ class Report:
         try:
             print(known, file=self._stream, flush=True)
         except BrokenPipeError:
-            # Nobody reads on (`| head`), which is no reason to leave anything undone; and
-            # what is in the buffer has to go somewhere when the interpreter exits.
+            # The reader has gone (`| head`): go on all the same, and give the buffer a place to go
+            # when the interpreter exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def _row(self, mark: str, name: str, text: str, seconds: float) -> None:

@@ -171,8 +171,8 @@ class Tour:
             expect("errors in the log", [], self._log.errors)
             return "no timer, no connection, no error in the log"
 
-        # Of a connection that is tried anew just as it is given up, Twisted keeps a timer until
-        # the next attempt would be due.
+        # If a connection attempt is cancelled just as it is retried, Twisted keeps a timer until
+        # the next attempt is due.
         soon = max((seconds for seconds in left if seconds < NEXT_ATTEMPT), default=0.0)
         return (Promise.delay(max(soon, 0.0)) if calls else Promise.resolve()).then(look)
 

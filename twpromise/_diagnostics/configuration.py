@@ -99,14 +99,14 @@ class Configuration(CorePromise):
         queue = cls._queue
         figures: dict[str, Any] = {"created": None, "settled": None, "pending": None}
         figures["oldest_age"] = None
-        # What is found must not be dropped in another thread, where finalizers would run then.
+        # Found promises must not be dropped in another thread: their finalizers would run there.
         if queue.is_home() and not (library.monitoring and not library.tracking):
             found = find()
             figures["pending"] = found.total
             figures["oldest_age"] = oldest_age(found.promises)
         if library.monitoring:
             figures["created"], figures["settled"] = library.created, library.settled
-            # One that was made before monitoring was switched on is only counted as settled.
+            # A promise made before monitoring was switched on is only counted as settled.
             figures["pending"] = max(0, library.created - library.settled)
         return figures | {
             "timeouts": library.timeouts,

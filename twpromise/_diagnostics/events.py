@@ -37,7 +37,7 @@ EVENTS = ("unhandled_rejection", "rejection_handled", *MONITORING)
 
 _SPELLINGS = spellings(EVENTS)
 
-#: Each with the number of promises that it is called with.
+#: Each event with the number of promises among its arguments.
 _listeners: dict[str, tuple[tuple[Callable[..., object], int], ...]] = dict.fromkeys(EVENTS, ())
 
 
@@ -82,7 +82,7 @@ def emit(name: str, *promises: CorePromise) -> None:
     """Notify all listeners of an event of the life cycle; what one raises is logged."""
     for listener, count in _listeners[name]:
         try:
-            # What it sets, nobody else sees.
+            # Other code does not see what it sets.
             result: Any = copy_context().run(listener, *promises[:count])
             if issubclass(type(result), Coroutine):
                 result.close()
@@ -120,7 +120,7 @@ def call_hook(
     Returns:
         False if it has raised.
     """
-    # What it sets, nobody else sees.
+    # Other code does not see what it sets.
     context = copy_context()
     try:
         result = context.run(hook, *arguments[: declared(hook, len(arguments))])

@@ -26,7 +26,7 @@ __all__ = ["stop", "switch"]
 
 _TWISTED = str(Path(twisted.__file__).parent)
 
-#: What stands in Twisted's modules while nothing is watched.
+#: The objects in Twisted's modules while nothing is watched.
 _before: list[tuple[Any, str, Any]] = []
 _installed = False
 
@@ -88,7 +88,7 @@ def _is_coroutine(value: object) -> bool:
     if _is_watched(value):
         frame = sys._getframe(1)
         if frame.f_code.co_name == "_inlineCallbacks":
-            # A coroutine has none: `await` waits in any case.
+            # A coroutine has no such frame, and its `await` waits for the promise anyway.
             running = getattr(frame.f_locals["gen"], "gi_frame", None)
             if running is not None:
                 what = "yielded a promise in inlineCallbacks"
@@ -128,7 +128,7 @@ def _warn_of_firing(frame: Any) -> None:
 
 
 def _warn_of_call(maybe_deferred: FrameType) -> None:
-    # Trial calls a test by way of another function.
+    # Trial calls a test through another function.
     functions = [maybe_deferred.f_locals["f"], *maybe_deferred.f_locals["args"]]
     _warn(functions, "returned a promise to maybeDeferred")
 

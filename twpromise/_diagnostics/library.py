@@ -132,19 +132,19 @@ class Library:
         self.tracking = environment["tracking"]
         #: How many promises were made, and settled, while `monitoring` was on.
         self.created = self.settled = 0
-        #: How many rejections stayed unhandled to the end of a drain, and are so now.
+        #: How many rejections stayed unhandled to the end of a drain, and still are.
         self.unhandled = 0
-        #: How many have, whatever became of them.
+        #: How many ever did.
         self.unhandled_total = 0
         #: How many `timeout`s were too late.
         self.timeouts = 0
-        #: How often something was cancelled, without what was cancelled with it.
+        #: How often a promise was cancelled, without those cancelled along with it.
         self.cancellations = 0
         #: When unhandled rejections are reported.
         self.policy: Policy = POLICIES["report"]()
-        #: What `Promise.set_scheduler` was given last.
+        #: The last argument of `Promise.set_scheduler`.
         self.scheduler: Any = None
-        #: What `Promise.coroutine.add_yield_handler` was given.
+        #: The arguments of `Promise.coroutine.add_yield_handler`.
         self.yield_handlers: list[Callable[[Any], Any]] = []
         #: Called with the reason of a fatal error, instead of logging it.
         self.on_fatal: Callable[[Any], object] | None = None

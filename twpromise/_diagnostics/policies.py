@@ -36,8 +36,8 @@ class Keeper(Protocol):
 
 def _keep_for(promise: CorePromise, keeper: Keeper) -> None:
     """Record that an unhandled rejection is not reported (yet), and which *keeper* knows more."""
-    # In the promise itself: a table beside it would keep a promise alive for as long as the
-    # traceback of its reason leads to it.
+    # In the promise itself: a separate table would keep a promise alive as long as the traceback of
+    # its reason leads to it.
     extra = promise._extra
     if type(extra) is not Extra:
         extra = promise._extra = Extra(None)
@@ -94,7 +94,7 @@ class _Guard:
         binding, trace = self._extra
         stand_in._extra = Extra(binding, None, trace)
         stand_in._extra.keeper = self
-        # From the queue: the collector may run in the midst of anything, and in any thread.
+        # From the queue: the collector may run at any point, and in any thread.
         call_at_home(stand_in._queue, call_soon, self._class, self._report_now, stand_in)
 
     def _report_now(self, stand_in: CorePromise) -> None:
@@ -138,7 +138,7 @@ class _DoneOnly:
         return False
 
 
-#: The policies that `Promise.set_rejection_policy` takes.
+#: The policies for `Promise.set_rejection_policy`.
 POLICIES: dict[str, type[Any]] = {
     "report": _AtOnce,
     "report_when_collected": _WhenCollected,

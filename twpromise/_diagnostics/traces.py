@@ -101,6 +101,6 @@ def annotate(reason: Any, note: str, again: bool = True) -> str:
         if note and former != [note]:
             reason.add_note(note)
     except Exception:
-        # It takes no attributes, or has notes of its own kind: then without.
+        # It accepts no attributes, or has its own kind of notes: do without.
         pass
     return note

@@ -27,7 +27,7 @@ __all__ = ["TRACKED", "Origin", "oldest_age", "origin_of", "switch"]
 #: A tuple would cost the collector more than all else.
 TRACKED: Final = ("_made_by", "_made_in", "_made_at")
 
-#: The same of promises that users have made by calling the class.
+#: The same for promises that users have made by calling the class.
 _by_hand: Final[WeakKeyDictionary[CorePromise, tuple[CodeType, int, float]]] = WeakKeyDictionary()
 
 
@@ -39,14 +39,14 @@ def switch(promise_class: Any, *, on: bool) -> None:
         promise_class.__init__ = _tracking_init(promise_class.__init__)
     elif plain is not None and not on:
         promise_class._new = plain
-        # The one of the base stands for it again.
+        # That of the base takes its place again.
         del promise_class.__init__
 
 
 def _tracking(plain: Callable[[], Any], tracked: Callable[[], Any]) -> Any:
     ours = frozenset(_files())
-    # Most promises are made where the one before was made, and in the same turn: it costs less to
-    # find that out than to look at the clock.
+    # Most promises are made at the same place as the one before, and in the same turn: checking
+    # that costs less than reading the clock.
     last: CodeType | None = None
     turn = -1
     now = 0.0
@@ -54,7 +54,7 @@ def _tracking(plain: Callable[[], Any], tracked: Callable[[], Any]) -> Any:
     def new() -> Any:
         nonlocal last, turn, now
         promise = tracked()
-        # Of what has called `then`, or another function of this package.
+        # The frame that has called `then`, or another function of this package.
         frame: Any = _getframe(2)
         promise._made_by = code = frame.f_code
         if code is not last:
@@ -65,7 +65,7 @@ def _tracking(plain: Callable[[], Any], tracked: Callable[[], Any]) -> Any:
         promise._made_in = frame.f_lasti
         awake = promise._queue.awake
         if awake != turn:
-            # Else it is no turn that can be told from another.
+            # Otherwise this turn cannot be distinguished from others.
             turn = awake if awake > True else -1
             now = monotonic()
         promise._made_at = now

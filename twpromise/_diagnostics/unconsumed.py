@@ -33,7 +33,7 @@ from .warning import show
 
 __all__ = ["Made", "Running", "check_return", "made_of", "never_consumed"]
 
-#: What refers to promises, and is no object of the user's.
+#: Objects that refer to promises, and do not belong to the user.
 _OWN = (CorePromise, Node, Cell, Ending, Subscribers, NodeCallback, FrameType)
 
 
@@ -42,10 +42,10 @@ class Made(Trace):
 
     __slots__ = ("consumed", "idle", "note", "token")
 
-    #: It has had a consumer, or is meant to have none.
+    #: It has had a consumer, or does not need one.
     consumed: bool
-    #: There is nothing to wait for if it is fulfilled with None: it was made with that value, or is
-    #: derived from another promise, and so may be the end of a chain.
+    #: If it is fulfilled with None, it needs no consumer: it was made with that value, or is
+    #: derived from another promise, and may be the end of a chain.
     idle: bool
     #: Of a rejected promise: the long stack trace of the chain that failed, as text.
     note: str
@@ -138,7 +138,7 @@ def _lost_with(promise: CorePromise) -> str | None:
     """
     source = promise._source
     if isinstance(source, Suspension):
-        # Where that was suspended is not known any more: it has been closed just before.
+        # The line of the await is unknown: the coroutine was closed just before.
         return f"its coroutine {name_of(source._generator)} will never go on"
     if is_promise(source) or isinstance(source, Node):
         return ""

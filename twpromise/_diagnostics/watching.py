@@ -42,19 +42,19 @@ class _Watch:
     def __init__(self) -> None:
         # The innermost handler that is running.
         self._running: Running | None = None
-        #: Stands for this object in traces, without references to handlers and promises.
+        #: Identifies this object in traces, without references to handlers and promises.
         self.token = object()
-        #: A listener is being called: no events are sent of what it does itself.
+        #: A listener is being called: what it does itself sends no events.
         self.notifying = False
         #: See `hooks.Observer`.
         self.watching = _Watch._run_watched.__code__
-        # What coroutines that wait have been handed, for their next steps.
+        # The reasons passed to waiting coroutines, for their next steps.
         self._handed: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-        # The `id` of what a handler has raised again.
+        # The `id` of a reason that a handler has raised again.
         self._raised_again = 0
         # Bypassed promises: they were counted as settled, and may settle all the same.
         self._counted: WeakSet[CorePromise] = WeakSet()
-        # Those that no user sees: they were made on behalf of another.
+        # Internal promises, made on behalf of another.
         self._inner: WeakSet[CorePromise] = WeakSet()
 
     # --- notifications from the core
@@ -63,7 +63,7 @@ class _Watch:
         """A promise was made."""
         library: Any = promise._library
         if owner is not None:
-            # It has a trace, and is announced nowhere.
+            # It has a trace, but no events.
             self._inner.add(promise)
             given = owner is INPUT
             self._remember(library, promise, None if given else owner, idle=given)
@@ -109,7 +109,7 @@ class _Watch:
         trace = made_of(promise)
         if trace is not None and library.long_stack_traces:
             handed = (self._raised_again, self._running.handed if self._running else 0)
-            # What a chain hands on, or other drivers of coroutines, keeps its trace.
+            # A reason that a chain or another driver of coroutines passes on keeps its trace.
             again = id(reason) not in handed and not _was_handed(aux)
             trace.note = annotate(reason, str(trace), again)
         self._raised_again = 0
@@ -255,9 +255,9 @@ def _was_handed(aux: Any) -> bool:
     traceback: Any = aux
     if issubclass(type(aux), hooks.host.failure):
         if type(aux) is not hooks.host.failure:
-            # One that was made of a promise.
+            # A Deferred that was made of a promise.
             return True
-        # Not its traceback: Twisted 24.7 drops that from what has failed.
+        # Not the traceback: Twisted 24.7 drops it from a Failure.
         places = [(name, filename) for name, filename, *_ in traceback.frames]
         code: Any = hooks.awaiting
         # If the first is not Twisted's, it was given to a Deferred, and not raised by a coroutine.

@@ -30,7 +30,7 @@ def _report_lost(rejected: CorePromise, other: CorePromise) -> None:
     Both may have the same reason: then there is nothing to report.
     """
     if rejected._state & REJECTED and rejected._value is not other._value:
-        # As that of a promise of its own.
+        # Report it as the rejection of a new promise.
         pass_on(new_pending(type(rejected), owner=rejected), rejected)
 
 
@@ -56,7 +56,7 @@ class _Bind(Node):
     def _start(self, source: CorePromise, this: CorePromise) -> None:
         self._binding = Binding(None)
         bind_promise(self._promise, self._binding)
-        # `_source` and `_this` are None once they have settled.
+        # `_source` and `_this` become None when they have settled.
         self._this: CorePromise | None = this
         # The outcome that will be passed on.
         self._outcome: CorePromise | None = None
@@ -80,7 +80,7 @@ class _Bind(Node):
             else:
                 self._decide(parent)
         else:
-            # It was left, in a cancellation.
+            # A cancellation has left it.
             return
         outcome, waiting = self._outcome, self._source or self._this
         if self._promise._state & CANCELLING:
@@ -158,8 +158,8 @@ def _static_bind(cls: type[CorePromise], this: Any = None, value: Any = None) ->
 
 
 if TYPE_CHECKING:
-    # From where a value is bound on, every handler has one parameter more: that is more than
-    # checkers can be given, and they get Any.
+    # Handlers of a bound promise have one more parameter, which type checkers cannot express: they
+    # get Any.
 
     class _BindOf(Protocol[T_co]):
         @overload

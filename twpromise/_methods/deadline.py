@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TURNS", "Deadline"]
 
-#: How often a timeout lets all that is queued have its turn, if the queue does not become empty.
+#: How many rounds of the queue a timeout waits for, if the queue does not become empty.
 TURNS: Final = 8
 
 
@@ -57,12 +57,12 @@ class Deadline:
         cls = self._default_class if library is None else check_library(library)
         check_home(cls)
         self._queue: Any = cls._queue
-        # In the order in which they have begun to wait.
+        # In the order in which they began to wait.
         self._waiting: dict[Waiting, None] = {}
-        # None, or the timer; that stays here after it has gone off, until the deadline has passed
-        # for those that wait.
+        # None, or the timer.  It stays here after it has fired, until the deadline has passed for
+        # the promises that wait.
         self._timer: Any = None
-        # When the timer goes off: at the deadline, or before, if that was reset since.
+        # When the timer fires: at the deadline, or before, if that was reset since.
         self._aim = 0.0
         self.reset()
 
@@ -101,7 +101,7 @@ class Deadline:
         self._timer = self._queue.scheduler.call_later(self.remaining, self._went_off)
 
     def _went_off(self) -> None:
-        # What is queued may be the data that resets this.
+        # Data that resets this may be queued.
         if self._queue or self._queue.awake:
             self._look_later(TURNS)
         else:
@@ -121,7 +121,7 @@ class Deadline:
         try:
             if self._due == self._aim:
                 for waiting in list(self._waiting):
-                    # Unless it was cancelled by one before it.
+                    # Unless one before it has cancelled it.
                     if self._waiting.pop(waiting, self) is None:
                         waiting.function()
         finally:

@@ -56,9 +56,9 @@ class Disposer(Generic[T_co]):
     ) -> None:
         self._cls = cls
         self._release = release
-        # The promise for the resource, if it is being acquired already; else how to begin.  Both
-        # are handed over when the disposer is used: frames of an acquisition that fails refer
-        # to the disposer.
+        # The promise for the resource, if it is being acquired already; else a function that
+        # begins.  Using the disposer clears both, since frames of a failed acquisition refer to the
+        # disposer.
         self._promise = promise
         self._acquire = acquire
         self._used = False
@@ -144,7 +144,7 @@ class Disposer(Generic[T_co]):
         call_into(released, run_in_context, (self._release, promise._value, outcome))
         ended = outcome_of(released)
         if ended._state & REJECTED:
-            # The resource is lost.
+            # The resource has leaked.
             report = hooks.host.fatal, self._cls._library, ended._value, ended._aux
             run_at_origin(kept_by(self._release), *report)
         elif not ended._state & DEAD:
@@ -164,7 +164,7 @@ class Disposer(Generic[T_co]):
         if self._used or promise is None:
             return
         disposer: Disposer[Any] = Disposer(self._cls, self._release)
-        # Garbage is collected in any thread.
+        # The collector may run in any thread.
         call_at_home(promise._queue, give_back, disposer, promise)
 
     async def __aenter__(self) -> T_co:
@@ -175,7 +175,7 @@ class Disposer(Generic[T_co]):
             resource = await (promise if settled else enter(promise))
         except BaseException:
             if not outcome_of(promise)._state & REJECTED:
-                # The coroutine was cancelled; the resource may come all the same.
+                # The coroutine was cancelled, but the resource may still arrive.
                 give_back(self, promise)
             # The traceback of its reason refers to this frame.
             del promise
@@ -197,7 +197,7 @@ class Disposer(Generic[T_co]):
             outcome = CANCELLED_USE
         else:
             outcome = PromiseInspection[Any](REJECTED, error)
-        # Not in the context of the block, which must not see what the release sets.
+        # Not in the context of the block: it must not see what the release sets.
         released: Any = Context().run(self._dispose, self._promise, outcome)
         # A coroutine that is being closed cannot wait.
         if not isinstance(error, GeneratorExit):

@@ -27,11 +27,11 @@ __all__ = [
 A = TypeVar("A", bound=BaseException)
 V = TypeVar("V")
 
-#: A filter.  A predicate is declared to return a `bool`, so that checkers do not take an exception
-#: class for one.
+#: A filter.  A predicate must return a `bool`, so that type checkers do not take an exception class
+#: for one.
 Kind: TypeAlias = type[A] | tuple[type[A], ...]
 Test: TypeAlias = Callable[[Any], bool] | Mapping[str, Any]
-#: What may stand before a handler, and not in its place.
+#: Arguments that may precede a handler, but not replace it.
 NoHandler: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 Filter: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Test
 
@@ -117,8 +117,8 @@ def _set_context(error: BaseException, reason: object) -> None:
     if not is_exception(reason) or _context_of.__get__(error) is not None:
         return
     link = reason
-    # If *error* is behind *reason* already, it must not lead back to itself; and the walk must end
-    # in a circle that others have made.
+    # If *error* is in the chain of *reason* already, it must not get a circular context.  The walk
+    # also ends if the chain is circular.
     for _ in range(100):
         if link is error:
             return

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .._promise import Promise
 else:
-    # Only checkers look at it, and they have that package with them.
+    # Only type checkers read it, and they bring that package.
     deprecated = lambda message: lambda function: function  # noqa: E731
 
 __all__ = ["Done", "Handlers"]
@@ -62,7 +62,7 @@ def _check(method: str, filters: list[Any], handler: Any) -> TypeError | None:
     """The error for wrong arguments of `catch` or `tap_catch`, or None."""
     error = check_filters(filters) if filters else None
     if error is None and type(handler) is not FunctionType:
-        # Alone, what is no filter either is ignored, as by `then`.
+        # A lone argument that is neither a handler nor a filter is ignored, as by `then`.
         mapping = isinstance(handler, Mapping) and bool(handler)
         if is_filter_only(handler) or mapping or (filters and not callable(handler)):
             return no_handler(method, *filters, handler)

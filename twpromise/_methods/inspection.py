@@ -138,6 +138,6 @@ class Inspection(CorePromise, Inspected[T_co]):
 
     def reason(self) -> Any:
         reason = super().reason()
-        # Not its followee, nor its followers: those may have consumers of their own.
+        # Not its followee, nor its followers: they may have other consumers.
         mark_handled(self)
         return reason

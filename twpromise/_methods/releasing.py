@@ -34,13 +34,13 @@ class Releasing(Finishing):
 
     def __init__(self) -> None:
         super().__init__()
-        #: The resources; those that have still to come, once releasing has begun.
+        #: The resources; once releasing has begun, those that have not arrived.
         self._leases: list[Lease] = []
-        #: What the releases are called with: None until releasing has begun.
+        #: The argument of the releases; None until releasing has begun.
         self._inspection: PromiseInspection[Any] | None = None
-        #: What is released next.
+        #: The resource to release next.
         self._acquired: deque[Lease] = deque()
-        #: What is being released.
+        #: The resource that is being released.
         self._under_way: Lease | None = None
 
     def _begin_release(self, outcome: CorePromise) -> None:
@@ -75,7 +75,7 @@ class Releasing(Finishing):
                 self._acquired.append(lease)
             elif not lease.has_failed():
                 pending.append(lease)
-        # The first is cancelled first, as by `all`: a stack goes from its end.
+        # Cancel the first one first, as `all` does: the stack is popped from its end.
         for lease in reversed(pending):
             lease.leave(stack)
         cancel_all(stack)
@@ -88,8 +88,8 @@ class Releasing(Finishing):
         if not self._leases:
             pass_on(self.finish(), outcome)
         elif not promise._state & CANCELLING:
-            # A failure does not wait for what has still to come.  That is cleaned up behind
-            # a promise of its own; see `ending`.
+            # A failure does not wait for resources that have not arrived.  A promise of its own
+            # waits for their clean-up; see `ending`.
             self.settle_early(pass_on, outcome)
             self._outcome = self._promise
             self._inspection = CANCELLED_USE
@@ -120,7 +120,7 @@ def _name_held() -> None:
     for found in gc.get_objects():
         if issubclass(type(found), Releasing) and found._promise is not None:
             scheduler: Any = found._promise._queue.scheduler
-            # Those of tests do not say so.
+            # The schedulers of tests have no such method.
             if getattr(scheduler, "is_over", bool)():
                 held += found.held()
     if held:

@@ -27,7 +27,7 @@ class _Shield(Node):
     __slots__ = ()
 
     def _start(self, source: CorePromise, /, *_: object) -> None:
-        # A rejection that is there already has no other way to be lost.
+        # A rejection that has happened already is passed on at once.
         if not self.settle_if_failed(source):
             self.handle_late()
             self.wait_for_source(source)

@@ -171,7 +171,7 @@ def _late(message: str, seconds: float | Deadline, code: CodeType, line: int) ->
     when = f"After {seconds} seconds"
     if isinstance(seconds, Deadline):
         when = f"The deadline of {seconds.seconds} seconds has passed"
-    # No part of the message, which is bluebird's, or the user's.
+    # Not in the message, which is bluebird's, or the user's.
     error.add_note(
         f"{when}; timeout() was called here:\n"
         f'  File "{code.co_filename}", line {line}, in {code.co_name}'

@@ -55,9 +55,9 @@ class _Using(Releasing):
     ) -> None:
         super().__init__()
         promise = self._make_promise(cls)
-        # None once it has been called, or is not to be called any more.
+        # None once it was called, or must not be called any more.
         self._function: Callable[..., Any] | None = prepare(promise, function)
-        # How many resources are still to be waited for; 0 if that has ended.
+        # How many resources to wait for; 0 once that has ended.
         self._pending = 0
         for resource in resources:
             lease = Lease(promise, resource)
@@ -145,7 +145,7 @@ class _Using(Releasing):
         promise = self._promise
         self._source = self._ahead = None
         if promise._state & CANCELLING and outcome._state & (FULFILLED | REJECTED):
-            # What is half done must not pass for done.
+            # Do not report partial work as done.
             outcome = promise
         self._begin_release(outcome)
 
@@ -154,12 +154,12 @@ class _Using(Releasing):
         self._ahead = None
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        # It is still notified: a resource that comes all the same has to be released.
+        # It is still notified: a resource that arrives nevertheless has to be released.
         self.stop_consuming()
         waits = True
         if self._function is not None:
             self._function = None
-            # The first is cancelled first, as by `all`: a stack goes from its end.
+            # Cancel the first one first, as `all` does: the stack is popped from its end.
             for lease in reversed(self._leases):
                 lease.leave(stack)
             waits = False

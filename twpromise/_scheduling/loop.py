@@ -104,7 +104,7 @@ class LoopScheduler:
             )
         self._loop = loop
         self._home = get_ident()
-        # Calls that the loop is still to make, and functions that threads have not ended yet.
+        # Calls that the loop has still to make, and functions that threads still run.
         self._timers: set[_DelayedCall] = set()
         self._in_threads: set[asyncio.Future[None]] = set()
         self.time_slice: float = check_seconds("time_slice", time_slice)

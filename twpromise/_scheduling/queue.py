@@ -91,14 +91,14 @@ class JobQueue(deque[Any]):
         super().__init__()
         self.scheduler = scheduler
         self._drain = drain
-        # Another thread has asked the scheduler for a drain that has not begun.
+        # Another thread has asked the scheduler for a drain, which has not begun.
         self._asked = False
         #: A drain is running, or the scheduler has been asked for one: false if not.  Mostly it is
         #: a number, another one for each drain that is asked for; see `_diagnostics.tracking`.
         self.awake: int = False
         self._wakes = 1
-        #: Items to be looked at when the queue is empty: rejections that may be unhandled, and
-        #: jobs that let all that is queued have its turn.
+        #: Items for when the queue is empty: rejections that may be unhandled, and jobs that run
+        #: after all that is queued.
         self.rejections: list[Any] = []
         #: The thread of the last drain; None before the first.  Until then the scheduler is asked
         #: each time, since a reactor may be started in another thread than was expected.
@@ -108,7 +108,7 @@ class JobQueue(deque[Any]):
         #: How long drains took.
         self.drains = Drains()
 
-    # By identity: two queues with the same items are two queues, and are referred to weakly.
+    # Compared by identity, and weakly referenced.
     #: Takes the first item out.  A call could be interrupted by a signal when that is done: its
     #: handler may raise, and the item would be lost.  Reading an attribute cannot.
     taken = property(deque.popleft)

@@ -89,7 +89,7 @@ class ReactorScheduler:
         queue = queues.get(self)
         if queue is not None:
             queue.run_rest()
-        # What other triggers, behind this one, queue from now on is run by another one.
+        # Another trigger runs what later triggers queue.
         self._is_watched = False
 
     def is_over(self) -> bool:

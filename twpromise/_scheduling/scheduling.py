@@ -20,7 +20,7 @@ __all__ = ["Scheduling", "reactor_scheduler", "schedulers"]
 
 _log = Logger(namespace="twpromise")
 
-#: The one that is used unless another is set.
+#: The default scheduler.
 reactor_scheduler: Final = ReactorScheduler()
 
 
@@ -33,7 +33,7 @@ def _at_exit() -> None:
     """Run what is queued if no reactor and no loop runs any more, and name what is left."""
     for queue in list(queues.values()):
         at: Any = queue.scheduler
-        # Schedulers of tests do not say so.
+        # The schedulers of tests have no such method.
         if (queue or queue.rejections) and getattr(at, "is_over", bool)():
             try:
                 queue.run_rest()

@@ -42,7 +42,7 @@ class _Call(Node):
         super().__init__()
         self._batch: Batch[Any, Any] | None = batch
         self.item = item
-        #: Where the item, and the result for it, stands in the run.
+        #: The index of the item, and of its result, in the run.
         self.index = 0
 
     def waits(self) -> Iterable[tuple[str, Any]]:
@@ -87,7 +87,7 @@ class _Run(Node):
         self._calls = calls
         for call in calls:
             call.wait_for_run(self._promise)
-        # Not within the call that has filled the batch.
+        # Not within the call that fills the batch.
         call_soon(batch._library, self._begin)
 
     def waits(self) -> Iterable[tuple[str, Any]]:
@@ -154,8 +154,8 @@ class Batch(Generic[T, R]):
         self._running = 0
         # Runs from the first call in the queue on.
         self._timer: Any = None
-        # The timer has struck: what is in the queue, until that is empty, is run as soon as a run
-        # may begin.
+        # The timer has fired: until the queue is empty, its items are run as soon as a run may
+        # begin.
         self._due = False
 
     def __repr__(self) -> str:
@@ -167,7 +167,7 @@ class Batch(Generic[T, R]):
         call = _Call(self, item)
         promise = call._make_promise(self._library)
         self._calls[call] = None
-        # A loop that promises have left has cleared its timers.
+        # When promises left a loop, its timers were cleared.
         if not self._due and (self._timer is None or not self._timer.active()):
             scheduler = self._library._queue.scheduler
             self._timer = scheduler.call_later(self._wait, self._waited)

@@ -34,14 +34,14 @@ class _Members(Node):
 
     def __init__(self, on_abort: Callable[[], object]) -> None:
         super().__init__()
-        # Those that have not ended, in the order in which they were started.
+        # The members that have not ended, in the order in which they were started.
         self.members: dict[CorePromise, None] = {}
-        # Those that were rejected; and the error for all, if they are several.
+        # The members that were rejected; and the error for all, if there are several.
         self.failed: list[CorePromise] = []
         self.aggregate: AggregateError | None = None
         # One has failed, or the group was cancelled.
         self.aborted = False
-        # The outcome is asked for: once there are no members, there will be no others.
+        # The outcome is awaited: when no members are left, the group is closed.
         self.waited = False
         self.on_abort: Callable[[], object] | None = on_abort
 
@@ -124,7 +124,7 @@ class _Members(Node):
             self.finish()
             return False
         if self.waits_for_itself():
-            # A member waits for the end of the group: it could not be interrupted before that.
+            # A member waits for the end of the group, and could not be interrupted before that.
             outcome = self._promise
             handled = outcome._state & HANDLED
             self.settle_early(finish_cancel)
@@ -184,7 +184,7 @@ class PromiseGroup(Starting):
         # No user sees it: `wait` derives others from it.
         self._outcome: Any = self._node._make_hidden_promise(library)
         self._entered = False
-        # What drives the coroutine whose `async with` block runs.
+        # The driver of the coroutine whose `async with` block runs.
         self._driver: Driver | None = None
         self._interrupted = False
 
@@ -279,7 +279,7 @@ class PromiseGroup(Starting):
         if failing:
             errors = [member._value for member in node.failed]
             if not isinstance(error, Exception):
-                # It goes on alone, too.
+                # It is raised alone, too.
                 self.wait()
                 return False
             if _ends_process(raised):

@@ -104,7 +104,7 @@ class Limiter:
         self._limit = None if waiting is None else check_count("waiting", waiting, 0)
         self._library: Any = check_library(library)
         self._active = 0
-        # While there is anything in it, a job for each free slot is on its way: `_start_next`.
+        # While it has entries, a job for each free slot is queued: `_start_next`.
         self._queue: OrderedDict[_Turn, None] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -201,7 +201,7 @@ class Limiter:
         traceback: TracebackType | None,
     ) -> None:
         """Give the slot back."""
-        # A coroutine that is garbage is closed in any thread.
+        # The collector may close a coroutine in any thread.
         call_at_home(self._library._queue, self._free_slot)
 
     def _add(self, call: Callable[[], object] | None) -> Any:
@@ -227,7 +227,7 @@ class Limiter:
     def _free_slot(self) -> None:
         self._active -= 1
         if self._queue:
-            # A job for each: no function runs within another, nor for as long as there are more.
+            # A job for each: no function runs within another, and other jobs may run in between.
             call_soon(self._library, self._start_next)
 
     def _start_next(self) -> None:

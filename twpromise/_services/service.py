@@ -25,12 +25,12 @@ __all__ = ["PromiseService"]
 
 _log = Logger(namespace="twpromise")
 
-#: Seconds after which it is logged what does not end though it was cancelled.
+#: Seconds after which cancelled work that has not ended is logged.
 _PATIENCE = 5.0
 
-#: Turns of the reactor after which the service has stopped when the last of its work has ended: the
-#: reactor closes all connections then.  In the first of them what the work has written is sent;
-#: TLS, which collects it in the first, sends it in the second.
+#: Turns of the reactor between the end of the last work and the end of the service, after which the
+#: reactor closes all connections.  In the first turn, what the work has written is sent; TLS
+#: collects it in the first, and sends it in the second.
 _TURNS = 2
 
 
@@ -69,7 +69,7 @@ class PromiseService(Starting, Service):
     ) -> None:
         self._grace = None if grace is None else check_seconds("grace", grace)
         self._library: Any = check_library(library)
-        # What has not ended, and the function that it came from.
+        # The promises that have not ended, each with the function that it came from.
         self._under_way: dict[CorePromise, object] = {}
         self._closed = False
         # Fired when all has ended.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 __all__ = ["call_on_signals", "end_calls_on_signals"]
 
-#: What stops now, and what is called for each further signal.
+#: The objects that stop now, each with the function to call for each further signal.
 _stopping: dict[object, Callable[[], object]] = {}
 #: The handlers that were there before.
 _former: dict[int, Any] = {}

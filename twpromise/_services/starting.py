@@ -83,7 +83,7 @@ def _start(
     """A promise for the result of a function that is called soon, unless that is cancelled."""
     promise: CorePromise = new_pending(library)
     if hooks.observer is not None:
-        # It is waited for, whether or not the caller does.
+        # Its end is awaited, even if the caller ignores it.
         hooks.observer.consumed(promise)
     call_soon(library, _call, promise, keep_context(library, partial(function, *args, **kwargs)))
     return promise

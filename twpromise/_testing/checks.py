@@ -51,13 +51,13 @@ class PromiseChecks:
     ) -> None:
         self._allowed: Any = BaseException if allow_unhandled is True else allow_unhandled or ()
         self._allow_pending = allow_pending
-        #: The library copy whose promises are looked at.
+        #: The library copy to check.
         self.library = library
         self._pending = PendingPromises(library)
         self._timers: list[Any] = []
         self._errors: list[BaseException] = []
         self._observer: Any = self._observe
-        #: The test itself has failed: then nothing is looked for that is pending.
+        #: The test itself has failed: do not look for pending promises and timers.
         self.failed = False
         #: The error that names pending promises, and timers, if there is one.
         self.leftovers: AssertionError | None = None
@@ -86,7 +86,7 @@ class PromiseChecks:
         traceback: TracebackType | None,
     ) -> None:
         """Check, and raise what was found."""
-        # For pytest: what it shows begins with the test.
+        # For pytest: its tracebacks begin with the test.
         __tracebackhide__ = True
         try:
             self._settle()
@@ -135,7 +135,7 @@ class PromiseChecks:
     def _observe(self, event: LogEvent) -> None:
         if event.get("log_level") is not LogLevel.critical:
             return
-        # Not what Deferreds log when they are collected: they may be of an earlier test.
+        # Not what Deferreds log when they are collected: they may belong to an earlier test.
         if event.get("log_namespace") != "twpromise":
             return
         failure = event.get("log_failure")

@@ -78,7 +78,7 @@ class PendingPromises:
 
     def describe(self) -> str:
         """A text that names them, by the lines that made them; "" if there are none."""
-        # What no line has made, others wait for.  Several of one line are one mistake.
+        # Promises without a line are waited for by others.  Several of one line are one mistake.
         named = [(made, key()) for key, made in self._made.items() if made]
         pending = dict(named)
         if not pending:

@@ -26,7 +26,7 @@ __all__ = ["ManualScheduler"]
 
 T = TypeVar("T")
 
-#: Seconds that other threads have, before a test is taken to wait for nothing.
+#: Seconds to wait for other threads, before a test counts as waiting for nothing.
 PATIENCE: Final = 5.0
 
 
@@ -34,9 +34,10 @@ class _Clock(Clock):
     """Twisted's Clock for many timers: Twisted's sorts all of them at each call."""
 
     def __init__(self) -> None:
-        # Each that is still to be made, and which one it is: those of one time keep their order.
+        # Each call that is still to be made, with its number: calls at the same time keep their
+        # order.
         self._numbers: dict[DelayedCall, int] = {}
-        # By time; with those that were cancelled, or put off, until their time comes.
+        # Sorted by time; cancelled and postponed calls are removed when their time comes.
         self._times: list[tuple[float, int, DelayedCall]] = []
         self._made = 0
 
@@ -176,10 +177,10 @@ class ManualScheduler:
 
         Asyncio: ``loop.run_until_complete``; trio: ``autojump_clock``.
         """
-        # For pytest: what it shows begins with the test.
+        # For pytest: its tracebacks begin with the test.
         __tracebackhide__ = True
         promise: Any = self._library.resolve(awaitable)
-        # It has a handler, and nobody leaves it.
+        # Attaching a handler keeps it from being reported or cancelled.
         done = promise.reflect()
         while True:
             self.flush()

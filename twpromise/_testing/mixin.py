@@ -24,7 +24,7 @@ __all__ = ["PromiseTestMixin"]
 
 T = TypeVar("T")
 
-# What this is mixed into, for type checkers.
+# The class that this is mixed into, for type checkers.
 if TYPE_CHECKING:
     _Base = SynchronousTestCase
 else:
@@ -57,7 +57,7 @@ class PromiseTestMixin(_Base):
                 assert self.success_result_of(promise) == "value"
     """
 
-    #: The library copy that is meant.
+    #: The library copy of the tests.
     promise_library: ClassVar[type[Promise[Any]]] = Promise
     #: True, a type or a tuple of types: these rejections may stay unhandled, or be fatal.
     allow_unhandled: bool | type[BaseException] | tuple[type[BaseException], ...] = False

@@ -29,7 +29,7 @@ def checked_on_clock(
     """
 
     def run(*arguments: Any, **named: Any) -> Any:
-        # For pytest: what it shows begins with the test.
+        # For pytest: its tracebacks begin with the test.
         __tracebackhide__ = True
         try:
             result = test(*arguments, **named)

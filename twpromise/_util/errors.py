@@ -54,8 +54,8 @@ class CancellationError(PromiseError, defer.CancelledError):
     Bluebird: ``Promise.CancellationError``.
     """
 
-    #: Raised in a coroutine because what that waits for was cancelled: so is a coroutine that
-    #: lets it pass.
+    #: Raised in a coroutine that waits for a cancelled promise: a coroutine that does not catch it
+    #: counts as cancelled.
     _of_awaited = False
 
 
@@ -71,7 +71,7 @@ class _CausedError(PromiseError):
 
     def __init__(self, message: object = "", cause: Any = None) -> None:
         super().__init__(message)
-        #: What this error stands for; `__cause__` too, if it is an exception.
+        #: The wrapped object; also `__cause__`, if it is an exception.
         self.cause = cause
         if is_exception(cause):
             self.__cause__ = cause
@@ -119,7 +119,7 @@ class RejectionError(_CausedError):
         return from_reason
 
 
-#: What is raised in a coroutine that is cancelled: by Twisted, by asyncio, in a generator.
+#: The errors raised in a cancelled coroutine: by Twisted, by asyncio, in a generator.
 CANCELLATIONS = (defer.CancelledError, asyncio.CancelledError, GeneratorExit)
 
 
