@@ -299,9 +299,9 @@ class InSeries(CorePromise, Generic[T_co]):
         """A promise for the last result of *reducer*, which combines the items one by one.
 
         Args:
-            reducer: Called with its last result and the next item.
-            initial: The first "last result"; it is waited for.  Without it, the first item is
-                used, and *reducer* is not called if there is only one item.
+            reducer: Called with its previous result and the next item.
+            initial: The previous result for the first call; it is waited for.  Without it, the
+                first item is used, and *reducer* is not called if there is only one item.
 
         Bluebird: ``Promise.reduce``; Python: `functools.reduce`.
         """

@@ -168,7 +168,7 @@ class Racing(CorePromise, Generic[T_co]):
 
     @FirstMethod
     def race(self, *, cancel_rest: bool = False) -> Any:
-        """A promise that settles as the first item does that settles.
+        """A promise with the outcome of the first item that settles.
 
         Args:
             cancel_rest: Whether to cancel the other items then, except those that have another

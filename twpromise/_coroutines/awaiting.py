@@ -53,9 +53,9 @@ _cancelled: WeakKeyDictionary[Any, Insistence] = WeakKeyDictionary()
 
 
 def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
-    """Wait for the value: in a coroutine of Twisted, of an asyncio task, or of a promise.
+    """Wait for the value, in a coroutine of Twisted, of an asyncio task, or of a promise.
 
-    This is `Promise.__await__`.
+    A rejection raises its reason, and a cancellation `CancellationError`.
     """
     dead = 0
     if promise._state & CLOSED or hooks.observer is not None:

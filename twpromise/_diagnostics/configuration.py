@@ -60,24 +60,24 @@ class Configuration(CorePromise):
 
     @classmethod
     def statistics(cls, *, reset: bool = False) -> dict[str, Any]:
-        """Figures for a metrics exporter, as a `dict`.
+        """Figures for a metrics exporter.
 
         Args:
             reset: Start ``longest_drain`` and ``drains`` anew after this call.
 
         Returns:
-            Of this library copy: ``created`` and ``settled``, how many promises while
-            ``monitoring`` was on (None while it is off); ``pending``, counted by these, or by
-            Python's garbage collector while ``monitoring`` is off; ``oldest_age`` of the
-            pending ones, in seconds (None unless ``tracking`` is on); ``timeouts``, how many
-            calls of `timeout` have rejected; ``cancellations``, how often a promise was cancelled
-            or lost its last consumer (promises cancelled along with it are not counted);
-            ``unhandled``, how many reported rejections are still unhandled, and
+            A `dict`.  The figures of this library copy are ``created`` and ``settled``, how many
+            promises while ``monitoring`` was on (None while it is off); ``pending``, counted by
+            these, or by Python's garbage collector while ``monitoring`` is off; ``oldest_age``
+            of the pending ones, in seconds (None unless ``tracking`` is on); ``timeouts``, how
+            many calls of `timeout` have rejected; ``cancellations``, how often a promise was
+            cancelled or lost its last consumer (promises cancelled along with it are not
+            counted); ``unhandled``, how many reported rejections are still unhandled, and
             ``unhandled_total``, how many were reported.
 
-            Of the queue: ``queue_length``; ``longest_drain``, in seconds; and ``drains``, with
-            their ``count``, their total ``seconds``, and ``buckets``: how many took at most so
-            many seconds.
+            The figures of its queue are ``queue_length``; ``longest_drain``, in seconds; and
+            ``drains``, with their ``count``, their total ``seconds``, and ``buckets``: how many
+            took at most so many seconds.
 
         Another thread than that of the promises gets None for ``oldest_age``, and for ``pending``
         if ``monitoring`` is off.

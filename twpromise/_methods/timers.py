@@ -192,8 +192,8 @@ def _delay(self: CorePromise, seconds: float) -> Any:  # noqa: D417 - a method
     """A promise for the same value, *seconds* later; a rejection or cancellation passes at once.
 
     Args:
-        seconds: 0 or more.  A negative number or NaN rejects with `ValueError`, anything but
-            a number with `TypeError`.
+        seconds: Seconds to wait, 0 or more.  A negative number or NaN rejects with
+            `ValueError`, anything but a number with `TypeError`.
 
     As a static function it takes the value second: ``Promise.delay(seconds, value=None)``.
     Cancelling the promise clears the timer.
@@ -249,8 +249,8 @@ class Timers(CorePromise, Generic[T_co]):
         """A promise for the same outcome, rejected if this promise does not settle in time.
 
         Args:
-            seconds: 0 or more, checked as by `delay`; or a `Deadline`.  A deadline on another
-                scheduler rejects with `RuntimeError`.
+            seconds: Seconds to wait, checked as by `delay`; or a `Deadline`.  A deadline on
+                another scheduler rejects with `RuntimeError`.
             message_or_error: The message of the `TimeoutError`, by default "operation timed
                 out"; or the exception to reject with.  Anything else rejects with `TypeError`.
 

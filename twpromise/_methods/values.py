@@ -116,10 +116,10 @@ class Values(Handlers[T_co], Generic[T_co]):
     @overload
     def catch_return(self, filter: Filter, value: Either[U], /) -> Promise[T_co | U]: ...
     def catch_return(self, *filter_and_value: Any) -> Any:
-        """A promise for this one's value, or for a given one if this promise is rejected.
+        """A promise for the value of this one, or for another value if this one is rejected.
 
         Args:
-            *filter_and_value: The given value; an optional filter, as for `catch`, comes first.
+            *filter_and_value: The other value; an optional filter, as for `catch`, comes first.
 
         Raises:
             TypeError: There are more than two arguments.
@@ -136,10 +136,10 @@ class Values(Handlers[T_co], Generic[T_co]):
     @overload
     def catch_throw(self, filter: Filter, reason: Any, /) -> Promise[T_co]: ...
     def catch_throw(self, *filter_and_reason: Any) -> Any:
-        """A promise for this one's value, or rejected with a given reason if this one is rejected.
+        """A promise for the value of this one; if this one is rejected, it has another reason.
 
         Args:
-            *filter_and_reason: The given reason; an optional filter, as for `catch`, comes first.
+            *filter_and_reason: The other reason; an optional filter, as for `catch`, comes first.
 
         Raises:
             TypeError: There are more than two arguments.

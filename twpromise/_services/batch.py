@@ -162,7 +162,7 @@ class Batch(Generic[T, R]):
         return f"<batch of {self._name}: {len(self._calls)} queued, {self._running} running>"
 
     def __call__(self, item: T) -> Promise[R]:
-        """A promise for the result for *item*."""
+        """A promise for the result of *item*."""
         check_home(self._library)
         call = _Call(self, item)
         promise = call._make_promise(self._library)

@@ -57,7 +57,7 @@ class PromiseChecks:
         self._timers: list[Any] = []
         self._errors: list[BaseException] = []
         self._observer: Any = self._observe
-        #: The test itself has failed: do not look for pending promises and timers.
+        #: Whether the test itself has failed; then pending promises and timers are not looked for.
         self.failed = False
         #: The error that names pending promises, and timers, if there is one.
         self.leftovers: AssertionError | None = None

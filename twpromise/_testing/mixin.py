@@ -59,7 +59,7 @@ class PromiseTestMixin(_Base):
 
     #: The library copy of the tests.
     promise_library: ClassVar[type[Promise[Any]]] = Promise
-    #: True, a type or a tuple of types: these rejections may stay unhandled, or be fatal.
+    #: Which rejections may stay unhandled, or be fatal; True, a type or a tuple of types.
     allow_unhandled: bool | type[BaseException] | tuple[type[BaseException], ...] = False
     #: Whether promises may stay pending, and timers set.
     allow_pending: bool = False
