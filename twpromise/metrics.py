@@ -1,4 +1,4 @@
-"""Figures of promises for Prometheus: see the page *Debugging a service*."""
+"""Metrics of promises for Prometheus: see the page *Debugging a service*."""
 
 from __future__ import annotations
 
@@ -62,16 +62,15 @@ _DRAINS: Final = ("twpromise_drain_seconds", "How long drains of the queue have 
 class PromiseCollector(Collector):
     """A collector for a registry of ``prometheus_client``.
 
+    It reads `Promise.statistics` when the registry is scraped; nothing has to be switched on.
+
     Args:
-        libraries: The library copies, each by the name that is its label ``library``.  By default
-            `Promise` alone, as ``"Promise"``.
+        libraries: The library copies, by the name for their label ``library``.  By default
+            `Promise` alone, as ``"Promise"``.  Of copies that share a queue, only the first has the
+            figures of the queue.
 
-    Figures are read when the registry is scraped, and nothing has to be switched on; see
-    `Promise.statistics`.  Of library copies that share a queue, the first has its figures.
-
-    A scrape in another thread (``start_http_server``, ``MetricsResource``) waits for the thread
-    that promises run in to read the figures, for a second at most; ``twpromise_pending`` is left
-    out if it does not answer.
+    A scrape in another thread (``start_http_server``, ``MetricsResource``) waits up to a second for
+    the thread of promises to read the figures, and then leaves ``twpromise_pending`` out.
 
     Raises:
         TypeError: *libraries* is not such a mapping.
@@ -101,15 +100,15 @@ class PromiseCollector(Collector):
         self._libraries = dict(libraries)
 
     def describe(self) -> Iterator[Metric]:
-        """The metrics without their figures: for a registry, which looks for names used twice."""
+        """The metrics without figures, in which a registry looks for duplicate names."""
         return self._metrics({})
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics, as the registry asks for them."""
+        """The metrics, for a scrape."""
         return self._metrics(self._read())
 
     def _read(self) -> dict[str, dict[str, Any]]:
-        """The figures of each library copy, read in the thread that its promises run in."""
+        """The figures of each library copy, read in the thread of its promises."""
         answers: dict[str, Future[dict[str, Any]]] = {}
         for name, library in self._libraries.items():
             queue, answer = library._queue, Future[dict[str, Any]]()
@@ -123,7 +122,7 @@ class PromiseCollector(Collector):
                 queue.scheduler.call_from_thread(partial(_answer, answer, library))
         wait(answers.values(), _PATIENCE)
         return {
-            # Without an answer, as much as another thread may read.
+            # Without an answer, the figures that another thread may read.
             name: self._libraries[name].statistics() if answer.cancel() else answer.result()
             for name, answer in answers.items()
         }
@@ -147,7 +146,7 @@ class PromiseCollector(Collector):
 
 def _answer(answer: Future[dict[str, Any]], library: type[Promise[Any]]) -> None:
     if answer.cancelled():
-        # The scrape does not wait any more: a thread that was busy need not read for each.
+        # The scrape has stopped waiting: a thread that was busy need not read for it.
         return
     figures = library.statistics()
     if answer.set_running_or_notify_cancel():

@@ -44,7 +44,7 @@ _BINDING: Final = (classmethod, staticmethod)
 _FUTURES: Final = (asyncio.Future, concurrent.futures.Future)
 
 
-#: What starts a function, and which of its arguments that is.
+#: The methods that start a function, and the index of the function among their arguments.
 _STARTS: Final[tuple[tuple[type, str, int], ...]] = (
     (Starting, "start_soon", 1),
     (Limiter, "run", 1),
@@ -92,32 +92,31 @@ def traced(
     """A span for each call of a function, or for a promise.
 
     Args:
-        name: The name of the span; without it, that of the function.
-        what: The function: it may be ``async def``, or return a promise, a Deferred, a coroutine,
-            a future or a value.  Or one of these that is under way: its span begins now.  Without
-            it, `traced` is a decorator.
-        tracer: What makes the span; by default the one of the global tracer provider.
+        name: The name of the span; by default that of the function.
+        what: A function, which may be ``async def``, or return a promise, a Deferred, a coroutine,
+            a future or a value.  Or a promise or the like: its span begins now.  Without *what*,
+            `traced` is a decorator.
+        tracer: Makes the span; by default the tracer of the global provider.
         kind: The kind of the span.
         attributes: The attributes of the span.
 
     Returns:
-        A function that is called like the one given, and returns what that returns; or what was
-        given.  Of a coroutine, another one, to be awaited in its place.
+        The traced function; or the given promise or the like; for a coroutine, another one, to be
+        awaited in its place.
 
     Raises:
-        TypeError: An argument is of another type than this, or *what* is nothing that can be
-            traced; a generator function is traced behind what makes a coroutine of it: ``@traced``
-            stands above ``@Promise.coroutine``.
+        TypeError: An argument has a wrong type, or *what* cannot be traced.  Put ``@traced`` above
+            ``@Promise.coroutine``: a generator function itself cannot be traced.
 
-    The span ends when the promise has *ended*: if it is cancelled, or timed out, when what cleans
-    up has; see `add_done_callback`.  It is no consumer: cancellation and reports of unhandled
-    rejections are as without it.  While the function runs, the span is the current one, and so it
-    is in all handlers, coroutines and threads that were attached or started in there: spans made in
-    these are its children.
+    The span ends when the promise has *ended*: if it was cancelled or timed out, when its clean-up
+    has; see `add_done_callback`.  The span is not a consumer: it changes neither cancellation nor
+    reports of unhandled rejections.  It is the current span while the function runs, and in all
+    handlers, coroutines and threads that the function attaches or starts, so that their spans are
+    its children.
 
-    A rejection is recorded as an exception, and makes the status an error.  So does
-    a cancellation, whose description is "cancelled".  The attribute ``twpromise.outcome`` is
-    ``"fulfilled"``, ``"rejected"`` or ``"cancelled"``.
+    A rejection is recorded as an exception, and makes the status an error.  So does a cancellation,
+    with the description "cancelled".  The attribute ``twpromise.outcome`` is ``"fulfilled"``,
+    ``"rejected"`` or ``"cancelled"``.
 
     Example::
 
@@ -151,21 +150,21 @@ def traced(
 
 
 def trace_started(*, tracer: Tracer | None = None) -> Callable[[], None]:
-    """A span for all that is started from now on: in groups, services, limiters and threads.
+    """Trace all calls that start work, from now on: in groups, services, limiters and threads.
+
+    These are ``start_soon``, `Limiter.run`, `Promise.in_thread` and `Promise.run_in`.  The span
+    begins with the call, which may have to wait.  Its name has the method and the function:
+    ``"in_thread load"``.
 
     Args:
         tracer: See `traced`.
 
     Returns:
-        A function that ends this.
+        A function that ends the tracing.
 
     Raises:
-        TypeError: *tracer* is none.
-        RuntimeError: It has been called, and not been ended.
-
-    That is each call of ``start_soon``, `Limiter.run`, `Promise.in_thread` and `Promise.run_in`.
-    The span begins with the call, which may have to wait, and has the name of the method and of
-    the function: ``"in_thread load"``.
+        TypeError: *tracer* is not a tracer.
+        RuntimeError: The calls are traced already.
     """
     _check_tracer(tracer)
     before = [(cls, name, vars(cls)[name]) for cls, name, _ in _STARTS]
@@ -184,7 +183,7 @@ def trace_started(*, tracer: Tracer | None = None) -> Callable[[], None]:
 
 
 def _starting(method: Any, index: int, tracer: Tracer | None) -> Any:
-    """A method that starts a function, traced; it may be a class method."""
+    """A traced version of a method that starts a function; it may be a class method."""
     start = getattr(method, "__func__", method)
 
     @wraps(start)
@@ -209,7 +208,7 @@ def _begin(tracer: Tracer | None, kind: SpanKind, attributes: Attributes, name: 
     try:
         return tracer.start_span(name, kind=kind, attributes=attributes)
     except Exception as error:
-        # What is traced goes on without a span; what it makes has the one around it for parent.
+        # The traced work goes on without a span; spans made in it are children of the current one.
         hooks.host.escaped(error)
         return trace.NonRecordingSpan(trace.get_current_span().get_span_context())
 
@@ -248,7 +247,7 @@ def _decorated(name: str | None, begin: Callable[[str], Span], function: Any) ->
 
     @wraps(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
-        # First: a call with wrong arguments has no span, which nothing would end.
+        # First: a call with wrong arguments makes no span, since nothing would end it.
         coroutine: Any = function(*args, **kwargs)
         return await _stepped(begin(title), coroutine)
 
@@ -260,14 +259,14 @@ def _can_be_followed(what: Any) -> bool:
 
 
 def _followed(span: Span, result: Any) -> Any:
-    """Have a span end with a result; and that result, or what stands for it."""
+    """End a span with a result; return the result, or its replacement."""
     if is_promise(result):
         promise: Any = result
         # It may have been returned in another thread.
         call_at_home(promise._queue, promise.add_done_callback, partial(_ended, span))
     elif isinstance(result, Coroutine):
         stepped: Any = _stepped(span, result)
-        # As `wraps` does it: it is shown by that name.
+        # Like `wraps`, for a readable name.
         stepped.__qualname__ = name_of(result)
         return stepped
     elif isinstance(result, Deferred):
@@ -335,7 +334,7 @@ def _raised(span: Span, error: BaseException | None) -> None:
 
 
 def _end(span: Span, outcome: str, reason: object = None) -> None:
-    """End a span.  What raises, the text of an error or an exporter, is logged."""
+    """End a span.  Errors of the exporter, or of the text of an exception, are logged."""
     try:
         try:
             span.set_attribute(OUTCOME, outcome)

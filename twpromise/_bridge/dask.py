@@ -25,7 +25,7 @@ def is_dask_future(kind: type) -> bool:
 
 
 def adopt_dask_future(promise: CorePromise, future: Any) -> None:
-    """Have a pending promise settle as a future of a cluster does.
+    """Make a pending promise settle as a future of a cluster does.
 
     The result is somewhere on the cluster: it is fetched on the loop of the client, which may run
     in another thread.
@@ -64,6 +64,6 @@ async def _outcome_of(future: Any) -> Any:
 
 
 def _release(future: Any, outcome: concurrent.futures.Future[Any]) -> None:
-    # Not `cancel`: that waits for an answer, and cancels the work of all who want this key.
+    # Not `cancel`: that waits for an answer, and cancels the work for all users of this key.
     if outcome.cancelled():
         future.release()

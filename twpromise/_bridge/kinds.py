@@ -1,4 +1,4 @@
-"""What is followed, decided by the type of a value: once per type, and remembered."""
+"""Whether and how a value is followed: decided by its type, and remembered."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from .thenables import adopt_thenable
 
 __all__ = ["decide", "follow_by"]
 
-#: How many types are remembered; a program that makes types without end (mocks do) must not
-#: keep them all.
+#: How many types are remembered; a program that makes ever more types (mocks do) must not keep them
+#: all.
 LIMIT = 1024
 
 #: In this order: the first that a type is a subclass of.
@@ -50,7 +50,7 @@ _FOLLOWED: dict[type, Adopter] = {
 
 
 def follow_by(kind: type, adopter: Adopter) -> None:
-    """Have values of a type, of those above, followed in another way."""
+    """Follow values of a type, which must be in `_FOLLOWED`, in another way."""
     _FOLLOWED[kind] = adopter
     adopters.clear()
 
@@ -82,8 +82,7 @@ def decide(kind: type) -> Adopter | None:
         return _adopt_by(adapter)
     if is_dask_future(kind):
         return adopt_dask_future
-    # Not `hasattr`: what matters is what the class says, not what its metaclass has or what
-    # an instance with a `__getattr__` makes up.
+    # Not `hasattr`: only the class counts, not its metaclass or the `__getattr__` of an instance.
     if any("then" in vars(base) for base in kind.__mro__):
         return adopt_thenable
     return adopt_awaitable if issubclass(kind, Awaitable) else None

@@ -15,7 +15,7 @@ def check_limit(limit: int | None) -> int | None:
     """*limit*, checked to be a number of promises, or None.
 
     Raises:
-        TypeError: It is no `int`.
+        TypeError: It is not an `int`.
         ValueError: It is less than 1.
     """
     return None if limit is None else check_count("limit", limit, 1)
@@ -35,10 +35,10 @@ def check_file(file: object) -> None:
 
 
 def check_signal(signum: int | None) -> int:
-    """*signum*, checked to be an `int`; SIGUSR1 if it is None.
+    """*signum*, checked to be an `int`; SIGUSR1 by default.
 
     Raises:
-        TypeError: It is no `int`.
+        TypeError: It is not an `int`.
     """
     if signum is None:
         return signal.SIGUSR1
@@ -51,7 +51,7 @@ def check_switch(name: str, value: object) -> bool:
     """*value*, checked to be a `bool`.
 
     Raises:
-        TypeError: It is none.
+        TypeError: It is not a `bool`.
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {shown(value)}")

@@ -17,9 +17,9 @@ def find_cycles(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
 
 
 def _groups(edges: Mapping[int, Sequence[int]]) -> list[set[int]]:
-    """The strongly connected sets that have a cycle, by Tarjan's algorithm, which needs no stack.
+    """The strongly connected sets that have a cycle, by Tarjan's algorithm without recursion.
 
-    Python's own, that is: chains are long.
+    Chains are longer than Python's stack.
     """
     numbers: dict[int, int] = {}
     lowest: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Finding promises: there is no list of them, but the collector knows them all."""
+"""Finding promises: there is no list of them, but the garbage collector knows them all."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .._coroutines.suspension import Suspension
 
 __all__ = ["ENOUGH", "Found", "find_pending", "is_inner", "root_of", "subscribers_of"]
 
-#: How many promises are looked at more closely, of more than that: evenly from all.
+#: How many promises are looked at more closely; if there are more, a sample from all.
 ENOUGH: Final = 10_000
 
 
 class Found(NamedTuple):
-    """Promises that are pending, those that were made first first."""
+    """Pending promises, the oldest first."""
 
     promises: list[Any]
-    #: How many there are: about, if they are too many to look at each.
+    #: How many there are; an estimate, if there are too many to look at each.
     total: int
 
     def of(self, library: type[Any]) -> Found:
@@ -40,16 +40,16 @@ def find_pending(library: type[Any] | None, limit: int | None = 0) -> Found:
     """The promises that are pending, or being cancelled.
 
     Args:
-        library: Those of one library copy; None for all of them.
+        library: A library copy; None for all of them.
         limit: How many are needed at least, if there are so many; None for all.
 
-    Not those that no user sees; see `is_inner`.
+    Internal promises are left out; see `is_inner`.
     """
     base = CorePromise if library is None else library
     # Those that have instances.
     classes = {cls for cls in _classes(base) if hasattr(cls, "_queue")}
     collects = gc.isenabled()
-    # Lest a collection moves promises between generations meanwhile.
+    # So that no collection moves promises between generations meanwhile.
     gc.disable()
     try:
         # Each promise refers to its class.  A list of all objects would take three times as long.
@@ -101,9 +101,9 @@ def _has_settled(promise: Any) -> bool:
 
 
 def is_inner(promise: Any) -> bool:
-    """Whether a pending promise was made by the library for itself: no user sees it.
+    """Whether a pending promise was made by the library for itself, and users do not see it.
 
-    That of a coroutine, and of a group, is shown all the same.
+    The promise of a coroutine, or of a group, is shown all the same.
     """
     return (
         promise._aux is INNER
@@ -114,7 +114,7 @@ def is_inner(promise: Any) -> bool:
 
 
 def root_of(promise: Any) -> Any:
-    """As the `root_of` of the core, which shortens the way of followers; this leaves it."""
+    """Like `root_of` of the core, but does not change the promise."""
     while promise._state & FOLLOWING:
         bypassed = promise._state & BYPASSED
         promise = promise._subscribers.now().follower if bypassed else promise._aux
@@ -122,7 +122,7 @@ def root_of(promise: Any) -> Any:
 
 
 def subscribers_of(promise: Any) -> list[Any]:
-    """Whom a promise notifies."""
+    """The subscribers that a promise notifies."""
     there = promise._subscribers
     if there is None or promise._state & BYPASSED:
         return []

@@ -1,4 +1,4 @@
-"""Who holds a lock, a semaphore or a slot of a limiter: what a deadlock is made of."""
+"""Who holds a lock, a semaphore or a slot of a limiter: the parts of a deadlock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXITS: Final = ("__aexit__", "__exit__")
 
 
 class Holder(NamedTuple):
-    """A promise that holds something; or seems to, since its coroutine refers to it."""
+    """A promise that holds something; or may hold it, since its coroutine refers to it."""
 
     promise: Any
     certain: bool
@@ -34,22 +34,22 @@ def find_holders(
     waiting: dict[int, set[int]],
     behind: dict[int, set[int]],
 ) -> dict[int, list[Holder]]:
-    """Who of some promises holds what of some resources, by the `id` of these.
+    """Which of some promises hold which of some resources, by the `id` of the resources.
 
     A coroutine holds what is on its stack, inside of ``async with``; and the work that a limiter
-    has begun holds a slot.  For what coroutines have acquired otherwise there is no proof: those
+    has begun holds a slot.  There is no proof for what coroutines have acquired otherwise: those
     are named that refer to the resource, and to a ``release``.
 
     Args:
-        promises: Those that may hold something.
-        resources: What is held.
-        waiting: By the `id` of a resource, those of the promises that wait for it.
-        behind: The same, with those of promises that wait for these.
+        promises: The promises that may hold something.
+        resources: The resources.
+        waiting: By the `id` of a resource: the promises that wait for it.
+        behind: The same, with the promises that wait for these.
     """
     wanted = {id(resource): resource for resource in resources}
     certain: dict[int, list[Any]] = {key: [] for key in wanted}
     likely: dict[int, list[Any]] = {key: [] for key in wanted}
-    #: What a limiter has called when work ends that may be known by several promises.
+    #: The callback of a limiter for the end of work, which several promises may have.
     ends: set[Ending] = set()
     for count, promise in enumerate(promises):
         if count == _MANY or not wanted:
@@ -64,7 +64,7 @@ def find_holders(
         if generators:
             entered, known = _look_into(generators, wanted)
             for key in wanted:
-                # While it waits to enter, what it will leave by is on the stack, too.
+                # While it waits to enter, the exit method is on the stack, too.
                 if entered[key] > (id(promise) in waiting[key]):
                     certain[key].append(promise)
                 elif key in known and id(promise) not in behind[key]:
@@ -105,7 +105,7 @@ def _look_into(generators: list[Any], wanted: dict[int, Any]) -> tuple[Counter[i
 
 
 def _attributes(one: Any) -> set[int]:
-    """What an object refers to, by the collector: to ask the object might run code of its own."""
+    """What an object refers to, from the collector: asking the object might run its code."""
     found: set[int] = set()
     for referent in gc.get_referents(one):
         found.update(map(id, referent.values()) if type(referent) is dict else [id(referent)])

@@ -1,4 +1,4 @@
-"""`InspectorResource`: a page for `twisted.web` that shows what is under way."""
+"""`InspectorResource`: a page for `twisted.web` that shows pending promises."""
 
 from __future__ import annotations
 
@@ -54,23 +54,23 @@ _ESCAPED: Final = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&"})
 
 
 class _RefusedError(Exception):
-    """A request that is not answered: the status, and why."""
+    """A request that is refused: the status, and why."""
 
 
 class InspectorResource(Resource):
-    """A page that shows which promises are pending, what they wait for, and what failed lately.
+    """A page for twisted.web: pending promises, what they wait for, and recent failures.
+
+    It answers ``GET`` and ``HEAD`` only: the page itself; ``snapshot.json``, its data; and
+    ``dump``, the same as text.  It shows failures that were logged since the resource was made.
 
     Args:
-        allow_remote: Answer other peers than those of the loopback interface, and requests that a
-            proxy passes on.  This needs a *token*.
-        token: What each request must have then, as a password (any user name, HTTP basic
-            authentication, which browsers ask for) or as ``Authorization: Bearer``.
-        values: Show the reprs of promises and the texts of exceptions, too.
+        allow_remote: Also answer peers outside of the loopback interface, and requests that come
+            through a proxy.  This needs a *token*.
+        token: The secret that each request must carry then: as the password of HTTP basic
+            authentication (with any user name) or as ``Authorization: Bearer``.
+        values: Also show the reprs of promises and the texts of exceptions.
         limit: How many promises are shown at most; see `pending`.
-        library: Those of one library copy; by default of all.
-
-    It answers ``GET`` and ``HEAD`` only: the page itself, ``snapshot.json``, which is what the page
-    shows, and ``dump``, the same as text.  Failures are those that were logged while it existed.
+        library: Show one library copy only; by default all.
 
     Raises:
         TypeError: An argument is of the wrong type.

@@ -1,4 +1,4 @@
-"""`install_signal`: a signal has what is pending written, whatever the process is doing."""
+"""`install_signal`: a signal writes what is pending, whatever the process is doing."""
 
 from __future__ import annotations
 
@@ -22,23 +22,22 @@ __all__ = ["install_signal"]
 def install_signal(
     signum: int | None = None, *, file: TextIO | None = None, limit: int | None = LIMIT
 ) -> Callable[[], None]:
-    """Have a signal dump what is pending: ``kill -USR1 PID``.
+    """Dump what is pending when a signal arrives: ``kill -USR1 PID``.
 
     Args:
-        signum: Which signal; by default SIGUSR1.
-        file: Where to; by default what is standard error then.
+        signum: The signal; by default SIGUSR1.
+        file: Where to write; by default the current standard error.
         limit: See `pending`.
 
-    It is written at once, also while the reactor is blocked, or a handler runs and does not end;
-    the line that runs at the moment is named.  Then the process goes on.  It works with
-    a reactor, with a loop of asyncio's, and without.
+    The dump is written at once, also while a handler blocks the reactor, and names the line that
+    runs.  Then the process goes on.  It works with a reactor, with an asyncio loop, and without.
 
     Returns:
-        A function that sets the handler that was there before.
+        A function that restores the former handler of the signal.
 
     Raises:
         RuntimeError: This is not the main thread, in which Python handles signals.
-        TypeError: *signum* is no `int`, *file* no text file, or *limit* no `int`.
+        TypeError: *signum* is not an `int`, *file* not a text file, or *limit* not an `int`.
         ValueError: There is no such signal, or it cannot be handled; *limit* is less than 1.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -53,7 +52,7 @@ def install_signal(
         try:
             text += text_of(pending(limit=limit)) + _stack(frame)
         except Exception as error:
-            # The service goes on, whatever happens.
+            # A failure here must not stop the service.
             text += f"They could not be looked at: {shown(error)}\n"
         try:
             write_whole(sys.stderr if file is None else file, text + "---\n")

@@ -1,4 +1,4 @@
-"""What promises wait for that is no promise: Deferreds, timers, futures, coroutines of others."""
+"""What promises wait for besides promises: Deferreds, timers, futures, other coroutines."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _DEEP: Final = 20
 
 
 class Thing(NamedTuple):
-    """Something that is waited for: a text, and what it waits for in its turn.
+    """Something that a promise waits for: a text, and what it waits for itself.
 
-    The resource, if it is one that others hold: a lock, a limiter.  The coroutine, if it is one
-    that Twisted or asyncio runs.
+    It also has the resource, if it is one that others hold (a lock, a limiter), and the coroutine,
+    if it is one that Twisted or asyncio runs.
     """
 
     text: str
@@ -52,7 +52,7 @@ class Thing(NamedTuple):
 
 
 def look_at(what: Any) -> Thing:
-    """What something is that a promise waits for, and that is no promise."""
+    """A `Thing` for what a promise waits for, other than a promise."""
     if isinstance(what, Deferred):
         return _deferred(what)
     if isinstance(what, asyncio.Future):
@@ -61,16 +61,16 @@ def look_at(what: Any) -> Thing:
         return _work(what)
     if callable(getattr(what, "getTime", None)):
         return Thing(_timer(what))
-    # The reprs of others may show values.
+    # The reprs of other objects may show values.
     ours = type(what).__module__.startswith("twpromise.")
     text = shown(what) if ours else f"a {type_name(what)}"
     return Thing(text, (), what if is_resource(what) else None)
 
 
 def lines_of(generator: Any) -> list[str]:
-    """The lines at which a coroutine is suspended, from without to within.
+    """The lines at which a coroutine is suspended, the outermost first.
 
-    Those of this package only if there are no others: `tracing` has two around each coroutine.
+    Lines of this package are left out if there are others: `tracing` has two around each coroutine.
     """
     frames = [frame for one in suspended(generator) if (frame := frame_of(one)) is not None]
     others = [frame for frame in frames if not frame.f_code.co_filename.startswith(PACKAGE)]
@@ -101,9 +101,9 @@ def coroutines_of(source: Any) -> list[Any]:
 
 
 def lock_of(generator: Any) -> Any:
-    """The lock of asyncio that a coroutine is suspended in the `acquire` of; None if there is none.
+    """The asyncio lock whose `acquire` a coroutine is suspended in, or None.
 
-    The future that it waits for knows nothing of that.
+    The future that it waits for does not know the lock.
     """
     innermost = [None, *suspended(generator)][-1]
     frame = frame_of(innermost)
@@ -115,7 +115,7 @@ def lock_of(generator: Any) -> Any:
 
 
 def is_resource(what: Any) -> bool:
-    """Whether something is held by some, and waited for by others: a lock, say."""
+    """Whether something is held by some and waited for by others, like a lock."""
     kind = type(what)
     return hasattr(kind, "acquire") and (hasattr(kind, "release") or hasattr(kind, "__aexit__"))
 
@@ -160,7 +160,7 @@ def _deferred(deferred: Any) -> Thing:
     for within in _closed_over(canceller):
         if type(within) is _CancellationStatus:
             return _twisted_coroutine(within)
-        # The attributes of its class: to ask any object for one might run code of its own.
+        # The attributes of its class: asking the object for one might run its code.
         if callable(getattr(type(within), "getTime", None)) and within.active():
             return Thing(f"a Deferred, which {_timer(within)} fires")
     return Thing(f"a Deferred, which {_named(canceller)} cancels")
@@ -189,7 +189,7 @@ def _several(deferreds: Any) -> Thing:
 
 
 def _twisted_coroutine(status: Any) -> Thing:
-    """What `inlineCallbacks` or `ensureDeferred` runs."""
+    """The coroutine that `inlineCallbacks` or `ensureDeferred` runs."""
     waiting = status.waitingOn
     if waiting is None:
         return Thing("a coroutine that Twisted runs")
@@ -237,5 +237,5 @@ def _work(future: Any) -> Thing:
             return Thing("a thread, or an executor, which runs it")
         return Thing(f"a thread, which is at {place(frame)}")
     finally:
-        # It is that of this function, if the thread asks what it does.
+        # This function's own frame, if the thread looks at itself.
         del frame

@@ -1,4 +1,4 @@
-"""Handlers beside an outcome, which is passed on when they have ended."""
+"""Handlers that leave the outcome as it is: it is passed on when they have ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Beside", "Finishing"]
 
 
 class Finishing(Node):
-    """Passes an outcome on when some work has ended, which a cancellation does not stop.
+    """Passes an outcome on when some work has ended; a cancellation does not stop the work.
 
     The work may release something.
 
@@ -38,10 +38,10 @@ class Finishing(Node):
             promise._source = self
 
     def _follow(self, result: Any) -> CorePromise:
-        """A promise for what a function has returned, which the node will wait for.
+        """A promise for the result of a function, which the node will wait for.
 
-        It is known before it is resolved, and coroutines are started: so it cannot be resolved
-        with the node's own promise, and wait for itself.
+        It exists before it is resolved and before coroutines start, so that it cannot be resolved
+        with the node's own promise and wait for itself.
         """
         promise = self._promise
         ahead: CorePromise = new_pending(type(promise), owner=promise)
@@ -65,7 +65,7 @@ class Finishing(Node):
 
 
 class Beside(Finishing):
-    """Runs a handler beside an outcome: it is waited for, and changes that only by failing."""
+    """Runs a handler and waits for it; only a failure of the handler changes the outcome."""
 
     __slots__ = ("_call",)
 
