@@ -1,4 +1,4 @@
-"""A gateway on klein: one answer, made of what another service answers to several requests.
+"""A gateway on klein: several requests to another service become one answer.
 
 Run it: ``python gateway.py``, and then ``curl http://127.0.0.1:8080/books/emma``.
 """
@@ -21,7 +21,7 @@ from twisted.web.server import Site
 import twpromise
 from twpromise import Limiter, LimitExceeded, Promise, PromiseService
 
-twpromise.install()  # klein, treq and Twisted wait for promises from here on
+twpromise.install()  # klein, treq and Twisted take promises from here on
 
 UPSTREAM = os.environ.get("UPSTREAM", "http://127.0.0.1:8080/upstream")
 work = PromiseService(grace=5)
@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 class Body(Protocol):
-    """Reads a body; the connection is closed if that is cancelled, which `treq.content` omits."""
+    """Reads a body, and closes the connection if it is cancelled; `treq.content` does not."""
 
     def __init__(self, resolve, reject, on_cancel):
         self._parts, self._resolve, self._reject = [], resolve, reject
@@ -93,7 +93,7 @@ def show_error(request, failure):
 
 @app.route("/upstream/<what>/<name>")
 def upstream(request, what, name):
-    """Stands for the other service, so that this file can be tried alone."""
+    """Serves in place of the other service, so that you can try this file alone."""
     return Promise.delay(0.1, json.dumps(f"{what} of {name}"))
 
 

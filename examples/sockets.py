@@ -26,7 +26,7 @@ twpromise.install()  # autobahn waits for the promise of `onConnect`
 
 
 class Server(WebSocketServerProtocol):
-    """Answers questions in their order; what is under way ends with the connection."""
+    """Answers questions in order, and cancels them when the connection closes."""
 
     def onConnect(self, request):
         return Promise.delay(0.1).then(lambda _: self._check(request))
@@ -80,13 +80,13 @@ class Client(WebSocketClientProtocol):
 
     def onMessage(self, payload, isBinary):
         answer = json.loads(payload)
-        # Unless it was given up.
+        # Ignore the answer if the promise of `ask` was cancelled.
         resolve, _ = self._waiting.pop(answer["number"], (lambda _: None, None))
         resolve(answer["answer"])
 
     def onClose(self, wasClean, code, reason):
         error = ConnectionLost(reason)
-        # Settles only if it never opened.
+        # Has no effect if the connection was open before.
         self.factory.opened.reject(error)
         for _, reject in list(vars(self).get("_waiting", {}).values()):
             reject(error)

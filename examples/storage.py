@@ -1,7 +1,7 @@
 """A shop's books: in SQLite or PostgreSQL by adbapi, with a cache in Redis by txredisapi.
 
 Run it: ``python storage.py``, with a connection string in ``POSTGRESQL``, and host:port in
-``REDIS``, if there are such servers.  It sells some books, prints what has happened, and ends.
+``REDIS``, if there are such servers.  It sells some books, prints the results, and ends.
 """
 
 import os
@@ -17,7 +17,7 @@ POSTGRESQL, REDIS = os.environ.get("POSTGRESQL"), os.environ.get("REDIS")
 
 
 def open_pool(folder):
-    """A disposer for a pool of connections: it is closed when it has been used."""
+    """A disposer that closes the pool of connections after use."""
     if POSTGRESQL:
         pool = ConnectionPool("psycopg", POSTGRESQL, cp_max=5)
     else:
@@ -54,7 +54,7 @@ class Books:
         return price
 
     def sell(self, title, number):
-        """A promise for how many are left; all of a transaction is done, or nothing."""
+        """Return a promise for the number that is left; if it is rejected, nothing is sold."""
 
         def work(transaction):
             change = "UPDATE book SET number = number - ? WHERE title = ?"
@@ -68,9 +68,9 @@ class Books:
         return self.run(work)
 
     def run(self, work):
-        """A promise for what a function makes of a transaction, in a thread of the pool.
+        """Run a function with a transaction in a thread; return a promise for its result.
 
-        Nothing stops the thread: a promise that is cancelled has ended when the thread has.
+        The thread cannot be stopped: a cancelled promise ends when the thread has ended.
         """
         running = Promise.resolve(self._pool.runInteraction(work))
         return running.shield().finally_(running.reflect)
@@ -83,7 +83,7 @@ class Books:
         return [prices.get(title, KeyError(title)) for title in titles]
 
     def _ask_redis(self, command, *arguments):
-        """A promise for the answer, or for None if Redis fails, or takes too long."""
+        """Return a promise for the answer, or for None if Redis fails, or takes too long."""
         if self._redis is None:
             return Promise.resolve(None)
         asked = Promise.try_(lambda: getattr(self._redis, command)(*arguments))

@@ -40,12 +40,12 @@ class Exchange:
         self._begun = self._done = False
         self._over = Promise.defer()
         request.notifyFinish().addBoth(lambda _: self._over.resolve())
-        # Data may be sent now; while too much waits for the client, this is pending.
+        # Pending while too much data waits for the client.
         self._ready = Promise.resolve()
         self._resume = lambda: None
 
     def scope(self, state):
-        """What the application learns first."""
+        """The scope that the application is called with."""
         request = self._request
         client, server = request.getClientAddress(), request.getHost()
         return {
@@ -73,7 +73,7 @@ class Exchange:
             part = self._request.content.read(PART)
             self._more = len(part) == PART
             return {"type": "http.request", "body": part, "more_body": self._more}
-        # Shielded: a caller that gives up waiting must not cancel it for the next one.
+        # Shielded: a caller that is cancelled must not cancel it for the next one.
         await self._over.promise.shield()
         return {"type": "http.disconnect"}
 
@@ -100,7 +100,7 @@ class Exchange:
         self._request.finish()
 
     def close(self, status):
-        """The application has ended; answer for it, if it has not."""
+        """Answer the request if the application has ended without an answer."""
         if self._done or not self._over.promise.is_pending():
             return
         if self._begun:
@@ -111,7 +111,7 @@ class Exchange:
             self._request.setResponseCode(status)
             self._request.finish()
 
-    # --- as the connection sees it
+    # --- IPushProducer, for the connection
 
     def pauseProducing(self):
         if not self._ready.is_pending():
@@ -130,7 +130,7 @@ class Asgi(Resource):
     Args:
         app: The application.
         work: A `PromiseService` that has been started.
-        state: What the application has made when it started.
+        state: What the application has set in its lifespan.
     """
 
     isLeaf = True
@@ -162,10 +162,10 @@ class Asgi(Resource):
 
 
 class Lifespan:
-    """Tells an application that it starts, and that it stops.
+    """Sends an application the messages of its lifespan.
 
     Args:
-        app: The application; one that knows nothing of this raises an error, which is ignored.
+        app: If the application supports no lifespan, it raises an error, which is ignored.
     """
 
     def __init__(self, app):

@@ -1,4 +1,4 @@
-"""Dask's own futures among promises: results stay on the cluster until a promise follows one.
+"""Promises follow Dask's own futures, whose results stay on the cluster until then.
 
 Run it: ``python own_futures.py``.
 """
@@ -19,7 +19,7 @@ def square(number: int) -> int:
 
 
 def connect():
-    """Blocks.  Not the cluster alone: it can be awaited, and a promise would do so."""
+    """Blocks.  Returns a tuple, because a promise would await the cluster itself."""
     dask.config.set({"distributed.scheduler.allowed-failures": 0})
     cluster = LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL

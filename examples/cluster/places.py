@@ -20,7 +20,7 @@ def prime(number: int) -> bool:
 
 @contextmanager
 def cluster():
-    """Blocks.  One that runs elsewhere needs ``Client("tcp://...:8786")`` alone."""
+    """Blocks.  For a cluster that runs already, open only ``Client("tcp://...:8786")``."""
     with (
         closing(LocalCluster(n_workers=2, dashboard_address=":0")) as workers,
         closing(Client(workers)) as client,
@@ -36,7 +36,7 @@ PLACES = {
 
 
 def executor_at(place: str):
-    """A disposer; starting and ending block, and so both are done in a thread."""
+    """A disposer for an executor; starting and stopping block, so a thread does both."""
     stack = ExitStack()
     started = Promise.in_thread(lambda: stack.enter_context(PLACES[place]()))
     return started.disposer(lambda _: Promise.in_thread(stack.close))

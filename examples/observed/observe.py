@@ -1,4 +1,4 @@
-"""What a service sets up once, to be observed: logs, traces, errors and figures."""
+"""The set-up of a service for logs, traces, errors and figures."""
 
 import json
 from functools import wraps
@@ -61,7 +61,7 @@ def with_ids(event, hint):
 def report(event):
     """An observer of Twisted's log, for its warnings and errors, and for those of promises.
 
-    Promises log an unhandled rejection in the context of the request that it comes from.
+    An unhandled rejection is logged in the context of the request that it comes from.
     """
     if event["log_level"] < LogLevel.warn:
         return
@@ -73,7 +73,7 @@ def report(event):
 
 
 def set_up():
-    """Begin to observe.  It is called once, before there are requests."""
+    """Begin to observe.  Call this once, before the first request."""
     structlog.configure(
         [
             structlog.contextvars.merge_contextvars,
@@ -99,7 +99,7 @@ def set_up():
 
 
 def observed(work):
-    """A decorator for a route: a span, a scope of Sentry's, and its path in each line of the log.
+    """Decorate a route: with a span, a scope of Sentry's, and its path in each line of the log.
 
     Args:
         work: The `PromiseService` that it runs under.
@@ -119,7 +119,7 @@ def observed(work):
                     outcome = "answered"
                     return page
                 except CancelledError:
-                    raise  # The client has left, or the service stops: no error.
+                    raise  # The client has disconnected, or the service stops: no error.
                 except Exception as error:
                     outcome = "failed"
                     log.error("failed", exc_info=error)

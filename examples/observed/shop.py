@@ -48,7 +48,7 @@ async def prefetch(request, item):
 @observed(work)
 async def pay(request):
     async with till:
-        await Promise.delay(3600)  # Hangs, and so do all that wait for the till.
+        await Promise.delay(3600)  # Hangs, and so do all requests that wait for the till.
 
 
 @app.handle_errors(Exception)

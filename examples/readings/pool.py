@@ -10,7 +10,7 @@ from twpromise import Disposer, Promise
 
 
 class Connection:
-    """A connection with a thread of its own, where its statements wait for each other."""
+    """A connection with a thread of its own, which runs its statements one by one."""
 
     def __init__(self, path: str) -> None:
         self._thread = ThreadPoolExecutor(1)
@@ -48,7 +48,7 @@ class Pool:
     def connection(self) -> Disposer[Connection]:
         """A connection, for `using` or `async with`; what is not committed is rolled back."""
         return Promise.resolve(self._idle.get()).disposer(
-            # In the connection's thread, after a statement that was given up.
+            # Runs in the connection's thread, after a statement that was cancelled.
             lambda connection: connection.rollback().finally_(lambda: self._idle.put(connection))
         )
 

@@ -1,4 +1,4 @@
-"""Path operations that return promises, and end with their clients."""
+"""Path operations that return promises, and are cancelled when their client disconnects."""
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -16,7 +16,7 @@ from twpromise import Promise, PromiseGroup
 class PromiseRoute(APIRoute):
     """A route whose function may be annotated as `-> Promise[...]`.
 
-    When the client disconnects before there is a response, what the request waits for is
+    If the client disconnects before there is a response, everything that the request awaits is
     cancelled.
     """
 
@@ -29,14 +29,14 @@ class PromiseRoute(APIRoute):
         async def handle_while_connected(request: Request) -> Response:
             response = None
             with suppress(ClientDisconnect):
-                # After the body nothing is received but the end of the connection.
+                # After the body, `receive` returns nothing but the end of the connection.
                 await request.body()
                 async with PromiseGroup() as group:
                     group.start_soon(cancel_when_disconnected, request, group)
                     response = await handle(request)
                     group.cancel()
             if response is None:
-                # Dependencies see this error, too: one that commits if there is none does not.
+                # Dependencies see this error, too, and so they do not commit.
                 raise HTTPException(499, "the client has disconnected")
             return response
 
@@ -50,7 +50,7 @@ async def cancel_when_disconnected(request: Request, group: PromiseGroup) -> Non
 
 
 def awaited(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """A coroutine function in the place of one that returns a promise; others stay as they are."""
+    """Make a coroutine function of one that returns a promise; return others as they are."""
     declared = signature(endpoint, eval_str=True)
     if Promise not in (declared.return_annotation, get_origin(declared.return_annotation)):
         return endpoint

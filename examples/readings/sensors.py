@@ -19,7 +19,7 @@ class Reading:
 
 
 class Feed:
-    """Gives each reading to all who wait for one."""
+    """Passes each reading to all subscribers."""
 
     def __init__(self) -> None:
         self._queues: set[DeferredQueue[Reading]] = set()
@@ -30,13 +30,13 @@ class Feed:
     def put(self, reading: Reading) -> None:
         for queue in self._queues:
             if len(queue.pending) == 100:
-                # A client that is too slow misses the oldest ones.
+                # A client that is too slow misses the oldest readings.
                 queue.pending.pop(0)
             queue.put(reading)
 
     @contextmanager
     def readings(self) -> Iterator[DeferredQueue[Reading]]:
-        """A queue with the readings that come while this block runs."""
+        """Subscribe: a queue with the readings that arrive while this block runs."""
         queue: DeferredQueue[Reading] = DeferredQueue()
         self._queues.add(queue)
         try:
@@ -47,7 +47,7 @@ class Feed:
 
 # begin: protocol
 class Sensor(LineOnlyReceiver):
-    """Sends lines such as `kitchen 21.5`: when it likes, and as the answer to `measure`."""
+    """Sends lines such as `kitchen 21.5`: at any time, and as the answer to `measure`."""
 
     delimiter = b"\n"
 

@@ -23,7 +23,7 @@ TABLE = "CREATE TABLE IF NOT EXISTS readings (sensor TEXT, value REAL)"
 
 
 class Station:
-    """What requests and sensors have in common."""
+    """The state that requests and sensors share."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -31,7 +31,7 @@ class Station:
         self.sensors: set[Sensor] = set()
         #: SQLite has one writer at a time; and readings stay in their order.
         self.storing = Limiter(1)
-        #: Averages that are computed at once, and that wait; beyond that a request gets 503.
+        #: Two averages are computed at once, and two requests wait; further ones get 503.
         self.averages = Limiter(2, waiting=2)
         #: Work that does not end with a request.
         self.service = PromiseService(grace=10)
@@ -79,7 +79,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         port = await Promise.resolve(serverFromString(reactor, where).listen(factory))
         app.state.sensors_port = port.getHost().port
         yield
-        # Requests have ended.  What they and the sensors began is stored before the pool closes.
+        # All requests have ended.  Finish the work that is left before the pool closes.
         await Promise.resolve(port.stopListening())
         for sensor in station.sensors:
             sensor.transport.loseConnection()
@@ -106,7 +106,7 @@ async def connection(
 
 
 TheStation = Annotated[Station, Depends(the_station)]
-# `scope="function"`: it is given back before the response is sent, not after.
+# `scope="function"` gives the connection back before the response is sent, not after.
 AConnection = Annotated[Connection, Depends(connection, scope="function")]
 # end: dependencies
 

@@ -44,7 +44,7 @@ class Predictor:
         self._model = await Promise.run_in(self._thread, self._load)
 
     def predict(self, text, deadline):
-        """A promise for the answer for a text."""
+        """Return a promise for the answer for a text."""
         return self._limiter.run(self._predict, text, deadline)
 
     async def _predict(self, text, deadline):
@@ -57,7 +57,7 @@ class Predictor:
         try:
             return await Promise.run_in(processes, features, text)
         except BrokenExecutor:
-            # A process has died, and the executor takes nothing any more.
+            # A process has died: the executor rejects all calls from now on.
             if self._processes is processes:
                 log.warn("a process died: new ones take the place of all")
                 self._processes = self._new_processes()
@@ -71,14 +71,14 @@ class Predictor:
         return Promise.run_in(self._thread, self._model.predict, rows)
 
     def _run_each(self, rows, error):
-        # The row at fault shall fail alone.
+        # Only the faulty row should fail.
         log.error("a batch of {rows} failed: {error!r}", rows=len(rows), error=error)
         if len(rows) == 1:
             return [error]
         return [self._run_model([row]).then(only_one) for row in rows]
 
     def stop(self):
-        """A promise that is fulfilled when the thread and the processes have ended."""
+        """Return a promise that is fulfilled when the thread and the processes have ended."""
         return Promise.all(
             [
                 Promise.in_thread(executor.shutdown, cancel_futures=True)

@@ -21,7 +21,7 @@ LONGEST = 200_000
 
 
 class WrongRequest(Exception):
-    """What the client has sent is not what is expected."""
+    """The client has sent a wrong request."""
 
 
 # begin: api
@@ -73,11 +73,11 @@ class Api:
 
 
 def answer_of(outcome):
-    """A status, and what to send, whatever has become of a request."""
+    """The status and the content of the response for an outcome."""
     if outcome.is_fulfilled():
         return 200, outcome.value()
     if outcome.is_cancelled():
-        # The client is there, or this would not be called: the time to stop has come.
+        # Not by the client, which would get no response: the service stops.
         return 503, {"error": "the service stops"}
     error = outcome.reason()
     for kind, status, text in ERRORS:
