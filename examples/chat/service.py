@@ -9,9 +9,9 @@ from twisted.web.server import Site
 from twpromise import Promise, PromiseService, deferify
 
 from .api import Api
+from .channels import Channels
 from .connections import Connections
 from .protocol import LinesFactory
-from .rooms import Rooms
 from .store import open_store
 from .upstream import Moderator
 
@@ -34,13 +34,13 @@ class Chat(MultiService):
         super().__init__()
         self._store = store
         work = PromiseService(grace=grace)
-        rooms = Rooms(store, moderator)
+        channels = Channels(store, moderator)
         # The last one is the first to stop: the ports are closed, and then the work refuses more.
         work.setServiceParent(self)
         self._connections = []
         for where, factory in (
-            (lines, LinesFactory(work, rooms, patience)),
-            (http, Site(Api(work, rooms, patience).app.resource())),
+            (lines, LinesFactory(work, channels, patience)),
+            (http, Site(Api(work, channels, patience).app.resource())),
         ):
             connections = Connections(factory)
             self._connections.append(connections)

@@ -10,7 +10,7 @@ from twpromise import Promise, batch
 TABLES = """
 CREATE TABLE IF NOT EXISTS users (id {identity}, name TEXT UNIQUE NOT NULL);
 CREATE TABLE IF NOT EXISTS messages (
-    id {identity}, room TEXT NOT NULL, user_id INTEGER NOT NULL, text TEXT NOT NULL
+    id {identity}, channel TEXT NOT NULL, user_id INTEGER NOT NULL, text TEXT NOT NULL
 );
 """
 
@@ -55,7 +55,7 @@ class Store:
         #: A promise for the name of a user, by number: many lookups become one query.
         self.name_of = batch(self._load_names, size=100)
 
-    def add(self, room, user, text):
+    def add(self, channel, user, text):
         """A promise that is fulfilled once a message is stored."""
 
         def work(transaction):
@@ -64,18 +64,18 @@ class Store:
             )
             self._execute(
                 transaction,
-                "INSERT INTO messages (room, user_id, text)"
+                "INSERT INTO messages (channel, user_id, text)"
                 " SELECT ?, id, ? FROM users WHERE name = ?",
-                *(room, text, user),
+                *(channel, text, user),
             )
 
         return self._run(work)
 
-    def messages(self, room, count=50):
-        """A promise for the last messages of a room: the number of the user, and the text."""
+    def messages(self, channel, count=50):
+        """A promise for the last messages of a channel: the number of the user, and the text."""
         return self._query(
-            "SELECT user_id, text FROM messages WHERE room = ? ORDER BY id DESC LIMIT ?",
-            *(room, count),
+            "SELECT user_id, text FROM messages WHERE channel = ? ORDER BY id DESC LIMIT ?",
+            *(channel, count),
         ).then(lambda rows: rows[::-1])
 
     def close(self):
