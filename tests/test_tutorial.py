@@ -95,7 +95,9 @@ class Tutorial:
                 return process
 
     def connect(self) -> Client:
-        return Client(self._stack.enter_context(self._connection("chat")))
+        client = Client(self._connection("chat"))
+        self._stack.callback(client.leave)
+        return client
 
     def _connection(self, name: str) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self._ports[name]), timeout=60)
