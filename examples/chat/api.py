@@ -1,4 +1,4 @@
-"""The HTTP API: for programs, and for ``curl``."""
+"""The HTTP API, for programs and ``curl``."""
 
 import json
 from functools import partial
@@ -19,7 +19,7 @@ class Api:
         channels: The `Channels`.
         patience: How many seconds a request may take.
 
-    When a client disconnects, klein cancels what the route has returned, and so the request.
+    When a client disconnects, klein cancels the promise that the route has returned.
     """
 
     app = Klein()
@@ -57,6 +57,6 @@ class Api:
 
 
 def one_line(request, name):
-    """A value of a form; the line protocol could not show a second line of it."""
+    """Return a value of a form in one line, as the line protocol needs it."""
     value = request.args.get(name, [b""])[0]
     return " ".join(value.decode(errors="replace").split())

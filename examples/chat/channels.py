@@ -1,4 +1,4 @@
-"""Who listens in which channel, and what is said there."""
+"""The channels, their listeners, and their messages."""
 
 from collections import defaultdict
 
@@ -10,7 +10,7 @@ class Channels:
 
     Args:
         store: A `Store`.
-        moderator: A `Moderator`; None lets everything be said.
+        moderator: A `Moderator`, or None to allow every message.
     """
 
     def __init__(self, store, moderator=None):
@@ -19,7 +19,7 @@ class Channels:
         self._listeners = defaultdict(set)
 
     def join(self, channel, listener):
-        """Have a function called with the user and the text of each message."""
+        """Call a function with the user and the text of each message from now on."""
         self._listeners[channel].add(listener)
 
     def leave(self, channel, listener):
@@ -29,16 +29,16 @@ class Channels:
 
     # begin: channels
     async def say(self, channel, user, text, deadline):
-        """Check a message, store it, and send it to all that are in the channel."""
+        """Check a message, store it, and send it to all listeners of the channel."""
         if self._moderator is not None:
             await self._moderator.check(text, deadline)
-        # From here on it is said, even if the client disconnects: stored, and sent to all.  The
-        # request has ended when that is done, so that a service that stops waits for it.
+        # From here on the message is stored and sent even if the client disconnects.  The request
+        # ends when that is done, so that a service that stops waits for it.
         delivered = Promise.resolve(self._deliver(channel, user, text))
         await delivered.shield().finally_(lambda: delivered)
 
     async def history(self, channel):
-        """The last messages of a channel."""
+        """Return the last messages of a channel."""
         rows = await self._store.messages(channel)
         # One query for all names: `name_of` is a batch.
         names = await Promise.map(rows, lambda row: self._store.name_of(row[0]))

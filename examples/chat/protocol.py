@@ -1,4 +1,4 @@
-"""The line protocol: for ``nc``, and for people.
+"""The line protocol, for people with ``nc``.
 
 ``/join CHANNEL NAME`` comes first; then each line is sent to that channel, and ``/history`` shows
 what was sent there before.
@@ -44,7 +44,7 @@ class Lines(LineOnlyReceiver):
             answered.cancel()
 
     async def _obey(self, text, deadline):
-        """The lines to answer with."""
+        """Return the lines to answer with."""
         command, *words = text.split()
         if command == "/join" and len(words) == 2:
             self._leave()
