@@ -1,7 +1,7 @@
 """The pytest plugin of twpromise: see the page *Testing* of its documentation.
 
-It is no part of the package, and imports that in its fixtures only: so it installs no reactor,
-costs other tests nothing, and what is imported later is seen by a coverage tool.
+It is not part of the package, and imports it in its fixtures only: so it installs no reactor,
+costs other tests nothing, and coverage tools see the imports.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _make_checks(item: pytest.Item) -> Any:
 
 @contextmanager
 def _replaced(item: Any, wrap: Callable[[Any], Any]) -> Generator[None]:
-    """Have another function run a test; of hypothesis, each example."""
+    """Let another function run a test; with hypothesis, each example."""
     from unittest import IsolatedAsyncioTestCase
 
     at, name = item, "obj"
@@ -70,10 +70,10 @@ def _replaced(item: Any, wrap: Callable[[Any], Any]) -> Generator[None]:
 
 @pytest.fixture
 def promises(request: pytest.FixtureRequest) -> Generator[Any]:
-    """A `ManualScheduler` that promises run on: with ``flush()`` and ``advance(seconds)``.
+    """A `ManualScheduler` for the promises of the test: ``flush()``, ``advance(seconds)``.
 
-    The test fails for what `twpromise.testing.PromiseChecks` finds.  One that is ``async def``, or
-    returns a promise, is run until that has an outcome.
+    The test fails for what `twpromise.testing.PromiseChecks` finds.  A test that is ``async def``,
+    or returns a promise, is run until that has settled.
     """
     from twpromise._testing.running import checked_on_clock
     from twpromise.testing import ManualScheduler
@@ -95,9 +95,10 @@ def promises(request: pytest.FixtureRequest) -> Generator[Any]:
 
 @pytest.fixture
 def promises_on_loop(request: pytest.FixtureRequest) -> Generator[None]:
-    """Promises run on asyncio's loop, for an ``async def`` test that another plugin runs.
+    """Run promises on asyncio's loop, for an ``async def`` test that another plugin runs.
 
-    Pytest-asyncio's, or anyio's.  The test fails for what `twpromise.testing.PromiseChecks` finds.
+    The plugin may be pytest-asyncio or anyio.  The test fails for what
+    `twpromise.testing.PromiseChecks` finds.
     """
     from twpromise._testing.running import checked_on_loop
 
@@ -111,7 +112,7 @@ def promises_on_loop(request: pytest.FixtureRequest) -> Generator[None]:
 
 @pytest.fixture
 def promises_on_reactor(request: pytest.FixtureRequest) -> Generator[None]:
-    """Promises run on Twisted's reactor, for a test that pytest-twisted runs.
+    """Run promises on Twisted's reactor, for a test that pytest-twisted runs.
 
     The test fails for what `twpromise.testing.PromiseChecks` finds.
     """
@@ -130,7 +131,7 @@ def promises_on_reactor(request: pytest.FixtureRequest) -> Generator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Say what is wrong with a test that returns a promise, and takes no fixture of twpromise."""
+    """Fail a test that returns a promise, and uses no fixture of twpromise; say what to do."""
     __tracebackhide__ = True
     try:
         return (yield)
@@ -147,7 +148,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the first of several errors as pytest shows one, and the others below."""
+    """Show the first of several errors as pytest shows a single one, and the others below."""
     report = yield
     if _checks in item.stash and call.excinfo is not None:
         error = call.excinfo.value

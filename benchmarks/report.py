@@ -204,7 +204,7 @@ def tables(results: Results) -> dict[str, str]:
 
 
 def _picture(name: str) -> str:
-    return f"![The same as a picture.](performance/{name}.svg)"
+    return f"![The table as a chart.](performance/{name}.svg)"
 
 
 def filled(page: str, found: dict[str, str]) -> str:

@@ -431,7 +431,7 @@ def test_a_cancelled_item_raises_when_it_is_awaited(consumer):
 
     started = consumer.start(main())
     consumer.flush()
-    assert "late cancellation observer" == consumer.outcome(started)
+    assert "the promise was cancelled (late cancellation observer)" == consumer.outcome(started)
 
 
 def test_its_name(scheduler):

@@ -598,7 +598,7 @@ def test_what_a_call_refers_to_is_freed(scheduler, end):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"run": 5}, TypeError, "fn must be a function: run must be callable, not 5"),
+        ({"run": 5}, TypeError, "run must be callable, not 5 (fn must be a function)"),
         ({"size": 0}, ValueError, "size must be 1 or more, not 0"),
         ({"size": 2.0}, TypeError, "size must be an int, 1 or more, not 2.0"),
         ({"in_flight": 0}, ValueError, "in_flight must be 1 or more, not 0"),

@@ -22,6 +22,7 @@ from benchmarks.child import Waves
 from benchmarks.machine import installed
 from benchmarks.request import STEPS
 from benchmarks.rows import BY_NAME, REACTOR, ROWS, SCENARIOS, UVLOOP, Row
+from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
 ROOT = Path(__file__).parent.parent
@@ -127,6 +128,39 @@ def test_instructions_of_operations(operation: str) -> None:
     if sys.gettrace() is not None:
         pytest.skip("another tool is tracing: coverage, or a debugger")
     assert Context().run(by_hand.instructions_of, operation) <= OPERATIONS[operation]
+
+
+@pytest.mark.exhaustive
+@same_bytecode
+def test_instructions_of_tracking() -> None:
+    """It adds at most a quarter to a link of a chain while it is on, and nothing once it is off."""
+    if sys.gettrace() is not None:
+        pytest.skip("another tool is tracing: coverage, or a debugger")
+
+    def chain(hops: int) -> int:
+        """How many instructions a chain executes."""
+
+        def run() -> None:
+            promise = Promise.resolve(0)
+            for _ in range(hops):
+                promise = promise.then(abs)
+            scheduler.flush()
+
+        return by_hand.instructions_in(run).total()
+
+    def link() -> int:
+        chain(10)
+        return (chain(1010) - chain(10)) // 1000
+
+    with ManualScheduler() as scheduler:
+        before = link()
+        Promise.config(tracking=True)
+        try:
+            tracked = link()
+        finally:
+            Promise.config(tracking=False)
+        assert before < tracked <= 1.25 * before
+        assert before == link()
 
 
 @pytest.mark.parametrize("state", micro.STATES)
@@ -271,7 +305,7 @@ def test_services() -> None:
 def test_inspector() -> None:
     """How long the inspector takes is measured for each kind of promise that is pending."""
     printed = run("benchmarks.inspector", "--promises", 50, "--times", 1)
-    assert 4 == printed.count("  pending() ")
+    assert 7 == printed.count("  pending() ") == printed.count("  page: dump ")
     assert "bytes for a promise" in printed
 
 

@@ -317,7 +317,7 @@ def test_consuming_a_cancelled_promise_rejects(scheduler, how):
     scheduler.flush()
     [error] = seen
     assert CancellationError is type(error)
-    assert "late cancellation observer" == str(error)
+    assert "the promise was cancelled (late cancellation observer)" == str(error)
 
 
 def test_consuming_a_promise_that_is_still_cancelling(scheduler):
@@ -575,7 +575,7 @@ def test_consuming_a_follower_of_a_promise_that_is_cancelling(scheduler):
     seen = []
     follower.catch(lambda error: seen.append(str(error)))
     scheduler.flush()
-    assert ["late cancellation observer"] == seen
+    assert ["the promise was cancelled (late cancellation observer)"] == seen
     settle(None)
     scheduler.flush()
     assert (True, True) == (follower.is_cancelled(), before.is_cancelled())
@@ -979,7 +979,7 @@ def test_what_is_cancelled_stays_cancelled_if_its_clean_up_fails(scheduler, repo
         assert [True] * 3 == [each.is_cancelled() for each in promises]
     assert together.is_cancelled()
     assert between.is_fulfilled()
-    assert ["finally", "late cancellation observer"] == sorted(called)
+    assert ["finally", "the promise was cancelled (late cancellation observer)"] == sorted(called)
     assert inspection.value().is_cancelled()
     assert [CancellationError] == failures
     assert [Boom] == [type(error) for error in reasons(reports)]

@@ -152,6 +152,48 @@ def test_another_error_of_the_clean_up_rejects(scheduler, reports):
     assert (("rejected", error), [error]) == (outcome(promise), reasons(reports))
 
 
+@pytest.mark.parametrize(
+    "start", [Promise.coroutine, lambda function: lambda: Promise.resolve(function())]
+)
+def test_what_a_deferred_says_to_its_cancellation_is_no_error_of_the_clean_up(
+    scheduler, reports, start
+):
+    """An HTTP client answers with an error of its own: nothing is reported if that passes."""
+    log = []
+
+    async def function():
+        try:
+            await Deferred(lambda deferred: deferred.errback(Boom("no response")))
+        except Boom as error:
+            log.append(str(error))
+            raise
+
+    promise = start(function)()
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert (["no response"], []) == (log, reasons(reports))
+    assert promise.is_cancelled()
+
+
+def test_another_error_than_the_deferred_says_is_reported(scheduler, reports):
+    """Also if it is raised while that one is handled."""
+    error = Boom("in the clean-up")
+
+    @Promise.coroutine
+    async def function():
+        try:
+            await Deferred(lambda deferred: deferred.errback(Boom("no response")))
+        except Boom:
+            raise error from None
+
+    promise = function()
+    promise.cancel()
+    scheduler.flush()
+    assert [error] == reasons(reports)
+    assert promise.is_cancelled()
+
+
 def test_a_coroutine_of_twisteds_fails_when_the_awaited_promise_is_cancelled(scheduler):
     """A Deferred knows no third outcome."""
     awaited, failures = Promise.delay(60), []

@@ -173,7 +173,7 @@ def test_an_input_that_is_not_iterable_rejects(scheduler, method, wrong, as_prom
     promise = quiet(method(Promise.resolve().then(lambda _: wrong) if as_promise else wrong))
     scheduler.flush()
     assert TypeError is type(promise.reason())
-    assert str(promise.reason()).startswith(NOT_ITERABLE)
+    assert f"({NOT_ITERABLE})" in str(promise.reason())
     assert type(wrong).__name__ in str(promise.reason())
 
 
@@ -332,7 +332,7 @@ class Unreadable:
 def test_what_says_that_it_is_no_iterable(method):
     """Python refuses it, too."""
     reason = quiet(method(Unreadable())).reason()
-    assert (TypeError, True) == (type(reason), str(reason).startswith(NOT_ITERABLE))
+    assert (TypeError, True) == (type(reason), f"({NOT_ITERABLE})" in str(reason))
 
 
 @each_method
@@ -612,7 +612,7 @@ def test_props_of_no_mapping_rejects(scheduler, wrong):
     """A TypeError, in the words of bluebird's page."""
     promise = quiet(Promise.props(wrong))
     assert TypeError is type(promise.reason())
-    assert str(promise.reason()).startswith("cannot await properties of a non-object")
+    assert "(cannot await properties of a non-object)" in str(promise.reason())
 
 
 def test_props_of_a_mapping_that_fails():
@@ -755,7 +755,7 @@ def test_some_of_an_invalid_count_rejects(count):
     """Negative, or not an `int`: a TypeError, in the words of bluebird's page."""
     promise = quiet(Promise.some([1, 2], count))
     assert TypeError is type(promise.reason())
-    assert str(promise.reason()).startswith("expecting a positive integer")
+    assert "(expecting a positive integer)" in str(promise.reason())
     assert repr(count) in str(promise.reason())
 
 
@@ -868,7 +868,7 @@ def test_spread_of_no_collection(scheduler, wrong):
     """The value must be one; the handler is not called."""
     promise = quiet(Promise.resolve(wrong).spread(pytest.fail))
     scheduler.flush()
-    assert str(promise.reason()).startswith(NOT_ITERABLE)
+    assert f"({NOT_ITERABLE})" in str(promise.reason())
 
 
 @pytest.mark.parametrize("handler", [None, 5, "text"], ids=repr)
@@ -876,7 +876,7 @@ def test_spread_with_no_function(handler):
     """A TypeError, in the words of bluebird's page."""
     promise = quiet(Promise.resolve([1]).spread(handler))
     assert TypeError is type(promise.reason())
-    assert str(promise.reason()).startswith("fn must be a function")
+    assert "(fn must be a function)" in str(promise.reason())
 
 
 def test_spread_passes_a_rejection_on(scheduler):
@@ -999,7 +999,10 @@ def test_an_item_that_was_cancelled_before(scheduler, method, make):
         assert promise.is_cancelled()
     else:
         error = promise.reason()
-        assert (CancellationError, "late cancellation observer") == (type(error), str(error))
+        assert (CancellationError, "the promise was cancelled (late cancellation observer)") == (
+            type(error),
+            str(error),
+        )
 
 
 @pytest.mark.parametrize("make", GONE)

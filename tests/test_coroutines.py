@@ -504,7 +504,7 @@ def test_a_coroutine_function_must_be_callable(function):
     """A TypeError at once, in the page's words; a promise that is no function included."""
     if function is not None and callable(function):
         function = function()
-    with pytest.raises(TypeError, match=r"generatorFunction must be a function.*not"):
+    with pytest.raises(TypeError, match=r"not .* \(generatorFunction must be a function\)$"):
         Promise.coroutine(function)
 
 
@@ -763,14 +763,14 @@ def test_yield_handlers_count_from_the_next_yield_on(scheduler):
 @pytest.mark.parametrize("handler", [None, 5, "text"], ids=repr)
 def test_a_yield_handler_must_be_callable(handler):
     """A TypeError at once, in the page's words."""
-    with pytest.raises(TypeError, match=r"fn must be a function.*not"):
+    with pytest.raises(TypeError, match=r"not .* \(fn must be a function\)$"):
         Promise.coroutine.add_yield_handler(handler)
 
 
 @pytest.mark.parametrize("handler", [5, "text"], ids=repr)
 def test_a_yield_handler_for_one_function_must_be_callable(handler):
     """The same."""
-    with pytest.raises(TypeError, match=r"fn must be a function.*not"):
+    with pytest.raises(TypeError, match=r"not .* \(fn must be a function\)$"):
         Promise.coroutine(lambda: None, yield_handler=handler)
 
 
@@ -996,7 +996,7 @@ def test_a_generator_that_never_ends(scheduler):
     late = promise.then()
     scheduler.flush()
     assert promise.is_cancelled()
-    assert "late cancellation observer" == str(late.reason())
+    assert "the promise was cancelled (late cancellation observer)" == str(late.reason())
 
 
 def test_cancelling_twice(scheduler):
@@ -1072,7 +1072,10 @@ def test_an_error_of_the_yielded_promises_clean_up(scheduler, reports):
 
 @pytest.mark.parametrize("answer", ["nothing", "value", "cancelled", "failure"])
 def test_a_cancelled_deferred_may_fire_or_fail(scheduler, reports, answer):
-    """A value or a CancelledError is ignored; another failure is raised at the yield."""
+    """A value or a CancelledError is ignored; another failure is raised at the yield.
+
+    If it passes, that is reported no more than what a Deferred says that a promise has given up.
+    """
 
     def canceller(deferred):
         if answer == "value":
@@ -1087,11 +1090,8 @@ def test_a_cancelled_deferred_may_fire_or_fail(scheduler, reports, answer):
     promise.cancel()
     scheduler.flush()
     assert ("cancelled", None) == outcome(promise)
-    if answer == "failure":
-        # As of any clean-up that fails.
-        assert ([Boom], [Boom]) == (log, [type(error) for error in reasons(reports)])
-    else:
-        assert ([GeneratorExit], []) == (log, reports)
+    seen = Boom if answer == "failure" else GeneratorExit
+    assert ([seen], []) == (log, reports)
 
 
 @pytest.mark.parametrize("answers", [False, True], ids=["and does nothing", "and answers"])
@@ -1223,7 +1223,10 @@ def test_cancelling_the_yielded_promise_raises_cancellation_error(scheduler, whe
     promise = coroutine()
     thing.cancel()
     scheduler.flush()
-    words = {"before": "late cancellation observer", "meanwhile": "the promise was cancelled"}
+    words = {
+        "before": "the promise was cancelled (late cancellation observer)",
+        "meanwhile": "the promise was cancelled",
+    }
     assert ("fulfilled", words[when]) == outcome(promise)
 
 

@@ -288,7 +288,10 @@ def errors_in_a_thread(function):
     return errors
 
 
-WORDS = "a promise was used in a thread that is not the reactor's"
+WORDS = (
+    "a promise was used in a thread that is not the reactor's: "
+    "use Promise.call_from_thread(function, *args) there"
+)
 
 
 @pytest.mark.parametrize("use", ["then", "catch", "resolve"])

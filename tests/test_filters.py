@@ -565,7 +565,10 @@ def test_handlers_of_rejections_see_a_late_cancellation(scheduler, name):
         assert promise.is_fulfilled()
     else:
         reason = promise.reason()
-        assert (CancellationError, "late cancellation observer") == (type(reason), str(reason))
+        assert (CancellationError, "the promise was cancelled (late cancellation observer)") == (
+            type(reason),
+            str(reason),
+        )
 
 
 @pytest.mark.parametrize("name", BESIDE)
@@ -724,7 +727,7 @@ def test_an_invalid_filter_rejects(scheduler, method, name, place):
     promise = getattr(Promise.resolve("value"), method)(*filters, calls.append)
     reason = promise.reason()
     assert (TypeError, []) == (type(reason), calls)
-    assert str(reason).startswith(FILTER_WORDS)
+    assert f"({FILTER_WORDS})" in str(reason)
     assert repr(bad) in str(reason)
 
 
@@ -791,8 +794,8 @@ def test_a_predicate_that_returns_a_promise_rejects(scheduler, context, method, 
     promise.suppress_unhandled_rejections()
     scheduler.flush()
     assert (TypeError, []) == (type(promise.reason()), called)
-    assert str(promise.reason()).startswith(FILTER_WORDS)
-    assert "must say at once" in str(promise.reason())
+    assert f"({FILTER_WORDS})" in str(promise.reason())
+    assert "must return True or False at once" in str(promise.reason())
     del promise
     gc.collect()
 
@@ -1236,7 +1239,7 @@ def test_shorthands_with_an_invalid_filter(name, method):
     """The same TypeError as from `catch`."""
     promise = getattr(Promise.resolve(), method)(NO_FILTERS[name], Boom())
     assert TypeError is type(promise.reason())
-    assert str(promise.reason()).startswith(FILTER_WORDS)
+    assert f"({FILTER_WORDS})" in str(promise.reason())
 
 
 @pytest.mark.parametrize("method", ["catch_return", "catch_throw"])

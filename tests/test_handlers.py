@@ -63,7 +63,7 @@ def test_a_handler_that_is_waited_for_returns_its_own_promise(scheduler, method,
     promise = quiet(getattr(source, method)(handler))
     scheduler.flush()
     assert isinstance(promise.reason(), TypeError)
-    assert "circular promise resolution chain" == str(promise.reason())
+    assert "a promise waits for itself (circular promise resolution chain)" == str(promise.reason())
 
 
 def test_finally_runs_in_order_with_other_handlers(scheduler):
@@ -96,7 +96,7 @@ def test_the_first_value_of_a_type_settles_as_early_as_later_ones(scheduler, met
 
 # --- handlers that wait for their own promise
 
-CIRCULAR = "circular promise resolution chain"
+CIRCULAR = "a promise waits for itself (circular promise resolution chain)"
 
 
 def beside(method, handler):
@@ -171,7 +171,7 @@ def test_a_cancelled_promise_whose_handler_waits_for_it(scheduler, when):
     assert inspection.value().is_cancelled()
     assert promise.is_cancelled()
     if when == "later":
-        assert "late cancellation observer" == str(waits.reason())
+        assert "the promise was cancelled (late cancellation observer)" == str(waits.reason())
 
 
 # --- finally_ and cancellation

@@ -327,7 +327,7 @@ def test_a_function_that_returns_its_own_promise_is_refused(scheduler):
     limiter, promise = own(lambda promise: promise)
     quiet(promise)
     scheduler.flush()
-    assert "circular promise resolution chain" == str(promise.reason())
+    assert "a promise waits for itself (circular promise resolution chain)" == str(promise.reason())
     assert 0 == limiter.active
 
 
@@ -761,7 +761,7 @@ def test_wrong_arguments(arguments, error, message):
 def test_something_that_cannot_be_called(scheduler):
     """`run` rejects, the decorator raises; no slot is taken."""
     limiter = Limiter(1)
-    message = "fn must be a function: function must be callable, not 5"
+    message = "function must be callable, not 5 (fn must be a function)"
     promise = quiet(limiter.run(5))
     assert (TypeError, message) == (type(promise.reason()), str(promise.reason()))
     with pytest.raises(TypeError) as caught:

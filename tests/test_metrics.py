@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from twisted.internet.task import Clock
 from tests.support.promises import Boom
 from twpromise import Promise, ReactorScheduler
 from twpromise import metrics as module
+from twpromise.loops import LoopScheduler
 from twpromise.metrics import PromiseCollector
 
 
@@ -74,7 +76,7 @@ def test_figures(copies, registry, scheduler, reports):
 def test_what_is_not_known_is_left_out(copies, registry):
     """While monitoring and tracking are off; and it is there while they are on."""
     registry.register(PromiseCollector(copies))
-    names = "created_total", "settled_total", "oldest_pending_seconds"
+    names = "promises_created_total", "promises_settled_total", "oldest_pending_seconds"
     second = copies["second"]
     assert not [name for name in names if (f"twpromise_{name}", "second") in scrape(registry)]
     second.config(monitoring=True, tracking=True)
@@ -110,30 +112,66 @@ def test_registering_two(scheduler, registry, monkeypatch):
         registry.register(PromiseCollector())
 
 
-def test_in_another_thread(scheduler, registry):
-    """The thread of the promises reads the figures: finding promises is for that alone."""
-    registry.register(PromiseCollector())
-    kept = Promise.defer()
+def in_a_thread(registry, meanwhile):
+    """What another thread scrapes, while this one does something again and again."""
     samples = {}
     thread = threading.Thread(target=lambda: samples.update(scrape(registry)))
     thread.start()
     while thread.is_alive():
-        scheduler.flush()
+        meanwhile()
         thread.join(0.001)
-    assert samples["twpromise_pending", "Promise"] >= 1
+    return samples
+
+
+def test_in_another_thread(scheduler, registry):
+    """The thread of the promises reads the figures: finding promises is for that alone."""
+    library = Promise.get_new_library_copy()
+    registry.register(PromiseCollector({"Promise": Promise, "copy": library}))
+    kept = library.defer()
+    samples = in_a_thread(registry, scheduler.flush)
+    assert 1 == samples["twpromise_pending", "copy"]
     assert kept.promise.is_pending()
 
 
+def test_a_scrape_changes_no_figure(scheduler, registry):
+    """It makes no drain, and nothing of it waits in the queue."""
+    copies = {"one": Promise.get_new_library_copy(), "other": Promise.get_new_library_copy()}
+    registry.register(PromiseCollector(copies))
+    before = in_a_thread(registry, scheduler.flush)
+    assert before == in_a_thread(registry, scheduler.flush) == scrape(registry)
+    assert 0 == before["twpromise_queue_length", "one"]
+
+
 def test_in_another_thread_in_vain(scheduler, registry, monkeypatch):
-    """If that one does not answer, there is what any thread may read."""
+    """If that one does not answer, there is what any thread may read; later it reads nothing."""
     monkeypatch.setattr(module, "_PATIENCE", 0)
     registry.register(PromiseCollector())
-    samples = {}
-    thread = threading.Thread(target=lambda: samples.update(scrape(registry)))
-    thread.start()
-    thread.join()
+    samples = in_a_thread(registry, lambda: None)
     assert ("twpromise_pending", "Promise") not in samples
     assert 0 <= samples["twpromise_timeouts_total", "Promise"]
+    reads = []
+    monkeypatch.setattr(Promise, "statistics", lambda: reads.append("too late"))
+    scheduler.flush()
+    assert [] == reads
+
+
+def test_an_answer_that_comes_too_late(scheduler, monkeypatch):
+    """The scrape stops waiting while the figures are read: they are not used."""
+    answer, library = module.Future(), Promise.get_new_library_copy()
+    monkeypatch.setattr(library, "statistics", answer.cancel)
+    module._answer(answer, library)
+    assert answer.cancelled()
+
+
+def test_a_loop_that_is_closed(registry, copies, monkeypatch):
+    """There is what any thread may read."""
+    monkeypatch.setattr(module, "_PATIENCE", 0)
+    loop = asyncio.new_event_loop()
+    copies["first"].set_scheduler(LoopScheduler(loop))
+    registry.register(PromiseCollector(copies))
+    loop.close()
+    samples = in_a_thread(registry, lambda: None)
+    assert 0 == samples["twpromise_timeouts_total", "first"]
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def test_a_partial():
 def test_promisify_called_on_an_object(target):
     """The page's words, and what to do instead; classes are none either."""
     with pytest.raises(
-        TypeError, match=r"^Promise\.promisify called on an object: .*promisify_all"
+        TypeError, match=r"use Promise\.promisify_all .*\(Promise\.promisify called on an object\)$"
     ):
         Promise.promisify(target)
 
@@ -941,7 +941,7 @@ def test_lists_of_something_else():
 
     before = dict(vars(Api))
     for other in (5, Api(), len):
-        with pytest.raises(TypeError, match="a list may hold classes, not"):
+        with pytest.raises(TypeError, match="a list of targets may hold only classes, not"):
             Promise.promisify_all([Api, other])
     with pytest.raises(TypeError, match="target must take new attributes"):
         Promise.promisify_all([Api, dict])
@@ -1292,7 +1292,7 @@ def test_a_function_as_object():
 def test_no_target(target):
     """The page's words."""
     with pytest.raises(
-        TypeError, match=r"^the target of promisifyAll must be an object or a function"
+        TypeError, match=r"\(the target of promisifyAll must be an object or a function\)$"
     ):
         Promise.promisify_all(target)
 
@@ -1464,7 +1464,7 @@ def test_a_filter_must_answer_at_once():
 
     api = make_api()
     before = set(vars(api))
-    with pytest.raises(TypeError, match="filter must say at once"):
+    with pytest.raises(TypeError, match="filter must return True or False at once"):
         Promise.promisify_all(api, filter=choose)
     assert before == set(vars(api))
 
@@ -1972,7 +1972,7 @@ def test_as_callback_and_cancellation(scheduler):
     promise.as_callback(calls)
     scheduler.flush()
     ((error, value),) = calls
-    assert ("late cancellation observer", None) == (str(error), value)
+    assert ("the promise was cancelled (late cancellation observer)", None) == (str(error), value)
 
 
 def test_as_callback_binds(scheduler):

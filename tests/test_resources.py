@@ -458,7 +458,7 @@ def test_a_handler_that_returns_a_cancelled_promise_rejects(scheduler):
     scheduler.advance(1)
     assert ["connection closed"] == log
     assert isinstance(promise.reason(), CancellationError)
-    assert "late cancellation observer" == str(promise.reason())
+    assert "the promise was cancelled (late cancellation observer)" == str(promise.reason())
 
 
 def test_a_shared_promise_of_the_handler_is_not_cancelled(scheduler):
@@ -878,7 +878,7 @@ def test_an_acquisition_that_was_cancelled_before_rejects(scheduler):
     resource = Promise.resolve("r").disposer(lambda _, outcome: outcomes.append(outcome))
     promise = using(waiting, resource, print)
     scheduler.flush()
-    assert "late cancellation observer" == str(promise.reason())
+    assert "the promise was cancelled (late cancellation observer)" == str(promise.reason())
     assert [promise.reason()] == [outcome.reason() for outcome in outcomes]
 
 
@@ -1093,7 +1093,7 @@ def test_the_handler_returns_the_promise_itself(scheduler, wrapped):
     promise = using(Promise.resolve("resource").disposer(log.append), handle)
     scheduler.flush()
     assert isinstance(promise.reason(), TypeError)
-    assert "circular promise resolution chain" == str(promise.reason())
+    assert "a promise waits for itself (circular promise resolution chain)" == str(promise.reason())
     assert ["resource"] == log
 
 
@@ -1109,7 +1109,7 @@ def test_a_circle_is_reported(scheduler, wrapped):
 
     promise = copy.using(copy.resolve("resource").disposer(print_nothing), handle)
     scheduler.flush()
-    assert ["circular promise resolution chain"] == reported
+    assert ["a promise waits for itself (circular promise resolution chain)"] == reported
 
 
 def test_the_handler_awaits_the_promise_itself(scheduler):
@@ -1134,7 +1134,7 @@ def test_a_circle_that_is_closed_later(scheduler):
     scheduler.flush()
     waits.resolve(promise)
     scheduler.flush()
-    assert "circular promise resolution chain" == str(promise.reason())
+    assert "a promise waits for itself (circular promise resolution chain)" == str(promise.reason())
     assert ["resource"] == log
 
 

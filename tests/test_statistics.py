@@ -191,6 +191,7 @@ CALLS = {
     "race": (1, lambda copy, give: copy.race([give(1), give(2)])),
     "props": (1, lambda copy, give: copy.props({"a": give(1)})),
     "join": (1, lambda copy, give: copy.join(give(1), give(2), lambda a, b: give(a))),
+    "spread": (2, lambda copy, give: copy.resolve([1, give(2)]).spread(lambda a, b: give(a))),
     "map": (1, lambda copy, give: copy.map([1, 2], give)),
     "map, concurrency": (1, lambda copy, give: copy.map([1, 2], give, concurrency=1)),
     "filter": (1, lambda copy, give: copy.filter([1, 2], give)),

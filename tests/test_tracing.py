@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+from contextvars import copy_context
 from functools import partial
 from inspect import iscoroutinefunction
 
@@ -19,6 +20,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, su
 
 from tests.support.promises import Boom
 from twpromise import Limiter, Promise, PromiseGroup, PromiseService
+from twpromise.debugging import pending
 from twpromise.tracing import trace_started, traced
 
 
@@ -158,6 +160,45 @@ def test_cancelled(scheduler, spans, way):
     assert CANCELLED == of(span)
 
 
+def _drop(copy, wrap):
+    wrap(lambda: copy.delay(1, "value"))()
+
+
+def _drop_in_a_handler(copy, wrap):
+    def handler(_):
+        wrap(lambda: copy.delay(1, "value"))()
+
+    copy.resolve(1).then(handler)
+
+
+@pytest.mark.parametrize("program", [_drop, _drop_in_a_handler])
+def test_warnings_are_given(scheduler, spans, recwarn, program):
+    """The same as without tracing: a span consumes nothing, and keeps nothing."""
+    texts = []
+    for wrap in (lambda function: function, traced("work")):
+        copy = Promise.get_new_library_copy()
+        copy.config(warnings=True)
+        program(copy, wrap)
+        scheduler.flush()
+        scheduler.advance(1)
+        copy.config(warnings=False)
+        texts.append([str(warning.message) for warning in recwarn])
+        recwarn.clear()
+    assert 1 == len(texts[0])
+    assert texts[0] == texts[1]
+    assert FULFILLED == of(spans()[0])
+
+
+def test_in_another_thread(scheduler, spans):
+    """A function that is called there may return a promise."""
+    kept = Promise.delay(1, "value")
+    promise = Promise.in_thread(traced("work", lambda: kept))
+    scheduler.run_until_complete(promise)
+    scheduler.advance(1)
+    assert "value" == promise.value()
+    assert FULFILLED == of(spans()[0])
+
+
 @pytest.mark.parametrize("way", [_promise, _under_way, _async, _coroutine])
 def test_unhandled_rejections_are_reported(scheduler, spans, reports, way):
     """Tracing handles none."""
@@ -294,10 +335,55 @@ def test_a_coroutine_that_is_closed(spans):
     async def work():
         await Deferred()
 
-    coroutine = work()
-    coroutine.send(None)
-    coroutine.close()
+    def close_there():
+        with trace.use_span(there):
+            coroutine.close()
+            assert there is trace.get_current_span()
+
+    coroutine, there = work(), trace.get_tracer("test").start_span("there")
+    copy_context().run(coroutine.send, None)
+    copy_context().run(close_there)
     assert CANCELLED == of(spans()[0])
+
+
+def test_what_is_closed_goes_on_with_its_span(spans):
+    """The one around what is closed is the current one again, as after any other end."""
+
+    @traced("inner")
+    async def inner():
+        await Deferred()
+
+    @traced("outer")
+    async def outer():
+        try:
+            await inner()
+        finally:
+            child("cleanup")
+
+    def close():
+        coroutine = outer()
+        coroutine.send(None)
+        coroutine.close()
+        child("outside")
+
+    copy_context().run(close)
+    assert {"outer": None, "inner": "outer", "cleanup": "outer", "outside": None} == parents(spans)
+
+
+@pytest.mark.parametrize("wrap", [traced, partial(traced, "work")], ids=["function", "coroutine"])
+def test_what_is_under_way(scheduler, spans, wrap):
+    """The inspector shows the coroutine as it does without tracing."""
+
+    async def work():
+        await Promise.delay(1)
+
+    copy = Promise.get_new_library_copy()
+    promise = copy.resolve(wrap(work)() if wrap is traced else wrap(work()))
+    scheduler.flush()
+    (record,) = pending(library=copy).promises
+    assert f"coroutine {work.__qualname__}" == record.name
+    assert ["work"] == [line.split()[-1] for line in record.coroutine]
+    assert promise.is_pending()
 
 
 # --- parents
@@ -486,7 +572,7 @@ def test_started_in_vain(spans, started):
 
 def test_twice(spans, started):
     """It is an error, as there would be two spans for each."""
-    with pytest.raises(RuntimeError, match=r"trace_started\(\) has been called"):
+    with pytest.raises(RuntimeError, match=r"trace_started\(\) was called before"):
         trace_started()
 
 
@@ -541,6 +627,18 @@ def test_a_tracer_of_ones_own(spans):
     traced("work", int, tracer=provider.get_tracer("own"))()
     assert () == spans()
     assert "own" == exporter.get_finished_spans()[0].instrumentation_scope.name
+
+
+def test_a_tracer_that_raises(spans, reports):
+    """What is made has the span around it for parent, and not none."""
+
+    class Failing:
+        def start_span(self, *args, **kwargs):
+            raise Boom("of the tracer")
+
+    traced("outer", traced("inner", partial(child, "innermost"), tracer=Failing()))()
+    assert {"outer": None, "innermost": "outer"} == parents(spans)
+    assert ["of the tracer"] == [str(event["log_failure"].value) for event in reports]
 
 
 class _Failing(SpanProcessor):
@@ -648,6 +746,10 @@ async def _async_generator():
         (lambda: traced(classmethod(len)), "put @classmethod above @traced"),
         (lambda: traced("work")(staticmethod(len)), "put @staticmethod above @traced"),
         (lambda: traced("work", classmethod(len)), "takes no classmethod"),
+        (lambda: traced("work", tracer=TracerProvider()), "tracer must be a Tracer of OpenTel"),
+        (lambda: trace_started(tracer=5), "tracer must be a Tracer of OpenTelemetry, not 5"),
+        (lambda: traced("work", kind="client"), "kind must be a SpanKind, not 'client'"),
+        (lambda: traced("work", attributes=[1]), r"attributes must be a mapping, not \[1\]"),
         (lambda: traced(Boom), "@traced takes no class: <class .*Boom'>; trace its methods"),
         (lambda: traced("work")(Boom), "; trace its methods"),
     ],

@@ -701,7 +701,7 @@ def test_binding_to_a_cancelled_promise(scheduler):
     promise = Promise.resolve("value").bind(this)
     scheduler.flush()
     assert CancellationError is type(promise.reason())
-    assert "late cancellation observer" == str(promise.reason())
+    assert "the promise was cancelled (late cancellation observer)" == str(promise.reason())
 
 
 @pytest.mark.parametrize("this", ["this", "promise"])

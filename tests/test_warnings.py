@@ -63,7 +63,7 @@ def test_a_reason_that_is_no_exception(scheduler, warned):
     copy.reject(Boom()).catch(lambda _: None)
     scheduler.flush()
     assert ["reason"] == seen
-    assert ["a promise was rejected with a non-error: str"] == messages(caught)
+    assert ["a promise was rejected with a non-error: str is not an exception"] == messages(caught)
 
 
 def clock(copy):
@@ -111,7 +111,7 @@ def test_cancel_while_disabled(scheduler, warned):
     promise.suppress_unhandled_rejections()
     promise.cancel()
     assert promise.is_pending()
-    assert ["cancellation is disabled"] == messages(caught)
+    assert ["cancellation is disabled: cancel() does nothing"] == messages(caught)
 
 
 def test_no_function_for_finally(scheduler, warned):

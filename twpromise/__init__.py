@@ -1,4 +1,4 @@
-"""Bluebird's promises, at home on Twisted's reactor."""
+"""Bluebird's promises on Twisted's reactor."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""``python -m twpromise``: a small HTTP service and its client, told step by step."""
+"""``python -m twpromise``: a small HTTP service and its client, explained step by step."""
 
 from ._demo.command import main
 

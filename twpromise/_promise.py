@@ -85,7 +85,7 @@ class _Promise(
     Values[T_co],
     Generic[T_co],
 ):
-    """What a promise can do, mixin by mixin: the base of the `Promise` of each library copy."""
+    """The base of the `Promise` of each library copy: all methods, mixin by mixin."""
 
     __slots__ = ()
 
@@ -99,24 +99,24 @@ class _Promise(
     TimeoutError = _errors.TimeoutError
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
-        """A promise is settled once, for all who refer to it: a copy never would be.
+        """Refuse `copy` and `pickle`: nothing would settle a copy.
 
         Raises:
-            TypeError: Always; `copy` and `pickle` ask here.
+            TypeError: Always.
         """
         raise TypeError("cannot copy or pickle a promise: pass on the promise itself, or its value")
 
     def __init_subclass__(cls, *, library_copy: bool = False, **kwargs: Any) -> None:
-        """Promises are extended by copying the library, not by subclassing.
+        """Refuse subclasses: extend promises in a library copy.
 
         Raises:
-            TypeError: This is no library copy.
+            TypeError: This is not a library copy.
         """
         super().__init_subclass__(**kwargs)
         if not library_copy:
             raise TypeError(
-                "the promise constructor cannot be invoked directly: Promise cannot be "
-                "subclassed, use Promise.get_new_library_copy()"
+                "Promise cannot be subclassed: use Promise.get_new_library_copy() "
+                "(the promise constructor cannot be invoked directly)"
             )
 
     # The type of the third argument is Any for checkers: users may declare it with or without the
@@ -136,8 +136,8 @@ class _Promise(
     def __init__(self, executor: Any = None) -> None:
         if not callable(executor):
             raise TypeError(
-                "the promise constructor requires a resolver function: "
-                f"executor must be callable, not {shown(executor)}"
+                f"executor must be callable, not {shown(executor)}; for a value, use "
+                "Promise.resolve() (the promise constructor requires a resolver function)"
             )
         check_home(type(self))
         make_pending(self)
@@ -145,10 +145,10 @@ class _Promise(
 
     @classmethod
     def get_new_library_copy(cls: Class) -> type[Promise[Any]]:
-        """A copy of the library, with settings, hooks, yield handlers and scheduler of its own.
+        """A copy of the library, with its own settings, hooks, yield handlers and scheduler.
 
-        All of them have their defaults, except for the scheduler: the copy starts with the one
-        that this library copy has.  Promises of all copies follow and cancel one another.
+        They have their defaults, except for the scheduler, which is the one of this library copy.
+        Promises of all copies follow and cancel one another.
 
         Bluebird: ``Promise.getNewLibraryCopy``.
         """
@@ -188,14 +188,13 @@ class Promise(_Promise[T_co], library_copy=True):
     """A value that will be available later, or the reason why it will not.
 
     Args:
-        executor: Called at once with two functions, ``resolve(value)`` and
-            ``reject(reason)``; with a third, ``on_cancel(hook)``, if it has three positional
-            parameters without a default.  The first call of ``resolve`` or ``reject`` counts;
-            both may be called from any thread.  What the executor raises rejects.  It may take
-            fewer parameters, and be ``async def``.
+        executor: Called at once with the functions ``resolve(value)`` and ``reject(reason)``; and
+            with ``on_cancel(hook)``, if it has three positional parameters without a default.  The
+            first call of ``resolve`` or ``reject`` counts; both may be called from any thread.
+            What the executor raises rejects.  It may take fewer parameters, and be ``async def``.
 
     Raises:
-        TypeError: There is no executor, or it is not callable.
+        TypeError: *executor* is missing, or not callable.
 
     Bluebird: ``new Promise``; Twisted: ``Deferred()``.
     """

@@ -1,4 +1,4 @@
-"""What is under way in a process: see the page *Debugging a service*."""
+"""Shows what is pending in a process: see the page *Debugging a service*."""
 
 from ._debugging.inspector import InspectorResource
 from ._debugging.names import manhole

@@ -11,9 +11,38 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from ._promise import Promise
+
+    # Type checkers take the call of an interface for the construction of an instance, whose type
+    # is what `__new__` returns.  mypy's plugin for zope.interface compares it with the `__new__` of
+    # each class that implements the interface, so that it must take anything; and it adds a `self`
+    # to the functions of interfaces, so that this one is in a class of its own.
+
+    class _GivesPromise:
+        def __new__(  # type: ignore[misc, unused-ignore]
+            cls: Any, *args: Any, **kwargs: Any
+        ) -> Promise[Any]: ...
+
+    class _GivesDeferred:
+        def __new__(  # type: ignore[misc, unused-ignore]
+            cls: Any, *args: Any, **kwargs: Any
+        ) -> Deferred[Any]: ...
+
+    class _AdaptsToPromise(_GivesPromise, Interface):
+        pass
+
+    class _AdaptsToDeferred(_GivesDeferred, Interface):
+        pass
+
+else:
+    _AdaptsToPromise = _AdaptsToDeferred = Interface
 
 __all__ = ["IDeferred", "IDelayedCall", "IPromise", "IScheduler"]
 
@@ -29,44 +58,44 @@ class IDelayedCall(Interface):
 
 
 class IScheduler(Interface):
-    """Runs the handlers of promises, and has a clock and a thread for them.
+    """Runs the handlers of promises, and has a clock and threads for them.
 
-    See `Promise.set_scheduler`.  `twpromise.ReactorScheduler` is the one that is used unless
-    another is set, `twpromise.testing.ManualScheduler` the one for tests.
+    Set it with `Promise.set_scheduler`.  The default is `twpromise.ReactorScheduler`; for tests,
+    there is `twpromise.testing.ManualScheduler`.
     """
 
     time_slice = Attribute("Seconds that a drain of the queue may take before the rest waits.")
 
     def call_soon(function: Callable[[], None]) -> object:
-        """Have *function* called soon, on the reactor's thread, but not from within this call.
+        """Call *function* soon, on the reactor's thread, but not from within this call.
 
-        Promises call this once for each batch of jobs.
+        Promises call this once for each batch of handlers.
         """
 
     def call_later(
         seconds: float, function: Callable[..., object], *arguments: Any
     ) -> IDelayedCall:
-        """Have *function* called with *arguments* after *seconds*."""
+        """Call *function* with *arguments* after *seconds*."""
 
     def seconds() -> float:
-        """The time on the clock of `call_later`, since any moment."""
+        """The time, in seconds, on the clock of `call_later`; its zero does not matter."""
 
     def call_from_thread(function: Callable[[], None]) -> object:
-        """Have *function* called on the reactor's thread.
+        """Call *function* on the reactor's thread.
 
         May be called from any thread.
         """
 
     def call_in_thread(function: Callable[[], None]) -> object:
-        """Have *function*, which does not raise, called in a thread of the scheduler's pool.
+        """Call *function*, which does not raise, in a thread of the scheduler's pool.
 
-        What this raises rejects the promise of `Promise.in_thread`.
+        An error of this method rejects the promise of `Promise.in_thread`.
         """
 
     def event_loop() -> AbstractEventLoop | None:
-        """The asyncio loop that promises run on; None if they run on none.
+        """The asyncio loop that promises run on, or None.
 
-        A scheduler that anything may run, a test say, gives the loop that is running.  May be
+        A scheduler that does not know it, such as one for tests, returns the running loop.  May be
         called from any thread.
         """
 
@@ -77,21 +106,21 @@ class IScheduler(Interface):
         """
 
     def timer() -> float:
-        """Seconds since any moment: the clock that the time slice is measured with."""
+        """The time, in seconds, on the clock of the time slice; its zero does not matter."""
 
 
-class IPromise(Interface):
+class IPromise(_AdaptsToPromise):
     """A value that will be available later, or the reason why it will not.
 
-    ``IPromise(x)`` adapts everything that promises follow; if you register an adapter to
+    ``IPromise(x)`` adapts everything that promises follow.  If you register an adapter to
     `IPromise` for a type, promises follow its instances.
     """
 
     def then(on_fulfilled: Any = None, on_rejected: Any = None) -> IPromise:
-        """A promise for the result of a handler, which is called with the outcome."""
+        """A promise for the result of the handler that is called with the outcome."""
 
     def cancel() -> None:
-        """Cancel the promise: the outcome is not needed any more."""
+        """Cancel the promise, whose outcome is no longer needed."""
 
     def is_pending() -> bool:
         """Whether it has not settled yet."""
@@ -115,7 +144,7 @@ class IPromise(Interface):
         """A new Deferred for the outcome."""
 
 
-class IDeferred(Interface):
+class IDeferred(_AdaptsToDeferred):
     """The methods of a `twisted.internet.defer.Deferred` that its users call.
 
     ``IDeferred(x)`` adapts promises, and everything that promises follow.
@@ -134,4 +163,4 @@ class IDeferred(Interface):
         """Add a callback for either."""
 
     def cancel() -> None:
-        """Cancel the Deferred: the result is not needed any more."""
+        """Cancel the Deferred, whose result is no longer needed."""

@@ -24,23 +24,23 @@ __all__ = ["LoopScheduler", "reactor_in_loop", "use_running_loop"]
 
 @asynccontextmanager
 async def use_running_loop(*promise_classes: type[Promise[Any]]) -> AsyncGenerator[None]:
-    """Run promises on the running asyncio loop, with no reactor, inside of ``async with``.
+    """Run promises on the running asyncio loop, without a reactor, inside of ``async with``.
 
     Args:
-        *promise_classes: The library copies that are meant; `Promise` by default.
+        *promise_classes: The library copies; `Promise` by default.
 
-    What is queued already is run on this loop.  On leaving, handlers that are queued are called,
-    and threads of `Promise.in_thread` waited for; coroutines that still run are cancelled, and
-    their clean-up is waited for; then the former scheduler is set again.  Timers that are left
-    are cleared: a promise that waits for one stays pending.
+    What is queued already runs on this loop.  Leaving the block runs queued handlers, waits for
+    threads of `Promise.in_thread`, cancels coroutines that still run, waits for their clean-up, and
+    restores the former scheduler.  Remaining timers are cleared: a promise that waits for one stays
+    pending.
 
-    Inside of itself, on the same loop, it changes nothing.  One loop after the other can enter
-    it; promises run in one thread at a time.
+    A nested use on the same loop has no effect.  Several loops can use it one after the other;
+    promises run in one thread at a time.
 
     Raises:
         RuntimeError: No loop is running; or promises run on the loop, or the reactor, of another
             thread.
-        TypeError: *promise_classes* has something that is no library copy.
+        TypeError: *promise_classes* has something other than library copies.
 
     Bluebird: ``Promise.setScheduler``.
     """
@@ -51,7 +51,7 @@ async def use_running_loop(*promise_classes: type[Promise[Any]]) -> AsyncGenerat
         for promise_class in dict.fromkeys(promise_classes or (Promise,))
         if _is_to_move(promise_class, scheduler.event_loop())
     ]
-    # Those that do not run on this loop before and after.
+    # The library copies that did not run on this loop before.
     visiting = [
         promise_class
         for promise_class in moved
@@ -75,7 +75,7 @@ async def use_running_loop(*promise_classes: type[Promise[Any]]) -> AsyncGenerat
 
 
 def _is_to_move(promise_class: Any, loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether the promises of a library copy are on another loop, or none; checked."""
+    """Check a library copy; return whether its promises do not run on this loop yet."""
     if not (isinstance(promise_class, type) and issubclass(promise_class, CorePromise)):
         raise TypeError(
             "use_running_loop() takes library copies, use_running_loop(Promise), "
@@ -96,7 +96,7 @@ def _is_to_move(promise_class: Any, loop: asyncio.AbstractEventLoop) -> bool:
 async def _cancel_coroutines(queues: set[JobQueue]) -> None:
     """Cancel the coroutines of promises that leave this loop, and wait for their end.
 
-    They could not await promises any more: not even to clean up.
+    Later they could not await promises, not even to clean up.
     """
     tasks = coroutine_tasks(queues)
     for task in tasks:
@@ -120,7 +120,7 @@ def _is_used_elsewhere(at: Any) -> bool:
 
 
 def _move(promise_class: type[Promise[Any]], scheduler: LoopScheduler) -> Any:
-    """Set a scheduler, which runs what is queued, too; the one that was set before."""
+    """Set a scheduler, which also runs what is queued; return the one that was set before."""
     old = promise_class._queue
     before = promise_class.set_scheduler(scheduler)
     new = promise_class._queue

@@ -1,12 +1,13 @@
-"""Figures of promises for Prometheus: see the page *Debugging a service*."""
+"""Metrics of promises for Prometheus: see the page *Debugging a service*."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
-from ._core.jobs import call_at_home
 from ._promise import Promise
 from ._util.checks import shown
 
@@ -41,8 +42,8 @@ _GAUGES: Final = {
     ),
 }
 _COUNTERS: Final = {
-    "created": ("twpromise_created", "Promises made while monitoring is on."),
-    "settled": ("twpromise_settled", "Promises settled while monitoring is on."),
+    "created": ("twpromise_promises_created", "Promises made while monitoring is on."),
+    "settled": ("twpromise_promises_settled", "Promises settled while monitoring is on."),
     "timeouts": ("twpromise_timeouts", "Timeouts that have rejected."),
     "cancellations": ("twpromise_cancellations", "Cancellations, each with all that it reached."),
     "unhandled_total": (
@@ -52,7 +53,7 @@ _COUNTERS: Final = {
 }
 #: Those of the queue.
 _QUEUE_GAUGES: Final = {
-    "queue_length": ("twpromise_queue_length", "What waits in the queue for its turn."),
+    "queue_length": ("twpromise_queue_length", "Handlers and other jobs in the queue."),
     "longest_drain": ("twpromise_longest_drain_seconds", "The longest drain of the queue."),
 }
 _DRAINS: Final = ("twpromise_drain_seconds", "How long drains of the queue have taken.")
@@ -61,16 +62,15 @@ _DRAINS: Final = ("twpromise_drain_seconds", "How long drains of the queue have 
 class PromiseCollector(Collector):
     """A collector for a registry of ``prometheus_client``.
 
+    It reads `Promise.statistics` when the registry is scraped; nothing has to be switched on.
+
     Args:
-        libraries: The library copies, each by the name that is its label ``library``.  By default
-            `Promise` alone, as ``"Promise"``.
+        libraries: The library copies, by the name for their label ``library``.  By default
+            `Promise` alone, as ``"Promise"``.  Of copies that share a queue, only the first has the
+            figures of the queue.
 
-    Figures are read when the registry is scraped, and nothing has to be switched on; see
-    `Promise.statistics`.  Of library copies that share a queue, the first has its figures.
-
-    A scrape in another thread (``start_http_server``, ``MetricsResource``) waits for the thread
-    that promises run in to read the figures, for a second at most; ``twpromise_pending`` is left
-    out if it does not answer.
+    A scrape in another thread (``start_http_server``, ``MetricsResource``) waits up to a second for
+    the thread of promises to read the figures, and then leaves ``twpromise_pending`` out.
 
     Raises:
         TypeError: *libraries* is not such a mapping.
@@ -100,23 +100,30 @@ class PromiseCollector(Collector):
         self._libraries = dict(libraries)
 
     def describe(self) -> Iterator[Metric]:
-        """The metrics without their figures: for a registry, which looks for names used twice."""
+        """The metrics without figures, in which a registry looks for duplicate names."""
         return self._metrics({})
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics, as the registry asks for them."""
+        """The metrics, for a scrape."""
         return self._metrics(self._read())
 
     def _read(self) -> dict[str, dict[str, Any]]:
-        """The figures of each library copy, read in the thread that its promises run in."""
+        """The figures of each library copy, read in the thread of its promises."""
         answers: dict[str, Future[dict[str, Any]]] = {}
         for name, library in self._libraries.items():
-            answers[name] = Future()
-            call_at_home(library._queue, _answer, answers[name], library)
-        done, _ = wait(answers.values(), _PATIENCE)
+            queue, answer = library._queue, Future[dict[str, Any]]()
+            answers[name] = answer
+            if queue.is_home():
+                _answer(answer, library)
+                continue
+            # Not as a job of the queue, which would be one of its figures.  A loop that is closed
+            # says so.
+            with suppress(RuntimeError):
+                queue.scheduler.call_from_thread(partial(_answer, answer, library))
+        wait(answers.values(), _PATIENCE)
         return {
-            # Without an answer, as much as another thread may read.
-            name: answer.result() if answer in done else self._libraries[name].statistics()
+            # Without an answer, the figures that another thread may read.
+            name: self._libraries[name].statistics() if answer.cancel() else answer.result()
             for name, answer in answers.items()
         }
 
@@ -138,7 +145,12 @@ class PromiseCollector(Collector):
 
 
 def _answer(answer: Future[dict[str, Any]], library: type[Promise[Any]]) -> None:
-    answer.set_result(library.statistics())
+    if answer.cancelled():
+        # The scrape has stopped waiting: a thread that was busy need not read for it.
+        return
+    figures = library.statistics()
+    if answer.set_running_or_notify_cancel():
+        answer.set_result(figures)
 
 
 def _families(

@@ -1,4 +1,4 @@
-"""Ready-made promisifiers, for functions that take no callback of Node's kind.
+"""Ready-made promisifiers, for functions without a callback of Node's kind.
 
 Pass one to `Promise.promisify` or `Promise.promisify_all` as ``promisifier``, or call it with a
 function.
@@ -19,11 +19,11 @@ U = TypeVar("U")
 
 
 def callback_pair(function: Callable[..., object]) -> Callable[..., Promise[Any]]:
-    """A function that returns a promise, of one that takes a callback and an errback.
+    """Promisify a function that takes a callback and an errback.
 
     Args:
-        function: Called with two functions after the other positional arguments: the first
-            takes the result, the second the error; further arguments of either are dropped.
+        function: Called with two functions after the other positional arguments: the first takes
+            the result, the second the error; further arguments of either are ignored.
 
     Bluebird: the ``DOMPromisifier`` of ``Promise.promisifyAll``'s page.
     """
@@ -49,10 +49,10 @@ def returning(function: Callable[P, Awaitable[U]]) -> Callable[P, Promise[U]]: .
 @overload
 def returning(function: Callable[P, U]) -> Callable[P, Promise[U]]: ...
 def returning(function: Any) -> Any:
-    """A function that returns a promise, of one that returns a Deferred, a coroutine or a value.
+    """Promisify a function that returns a Deferred, a coroutine or a value.
 
     Args:
-        function: What it raises rejects.
+        function: The function; what it raises rejects.
 
     The same as `Promise.method`, as a promisifier.
     """
@@ -60,7 +60,7 @@ def returning(function: Any) -> Any:
 
 
 def threads(function: Callable[P, U]) -> Callable[P, Promise[U]]:
-    """A function that returns a promise, of one that blocks: each call runs in a thread.
+    """Promisify a function that blocks: each call runs in a thread.
 
     Args:
         function: Run in the reactor's pool; see `Promise.in_thread`.

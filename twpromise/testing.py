@@ -1,4 +1,4 @@
-"""For tests of code that uses promises: see the page *Testing*."""
+"""Tools for tests of code that uses promises: see the page *Testing*."""
 
 from ._testing.checks import PromiseChecks
 from ._testing.manual import ManualScheduler

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, Final, Protocol, TypeVar, overload
@@ -14,7 +14,8 @@ from twisted.python.failure import Failure
 
 from ._bridge.executors import Executors
 from ._core import hooks
-from ._core.following import outcome_of
+from ._core.following import decided_by
+from ._core.jobs import call_at_home
 from ._core.settling import restore_traceback
 from ._core.states import CANCELLED, FULFILLED, is_promise
 from ._services.limiter import Limiter
@@ -43,7 +44,7 @@ _BINDING: Final = (classmethod, staticmethod)
 _FUTURES: Final = (asyncio.Future, concurrent.futures.Future)
 
 
-#: What starts a function, and which of its arguments that is.
+#: The methods that start a function, and the index of the function among their arguments.
 _STARTS: Final[tuple[tuple[type, str, int], ...]] = (
     (Starting, "start_soon", 1),
     (Limiter, "run", 1),
@@ -91,32 +92,31 @@ def traced(
     """A span for each call of a function, or for a promise.
 
     Args:
-        name: The name of the span; without it, that of the function.
-        what: The function: it may be ``async def``, or return a promise, a Deferred, a coroutine,
-            a future or a value.  Or one of these that is under way: its span begins now.  Without
-            it, `traced` is a decorator.
-        tracer: What makes the span; by default the one of the global tracer provider.
+        name: The name of the span; by default that of the function.
+        what: A function, which may be ``async def``, or return a promise, a Deferred, a coroutine,
+            a future or a value.  Or a promise or the like: its span begins now.  Without *what*,
+            `traced` is a decorator.
+        tracer: Makes the span; by default the tracer of the global provider.
         kind: The kind of the span.
         attributes: The attributes of the span.
 
     Returns:
-        A function that is called like the one given, and returns what that returns; or what was
-        given.  Of a coroutine, another one, to be awaited in its place.
+        The traced function; or the given promise or the like; for a coroutine, another one, to be
+        awaited in its place.
 
     Raises:
-        TypeError: *name* is no `str`, or *what* is nothing that can be traced; a generator function
-            is traced behind what makes a coroutine of it: ``@traced`` stands above
-            ``@Promise.coroutine``.
+        TypeError: An argument has a wrong type, or *what* cannot be traced.  Put ``@traced`` above
+            ``@Promise.coroutine``: a generator function itself cannot be traced.
 
-    The span ends when the promise has *ended*: if it is cancelled, or timed out, when what cleans
-    up has; see `add_done_callback`.  It is no consumer: cancellation and reports of unhandled
-    rejections are as without it.  While the function runs, the span is the current one, and so it
-    is in all handlers, coroutines and threads that were attached or started in there: spans made in
-    these are its children.
+    The span ends when the promise has *ended*: if it was cancelled or timed out, when its clean-up
+    has; see `add_done_callback`.  The span is not a consumer: it changes neither cancellation nor
+    reports of unhandled rejections.  It is the current span while the function runs, and in all
+    handlers, coroutines and threads that the function attaches or starts, so that their spans are
+    its children.
 
-    A rejection is recorded as an exception, and makes the status an error.  So does
-    a cancellation, whose description is "cancelled".  The attribute ``twpromise.outcome`` is
-    ``"fulfilled"``, ``"rejected"`` or ``"cancelled"``.
+    A rejection is recorded as an exception, and makes the status an error.  So does a cancellation,
+    with the description "cancelled".  The attribute ``twpromise.outcome`` is ``"fulfilled"``,
+    ``"rejected"`` or ``"cancelled"``.
 
     Example::
 
@@ -129,6 +129,11 @@ def traced(
         name, function = None, name
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name must be the name of a span, not {shown(name)}")
+    _check_tracer(tracer)
+    if not isinstance(kind, SpanKind):
+        raise TypeError(f"kind must be a SpanKind, not {shown(kind)}")
+    if attributes is not None and not isinstance(attributes, Mapping):
+        raise TypeError(f"attributes must be a mapping, not {shown(attributes)}")
     begin = partial(_begin, tracer, kind, attributes)
     if function is not None:
         return _decorator(name, begin, function)
@@ -145,24 +150,28 @@ def traced(
 
 
 def trace_started(*, tracer: Tracer | None = None) -> Callable[[], None]:
-    """A span for all that is started from now on: in groups, services, limiters and threads.
+    """Trace all calls that start work, from now on: in groups, services, limiters and threads.
+
+    These are ``start_soon``, `Limiter.run`, `Promise.in_thread` and `Promise.run_in`.  The span
+    begins with the call, which may have to wait.  Its name has the method and the function:
+    ``"in_thread load"``.
 
     Args:
         tracer: See `traced`.
 
     Returns:
-        A function that ends this.
+        A function that ends the tracing.
 
     Raises:
-        RuntimeError: It has been called, and not been ended.
-
-    That is each call of ``start_soon``, `Limiter.run`, `Promise.in_thread` and `Promise.run_in`.
-    The span begins with the call, which may have to wait, and has the name of the method and of
-    the function: ``"in_thread load"``.
+        TypeError: *tracer* is not a tracer.
+        RuntimeError: The calls are traced already.
     """
+    _check_tracer(tracer)
     before = [(cls, name, vars(cls)[name]) for cls, name, _ in _STARTS]
     if any(hasattr(function, "_traced") for _, _, function in before):
-        raise RuntimeError("trace_started() has been called: end that before")
+        raise RuntimeError(
+            "trace_started() was called before: call the function that it returned first"
+        )
     for cls, name, index in _STARTS:
         setattr(cls, name, _starting(vars(cls)[name], index, tracer))
 
@@ -174,7 +183,7 @@ def trace_started(*, tracer: Tracer | None = None) -> Callable[[], None]:
 
 
 def _starting(method: Any, index: int, tracer: Tracer | None) -> Any:
-    """A method that starts a function, traced; it may be a class method."""
+    """A traced version of a method that starts a function; it may be a class method."""
     start = getattr(method, "__func__", method)
 
     @wraps(start)
@@ -188,15 +197,20 @@ def _starting(method: Any, index: int, tracer: Tracer | None) -> Any:
     return call if start is method else classmethod(call)
 
 
+def _check_tracer(tracer: object) -> None:
+    if tracer is not None and not callable(getattr(tracer, "start_span", None)):
+        raise TypeError(f"tracer must be a Tracer of OpenTelemetry, not {shown(tracer)}")
+
+
 def _begin(tracer: Tracer | None, kind: SpanKind, attributes: Attributes, name: str) -> Span:
     if tracer is None:
         tracer = trace.get_tracer("twpromise")
     try:
         return tracer.start_span(name, kind=kind, attributes=attributes)
     except Exception as error:
-        # What is traced goes on without a span.
+        # The traced work goes on without a span; spans made in it are children of the current one.
         hooks.host.escaped(error)
-        return trace.INVALID_SPAN
+        return trace.NonRecordingSpan(trace.get_current_span().get_span_context())
 
 
 def _decorator(name: str | None, begin: Callable[[str], Span], function: Any) -> Any:
@@ -233,7 +247,7 @@ def _decorated(name: str | None, begin: Callable[[str], Span], function: Any) ->
 
     @wraps(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
-        # First: a call with wrong arguments has no span, which nothing would end.
+        # First: a call with wrong arguments makes no span, since nothing would end it.
         coroutine: Any = function(*args, **kwargs)
         return await _stepped(begin(title), coroutine)
 
@@ -245,104 +259,92 @@ def _can_be_followed(what: Any) -> bool:
 
 
 def _followed(span: Span, result: Any) -> Any:
-    """Have a span end with a result; and that result, or what stands for it."""
+    """End a span with a result; return the result, or its replacement."""
     if is_promise(result):
         promise: Any = result
-        promise.add_done_callback(partial(_ended, span))
+        # It may have been returned in another thread.
+        call_at_home(promise._queue, promise.add_done_callback, partial(_ended, span))
     elif isinstance(result, Coroutine):
-        return _stepped(span, result)
+        stepped: Any = _stepped(span, result)
+        # Like `wraps`, for a readable name.
+        stepped.__qualname__ = name_of(result)
+        return stepped
     elif isinstance(result, Deferred):
         result.addBoth(partial(_fired, span))
     elif isinstance(result, _FUTURES):
         result.add_done_callback(partial(_done, span))
     else:
-        _fulfilled(span)
+        _end(span, "fulfilled")
     return result
 
 
 async def _stepped(span: Span, coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine, in which a span is the current one."""
-    token = context.attach(trace.set_span_in_context(span))
+    before = context.get_current()
+    context.attach(trace.set_span_in_context(span))
     try:
         result = await coroutine
-    except GeneratorExit as error:
-        # It is closed: in any context, where the token may not be used.
-        _raised(span, error)
-        raise
     except BaseException as error:
-        context.detach(token)
         _raised(span, error)
         raise
-    context.detach(token)
-    _fulfilled(span)
-    return result
+    else:
+        _end(span, "fulfilled")
+        return result
+    finally:
+        # Not by a token: that is of one context, and a coroutine may be closed in any.
+        if trace.get_current_span() is span:
+            context.attach(before)
 
 
 # --- how a span ends
 
 
 def _ended(span: Span, promise: Any) -> None:
-    outcome = outcome_of(promise)
+    # Not `outcome_of`: for warnings, that consumes.
+    outcome = decided_by(promise)
     if outcome._state & FULFILLED:
-        _fulfilled(span)
+        _end(span, "fulfilled")
     elif outcome._state & CANCELLED:
-        _cancelled(span)
+        _end(span, "cancelled")
     else:
         restore_traceback(outcome)
-        _rejected(span, outcome._value)
+        _end(span, "rejected", outcome._value)
 
 
 def _fired(span: Span, result: Any) -> Any:
     if isinstance(result, Failure):
         _raised(span, result.value)
     else:
-        _fulfilled(span)
+        _end(span, "fulfilled")
     return result
 
 
 def _done(span: Span, future: Any) -> None:
     # By `exception()` it would count as retrieved, and asyncio would not report it.
     if future.cancelled():
-        _cancelled(span)
+        _end(span, "cancelled")
     elif future._exception is not None:
         _raised(span, future._exception)
     else:
-        _fulfilled(span)
-
-
-def _fulfilled(span: Span) -> None:
-    _end(span, "fulfilled")
-
-
-def _cancelled(span: Span) -> None:
-    _end(span, "cancelled", lambda: span.set_status(Status(StatusCode.ERROR, "cancelled")))
+        _end(span, "fulfilled")
 
 
 def _raised(span: Span, error: BaseException | None) -> None:
-    if isinstance(error, _CANCELLATIONS):
-        _cancelled(span)
-    else:
-        _rejected(span, error)
+    _end(span, "cancelled" if isinstance(error, _CANCELLATIONS) else "rejected", error)
 
 
-def _rejected(span: Span, reason: object) -> None:
-    def record() -> None:
-        if isinstance(reason, BaseException):
-            span.set_status(Status(StatusCode.ERROR, f"{type(reason).__name__}: {reason}"))
-            span.record_exception(reason)
-        else:
-            span.set_status(Status(StatusCode.ERROR, shown(reason)))
-
-    _end(span, "rejected", record)
-
-
-def _end(span: Span, outcome: str, record: Callable[[], None] | None = None) -> None:
-    """End a span.  What raises, the text of an error or an exporter, is logged."""
+def _end(span: Span, outcome: str, reason: object = None) -> None:
+    """End a span.  Errors of the exporter, or of the text of an exception, are logged."""
     try:
         try:
             span.set_attribute(OUTCOME, outcome)
-            if record is not None:
-                record()
+            if outcome == "cancelled":
+                span.set_status(Status(StatusCode.ERROR, outcome))
+            elif outcome == "rejected" and isinstance(reason, BaseException):
+                span.set_status(Status(StatusCode.ERROR, f"{type(reason).__name__}: {reason}"))
+                span.record_exception(reason)
+            elif outcome == "rejected":
+                span.set_status(Status(StatusCode.ERROR, shown(reason)))
         finally:
             span.end()
     except Exception as error:

@@ -481,7 +481,7 @@ class TestCancellingTwisted:
             results = result_of(drive(awaiting(awaited)))
             scheduler.flush()
             assert [CancellationError] == [failure.type for failure in results]
-            assert "late cancellation observer" == str(results[0].value)
+            assert "the promise was cancelled (late cancellation observer)" == str(results[0].value)
         cleanup.callback(None)
 
     def test_after_settling(self, drive: Drive, scheduler: ManualScheduler) -> None:

@@ -289,7 +289,7 @@ class TestAwaits:
         promise = give(coroutine())
         later.cancel()
         scheduler.flush()
-        late = "late cancellation observer"
+        late = "the promise was cancelled (late cancellation observer)"
         assert [late, late, late, "the promise was cancelled"] == promise.value()
 
     def test_a_plain_value(self, give: Give) -> None:

@@ -694,7 +694,7 @@ class TestCancellingTheDeferred:
             scheduler.flush()
         (failure,) = result_of(source.promise.to_deferred())
         assert CancellationError is failure.type
-        assert "late cancellation observer" == str(failure.value)
+        assert "the promise was cancelled (late cancellation observer)" == str(failure.value)
 
     def test_cancelling(self, scheduler: ManualScheduler) -> None:
         """So does one whose cancellation is being finished, by a handler that takes its time."""
@@ -706,7 +706,7 @@ class TestCancellingTheDeferred:
         promise.cancel()
         scheduler.flush()
         (failure,) = result_of(promise.to_deferred())
-        assert "late cancellation observer" == str(failure.value)
+        assert "the promise was cancelled (late cancellation observer)" == str(failure.value)
         # And what follows that.
         later = result_of(follower.to_deferred())
         assert [CancellationError] == [failure.type for failure in later]

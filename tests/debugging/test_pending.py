@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import threading
+import weakref
 from itertools import pairwise
 
 import pytest
 from twisted.internet import task
-from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore
+from twisted.internet.defer import (
+    Deferred,
+    DeferredLock,
+    DeferredSemaphore,
+    _CancellationStatus,
+    ensureDeferred,
+    inlineCallbacks,
+)
 
 from twpromise import Limiter, Promise, PromiseGroup
+from twpromise._core.states import PENDING
 from twpromise._debugging import finding, holders, records
+from twpromise._debugging.cycles import find_cycles
 from twpromise._debugging.records import number_of
 from twpromise.debugging import pending, snapshot, tree
+from twpromise.loops import use_running_loop
 
 
 async def locking(cls, first, second):
@@ -43,6 +55,26 @@ async def by_promises(cls, first, second):
         await cls.delay(1)
         await cls.from_deferred(second.acquire())
         second.release()
+    finally:
+        first.release()
+
+
+async def async_locking(first, second, mine, other):
+    """The same with locks of asyncio; the second when both have the first."""
+    async with first:
+        mine.set()
+        await other.wait()
+        async with second:
+            pass
+
+
+async def async_acquiring(first, second, mine, other):
+    """The same, by hand."""
+    await first.acquire()
+    try:
+        mine.set()
+        await other.wait()
+        await second.acquire()
     finally:
         first.release()
 
@@ -266,7 +298,7 @@ def test_a_function_on_the_stack(copy, scheduler):
     texts = [wait.text for one in pending(library=copy).promises for wait in one.waits_for]
     number = number_of(kept)
     holds = f"coroutine {inside.__qualname__} #{number} holds it"
-    assert f"a DeferredLock, for which 1 wait; {holds}" in texts
+    assert f"a DeferredLock, with 1 waiting; {holds}" in texts
     del waiting
 
 
@@ -288,7 +320,7 @@ def test_few_are_looked_at(copy, scheduler, monkeypatch):
     kept = [copy.resolve(locking(copy, lock, lock)) for _ in range(2)]
     scheduler.advance(1)
     texts = [wait.text for one in pending(library=copy).promises for wait in one.waits_for]
-    assert ["a DeferredLock, for which 2 wait"] * 2 == texts
+    assert ["a DeferredLock, with 2 waiting"] * 2 == texts
     del kept
 
 
@@ -303,7 +335,7 @@ def test_holders_that_are_changing(copy, scheduler, monkeypatch):
     lock.acquire()
     kept = copy.from_deferred(lock.acquire())
     (record,) = pending(library=copy).promises
-    assert ("a DeferredLock, for which 1 wait",) == tuple(one.text for one in record.waits_for)
+    assert ("a DeferredLock, with 1 waiting",) == tuple(one.text for one in record.waits_for)
     del kept
 
 
@@ -383,8 +415,6 @@ def test_a_limit(copy, scheduler, limit):
 def test_very_many(copy, scheduler, monkeypatch):
     """Of very many not each is looked at, and the total is about right; unless all are wanted."""
     monkeypatch.setattr(finding, "ENOUGH", 100)
-    monkeypatch.setattr(finding, "_CHUNK", 50)
-    gc.collect()
     kept = [copy.defer() for _ in range(2000)]
     now = pending(library=copy)
     assert (True, 200) == (now.sampled, len(now.promises))
@@ -392,6 +422,25 @@ def test_very_many(copy, scheduler, monkeypatch):
     everything = pending(limit=None, library=copy)
     assert (2000, 2000, False) == (everything.total, len(everything.promises), everything.sampled)
     del kept
+
+
+def test_few_among_many_that_have_settled(copy, scheduler, monkeypatch):
+    """These do not count when it comes to what is too many: no sample is taken."""
+    monkeypatch.setattr(finding, "ENOUGH", 2)
+    settled = [copy.resolve(number) for number in range(50)]
+    kept = copy.defer().promise, copy.defer().promise
+    assert list(kept) == finding.find_pending(copy).promises
+    del settled
+
+
+def test_the_oldest_come_first(copy, scheduler):
+    """Whatever generation of the collector they are in."""
+    made = []
+    for generation in (1, 0, None):
+        made += [copy.defer().promise, copy.defer().promise]
+        if generation is not None:
+            gc.collect(generation)
+    assert made == finding.find_pending(copy).promises
 
 
 def test_many_items(copy, scheduler):
@@ -458,9 +507,12 @@ def test_what_is_being_cancelled(copy, scheduler):
     assert () == pending(library=copy).promises
 
 
-def test_a_promise_that_is_being_made(copy, scheduler):
+@pytest.mark.parametrize("slots", [{}, {"_state": PENDING}, {"_state": PENDING, "_aux": None}])
+def test_a_promise_that_is_being_made(copy, scheduler, slots):
     """A signal may come then: it is left out."""
     half = copy._new()
+    for slot, value in slots.items():
+        setattr(half, slot, value)
     kept = copy.defer()
     assert [number_of(kept.promise)] == [one.id for one in pending(library=copy).promises]
     del half
@@ -497,3 +549,265 @@ def test_no_promise_is_kept(copy, scheduler):
     del kept
     gc.collect()
     assert 0 == pending(library=copy).total
+
+
+class Local:
+    """What a function that looks refers to."""
+
+
+def test_what_its_callers_refer_to_is_not_kept(copy, scheduler):
+    """No frame refers to itself: else all that is on the stack would wait for the collector."""
+
+    def look():
+        local = Local()
+        pending(library=copy)
+        return weakref.ref(local)
+
+    assert look()() is None
+
+
+def test_what_a_thread_refers_to_is_not_kept(copy, scheduler):
+    """The same, in a thread that looks at what it does itself."""
+    seen = []
+
+    def work():
+        local = Local()
+        seen.extend((weakref.ref(local), pending(library=copy)))
+
+    calls = []
+    scheduler.call_in_thread = calls.append
+    kept = copy.in_thread(work)
+    scheduler.flush()
+    calls.pop()()
+    scheduler.flush()
+    assert kept.is_fulfilled()
+    found, now = seen
+    assert found() is None
+    texts = [wait.text for one in now.promises for wait in one.waits_for]
+    assert any(text.endswith("a thread, or an executor, which runs it") for text in texts), texts
+
+
+class Node(int):
+    """A node that counts how often it is compared with another."""
+
+    compared = 0
+    __hash__ = int.__hash__
+
+    def __eq__(self, other):
+        Node.compared += 1
+        return int(self) == int(other)
+
+
+def test_cycles_are_found_in_long_chains():
+    """It takes a time in proportion to the length, not to its square."""
+    nodes = [Node(number) for number in range(300)]
+    edges = {node: nodes[node + 1 : node + 2] for node in nodes}
+    edges[nodes[-1]] = [nodes[-2]]
+    Node.compared = 0
+    assert [[298, 299]] == find_cycles(edges)
+    assert 600 > Node.compared
+
+
+@pytest.mark.parametrize("work", ["before", "after"])
+def test_what_a_cancellation_waits_for(copy, scheduler, work):
+    """The clean-up that a handler of `lastly` has returned, also when it was begun by that."""
+    cleaned = Deferred()
+    first = copy.delay(1) if work == "before" else copy.resolve()
+    kept = first.lastly(lambda: cleaned)
+    if work == "after":
+        scheduler.flush()
+    kept.cancel()
+    scheduler.flush()
+    (record,) = pending(library=copy).promises
+    assert ("lastly or tap", "cancelling") == (record.name, record.state)
+    text = "its handler: a Deferred without a canceller, which has not fired"
+    assert [text] == [wait.text for wait in record.waits_for]
+    cleaned.callback(None)
+    scheduler.flush()
+    assert () == pending(library=copy).promises
+
+
+async def twisted_locking(cls, first, second):
+    """As `locking`, with what Twisted can wait for."""
+    async with first:
+        await cls.delay(1).to_deferred()
+        async with second:
+            pass
+
+
+@inlineCallbacks
+def twisted_generator(cls, first, second):
+    """As `acquiring`, with what Twisted can wait for."""
+    yield first.acquire()
+    try:
+        yield cls.delay(1).to_deferred()
+        yield second.acquire()
+    finally:
+        first.release()
+
+
+@inlineCallbacks
+def nested(cls, first, second):
+    """Another coroutine waits for that."""
+    yield twisted_generator(cls, first, second)
+
+
+@pytest.mark.parametrize(
+    ("take", "certain"),
+    [
+        (lambda *given: ensureDeferred(twisted_locking(*given)), True),
+        (twisted_generator, False),
+        (nested, False),
+    ],
+)
+def test_a_deadlock_of_coroutines_that_twisted_runs(copy, scheduler, take, certain):
+    """Two locks, taken in opposite order by what promises were made of."""
+    first, second = DeferredLock(), DeferredLock()
+    kept = [copy.resolve(take(copy, first, second)), copy.resolve(take(copy, second, first))]
+    scheduler.advance(1)
+    now = pending(library=copy)
+    assert ((number_of(kept[0]), number_of(kept[1])),) == now.cycles
+    texts = [wait.text for one in now.promises for wait in one.waits_for]
+    assert {certain} == {text.endswith("holds it") for text in texts}, texts
+
+
+@pytest.mark.parametrize("kind", [asyncio.Lock, asyncio.Semaphore])
+@pytest.mark.parametrize("task", [False, True])
+@pytest.mark.parametrize(("take", "certain"), [(async_locking, True), (async_acquiring, False)])
+def test_a_deadlock_of_locks_of_asyncio(kind, task, take, certain):
+    """Two of them, taken in opposite order by coroutines, or by tasks that promises wait for."""
+
+    async def main():
+        copy = Promise.get_new_library_copy()
+        async with use_running_loop(copy):
+            first, second = kind(), kind()
+            locked = [asyncio.Event(), asyncio.Event()]
+            works = [take(first, second, *locked), take(second, first, *reversed(locked))]
+            tasks = list(map(asyncio.create_task, works)) if task else works
+            kept = [copy.resolve(work) for work in tasks]
+            # The second one has the first go on, in the next turns.
+            for _ in range(9):
+                await asyncio.sleep(0)
+            now = pending(library=copy)
+            for promise in kept:
+                promise.cancel()
+        return [number_of(promise) for promise in kept], now
+
+    numbers, now = asyncio.run(main())
+    assert (tuple(numbers),) == now.cycles
+    texts = [wait.text for one in now.promises for wait in one.waits_for]
+    assert {certain} == {text.endswith("holds it") for text in texts}, texts
+
+
+@pytest.mark.parametrize("library", [5, int, object()])
+def test_no_library_copy(library):
+    """The error names it, also from `snapshot`."""
+    for look in (pending, snapshot):
+        with pytest.raises(TypeError, match="library must be a library copy or None, not "):
+            look(library=library)
+
+
+class Long:
+    """Has a long repr, and is called after it."""
+
+    def __repr__(self):
+        return "x" * 10**6
+
+
+def test_long_texts(copy, scheduler):
+    """They are cut: names, reprs of promises, keys of `props`; and a name stays on its line."""
+
+    def handler(value):
+        raise AssertionError(value)
+
+    handler.__qualname__ = "\n" * 10**6
+    kept = [copy.props({Long(): Deferred()}), copy.defer().promise.then(handler)]
+    for one in pending(library=copy).promises:
+        texts = [one.name, one.repr, *(wait.text for wait in one.waits_for)]
+        assert 600 > max(map(len, texts))
+        assert one.name.isprintable()
+    assert 2 == len(kept)
+
+
+class Slotted:
+    """Has no attributes, and says so by an error of its own."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name):
+        raise RuntimeError("working outside of a request")
+
+
+class Proxy:
+    """As the local proxies of web frameworks outside of a request; or it would make a query."""
+
+    @property
+    def __dict__(self):
+        raise RuntimeError("working outside of a request")
+
+
+@pytest.mark.parametrize("make", [Slotted, Proxy])
+def test_objects_are_asked_nothing(copy, scheduler, make):
+    """A deadlock is found, and a Deferred's canceller, whatever these refer to."""
+    hostile = make()
+
+    async def take(first, second, other):
+        async with first:
+            await copy.delay(1)
+            async with second:
+                raise AssertionError(other)
+
+    first, second = DeferredLock(), DeferredLock()
+    works = [take(first, second, hostile), take(second, first, hostile)]
+    kept = [*map(copy.resolve, works), copy.resolve(Deferred(lambda _: hostile))]
+    scheduler.advance(1)
+    now = pending(library=copy)
+    one, other, cancellable = map(number_of, kept)
+    assert ((one, other),) == now.cycles
+    (record,) = [each for each in now.promises if each.id == cancellable]
+    assert "<lambda>" in record.waits_for[0].text
+
+
+def test_locks_of_others(copy, scheduler):
+    """Of what has an `acquire` of its own nothing is known but what that waits for."""
+
+    class Own:
+        async def acquire(self):
+            await Deferred()
+
+        def release(self):
+            """Never called."""
+
+    lock = DeferredLock()
+    lock.acquire()
+    kept = [
+        copy.resolve(Own().acquire()),
+        copy.resolve(lock.acquire()),
+        copy.resolve(ensureDeferred(nothing(copy.defer().promise))),
+    ]
+    records = {one.id: one for one in pending(library=copy).promises}
+    texts = [records[number_of(promise)].waits_for[0].text for promise in kept]
+    assert "a Deferred without a canceller, which has not fired" == texts[0]
+    assert "a DeferredLock, with 1 waiting" == texts[1]
+    assert texts[2].endswith("in nothing: promise")
+
+
+async def nothing(promise):
+    """Waits for a promise; Twisted runs it."""
+    await promise
+
+
+def test_coroutines_of_twisteds_in_a_circle(copy, scheduler):
+    """It ends, also if they cannot be seen into."""
+    statuses = [_CancellationStatus(Deferred()) for _ in range(2)]
+    made = list(map(_cancelled_by, statuses))
+    statuses[0].waitingOn, statuses[1].waitingOn = made[1], made[0]
+    lock = DeferredLock()
+    lock.acquire()
+    kept = [copy.resolve(made[0]), copy.resolve(lock.acquire())]
+    assert 2 == len(pending(library=copy).promises) == len(kept)
+
+
+def _cancelled_by(status):
+    """What Twisted returns for a coroutine."""
+    return Deferred(lambda _: status)

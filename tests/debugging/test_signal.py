@@ -75,7 +75,7 @@ reactor.callLater(0.1, kill)
 Promise.delay(0.2).then(lambda _: print("went on")).then(lambda _: reactor.stop())
 reactor.run()
 """,
-        ["They wait for each other: #", "a DeferredLock, for which 1 wait; coroutine locking #"],
+        ["They wait for each other: #", "a DeferredLock, with 1 waiting; coroutine locking #"],
     ),
     "load": (
         """
@@ -123,11 +123,12 @@ from twpromise.loops import use_running_loop
 
 async def main():
     async with use_running_loop():
-        delay = Promise.delay(0.1)
+        delay = Promise.delay(600)
         kill_soon()
         while not done.is_set():
             await asyncio.sleep(0)
-        await delay
+        delay.cancel()
+        await Promise.delay(0)
         print("went on")
 
 asyncio.run(main())
@@ -254,3 +255,31 @@ def test_in_another_thread():
     thread.start()
     thread.join()
     assert ["install_signal must be called in the main thread"] == errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"signum": "USR1"}, TypeError, "signum must be the number of a signal, or None, not 'U"),
+        ({"signum": 0}, ValueError, "signum must be a signal that a process can handle, not 0"),
+        ({"signum": signal.SIGKILL}, ValueError, "signum must be a signal that a process can"),
+        ({"file": "promises.txt"}, TypeError, "file must be a text file that is open, or None,"),
+        ({"limit": 0}, ValueError, "limit must be 1 or more, not 0"),
+    ],
+)
+def test_wrong_arguments_are_refused(received, arguments, error, message):
+    """The error names the argument, and the former handler stays: not when the signal comes."""
+    former = signal.getsignal(signal.SIGUSR1)
+    with pytest.raises(error, match=message):
+        install_signal(**arguments)
+    assert former == signal.getsignal(signal.SIGUSR1)
+
+
+def test_a_signal_without_a_name():
+    """Python names few of those for real-time."""
+    file = io.StringIO()
+    number = signal.SIGRTMIN + 1
+    restore = install_signal(number, file=file)
+    os.kill(os.getpid(), number)
+    restore()
+    assert f" signal {number}: promises\n" in file.getvalue()

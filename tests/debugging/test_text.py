@@ -57,7 +57,7 @@ def test_a_deadlock(copy, scheduler):
     assert f"They wait for each other: #0 {name} -> #1 {name} -> #0" == lines[0]
     assert f"#0 {name}" == lines[1]
     assert re.fullmatch(r'  is at File ".*test_text.py", line \d+, in locking', lines[2])
-    lock = "a DeferredLock, for which 1 wait"
+    lock = "a DeferredLock, with 1 waiting"
     assert f"  waits for #1: {lock}; {name} #1 holds it" == lines[3]
     assert f"    waits for #0: {lock}; {name} #0 holds it (see #0 above)" == lines[5]
 
@@ -204,5 +204,21 @@ def test_manhole(copy, scheduler):
 
 def test_a_number_that_is_unknown():
     """It may have settled since, and be gone."""
-    with pytest.raises(LookupError, match="no promise was shown under the number -1"):
+    with pytest.raises(LookupError, match="no promise was shown with the number -1"):
         manhole()["promise"](-1)
+
+
+@pytest.mark.parametrize(
+    ("limit", "error"), [(0, ValueError), ("5", TypeError)], ids=["too few", "no int"]
+)
+def test_a_tree_with_a_wrong_limit(copy, limit, error):
+    """The error names it."""
+    with pytest.raises(error, match="limit must be "):
+        tree(copy.defer().promise, limit=limit)
+
+
+@pytest.mark.parametrize("file", [5, "promises.txt", io.BytesIO()])
+def test_a_dump_to_no_text_file(file):
+    """The error names it."""
+    with pytest.raises(TypeError, match="file must be a text file that is open, or None, not "):
+        dump(file)

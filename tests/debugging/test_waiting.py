@@ -201,13 +201,14 @@ KINDS = {
         deferred_list,
         ["a DeferredList: 1 of 2 have not fired: a Deferred without a canceller.*"],
     ),
-    "a DeferredLock": (taken_lock, ["a DeferredLock, for which 1 wait"]),
-    "a DeferredSemaphore": (taken_semaphore, ["a DeferredSemaphore, for which 1 wait"]),
+    "a DeferredLock": (taken_lock, ["a DeferredLock, with 1 waiting"]),
+    "a DeferredSemaphore": (taken_semaphore, ["a DeferredSemaphore, with 1 waiting"]),
     "a DeferredQueue": (
         lambda cls: cls.from_deferred(DeferredQueue().get()),
-        ["an item of a DeferredQueue, for which 1 wait"],
+        ["an item of a DeferredQueue, with 1 waiting"],
     ),
     "a timer": (lambda cls: cls.delay(5), ["a timer, due in 5 s"]),
+    "a timer of an hour": (lambda cls: cls.delay(3600), ["a timer, due in 3600 s"]),
     "a delay of what is pending": (lambda cls: cls.delay(5, never(cls)), ["promise"]),
     "a timeout": (lambda cls: never(cls).timeout(5), ["promise", "a timer, due in 5 s"]),
     "a deadline": (
@@ -480,10 +481,7 @@ def test_coroutines_of_twisteds_that_cannot_be_seen_into(copy, scheduler):
     outer = ensureDeferred(fetch())
     first.callback(None)
 
-    class Status:
-        waitingOn = Deferred()
-
-    status = Status()
+    status = defer._CancellationStatus(Deferred(), Deferred())
     other = Deferred(lambda deferred: status)
     assert "a coroutine that Twisted runs" == look_at(other).text
     status.waitingOn = None

@@ -38,7 +38,7 @@ def run_pytest(run_python):
 def test_the_samples_of_the_page_pass(run_pytest, tmp_path, plugin, name):
     """Those that need a plugin: see `tests/testing/test_page` for the others."""
     page = (PROGRAMS.parents[2] / "docs" / "testing.md").read_text("utf-8")
-    [sample] = [each for each in re.findall(r"(?ms)^```python\n(.*?)^```", page) if name in each]
+    [sample] = re.findall(rf"(?ms)^:caption: {name}\.py\n\n(.*?)^```", page)
     (tmp_path / "test_sample.py").write_text(sample, "utf-8")
     assert "1 passed" in run_pytest("test_sample.py", plugin, 0)
 

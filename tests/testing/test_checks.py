@@ -58,7 +58,7 @@ class TestErrors:
         """The note says that the test has not flushed."""
         with pytest.raises(Boom) as raised, PromiseChecks():
             Promise.resolve().then(fail)
-        assert "did not flush()" in raised.value.__notes__[-1]
+        assert "call flush()" in raised.value.__notes__[-1]
 
     def test_a_fatal_error(self, scheduler):
         """Of `done`."""

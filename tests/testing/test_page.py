@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
-SAMPLES: list[str] = re.findall(r"(?ms)^```python\n(.*?)^```", PAGE)
+SAMPLES: list[str] = re.findall(
+    r"(?ms)^```\{code-block\} python\n:caption: test_\w+\.py\n\n(.*?)^```", PAGE
+)
 #: What runs these stands in the extra `integrations`: see `tests/integrations/test_testing_kit`.
 NEED_A_PLUGIN = ("pytest.mark.asyncio", "pytest_twisted")
 

@@ -70,7 +70,7 @@ MISTAKES = {
         def test(promises):
             Promise.resolve(1).then(check)
         """,
-        ["E*assert 2 == 1", "E*what was still queued at the end: the test did not flush()*"],
+        ["E*assert 2 == 1", "E*The handler was still queued when the test ended: call flush()*"],
     ),
     "forgotten flush, and an assertion that shows it": (
         """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from zope.interface import classImplements
@@ -17,15 +18,15 @@ __all__ = ["install"]
 
 
 def install(cls: type[CorePromise]) -> None:
-    """Adapt whatever promises follow.
+    """Register adapters for everything that promises follow.
 
     Args:
-        cls: Whose promises come of it.
+        cls: The class of the resulting promises.
     """
 
     def adapt(interface: Any, value: Any) -> Any:
-        # A hook and not adapters: what is followed is decided elsewhere, and includes types
-        # that are not known here.
+        # A hook and not adapters: `kinds` decides what is followed, and includes types that are not
+        # known here.
         if interface is IPromise and is_followed(value):
             return new_resolved(cls, value)
         if interface is IDeferred and is_followed(value):
@@ -36,4 +37,7 @@ def install(cls: type[CorePromise]) -> None:
     adapter_hooks.append(adapt)
 
 
-classImplements(Deferred, IDeferred)
+#: For mypy's plugin, which takes what a call of an interface gives for the interface.
+_deferreds: Callable[..., IDeferred] = cast("Any", IDeferred)
+
+classImplements(Deferred, _deferreds)

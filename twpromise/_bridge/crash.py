@@ -1,4 +1,4 @@
-"""`exit_process`: the end of the process, in order, for `Promise.on_fatal`."""
+"""`exit_process`: end the process in order, as the handler of `Promise.on_fatal`."""
 
 from __future__ import annotations
 
@@ -23,24 +23,23 @@ EXIT_STATUS = 2
 
 _log = Logger(namespace="twpromise")
 
-# What is written at exit: the first reason.  None while the process need not end.
+# Written at exit: the first reason.  None as long as the process need not end.
 _why: str | None = None
 
 
 def exit_process(reason: object) -> None:
     """Stop the reactor in order, and make the process exit with status 2.
 
-    ``Promise.on_fatal(exit_process)`` is bluebird's crash, for a process that a supervisor starts
-    again.
+    ``Promise.on_fatal(exit_process)`` does what bluebird does on a fatal error, for a process that
+    a supervisor restarts.
 
     Args:
-        reason: Why.  It is logged at critical level, and written to standard error when the
+        reason: The error.  It is logged at critical level, and written to standard error when the
             process exits.
 
     Shutdown triggers run, and what they return is waited for.  The status is 2, whatever the
-    program exits with; a program in which no reactor runs, but a loop of asyncio's, gets
-    a `SystemExit` from that loop.  Functions that `atexit` was given before twpromise was imported
-    are not called.
+    program exits with.  If an asyncio loop runs, and no reactor, the loop raises `SystemExit`.
+    `atexit` functions that were registered before twpromise was imported are not called.
     """
     global _why
     traceback = get_traceback(reason) if is_exception(reason) else None
@@ -77,8 +76,8 @@ def _stop() -> None:
 
 
 def _exit() -> None:
-    # The program goes on when the reactor has stopped, and would exit with status 0.  So this
-    # exits, after writing out what must not be lost.
+    # The program goes on when the reactor has stopped, and would exit with status 0. So this exits,
+    # after flushing the output.
     if _why is None:
         return
     try:
@@ -88,7 +87,8 @@ def _exit() -> None:
                 stream.write(text)
                 stream.flush()
             except (AttributeError, OSError, ValueError):
-                # It is None, its reader has gone, it is closed, or it cannot show the text.
+                # Standard error is None or closed, its reader has gone, or it cannot encode the
+                # text.
                 pass
     finally:
         os._exit(EXIT_STATUS)
@@ -96,6 +96,6 @@ def _exit() -> None:
 
 _EPITAPH = "twpromise: exit status {}, because of a fatal error in a promise: {}\n"
 
-# Exit handlers run in the reverse order of their registration: all that are registered from now
-# on come before this one.
+# Exit handlers run in the reverse order of their registration: this one runs after all that are
+# registered later.
 atexit.register(_exit)

@@ -42,7 +42,7 @@ __all__ = [
 
 
 def last_of(deferred: Any) -> Any:
-    """What a Deferred waits for in the end, if callbacks have returned others; or else itself."""
+    """The Deferred that a Deferred waits for in the end, through those that callbacks returned."""
     while issubclass(type(result := getattr(deferred, "result", None)), Deferred):
         deferred = result
     return deferred
@@ -74,10 +74,10 @@ def _cancel_quietly(canceller: Callable[[Any], object], deferred: Any) -> None:
 
 
 class DeferredSource:
-    """Stands between a Deferred and the promise that has adopted it: the promise's source.
+    """Connects a Deferred with the promise that has adopted it: the promise's source.
 
-    It waits for no promise, so that it need not be a `Node`; and having no ``__init__`` halves
-    what it costs to make one.
+    It waits for no promise, so it need not be a `Node`; without an ``__init__`` it costs half as
+    much to make.
     """
 
     __slots__ = ("_deferred", "_promise")
@@ -120,8 +120,8 @@ class DeferredSource:
         if promise is None:
             # The Deferred has fired with a coroutine, which cancels the promise.
             return False
-        # At once: what the Deferred would be fired with before the next job (a lock, say) would
-        # be lost.
+        # At once: if the Deferred fired before the next job, its value (a lock, say) would get
+        # lost.
         try:
             if not leave_to_others(self._deferred, self):
                 self._cancel()
@@ -164,7 +164,7 @@ class DeferredSource:
         )
 
     def when_done(self, function: Callable[[], object]) -> None:
-        """Call a function once the Deferred, which is `running`, has come to its end."""
+        """Call a function once the Deferred, which is `running`, has settled."""
 
         def notify(result: Any) -> Any:
             function()
@@ -176,8 +176,8 @@ class DeferredSource:
 def fires_from_outside(deferred: Any) -> bool:
     """Whether nothing that is queued can fire a Deferred.
 
-    A coroutine of Twisted's can, and what was made of a promise: both say how they are cancelled.
-    So can others that a `DeferredList` waits for.
+    A coroutine of Twisted can fire it, and so can a promise that it was made of: both are known by
+    their canceller.  So can others that a `DeferredList` waits for.
     """
     last = last_of(deferred)
     canceller = getattr(last, "_canceller", None)
@@ -188,7 +188,7 @@ def fires_from_outside(deferred: Any) -> bool:
 
 
 def lock_to_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
-    """Have a Deferred cancelled when a pending promise is."""
+    """Cancel a Deferred when a pending promise is cancelled."""
     source = DeferredSource()
     source._promise = promise
     source._deferred = deferred
@@ -196,7 +196,7 @@ def lock_to_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
 
 
 def adopt_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
-    """Have a pending promise settle as a Deferred does, which it owns from now on."""
+    """Make a pending promise settle as a Deferred does, which it owns from now on."""
     source = DeferredSource()
     source._promise = promise
     source._deferred = deferred
@@ -206,7 +206,7 @@ def adopt_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
 
 
 def promises_behind(deferred: Deferred[Any]) -> list[CorePromise]:
-    """The promises that wait for a Deferred, themselves or by way of others and of coroutines."""
+    """The promises that wait for a Deferred, directly or through other Deferreds and coroutines."""
     promises: list[CorePromise] = []
     found, seen = [deferred], set[object]()
     while found:
@@ -229,14 +229,15 @@ def promises_behind(deferred: Deferred[Any]) -> list[CorePromise]:
 
 
 class DeferredSink(Node):
-    """Stands between a promise and a Deferred that was made of it: one of its consumers."""
+    """Connects a promise with a Deferred that was made of it: one of its consumers."""
 
     __slots__ = ("_context", "_deferred")
 
     def __init__(self, promise: CorePromise) -> None:
         super().__init__(promise)
         self._deferred: Any = Deferred(self._canceller)
-        # For the callbacks.  They leave nothing behind in an empty one, as all in a drain.
+        # For the callbacks.  In an empty context they must leave nothing behind, like all code in a
+        # drain.
         context = copy_context()
         kept = context and promise._library.async_hooks
         self._context: Context | None = context if kept else None

@@ -1,9 +1,8 @@
 """`install`: Twisted takes a promise wherever it takes a Deferred.
 
-Twisted asks for the exact type of what a function returns, yields or is given.  At each such place,
-a *door*, a promise is replaced by a Deferred of its own: one more consumer.  So what Twisted does
-to that Deferred (it cancels it, adds callbacks, consumes errors) changes neither the promise nor
-its other consumers.
+Twisted checks the exact type of what a function returns, yields or is given.  At each such place,
+a *door*, a promise is replaced by a Deferred of its own, which is one more consumer.  So cancelling
+that Deferred, or adding callbacks to it, changes neither the promise nor its other consumers.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ from .rings import adopt_checked
 
 __all__ = ["add_classes", "install"]
 
-#: The classes of promises, of all library copies.
+#: The promise classes of all library copies.
 _classes: WeakSet[type[CorePromise]] = WeakSet()
-#: The same once Twisted takes them: it keeps the classes of Deferreds, too.
+#: The same once Twisted accepts promises; it has the classes of Deferreds, too.
 _promises: set[type] = set()
 
 #: The classes of Deferreds and promises.
@@ -52,28 +51,28 @@ class _Kinds(list[type]):
 
 
 def add_classes(*classes: type[CorePromise]) -> None:
-    """Have Twisted take the promises of one more library copy, if it takes promises at all."""
+    """Let Twisted take the promises of one more library copy, if `install` was called."""
     _classes.update(classes)
     if _promises:
         _open_to(classes)
 
 
 def install() -> None:
-    """Have Twisted take a promise wherever it takes a Deferred.
+    """Let Twisted take a promise wherever it takes a Deferred.
 
-    An application calls this once, when it starts, as it installs a reactor; or it is run with
-    ``TWPROMISE_INSTALL=1`` in its environment.  A library never calls it, and returns Deferreds:
-    see `Promise.to_deferred` and `deferify`.
+    Call it once, when an application starts, or set ``TWPROMISE_INSTALL=1`` in its environment.
+    A library must not call it: return Deferreds from a library, with `Promise.to_deferred` or
+    `deferify`.
 
     From then on Twisted waits for a promise that a callback returns, that ``inlineCallbacks``
-    yields, that a credentials checker, a trial test or a ``LoopingCall`` returns, and so on.
-    Each time Twisted gets a new Deferred, which is one more consumer of the promise: when Twisted
-    cancels it, the promise is cancelled only if it has no other consumer.
-    ``promise.addCallback(f)`` and its kin make a Deferred and return that.
+    yields, that a credentials checker, a trial test or a ``LoopingCall`` returns, and so on.  Each
+    time Twisted gets a new Deferred, which is one more consumer: when Twisted cancels it, the
+    promise is cancelled only if it has no other consumer.  ``promise.addCallback(f)`` and its kin
+    make a Deferred and return it.
 
     Warns:
-        PromiseWarning: This release of Twisted has changed, and takes promises for plain values
-            in some places; the warning names them.
+        PromiseWarning: This release of Twisted has changed, and takes promises for plain values in
+            some places; the warning names them.
 
     Calling it again does nothing.
     """
@@ -87,7 +86,7 @@ def install() -> None:
         try:
             open_door()
         except AttributeError:
-            # Found again below, by what does not work without it.
+            # `_checks` finds it again, since a door does not work without it.
             pass
     closed = [name for name, is_open in _checks() if not is_open]
     if closed:
@@ -144,14 +143,14 @@ def _open_firing() -> None:
 
 
 def _open_functions() -> None:
-    """Functions that others have imported by name: the code that they run is replaced."""
+    """Functions that others have imported by name: their code is replaced."""
     succeed = _copy(defer.succeed)
     by_hand = ("Deferred", "result", "called", "_chainedTo")
     if succeed.__code__.co_names == by_hand:  # pragma: no branch - Twisted 24.7
         # Before, it called `Deferred.callback`.
         _run_instead(defer.succeed, _succeed, _promises, take)
     maybe: Any = defer.maybeDeferred
-    # By these two, trial leaves it out of tracebacks.
+    # These two make trial leave it out of tracebacks.
     named = {"co_name": maybe.__code__.co_name, "co_filename": maybe.__code__.co_filename}
     _run_instead(maybe, _maybe_deferred)
     maybe.__code__ = maybe.__code__.replace(**named)
@@ -174,7 +173,7 @@ def _copy(function: Any) -> Any:
 
 
 def _run_instead(function: Any, instead: Any, *needed: Any) -> None:
-    """Have a function of Twisted's run other code, whose last parameters are what that needs."""
+    """Replace the code of a function of Twisted, which gets *needed* as its last parameters."""
     function.__signature__ = signature(function)
     function.__code__ = instead.__code__
     function.__defaults__ = needed
@@ -237,7 +236,7 @@ def _open_lists() -> None:
         if self.fireOnOneErrback:
             for item, consumer in zip(items, consumers, strict=True):
                 if item is not consumer:
-                    # The list fails with its error, which is reported once.
+                    # The list fails with its error, and reports it.
                     consumer.addErrback(lambda _: None)
 
     lists.__init__ = __init__

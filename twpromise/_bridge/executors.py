@@ -1,4 +1,4 @@
-"""Work that is done elsewhere: in threads, in other processes, on a cluster; and futures back."""
+"""Work in threads, other processes or on a cluster; and asyncio futures for promises."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ P = ParamSpec("P")
 
 
 class FutureSink(Node):
-    """Stands between a promise and an asyncio future that was made of it: one consumer."""
+    """Connects a promise with an asyncio future made of it, as one consumer."""
 
     __slots__ = ("_future",)
 
@@ -73,7 +73,7 @@ class FutureSink(Node):
 
 
 def _on_loop(future: asyncio.Future[Any], function: Callable[..., object], *arguments: Any) -> None:
-    """Call a function on the loop of a future, now or soon; a closed loop calls nothing more."""
+    """Call a function on the loop of a future, now or soon; do nothing if the loop is closed."""
     loop = future.get_loop()
     if asyncio._get_running_loop() is loop:
         function(*arguments)
@@ -87,7 +87,7 @@ def _set(future: asyncio.Future[Any], setter: Callable[[Any], None], value: Any)
 
 
 def _takes_contexts(executor: Executor) -> bool:
-    """Whether an executor runs functions in threads of this interpreter, where contexts can go."""
+    """Whether an executor runs functions in threads of this interpreter, which can use contexts."""
     # A context cannot be pickled.
     interpreters: Any = getattr(concurrent.futures, "InterpreterPoolExecutor", ())
     kind = type(executor)
@@ -95,17 +95,17 @@ def _takes_contexts(executor: Executor) -> bool:
 
 
 class _FutureOfThread(concurrent.futures.Future[Any]):
-    """A future that knows which thread is at work on it."""
+    """A future that knows which thread works on it."""
 
     #: The identifier of the thread, once it has begun.
     thread: int | None = None
 
 
 class _Work:
-    """A call that a thread is to make, and the future for what comes of it.
+    """A call for a thread to make, and the future for its result.
 
-    It drops both when the call begins, or is cancelled: the pool keeps this for longer, and so do
-    the frames of the thread, to which the traceback of what the call raises leads.
+    It drops both when the call begins, or is cancelled: the pool keeps this object for longer, and
+    so do the frames of the thread, which are in the traceback of an error.
     """
 
     __slots__ = ("_call", "_future")
@@ -119,7 +119,7 @@ class _Work:
         self._future = self._call = None
 
     def __call__(self) -> None:
-        """In a thread: make the call, and settle the future, unless that was cancelled before."""
+        """In a thread: make the call and settle the future, unless it was cancelled before."""
         future, call = self._future, self._call
         if future is None or not future.set_running_or_notify_cancel():
             return
@@ -136,7 +136,7 @@ class _Work:
 
 
 class Executors(CorePromise, Generic[T_co]):
-    """Work elsewhere, and promises in asyncio."""
+    """The methods that run functions elsewhere, and `to_future`."""
 
     __slots__ = ()
 
@@ -149,17 +149,17 @@ class Executors(CorePromise, Generic[T_co]):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Promise[U]:
-        """A promise for what a function returns that an executor runs.
+        """A promise for the result of a function that an executor runs.
 
         Args:
-            executor: Any `concurrent.futures.Executor`: threads, processes, or a cluster's.
-            function: What to run; in a `ThreadPoolExecutor` it sees the context variables of the
-                caller, which cannot be sent to other processes or interpreters.
-            *args: What it is called with.
-            **kwargs: What it is called with.
+            executor: Any `concurrent.futures.Executor`: threads, processes, a cluster.
+            function: The function to run.  In a `ThreadPoolExecutor` it sees the context variables
+                of the caller; other processes and interpreters do not get them.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
 
-        What the executor itself raises (because it was shut down, say) rejects.  Cancelling
-        cancels the future, if the function does not run yet.
+        Cancelling the promise cancels the future, if the function does not run yet.  An error of
+        the executor itself (it was shut down, say) rejects the promise.
 
         Raises:
             TypeError: *executor* has no ``submit``, or *function* is not callable.
@@ -192,15 +192,16 @@ class Executors(CorePromise, Generic[T_co]):
     def in_thread(
         cls: Class, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
     ) -> Promise[U]:
-        """A promise for what a function returns that a thread of the scheduler's pool runs.
+        """A promise for the result of a function that runs in the scheduler's thread pool.
+
+        On a reactor that is the reactor's pool.
 
         Args:
-            function: What to run; it sees the context variables of the caller.
-            *args: What it is called with.
-            **kwargs: What it is called with.
+            function: The function to run; it sees the context variables of the caller.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
 
-        On a reactor that is the reactor's pool.  Cancelling takes the function back, if no
-        thread runs it yet.
+        Cancelling the promise withdraws the function, if no thread runs it yet.
 
         Raises:
             TypeError: *function* is not callable.
@@ -224,19 +225,19 @@ class Executors(CorePromise, Generic[T_co]):
     inThread = in_thread
 
     def to_future(self, loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Future[T_co]:
-        """A new asyncio future for the outcome: one more consumer of this promise.
+        """A new asyncio future for the outcome, which is a consumer of this promise.
 
         Args:
-            loop: The future's loop; by default the one that is running.
+            loop: The future's loop; by default the running one.
 
-        A rejection counts as handled, since the future reports for itself from now on.
-        Cancelling the future makes this consumer leave; a promise that is cancelled cancels
-        the future.
+        A rejection counts as handled, since the future reports it if it is not retrieved.
+        Cancelling the future withdraws this consumer only.  If the promise is cancelled, so is the
+        future.
 
         Raises:
-            RuntimeError: No loop was given, and none is running; or promises cannot settle while
-                the loop that is running runs.
-            TypeError: *loop* is no event loop.
+            RuntimeError: *loop* is left out, and no loop is running; or promises cannot settle
+                while the running loop runs.
+            TypeError: *loop* is not an event loop.
         """
         if loop is None:
             loop = asyncio.get_running_loop()

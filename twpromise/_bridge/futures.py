@@ -1,4 +1,4 @@
-"""asyncio's and concurrent's futures into promises."""
+"""Promises from futures of asyncio and concurrent.futures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
 
 class FutureSource(Node):
-    """Stands between a future, of either kind, and the promise that has adopted it.
+    """Connects a future, of either kind, with the promise that has adopted it.
 
     It keeps the future until that is done, even if the promise is cancelled before.
     """
@@ -29,7 +29,7 @@ class FutureSource(Node):
 
     def __init__(self, promise: CorePromise, future: Any, name: str) -> None:
         super().__init__(promise)
-        #: What the function is called that an executor runs, if that is known.
+        #: The name of the function that an executor runs, if that is known.
         self.name = name
         self._future: Any = future
         self._queue = promise._queue
@@ -75,27 +75,27 @@ class FutureSource(Node):
         return ((self.name, self._future),)
 
     def from_outside(self) -> bool:
-        """Unless the future is done, and this on its way home."""
+        """Whether the future is pending; its callback may be queued otherwise."""
         return not self._future.done()
 
     def _can_stop(self) -> bool:
-        # Those of executors have this method; see `stop`.  A task cleans up when it is cancelled.
+        # Futures of executors have this method; see `stop`.  A task cleans up when it is cancelled.
         running = getattr(self._future, "running", None)
         return running is None and (self._promise is not None or self._future is None)
 
     def stop(self) -> bool:
-        """Cancel the work of an executor; whether it does not run, and never will.
+        """Cancel the work of an executor; return whether it does not run, and never will.
 
-        Another thread may begin it at any moment, so that only this call knows.
+        Another thread may begin it at any moment, so only this call finds out.
         """
         return bool(self._future.cancel())
 
     def _cancel(self) -> None:
         future = self._future
         if future is None:
-            # It was done, and on its way here.
+            # It was done, and its callback is queued.
             return
-        # An asyncio future, whose loop runs callbacks as it likes.
+        # An asyncio future: the loop decides when it runs the callback.
         loop = future.get_loop()
         if loop.is_closed():
             # It will never be done.
@@ -120,7 +120,7 @@ class FutureSource(Node):
 
 
 def adopt_future(promise: CorePromise, future: Any, name: str = "") -> None:
-    """Have a pending promise settle as a future of asyncio, or of an executor, does."""
+    """Make a pending promise settle as a future of asyncio, or of an executor, does."""
     source = FutureSource(promise, future, name)
     hand_over(promise, source)
     if future.done():

@@ -1,4 +1,4 @@
-"""What the core needs to know of Twisted and of this package's errors."""
+"""The host: tells the core about Twisted and about this package's errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["TwistedHost"]
 
 
 class TwistedHost:
-    """Follows what Twisted and asyncio have, and reports to Twisted's log; see `hooks.Host`."""
+    """Follows awaitables of Twisted and asyncio, and reports to Twisted's log; see `hooks.Host`."""
 
     failure: type = Failure
 

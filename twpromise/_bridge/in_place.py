@@ -1,8 +1,8 @@
 """A promise used as a Deferred in place, without `then` or `to_deferred`; see `doors`.
 
-``promise.addCallback(f)`` makes one Deferred of the promise and returns it.  A second call in place
-adds to the same Deferred, and what Twisted waits for next, when it is given the promise, is that
-Deferred: so ``promise.addCallback(f); return promise`` does what it does with a Deferred.
+``promise.addCallback(f)`` makes a Deferred of the promise and returns it.  A second call in place
+adds to the same Deferred, and if Twisted is given the promise next, it waits for that Deferred: so
+``promise.addCallback(f); return promise`` works as with a Deferred.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CALLBACKS = "_callbacks" if hasattr(defer.Deferred(), "_callbacks") else "callba
 
 _DEFER: Any = vars(defer)
 _PACKAGE = str(Path(__file__).parents[1])
-#: Functions of Twisted that hand on what they are given, as it is.
+#: Functions of Twisted that pass on their argument unchanged.
 _HANDING_ON = ("gatherResults", "succeed")
 
 #: What `inlineCallbacks` adds to what is yielded.
@@ -76,10 +76,10 @@ class InPlace(CorePromise):
 
 
 class _Made:
-    """A Deferred made in place, and whose it is: the code's that made it, and of its callers.
+    """A Deferred made in place; belongs to the function that made it, and to its callers.
 
-    Who does not return the promise to Twisted or to a caller drops the Deferred with it: another
-    user of the same promise (the next login, say) must not get what is left of it.
+    If none of them returns the promise, the Deferred is dropped: another user of the same promise
+    (the next login, say) must not get what is left of it.
     """
 
     __slots__ = ("deferred", "frames")
@@ -89,13 +89,13 @@ class _Made:
         self.belong_to(user)
 
     def belong_to(self, user: FrameType) -> None:
-        """Belong to a function from now on, and to what has called it."""
+        """Belong to a function from now on, and to its callers."""
         self.frames = [user]
         while (caller := self.frames[-1].f_back) is not None:
             self.frames.append(caller)
 
     def belongs_to(self, user: FrameType) -> bool:
-        """Whether a function got the promise from who used it, or used it itself."""
+        """Whether a function has used the promise, or got it from a function that has."""
         if user in self.frames:
             return True
         # It was given to a function of Twisted.
@@ -105,7 +105,7 @@ class _Made:
 
 
 def _user() -> FrameType:
-    """The function that uses a promise: the first one that does not just hand it on."""
+    """The function that uses a promise: the first one that does not just pass it on."""
     frame: Any = sys._getframe(2)
     while _hands_on(frame):
         frame = frame.f_back
@@ -148,7 +148,7 @@ def _drop(promise: CorePromise, made: _Made) -> None:
 
 
 def take(promise: CorePromise) -> Any:
-    """A Deferred that belongs to who calls this: the one made in place, or a new consumer."""
+    """A Deferred for the calling function: the one made in place, or a new consumer."""
     deferred = _made_in_place(promise)
     if deferred is None:
         return make_deferred(promise)
@@ -180,7 +180,7 @@ def _add_both(self: CorePromise, callback: Any, *args: Any, **kwargs: Any) -> An
     if callback is not _RESUME:
         return _make_in_place(self).addBoth(callback, *args, **kwargs)
     if type(args[1]) is CoroutineType:
-        # `await_promise` wants what Twisted does with a plain value.
+        # `await_promise` relies on what Twisted does with a plain value.
         return callback(self, *args)
     # `yield` in `inlineCallbacks`: a consumer of its own.
     if self._source is None and self._extra is None:
@@ -190,19 +190,19 @@ def _add_both(self: CorePromise, callback: Any, *args: Any, **kwargs: Any) -> An
         deferred = take_for(args[2].deferred, self)
     deferred.addBoth(callback, *args)
     if args[0][0]:
-        # Twisted will take the promise for what it waits on; see `doors`.
+        # Twisted will use the promise as the Deferred that it waits for; see `doors`.
         args[2]._waits_on = deferred
     return deferred
 
 
 def _as_future(self: CorePromise, loop: Any) -> Any:
-    # The future is all that comes of it: a consumer of its own.
+    # Only the future results from it: a consumer of its own.
     return take(self).asFuture(loop)
 
 
 # --- what Twisted reads and writes --------------------------------------------------------
 
-# Reading makes nothing, and handles no rejection.
+# Reading makes no Deferred, and handles no rejection.
 
 
 def _called(self: CorePromise) -> bool:
@@ -231,7 +231,7 @@ def _result(self: CorePromise) -> Any:
 
 
 def _take_result(self: CorePromise, instead: Any) -> None:
-    """Twisted has read the result, and takes it: that changes a Deferred, but no promise."""
+    """Take the result, as Twisted does: that changes a Deferred, but no promise."""
     if _made_in_place(self) is not None:
         take(self).addBoth(lambda _: instead)
     elif outcome_of(self)._state & REJECTED:
@@ -239,7 +239,7 @@ def _take_result(self: CorePromise, instead: Any) -> None:
 
 
 class _Callbacks:
-    """What a promise has for callbacks: Twisted appends the Deferred that is to wait."""
+    """The callbacks of a promise, to which Twisted appends a Deferred that is to wait."""
 
     __slots__ = ("_promise",)
 
@@ -247,7 +247,7 @@ class _Callbacks:
         self._promise = promise
 
     def append(self, continuation: Any) -> None:
-        """Have a Deferred wait for a consumer of its own, in the place of the promise."""
+        """Let a Deferred wait for a consumer of its own instead of the promise."""
         waiting = continuation[0][1][0]
         deferred = take_for(waiting, self._promise)
         waiting.result = waiting._chainedTo = deferred
@@ -257,7 +257,7 @@ class _Callbacks:
 
 
 def replace_methods() -> None:
-    """Give promises the methods and the attributes of a Deferred, in the place of the errors."""
+    """Give promises the methods and attributes of a Deferred, in place of the errors."""
     members: dict[str, Any] = {
         name: _method(name)
         for name in ("addCallback", "addCallbacks", "addErrback", "addTimeout", "chainDeferred")

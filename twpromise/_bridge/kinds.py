@@ -1,4 +1,4 @@
-"""What is followed, decided by the type of a value: once per type, and remembered."""
+"""Whether and how a value is followed: decided by its type, and remembered."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from .._coroutines.awaitables import adopt_awaitable, adopt_generator
 from .._coroutines.tasks import adopt_coroutine
 from .._util.checks import shown
 from ..interfaces import IPromise
+from .dask import adopt_dask_future, is_dask_future
 from .deferreds import adopt_deferred
 from .futures import adopt_future
 from .outcomes import adopt_failure
@@ -31,8 +32,8 @@ from .thenables import adopt_thenable
 
 __all__ = ["decide", "follow_by"]
 
-#: How many types are remembered; a program that makes types without end (mocks do) must not
-#: keep them all.
+#: How many types are remembered; a program that makes ever more types (mocks do) must not keep them
+#: all.
 LIMIT = 1024
 
 #: In this order: the first that a type is a subclass of.
@@ -49,7 +50,7 @@ _FOLLOWED: dict[type, Adopter] = {
 
 
 def follow_by(kind: type, adopter: Adopter) -> None:
-    """Have values of a type, of those above, followed in another way."""
+    """Follow values of a type, which must be in `_FOLLOWED`, in another way."""
     _FOLLOWED[kind] = adopter
     adopters.clear()
 
@@ -79,8 +80,9 @@ def decide(kind: type) -> Adopter | None:
     adapter = _adapter_for(kind)
     if adapter is not None:
         return _adopt_by(adapter)
-    # Not `hasattr`: what matters is what the class says, not what its metaclass has or what
-    # an instance with a `__getattr__` makes up.
+    if is_dask_future(kind):
+        return adopt_dask_future
+    # Not `hasattr`: only the class counts, not its metaclass or the `__getattr__` of an instance.
     if any("then" in vars(base) for base in kind.__mro__):
         return adopt_thenable
     return adopt_awaitable if issubclass(kind, Awaitable) else None

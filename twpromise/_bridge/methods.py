@@ -1,4 +1,4 @@
-"""The methods of a promise that cross the bridge."""
+"""The methods that connect promises with Deferreds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ P = ParamSpec("P")
 
 
 class Deferify(Protocol):
-    """What ``deferify(timeout=...)`` gives: a decorator."""
+    """The type of what ``deferify(timeout=...)`` returns: a decorator."""
 
     @overload
     def __call__(self, function: Later[P, U], /) -> Callable[P, Deferred[U]]: ...  # pyright: ignore[reportOverlappingOverload]
@@ -52,22 +52,22 @@ class Bridge(CorePromise, Generic[T_co]):
     def from_deferred(
         cls: Class, deferred: Deferred[U], *, unclaimed: Callable[[U], object] | None = None
     ) -> Promise[U]:
-        """A promise that settles as a Deferred does, and owns it from now on.
+        """A promise that settles as a Deferred does, and owns the Deferred from now on.
 
         Args:
-            deferred: Callbacks that are added to it later get None, never the failure.  It may
-                be adopted more than once: each promise gets the same.
-            unclaimed: Called once with a value that reaches no consumer, to give it back (a
-                lock, an item of a queue, a connection): the last consumer left in the turn in
-                which the value came, or before, and the Deferred fired all the same.  It may be
-                ``async def``; what it raises is logged.
+            deferred: Callbacks that you add to it later get None, also if it fails.  It may be
+                adopted more than once: each promise gets the same outcome.
+            unclaimed: Called once with a value that reaches no consumer, so that you can give it
+                back (a lock, an item of a queue, a connection): the last consumer was cancelled,
+                but the Deferred fired all the same.  It may be ``async def``; what it raises is
+                logged.
 
-        A Deferred that has fired gives a promise that has settled; with *unclaimed*, one that
-        settles in the next turn.  When the last consumer of the last promise leaves, the Deferred
-        is cancelled; with *unclaimed*, its canceller is called, and it may still fire.
+        If the Deferred has fired, the promise has settled; with *unclaimed*, it settles in the next
+        turn.  When the last consumer of the last promise is cancelled, the Deferred is cancelled;
+        with *unclaimed* its canceller is called, and it may still fire.
 
         Raises:
-            TypeError: *deferred* is no Deferred, or *unclaimed* is not callable.
+            TypeError: *deferred* is not a Deferred, or *unclaimed* is not callable.
         """
         # With `install`, a promise counts as a Deferred.
         if type(deferred) is not Deferred and (
@@ -87,12 +87,12 @@ class Bridge(CorePromise, Generic[T_co]):
     fromDeferred = from_deferred
 
     def to_deferred(self) -> Deferred[T_co]:
-        """A new Deferred for the outcome: one more consumer of this promise.
+        """A new Deferred for the outcome, which is a consumer of this promise.
 
-        It has fired if the promise has settled, and fires from the scheduler otherwise.  A
-        rejection counts as handled, since the Deferred reports for itself from now on.
-        Cancelling the Deferred makes this consumer leave; a promise that others have cancelled
-        errbacks it with `CancellationError`.
+        It has fired if the promise has settled; otherwise it fires from the scheduler.  A rejection
+        counts as handled, since the Deferred reports it if it has no errback.  Cancelling the
+        Deferred withdraws this consumer only.  If the promise is cancelled by others, the Deferred
+        fails with `CancellationError`.
         """
         return make_deferred(self)
 
@@ -112,22 +112,20 @@ class Bridge(CorePromise, Generic[T_co]):
     def deferify(cls, /, *, timeout: float) -> Deferify: ...
     @classmethod
     def deferify(cls, function: Any = None, /, *, timeout: float | None = None) -> Any:
-        """A function that returns a Deferred for what *function* returns.
+        """A function that returns a Deferred for the result of *function*.
+
+        Use it where Twisted wants a Deferred (a trial test, a klein route, an AMP responder, a
+        `LoopingCall`): Twisted checks for the exact type, and takes a promise for a plain value.
 
         Args:
-            function: A function or method that returns a promise, or anything else that is
-                followed, or a plain value; ``async def`` will do.  If it is left out, and
-                *timeout* is given, a decorator comes back.
-            timeout: Seconds after which the Deferred errbacks with a `TimeoutError`, and what
-                the function returned is cancelled; see `timeout`.
-
-        Twisted looks for the exact type: a promise that is returned where Twisted wants a
-        Deferred (from a trial test, a klein route, an AMP responder, a `LoopingCall`) is taken
-        for a plain value, silently.  This decorator is the cure.  What *function* raises
-        becomes a failure of the Deferred.
+            function: A function or method that returns a promise, anything else that is followed,
+                or a plain value; or an ``async def`` function.  Without it, a decorator is
+                returned.  What the function raises becomes a failure of the Deferred.
+            timeout: Seconds after which the Deferred fails with `TimeoutError`, and the result of
+                the function is cancelled; see `timeout`.
 
         Raises:
-            TypeError: *function* is not callable, or *timeout* is no number.
+            TypeError: *function* is not callable, or *timeout* is not a number.
             ValueError: *timeout* is negative or NaN.
 
         Twisted: ``maybeDeferred``, ``Deferred.addTimeout``.
@@ -162,12 +160,12 @@ class Bridge(CorePromise, Generic[T_co]):
         suffix: str = "Deferred",
         filter: Callable[..., Any] | None = None,
     ) -> Any:
-        """Add a Deferred-returning version of each function of *target*; give *target* back.
+        """Add a Deferred-returning version of each function of *target*, and return *target*.
 
         Args:
             target: An object, a class, a module, or a list of classes; see `promisify_all`.
-            suffix: What is appended to the name of a function to name its new version.
-            filter: Says which functions to take; see `promisify_all`.
+            suffix: Appended to the name of a function to name its new version.
+            filter: Chooses the functions; see `promisify_all`.
 
         Raises:
             TypeError: As `promisify_all`.

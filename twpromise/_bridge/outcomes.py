@@ -39,10 +39,10 @@ __all__ = [
 
 
 class NotedFailure(Failure):
-    """A Failure that prints the notes of its exception, as Python does, but Twisted does not.
+    """A Failure that prints the notes of its exception, as Python does but Twisted does not.
 
-    The places of a long stack trace are in such a note.  The text of the exception, which may be
-    a client's, stays on one line: it must not pass for other lines of the log.
+    The places of a long stack trace are in such a note.  The text of the exception, which may come
+    from a client, stays on one line, so that it cannot fake other lines of the log.
     """
 
     def printTraceback(
@@ -63,14 +63,14 @@ class NotedFailure(Failure):
 
 
 def failure_of(reason: object, aux: Any) -> Failure:
-    """A Failure for a reason, with the traceback that it was rejected with.
+    """A Failure for a reason, with the traceback of its rejection.
 
-    If the reason came in a Failure, that goes out again.
+    If the reason came in a Failure, that one is returned.
     """
     noted = bool(notes_of(reason))
     if isinstance(aux, Failure):
         if noted and type(aux) is Failure:
-            # The same Failure goes out, but prints more.
+            # The same Failure is returned, but prints more.
             aux.__class__ = NotedFailure
         return aux
     kind: Any = NotedFailure if noted else Failure
@@ -78,7 +78,7 @@ def failure_of(reason: object, aux: Any) -> Failure:
     if isinstance(aux, TracebackType):
         raised: Failure = kind(error, type(error), aux)
         return raised
-    # It was never raised on its way to the promise.  What another consumer raised it with must
+    # The error was never raised on its way to the promise.  The traceback of another consumer must
     # not show in this Failure.
     traceback = get_traceback(error)
     set_traceback(error, None)
@@ -100,7 +100,7 @@ def report_of(reason: object, aux: Any) -> Failure:
 
 
 def notes_of(reason: object) -> list[str]:
-    """The notes that Python would print of an exception."""
+    """The notes that Python would print with an exception."""
     try:
         return [f"{note}" for note in getattr(reason, "__notes__", ())]
     except Exception:
@@ -109,7 +109,7 @@ def notes_of(reason: object) -> list[str]:
 
 
 def traceback_of(aux: Any) -> TracebackType | None:
-    """The traceback that a reason was rejected with."""
+    """The traceback of a rejection."""
     if isinstance(aux, Failure):
         # Not `getTracebackObject()`: one that was cleaned or pickled gives an imitation, with
         # which nothing can be raised.
@@ -118,11 +118,11 @@ def traceback_of(aux: Any) -> TracebackType | None:
 
 
 def raised_by(promise: CorePromise) -> tuple[BaseException, TracebackType | None]:
-    """What to raise in a consumer of a promise that was rejected or cancelled.
+    """The exception to raise in a consumer of a promise that was rejected or cancelled.
 
     Returns:
-        The exception, and the traceback to raise it with: the one that the promise was rejected
-        with, so that it does not grow with each consumer.
+        The exception, and the traceback to raise it with: that of the rejection, so that it does
+        not grow with each consumer.
     """
     if promise._state & REJECTED:
         mark_handled(promise)
@@ -148,22 +148,23 @@ def exception_in(failure: Failure) -> BaseException:
 
 
 def exception_for_future(promise: CorePromise) -> BaseException:
-    """What to give to a future, of either kind, that is made of such a promise."""
+    """The exception for a future, of asyncio or `concurrent.futures`, made of such a promise."""
     error = exception_of(promise)
     # asyncio does not take it: it would end the generator that waits for the future.
     return RejectionError.wrap(error) if issubclass(type(error), StopIteration) else error
 
 
 def adopt_failure(promise: CorePromise, failure: Failure) -> None:
-    """Reject with what a Failure holds: returning one means failing, as it does to Twisted."""
+    """Reject with the exception in a Failure: as in Twisted, returning a Failure means failing."""
     reject(promise, failure)
 
 
 def unwrap(failure: Failure) -> tuple[object, Any]:
-    """The reason that a Failure stands for, and the `aux` to reject with; see `settling.reject`.
+    """The reason in a Failure, and the `aux` to reject with; see `settling.reject`.
 
-    Mostly the Failure itself is the `aux`, and goes out again.  Twisted's own TimeoutError becomes
-    ours, so that ``except`` and ``catch`` need one name; classes derived from it stay.
+    Mostly the Failure itself is the `aux`, and `failure_of` returns it again.  Twisted's own
+    TimeoutError becomes ours, so that ``except`` and ``catch`` need one name; classes derived from
+    it stay.
     """
     error = failure.value
     if type(error) is not defer.TimeoutError:

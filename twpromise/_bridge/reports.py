@@ -1,4 +1,4 @@
-"""Reports of what was not handled: to hooks, listeners, and Twisted's log."""
+"""Reports of unhandled failures: to hooks, listeners, and Twisted's log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = Logger(namespace="twpromise")
 
 
 def unhandled(promise: CorePromise) -> None:
-    """A rejection stayed unhandled to the end of the drain: the policy says what happens."""
+    """A rejection stayed unhandled to the end of the drain: ask the policy."""
     library: Any = promise._library
     library.unhandled += 1
     library.unhandled_total += 1
@@ -27,7 +27,7 @@ def unhandled(promise: CorePromise) -> None:
 
 
 def handled(promise: CorePromise) -> None:
-    """Notify of a rejection that was reported, and has been handled after all."""
+    """Notify of a rejection that was reported, and has been handled since."""
     library: Any = promise._library
     library.unhandled -= 1
     if was_reported(promise):
@@ -37,7 +37,7 @@ def handled(promise: CorePromise) -> None:
 
 
 def fatal(library: Any, reason: Any, aux: Any) -> None:
-    """Hand a failure to the fatal hook of its library copy; without one, log it."""
+    """Call the fatal hook of a library copy with a failure; without a hook, log it."""
 
     # Nothing is raised: the caller has more to do (to release other resources, say).
     def log(_: object = None) -> bool:
@@ -68,9 +68,9 @@ def escaped(error: BaseException) -> None:
 
 
 def _report(promise: Any) -> None:
-    """Call the hook of the library copy and the listeners of all; log, if no one has the reason.
+    """Call the hook of the library copy and the listeners of all; log if none has got the reason.
 
-    One that fails does not have it.
+    A hook that fails has not got it.
     """
     hook = promise._library.on_unhandled
     reason, aux = promise._value, promise._aux

@@ -36,14 +36,14 @@ def ahead_of(waiting: object) -> Iterator[object]:
             ahead.append(getattr(one._source, "_deferred", None))
         else:
             ahead.append(one._chainedTo)
-            # If it was made of a promise, this is a method of what stands between the two.
+            # If it was made of a promise, this is a method of the node between the two.
             sink = getattr(one._canceller, "__self__", None)
             if isinstance(sink, Node):
                 ahead.append(sink._promise)
 
 
 def adopt_checked(promise: CorePromise, deferred: Any) -> None:
-    """Have a pending promise settle as a Deferred does, unless that was made of the promise."""
+    """Make a pending promise settle as a Deferred does, unless that was made of the promise."""
     adopt_deferred(promise, deferred)
     # Most wait for no other Deferred, and were not made of a promise: see `ahead_of`.
     if deferred._chainedTo is None and type(deferred._canceller) is not MethodType:

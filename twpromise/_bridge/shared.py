@@ -1,8 +1,8 @@
-"""What a Deferred has fired with, for all of this library that wait for it.
+"""The result of a Deferred, for all promises and coroutines of this library that wait for it.
 
-A Deferred gives its result to the first that has adopted it, and None to what comes behind: to
-callbacks of other people's, too.  So the first keeps the result at the Deferred, as
-`_taken_by_promise`, for others of this library, each of which looks there when it gets None.
+A Deferred gives its result to the first callback, and None to those behind it, also to callbacks of
+other code.  So the first adopter keeps the result in the Deferred, as `_taken_by_promise`, for
+others of this library, each of which looks there when it gets None.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = [
     "waiting_for",
 ]
 
-# For those that have not been adopted.  A default on the class, the only thing that an import adds
-# to Twisted: looking for an attribute that is missing costs a request over Deferreds 5 to 10 %.
+# For Deferreds that have not been adopted.  This default on the class is the only thing that an
+# import adds to Twisted: looking for a missing attribute costs a request over Deferreds 5 to 10 %.
 _all_deferreds: Any = Deferred
 _all_deferreds._taken_by_promise = None
 
@@ -45,14 +45,14 @@ class _Failed:
 
 def keep_failure(deferred: Any, failure: Failure) -> None:
     """Keep the failure that was taken from a Deferred, for others that have adopted it."""
-    # Those that wait already get it, whatever becomes of the first promise.
+    # Promises that wait already get it, even if the first promise is cancelled.
     deferred._taken_by_promise = failure if is_shared(deferred, None) else _Failed(failure)
 
 
 def keep_followed(
     cls: type[CorePromise], deferred: Any, result: Any, owner: CorePromise | None
 ) -> CorePromise:
-    """A promise for what is followed, and was taken from a Deferred: kept for others, too."""
+    """A promise for an awaitable result that was taken from a Deferred: kept for others, too."""
     # A coroutine, say, is started once, for all.
     promise = result if is_promise(result) else new_resolved(cls, result, owner)
     deferred._taken_by_promise = promise
@@ -60,7 +60,7 @@ def keep_followed(
 
 
 def taken_from(deferred: Any) -> Any:
-    """The result of a Deferred that gives None: what was taken from it, if anything was."""
+    """The result that was taken from a Deferred, which gives None now; None if there was none."""
     taken = deferred._taken_by_promise
     if type(taken) is not _Failed:
         return taken
@@ -76,7 +76,7 @@ def taken_from(deferred: Any) -> Any:
 
 
 def waiting_for(deferred: Any, consumer: object) -> Iterator[Any]:
-    """All of this library that waits for a Deferred, besides *consumer*."""
+    """The objects of this library that wait for a Deferred, besides *consumer*."""
     for each in callbacks_of(deferred):
         waiting = _called_by(each)
         if _is_ours(waiting) and waiting is not consumer and waiting._waits_for(deferred):
@@ -89,23 +89,24 @@ def is_shared(deferred: Any, consumer: object) -> bool:
 
 
 def leave_to_others(deferred: Any, consumer: object) -> bool:
-    """If others of this library wait for a Deferred, have it forget *consumer*; whether any do."""
+    """If others of this library wait for a Deferred, remove *consumer*; return whether any do."""
     if not is_shared(deferred, consumer):
         return False
-    # A Deferred that pends for long must not collect those that have left it.
+    # A Deferred that stays pending must not collect callbacks that have left it.
     callbacks = callbacks_of(deferred)
     own = [index for index, each in enumerate(callbacks) if _called_by(each) is consumer]
     # It may stand there more than once: from the end, so that each is still where it was.
     for index in reversed(own):
         beside = [*callbacks[max(index - 1, 0) : index], *callbacks[index + 1 : index + 2]]
-        # Between callbacks of other people it is needed: it takes what those must not get.
+        # Between callbacks of other code it is needed: it takes the result, which they must not
+        # get.
         if any(_is_ours(_called_by(one)) for one in beside):
             del callbacks[index]
     return True
 
 
 def is_last(deferred: Any, consumer: object) -> bool:
-    """Whether a Deferred has still to call *consumer*, and nothing else of this library."""
+    """Whether *consumer* is the only object of this library that a Deferred has still to call."""
     called = map(_called_by, callbacks_of(deferred))
     return any(each is consumer for each in called) and not is_shared(deferred, consumer)
 
@@ -118,7 +119,7 @@ def callbacks_of(deferred: Any) -> list[Any]:
 
 
 def _called_by(callbacks: Any) -> Any:
-    """What a callback is, or is a method of."""
+    """The object that a callback is, or is a method of."""
     callback = callbacks[0][0]
     return getattr(callback, "__self__", callback)
 

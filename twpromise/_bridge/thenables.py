@@ -1,4 +1,4 @@
-"""Thenables: objects of foreign promise libraries, which may misbehave in every way."""
+"""Thenables: objects of foreign promise libraries, which may misbehave."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["adopt_thenable"]
 
 
 class _ThenableSource:
-    """What a thenable gets to call back; the first call counts."""
+    """The callbacks for a thenable; the first call counts."""
 
     __slots__ = ("_promise",)
 
@@ -24,7 +24,7 @@ class _ThenableSource:
         self._promise: CorePromise | None = promise
 
     def resolve(self, value: Any = None) -> None:
-        """Resolve with a value, or with whatever is followed."""
+        """Resolve with a value, or with something to follow."""
         self._settle(resolve, value)
 
     def reject(self, reason: Any = None) -> None:
@@ -57,8 +57,8 @@ class _ThenableSource:
 
 
 def adopt_thenable(promise: CorePromise, thenable: Any) -> None:
-    """Have a pending promise settle as a thenable does; its `then` is called later."""
-    # What brought the thenable (a Deferred, a future) is done, and cannot be cancelled.
+    """Make a pending promise settle as a thenable does; its `then` is called later."""
+    # The source of the thenable (a Deferred, a future) is done, and cannot be cancelled.
     hand_over(promise)
     call_soon(type(promise), _call_then, promise, thenable, context_here(promise))
 

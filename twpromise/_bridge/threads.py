@@ -1,4 +1,4 @@
-"""`Promise.call_from_thread`: other threads have functions called where promises run."""
+"""`Promise.call_from_thread`: other threads call functions in the thread of promises."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ P = ParamSpec("P")
 
 
 class _Answer(concurrent.futures.Future[Any]):
-    """A future that is not waited for in the thread that is to settle it."""
+    """A future on which the thread that settles it must not wait."""
 
     def __init__(self, queue: JobQueue) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class _Answer(concurrent.futures.Future[Any]):
 
 
 class _AnswerSink(Node):
-    """Stands between a promise and the future for a caller in another thread: one consumer."""
+    """Connects a promise with the future for a caller in another thread, as one consumer."""
 
     __slots__ = ("_future", "_queue")
 
@@ -63,11 +63,11 @@ class _AnswerSink(Node):
         future.add_done_callback(self._done)
 
     def call(self, cls: type[CorePromise], run: Callable[..., object], *call: Any) -> None:
-        """Make the call, at home, and wait for what comes of it.
+        """Make the call in the thread of promises, and wait for its result.
 
         Args:
-            cls: The class of the promise for that.
-            run: Runs what is in *call* in the caller's context.
+            cls: The class of the promise for the result.
+            run: Runs *call* in the caller's context.
             *call: Arguments of `call_into`.
         """
         if self._future.cancelled():
@@ -79,7 +79,7 @@ class _AnswerSink(Node):
         del promise, call
 
     def _go_on(self, promise: CorePromise) -> None:
-        """The call was made, and this promise has what comes of it."""
+        """The call was made; wait for the promise of its result."""
         if self._state & DEAD:
             # The function has cancelled the future.
             mark_handled(promise)
@@ -99,7 +99,7 @@ class _AnswerSink(Node):
         self.finish()
         if parent._state & CANCELLED:
             future.cancel()
-        # False if it was cancelled, by the caller or just now; tells those that wait.
+        # False if it was cancelled, by the caller or just now; notifies the threads that wait.
         if not future.set_running_or_notify_cancel():
             return
         if parent._state & FULFILLED:
@@ -126,7 +126,7 @@ class _AnswerSink(Node):
 
 
 class Threads(CorePromise):
-    """What other threads may ask of promises."""
+    """The method that other threads may call."""
 
     __slots__ = ()
 
@@ -149,19 +149,18 @@ class Threads(CorePromise):
     def call_from_thread(
         cls: Class, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> concurrent.futures.Future[Any]:
-        """Call a function in the thread that promises run in; in any thread.
+        """Call a function in the thread of promises; may be called in any thread.
 
         Args:
-            function: What to call, in a copy of the caller's context.  What it returns is
-                followed: a promise, a Deferred, a coroutine.
-            *args: What it is called with.
-            **kwargs: What it is called with.
+            function: The function to call, in a copy of the caller's context.  It may return
+                a promise, a Deferred or a coroutine, or be ``async def``.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
 
         Returns:
-            A `concurrent.futures.Future` for what comes of it.  Cancelling that takes the call
-            back, or cancels what the function returned.  In the thread that promises run in the
-            function is called at once, and ``result()`` and ``exception()`` of the future raise
-            `RuntimeError` while it is pending.
+            A `concurrent.futures.Future` for the result.  Cancelling it withdraws the call, or
+            cancels what the function returned.  In the thread of promises the function is called at
+            once; there ``result()`` and ``exception()`` of a pending future raise `RuntimeError`.
 
         Raises:
             TypeError: *function* is not callable.

@@ -1,4 +1,4 @@
-"""`from_deferred(d, unclaimed=f)`: what becomes of a value that no consumer waits for any more."""
+"""`from_deferred(d, unclaimed=f)`: what happens to a value that has no consumer any more."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["adopt_for_certain"]
 
 
 class CertainSource(DeferredSource):
-    """As its base; each value goes to a consumer, or else to a function.
+    """Like its base; each value goes to a consumer, or else to a function.
 
-    The promise is fulfilled in a turn of the queue, in which its subscribers are notified, too; so
-    it can be cancelled until then.  All such sources of a Deferred share a `Claim`.
+    The promise is fulfilled from the queue, and its subscribers are notified at the same time, so
+    that it can be cancelled until then.  All such sources of a Deferred share a `Claim`.
     """
 
     __slots__ = ("_bare", "_class", "_holds", "_unclaimed")
@@ -63,7 +63,7 @@ class CertainSource(DeferredSource):
         """The value has reached no consumer."""
         deferred = self._deferred
         value = deferred._taken_by_promise
-        # It is not there any more for others that adopt the Deferred.
+        # Others that adopt the Deferred do not get it any more.
         deferred._taken_by_promise = Failure(
             RuntimeError(
                 "the value of the Deferred has reached no consumer, and was given to "
@@ -80,13 +80,13 @@ class CertainSource(DeferredSource):
         canceller = last._canceller
         if canceller is not None and not last.called:
             if self._bare:
-                # No other callback has to see an error: so the Deferred is not fired, which
-                # may still be fired with a value.
+                # No other callback has to see an error, so do not fire the Deferred: it may still
+                # fire with a value.
                 last._canceller = None
                 canceller(last)
             else:
                 cancel_deferred(deferred)
-        # Else nothing stops what will fire it.
+        # Otherwise nothing stops its source.
 
     def from_outside(self) -> bool:
         """See the base."""
@@ -96,7 +96,7 @@ class CertainSource(DeferredSource):
 def adopt_for_certain(
     promise: CorePromise, deferred: Deferred[Any], unclaimed: Callable[[Any], object]
 ) -> None:
-    """As `adopt_deferred`; a value that reaches no consumer goes to a function, in its context."""
+    """Like `adopt_deferred`, but call *unclaimed*, in its context, with a value that gets lost."""
     source = CertainSource()
     source._promise = promise
     source._deferred = deferred

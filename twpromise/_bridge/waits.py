@@ -13,7 +13,7 @@ __all__ = ["note_where_it_waits", "places_of_waiting"]
 
 E = TypeVar("E", bound=BaseException)
 
-#: How many promises are looked at: there may be a circle of them.
+#: How many promises to look at: there may be a circle of them.
 _FAR: Final = 100
 
 
@@ -26,9 +26,9 @@ def note_where_it_waits(error: E, promise: CorePromise) -> E:
 
 
 def places_of_waiting(promise: CorePromise) -> list[str]:
-    """The lines at which the coroutine behind a promise waits, from without to within.
+    """The lines at which the coroutine behind a promise waits, the outermost first.
 
-    What it waits for may be another coroutine's promise, and so on.
+    It may wait for the promise of another coroutine, and so on.
     """
     places: list[str] = []
     ahead: Any = promise
@@ -41,6 +41,6 @@ def places_of_waiting(promise: CorePromise) -> list[str]:
             places += [place(frame) for frame in frames if frame is not None]
             ahead = source._waiting or source._special
         else:
-            # A promise that was derived waits for another one, most nodes do, too.
+            # A derived promise waits for another one, and so do most nodes.
             ahead = source if is_promise(source) else getattr(source, "_source", None)
     return places

@@ -1,4 +1,4 @@
-"""Whether a loop of asyncio can wait for promises: it runs where they do, or in another thread."""
+"""Whether an asyncio loop can wait for promises: it runs where they do, or in another thread."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def runs_at_home(queue: JobQueue, loop: asyncio.AbstractEventLoop) -> bool:
     """Whether the promises of a queue settle on *loop*, which runs; if not, in another thread.
 
     Raises:
-        RuntimeError: They cannot settle while *loop* runs: it keeps their own thread from that;
-            or nothing has ever run them.
+        RuntimeError: They cannot settle while *loop* runs, since it blocks their thread; or nothing
+            has ever run them.
     """
     home = queue.scheduler.event_loop()
     if queue.is_home():

@@ -1,1 +1,1 @@
-"""Functions with callbacks into functions that return promises, and back."""
+"""Promises from functions with callbacks, and callbacks for promises."""

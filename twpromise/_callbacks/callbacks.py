@@ -1,4 +1,4 @@
-"""`from_callback` and `as_callback`: one promise from a callback, or for one."""
+"""`from_callback` and `as_callback`: a promise from a callback, and a callback for a promise."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _CallbackSink(Node):
 
 
 def _call(callback: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a callback with as many arguments as it takes; for those that are missing, with None."""
+    """Call a callback with as many arguments as it takes; missing ones are None."""
     missing = (required_positionals(callback) or 0) - len(arguments)
     count = declared(callback, len(arguments), len(arguments))
     return callback(*arguments[:count], *[None] * missing)
@@ -75,13 +75,13 @@ class Callbacks(CorePromise, Generic[T_co]):
         multi_args: bool = False,
         multiArgs: bool = False,
     ) -> Promise[Any]:
-        """A promise for what a function gives to a callback.
+        """A promise for the result that a function passes to a callback.
 
         Args:
-            resolver: Called at once with a callback: ``callback(error, *results)``.  Something
-                that is not callable rejects with a `TypeError`.
+            resolver: Called at once with a callback: ``callback(error, *results)``.  If it is not
+                callable, the promise is rejected with `TypeError`.
             multi_args: As for `promisify`.
-            multiArgs: The same, as bluebird spells it.
+            multiArgs: Bluebird's spelling of *multi_args*.
 
         Bluebird: ``Promise.fromCallback``.
         """
@@ -89,7 +89,7 @@ class Callbacks(CorePromise, Generic[T_co]):
             return new_rejected(
                 cls,
                 TypeError(
-                    f"expecting a function: resolver must be callable, not {shown(resolver)}"
+                    f"resolver must be callable, not {shown(resolver)} (expecting a function)"
                 ),
             )
         check_home(cls)
@@ -114,15 +114,15 @@ class Callbacks(CorePromise, Generic[T_co]):
         """Call a callback with the outcome, and return this promise.
 
         Args:
-            callback: Called with ``(None, value)`` or ``(error, None)``; what it raises is
-                logged as an uncaught error, and so is the failure of one that is ``async def``.
-                It gets as many arguments as it takes.  Something that is not callable is
-                ignored.  It is never called if the promise is cancelled.
-            spread: Whether to call it with the items of a list or tuple, ``(None, *value)``,
-                and with ``(error)`` only, or None for each of its other parameters.
+            callback: Called with ``(None, value)`` or ``(error, None)``, or with as many of these
+                as it takes.  What it raises is logged as an uncaught error; it may be ``async
+                def``.  It is ignored if it is not callable, and not called if the promise is
+                cancelled.
+            spread: Call it with ``(None, *value)``, for a list or tuple, or with ``(error)``; its
+                other parameters get None.
 
-        A reason that is false (None, for example) comes as a `RejectionError`, with the reason
-        in its ``cause``.
+        A reason that is false (None, for example) is passed as a `RejectionError`, with the reason
+        as its ``cause``.
 
         Bluebird: ``.asCallback``.
         """

@@ -27,11 +27,11 @@ __all__ = [
 
 
 def operational(error: object) -> BaseException:
-    """The reason to reject with for an error that a callback was given: an operational error.
+    """The reason to reject with for the error that was passed to a callback: an operational error.
 
-    An exception with a class of its own stays itself, and is marked as operational; anything
-    else arrives inside an `OperationalError`, with the attributes of a bare `Exception`.
-    A Failure stands for the exception in it.
+    An exception with a class of its own is marked as operational; anything else is wrapped in an
+    `OperationalError`, with the attributes of a bare `Exception`.  A Failure counts as the
+    exception in it.
     """
     if issubclass(type(error), hooks.host.failure):
         inside, aux = hooks.host.unwrap(error)
@@ -42,7 +42,7 @@ def operational(error: object) -> BaseException:
         try:
             error.is_operational = True  # type: ignore[attr-defined]
         except Exception:
-            # It takes no attributes: then `Promise.error` does not catch it.
+            # It accepts no attributes, so `Promise.error` does not catch it.
             pass
         return error
     try:
@@ -69,10 +69,10 @@ def is_error(error: object) -> bool:
 
 
 class NodeCallback:
-    """A callback that settles a promise; callable from any thread, the first call counts.
+    """A callback that settles a promise; may be called from any thread, the first call counts.
 
-    It drops the promise then: a callback that is kept does not keep the promise.  Like
-    a promise, it is made without ``__init__``: see `node_callback`.
+    It drops the promise then: keeping the callback does not keep the promise.  Like a promise, it
+    is made without ``__init__``: see `node_callback`.
     """
 
     __slots__ = ("_promise",)
@@ -80,7 +80,7 @@ class NodeCallback:
     _promise: CorePromise | None
 
     def __call__(self, error: Any = None, value: Any = None, *more: Any) -> None:
-        """Reject with *error* unless it is None (or otherwise false), else fulfil."""
+        """Fulfil the promise with *value*; or reject it, if *error* is true."""
         promise = self._promise
         if promise is None:
             return
@@ -99,12 +99,12 @@ class NodeCallback:
 
 
 class MultiCallback(NodeCallback):
-    """The same for callbacks with several values: the promise is fulfilled with their list."""
+    """The same for callbacks with several values: fulfils the promise with their list."""
 
     __slots__ = ()
 
     def __call__(self, error: Any = None, *values: Any) -> None:
-        """Reject with *error* unless it is None (or otherwise false), else fulfil."""
+        """Fulfil the promise with the list of *values*; or reject it, if *error* is true."""
         super().__call__(error, list(values))
 
 
@@ -118,7 +118,7 @@ def node_callback(promise: CorePromise, multi_args: bool = False) -> NodeCallbac
 def reject_unless_called(
     promise: CorePromise, callback: NodeCallback, error: BaseException
 ) -> None:
-    """Reject a promise with what a function raised that was given its callback."""
+    """Reject a promise with an error of the function that got its callback."""
     # The traceback leads to a frame that refers to the callback.
     callback._promise = None
     if promise._state:
@@ -129,7 +129,7 @@ def reject_unless_called(
 
 
 def reject_if_failing(promise: CorePromise, callback: NodeCallback, result: Any) -> None:
-    """Run what an ``async def`` function returned that was given the callback of a promise."""
+    """Run the coroutine of an ``async def`` function that got the callback of a promise."""
 
     def failed(error: BaseException) -> bool:
         uncalled, callback._promise = callback._promise, None

@@ -1,4 +1,4 @@
-"""`promisify`: a function that takes a callback into one that returns a promise."""
+"""`promisify`: make a function that returns a promise of one that takes a callback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["DEFERREDS", "MARK", "PROMISES", "Promisification", "arranged"]
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R", bound=Callable[..., Any])
 
-#: The attribute of a function that was made here; its value says what the function returns.
+#: The attribute of functions made here: what they return.
 MARK = "__promisified__"
 PROMISES = "promises"
 DEFERREDS = "Deferreds"
@@ -79,8 +79,8 @@ def _dressed(
     """Give a promisified function the name, docstring and signature of the original.
 
     Args:
-        promisified: What was made.
-        function: What it was made of.
+        promisified: The new function.
+        function: The original.
         bound: Whether its first parameter is filled already.
     """
     update_wrapper(promisified, function)
@@ -106,7 +106,7 @@ def _dressed(
 
 
 def arranged(promisifier: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function of the user's with as many arguments as it declares, at least one."""
+    """Call a function of the user with as many arguments as it declares, at least one."""
     declared = required_positionals(promisifier)
     return promisifier(*arguments[: max(declared or 1, 1)])
 
@@ -149,23 +149,22 @@ class Promisification(CorePromise):
         multiArgs: bool = False,
         promisifier: Callable[..., Any] | None = None,
     ) -> Callable[..., Any]:
-        """A function that returns a promise for what *function* gives to its callback.
+        """A function that calls *function* with a callback, and returns a promise for its result.
 
         Args:
-            function: Takes a callback as its last positional argument, and calls it with an
-                error or None, and with its results, in any thread.  An ``async def`` function
-                is run; what it returns does not matter.
-            context: If it is given, the first argument of each call, as ``self`` would be.
-            multi_args: Whether to fulfil with the list of all results, instead of with the
-                first.
-            multiArgs: The same, as bluebird spells it.
-            promisifier: Makes the function instead; called with *function*, and with what would
-                have made it otherwise if it declares a second parameter.
+            function: Takes a callback as its last positional argument, and calls it, in any thread,
+                with an error or None and with its results.  It may be ``async def``; its own
+                result is ignored.
+            context: If given, the first argument of each call, like ``self``.
+            multi_args: Fulfil with the list of all results, not with the first one.
+            multiArgs: Bluebird's spelling of *multi_args*.
+            promisifier: Makes the function instead.  Called with *function*; and with the default
+                version, if it declares a second parameter.
 
-        An error that is an exception with a class of its own rejects with itself, and counts
-        as operational; anything else arrives inside an `OperationalError`.  What *function*
-        raises rejects.  Name, docstring and signature (without the callback) are carried over;
-        in a class it is a method.
+        An error that is an exception with a class of its own rejects as it is, and counts as
+        operational; any other error is wrapped in an `OperationalError`.  What *function* raises
+        rejects.  The new function has the name, docstring and signature of *function*, without the
+        callback.  In a class it is a method.
 
         Raises:
             TypeError: *function* is a class, or not callable; *promisifier* returns no function.
@@ -174,8 +173,9 @@ class Promisification(CorePromise):
         """
         if not callable(function) or isinstance(function, type):
             raise TypeError(
-                "Promise.promisify called on an object: function must be a function, "
-                f"not {shown(function)}; use Promise.promisify_all for objects, classes and modules"
+                f"Promise.promisify() takes a function, not {shown(function)}; "
+                "use Promise.promisify_all for objects, classes and modules "
+                "(Promise.promisify called on an object)"
             )
         if promisifier is not None and not callable(promisifier):
             raise TypeError(f"promisifier must be callable, not {shown(promisifier)}")

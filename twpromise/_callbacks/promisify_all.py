@@ -18,7 +18,7 @@ __all__ = ["PromisifyAll", "add_all"]
 
 #: The types of functions that are taken from an object, class or module.
 _FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodDescriptorType, type(lru_cache(len)))
-#: What is no function, and gives one for each instance.
+#: Descriptors that make a function for each instance.
 _METHODS = (partialmethod, singledispatchmethod)
 
 
@@ -41,26 +41,24 @@ class PromisifyAll(CorePromise):
         """Add a promise-returning version of each function of *target*, and return *target*.
 
         Args:
-            target: An object, a class, a module (with the classes that it defines, as of an
-                object and a class), or a list of classes.  Methods, static methods and class
-                methods stay what they are; properties are not read.
-            suffix: What is appended to the name of a function to name its new version.
+            target: An object, a class, a module (with the classes that it defines), or a list of
+                classes.  Static methods and class methods stay what they are; properties are not
+                read.
+            suffix: Appended to the name of a function to name its new version.
             multi_args: As for `promisify`.
-            multiArgs: The same, as bluebird spells it.
-            filter: Called with the name, the function, the target, and whether the function
-                would be taken without a filter (one whose name starts with an underscore, or
-                that a module has imported, would not); says whether to take it.  It gets as
-                many arguments as it declares.
+            multiArgs: Bluebird's spelling of *multi_args*.
+            filter: Returns whether to take a function.  Called with its name, the function, the
+                target, and whether it is taken by default, or with as many of these as it
+                declares.  By default, names that start with an underscore and functions that
+                a module has imported are left out.
             promisifier: As for `promisify`.
 
-        Functions that have been promisified already are left out.
-
-        A new version looks the function up, by its name, each time it is called: so it calls
-        what a subclass has overridden, and what a test has put there instead.
+        A new version looks up the original by its name at each call, so it calls an override of
+        a subclass or a mock of a test.  Functions that are promisified already are left out.
 
         Raises:
-            TypeError: *target* is none of those, or takes no new attributes; a name with the
-                suffix is taken; a callback is not callable.  Nothing is changed then.
+            TypeError: *target* is of another kind, or takes no new attributes; a name with the
+                suffix is taken; a callback is not callable.  Then nothing is changed.
             ValueError: *suffix* cannot end an identifier.
 
         Bluebird: ``Promise.promisifyAll``.
@@ -89,8 +87,8 @@ def add_all(
     """Add to *target* a new version of each of its functions, made by *make*.
 
     Raises:
-        TypeError: The target or the filter is not of a kind that can be used; a name is taken.
-            Nothing is changed then.
+        TypeError: The target or the filter is of a wrong kind, or a name is taken.  Then nothing is
+            changed.
         ValueError: *suffix* cannot end a name.
     """
     if not isinstance(suffix, str):
@@ -114,12 +112,12 @@ def add_all(
 
 
 class _Adder:
-    """Adds functions that are made of others to objects, classes and modules.
+    """Adds new versions of functions to objects, classes and modules.
 
     Args:
-        make: Makes one function of another.
+        make: Makes the new version of a function.
         gives: What the new functions return: `PROMISES` or `DEFERREDS`.
-        suffix: What is appended to the names.
+        suffix: Appended to the names.
         choose: The ``filter`` of `Promise.promisify_all`, or None.
     """
 
@@ -165,8 +163,8 @@ class _Adder:
             for each in target:
                 if not isinstance(each, type):
                     raise TypeError(
-                        "the target of promisifyAll must be an object or a function: a list "
-                        f"may hold classes, not {shown(each)}"
+                        f"a list of targets may hold only classes, not {shown(each)} "
+                        "(the target of promisifyAll must be an object or a function)"
                     )
                 self._look_at_class(each)
         elif isinstance(target, type):
@@ -195,7 +193,7 @@ class _Adder:
         self._look_at_classes_of(target.__module__, names)
 
     def _look_at_classes_of(self, module: object, names: dict[str, tuple[Any, int]]) -> None:
-        """Look at those classes among the attributes of a target that its own module defines."""
+        """Look at the classes that a module, the target, defines itself."""
         for name, (value, _) in names.items():
             own = not name.startswith("_") and _is(value, type) and _is_of(str(module), value)
             # A class that is written in C takes no new attributes.
@@ -213,9 +211,8 @@ class _Adder:
     def _look_at_object(self, target: Any) -> None:
         if target is None or isinstance(target, (str, bytes, int, float, complex)):
             raise TypeError(
-                "the target of promisifyAll must be an object or a function: "
                 "target must be an object, a class, a module or a list of classes, "
-                f"not {shown(target)}"
+                f"not {shown(target)} (the target of promisifyAll must be an object or a function)"
             )
         kind = type(target)
         names = _names_of(kind)
@@ -252,7 +249,7 @@ class _Adder:
             target: The object, class or module.
             functions: Its functions, by name.
             names: All its attributes, and the depth of the base that has each.
-            kinds: `staticmethod` or `classmethod` for the names of those.
+            kinds: `staticmethod` or `classmethod`, by name.
         """
         for name, function in functions.items():
             if _given_by(function) in (self._gives, DEFERREDS):
@@ -271,7 +268,7 @@ class _Adder:
             if self._choose is not None:
                 chosen = answer(
                     arranged(self._choose, name, function, target, chosen),
-                    "filter must say at once whether to take a function, and not by a coroutine",
+                    "filter must return True or False at once, not a coroutine or a promise",
                 )
             if not chosen:
                 continue
@@ -290,11 +287,11 @@ class _Adder:
 
 
 def _by_name(name: str, function: Callable[..., Any], target: Any) -> Callable[..., Any]:
-    """A function that calls that of a name, whatever this is by then.
+    """A function that looks up another by its name at each call, and calls it.
 
     Args:
         name: The name.
-        function: What it is now, and whose name and signature are shown.
+        function: The current function of that name, whose name and signature are copied.
         target: Where to look it up; None for that of the first argument.
     """
 
@@ -323,7 +320,7 @@ def _names_of(kind: type) -> dict[str, tuple[Any, int]]:
 
 
 def _given_by(value: Any) -> str | None:
-    """What a function returns that was made here: `PROMISES` or `DEFERREDS`; else None."""
+    """What a function made by this module returns: `PROMISES` or `DEFERREDS`; else None."""
     if _is(value, staticmethod, classmethod):
         value = value.__func__
     if _is(value, *_FUNCTIONS, MethodType):

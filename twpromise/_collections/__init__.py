@@ -1,1 +1,1 @@
-"""What waits for several promises, or calls a function for each item."""
+"""Methods that wait for several promises, or call a function for each item."""

@@ -1,4 +1,4 @@
-"""All of several: `all`, `all_settled` and `props`."""
+"""Methods that wait for all items: `all`, `all_settled` and `props`."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ T_co = TypeVar("T_co", covariant=True)
 class All(Several):
     """All values; or the first rejection, or cancellation.
 
-    `all` is what most requests end with, and it is fast in three ways.  It subscribes to a pending
-    promise without a call; it waits for a Deferred without a promise between; and where all that
-    is pending are such Deferreds, and promises that only a callback fulfils, it counts them within
-    the call that settles them (`AT_ONCE`), since no user code runs in that.  The result is
-    fulfilled from the queue, as if they had been counted there.
+    Most requests end with `all`, and it is fast in three ways.  It subscribes to a pending promise
+    without a call.  It waits for a Deferred without a promise in between.  If all pending items are
+    such Deferreds, or promises that only a callback fulfils, it counts them within the call that
+    settles them (`AT_ONCE`), since no user code runs there.  The result is fulfilled from the queue
+    all the same.
     """
 
     __slots__ = ("_left", "_looking", "_pending")
@@ -69,9 +69,9 @@ class All(Several):
     _left: list[Any]
 
     def _begin(self, length: int) -> None:
-        # Whether a Deferred is being looked at: if it fires, it had fired before.
+        # Whether a Deferred is being looked at: if it fires now, it had fired before.
         self._looking = False
-        # One more, so that nothing is complete before every item has been looked at.
+        # One too many, so that the node does not complete before it has looked at every item.
         self._pending = length + 1
 
     def _iterate(self, items: list[Any]) -> None:
@@ -91,7 +91,7 @@ class All(Several):
             if fast:
                 if adopter is follow:
                     if item._subscribers is None and not item._state:
-                        # As `wait_for`, which costs a tenth of an item more.
+                        # Like `wait_for`, inlined: that saves a tenth of an item.
                         item._subscribers = self
                         if item._aux is not BY_CALLBACK:
                             counts = False
@@ -115,7 +115,7 @@ class All(Several):
             self.consume_at_once()
 
     def _notify(self, parent: CorePromise) -> None:
-        # As `Several` does it, in fewer calls: 2 to 5 % of an item.
+        # Like `Several`, with fewer calls: that saves 2 to 5 % of an item.
         if parent._state & FULFILLED and self._items is not None:
             self._less()
         else:
@@ -130,7 +130,7 @@ class All(Several):
             deferred._taken_by_promise = value
             if self._state == AT_ONCE:
                 self._items[index] = value
-                # As `_at_once`, which costs a tenth of an item.
+                # Like `_at_once`, inlined: that saves a tenth of an item.
                 if self._pending > 1:
                     self._pending -= 1
                 else:
@@ -150,23 +150,23 @@ class All(Several):
         if issubclass(type(value), Failure):
             keep_failure(deferred, value)
         else:
-            # Behind a promise of its own, as where the Deferred is adopted: a turn later.
+            # Through a promise of its own, a turn later, as when a promise adopts the Deferred.
             value = keep_followed(self._class, deferred, value, self._promise)
         promise: CorePromise = new_resolved(self._class, value, self._promise)
         if self._state & DEAD:
             self._too_late(promise)
         else:
-            # From the queue, as all others are: the first that failed is to be the reason.
+            # From the queue, like all others: the first failure must become the reason.
             self.consume()
             self._items[index] = promise
             self.wait_for(promise)
 
     def _waits_for(self, deferred: Any) -> bool:
-        # Also when another item has failed: then it is left to itself, as a promise is.
+        # Also when another item has failed: then it goes on alone, as a promise does.
         return self._items is not None
 
     def _at_once(self) -> None:
-        """An item was fulfilled just now; the last is counted from the queue."""
+        """An item is fulfilled within this call; the last one is counted from the queue."""
         if self._pending > 1:
             self._pending -= 1
         else:
@@ -224,7 +224,7 @@ class All(Several):
         self._left = [item if type(item) is Deferred else None for item in self._items]
 
     def _promise_of(self, deferred: Deferred[Any]) -> CorePromise:
-        """A promise to leave, which cancels a Deferred that is waited for without one."""
+        """A promise whose cancellation cancels a Deferred that is waited for without one."""
         promise: CorePromise = new_pending(self._class, owner=self._promise)
         lock_to_deferred(promise, deferred)
         return promise
@@ -238,8 +238,8 @@ class _Props(All):
     def _list(self, collection: Any) -> Iterable[Any]:
         if not isinstance(collection, Mapping):
             raise TypeError(
-                "cannot await properties of a non-object: the input must be a mapping, "
-                f"not {type_name(collection)}"
+                f"the input must be a mapping, not {type_name(collection)} "
+                "(cannot await properties of a non-object)"
             )
         self._keys = list(collection)
         return (collection[key] for key in self._keys)
@@ -256,7 +256,7 @@ class _Props(All):
 
 
 class _AllSettled(All):
-    """An inspection of each, however it has settled."""
+    """An inspection of each item, however it settles."""
 
     __slots__ = ()
 
@@ -354,12 +354,12 @@ else:
 
 
 class Combining(CorePromise, Generic[T_co]):
-    """The methods that wait for several promises; each is a static function too.
+    """The methods that wait for all of several promises; each is a static function too.
 
-    An input is an iterable, or a promise (a Deferred, ...) for one, of values, promises,
-    Deferreds and whatever else is followed.  It is never modified.  A rejection settles the
-    result at once, and later ones of the same input are not reported as unhandled.  Cancelling
-    the result cancels the inputs that have no other consumer.
+    An input is an iterable of values, promises, Deferreds and the like, or a promise (a Deferred,
+    ...) for one.  It is never modified.  The first rejection settles the result; later ones of the
+    same input are not reported as unhandled.  Cancelling the result cancels the inputs that have
+    no other consumer.
     """
 
     __slots__ = ()
@@ -368,9 +368,11 @@ class Combining(CorePromise, Generic[T_co]):
     def all(self, *, cancel_rest: bool = False) -> Any:
         """A promise for the list of all values, in the order of the input.
 
+        It rejects with the first rejection.
+
         Args:
-            cancel_rest: Cancel the other items at the first rejection, each unless it has another
-                consumer.
+            cancel_rest: Whether to cancel the pending items at the first rejection, except those
+                that have another consumer.
 
         Bluebird: ``Promise.all``; Twisted: ``gatherResults``.
         """
@@ -380,9 +382,9 @@ class Combining(CorePromise, Generic[T_co]):
 
     @_AllSettledMethod
     def all_settled(self) -> Any:
-        """A promise for a list of `PromiseInspection`, one for each item, once all settled.
+        """A promise for a list with a `PromiseInspection` of each item, once all have settled.
 
-        An item that is being cancelled has settled when what cleans up has ended.
+        An item that is being cancelled has settled when its clean-up has ended.
 
         Bluebird: ``Promise.allSettled``; Twisted: ``DeferredList``.
         """
@@ -392,12 +394,12 @@ class Combining(CorePromise, Generic[T_co]):
 
     @_PropsMethod
     def props(self, *, cancel_rest: bool = False) -> Any:
-        """A promise for a `dict` of all values of a mapping, its keys in the same order.
+        """A promise for a `dict` of all values of a mapping, with its keys in the same order.
 
         Args:
             cancel_rest: As for `all`.
 
-        Anything but a `collections.abc.Mapping` rejects with a `TypeError`.
+        Rejects with `TypeError` unless the input is a `collections.abc.Mapping`.
 
         Bluebird: ``Promise.props``.
         """

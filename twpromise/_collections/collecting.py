@@ -1,4 +1,4 @@
-"""What the nodes share that wait for several promises: they may cancel those not needed."""
+"""The base of nodes that wait for several promises, and may cancel those not needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Collecting", "derive_cancelling"]
 class Collecting(Node):
     """Waits for several promises.
 
-    A kind of it says in `_start` whether it `_cancels_rest`, and in `_wanted` what it waits for.
+    Subclasses set `_cancels_rest` in `_start`, and return what they wait for from `_wanted`.
     """
 
     __slots__ = ("_cancels_rest",)
@@ -29,27 +29,27 @@ class Collecting(Node):
     if TYPE_CHECKING:
 
         def _wanted(self) -> list[Any]:
-            """What is waited for: promises, and anything else."""
+            """The items to wait for: promises, and other values."""
             ...
 
     def settle(self, how: Callable[..., None], *arguments: Any) -> None:
         rest = self._wanted() if self._cancels_rest else []
         promise = self.finish()
-        # First the outcome: it does not wait for the cancellation, which may call user code.
+        # Settle first: the outcome does not wait for the cancellation, which may call user code.
         how(promise, *arguments)
         self._drop_rest(rest, promise)
 
     def _drop_rest(self, items: list[Any], promise: CorePromise) -> None:
-        """Cancel those items that are pending, each unless it has another consumer.
+        """Cancel the pending items that have no other consumer.
 
         Args:
-            items: Promises, and anything else.
-            promise: What the node has settled; see `ending`.
+            items: Promises, and other values.
+            promise: The promise that the node has settled; see `ending`.
         """
         if self._cancels_rest:
             rest = [item for item in items if is_promise(item)]
             for item in rest:
-                # Others handle a rejection if it goes on for them.
+                # If it goes on, its other consumers handle a rejection.
                 if not item._library.cancellation:
                     mark_handled(item)
             drop_all(rest, promise)
@@ -58,13 +58,13 @@ class Collecting(Node):
 def derive_cancelling(
     kind: type[Collecting], source: CorePromise, cancel_rest: object, *arguments: Any
 ) -> Any:
-    """A promise that a node settles which cancels the rest, or does not; checked.
+    """Check *cancel_rest*, and derive a promise that a node of a kind settles.
 
     Args:
         kind: The kind of node.
-        source: What the promise is derived from.
+        source: The promise to derive from.
         cancel_rest: The last argument of the node.
-        *arguments: Arguments before that.
+        *arguments: The arguments before it.
     """
     if not isinstance(cancel_rest, bool):
         error = TypeError(f"cancel_rest must be True or False, not {shown(cancel_rest)}")

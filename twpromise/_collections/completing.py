@@ -25,11 +25,11 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class _Completing(Several):
-    """Waits for the items, and keeps those that have settled until they are asked for.
+    """Waits for the items, and keeps those that have settled until the iteration takes them.
 
-    The promise that it settles is the one that the iteration waits for: when that is fulfilled,
-    there are `settled` items, or none are `left`.  Each wait has a promise of its own, and is a
-    consumer of all items that are left: a wait that is cancelled leaves them.
+    The promise that it settles is the one that the iteration waits for: when it is fulfilled,
+    there are `settled` items, or no items are `left`.  Each wait has a promise of its own, and is
+    a consumer of all items that are left: a wait that is cancelled leaves them.
     """
 
     __slots__ = ("left", "settled")
@@ -44,14 +44,14 @@ class _Completing(Several):
 
     def _begin(self, length: int) -> None:
         self.left = length
-        # Those that are pending: an item that was given out is not kept.
+        # The pending items; an item that was yielded is not kept.
         self._items = {}
 
     def _iterate(self, items: list[Any]) -> None:
         for item in items:
             promise = as_promise(self._class, item, self._promise)
             if self._state & DEAD:
-                # The iterator has raised behind it.
+                # The iterator has raised after it.
                 mark_handled(promise)
             elif outcome_of(promise)._state & DEAD:
                 mark_handled(promise)
@@ -106,7 +106,7 @@ async def _in_order(node: _Completing, waiting: Any) -> AsyncGenerator[Any, None
                 return
             await node.wait()
     finally:
-        # No consumer any more; what is left goes on.
+        # Stop consuming; the remaining items go on.
         node.finish()
 
 
@@ -144,22 +144,20 @@ else:
 
 
 class Completing(CorePromise, Generic[T_co]):
-    """The method that gives items as they settle; it is a static function too."""
+    """The method that yields items as they settle; it is a static function too."""
 
     __slots__ = ()
 
     @_AsCompletedMethod
     def as_completed(self) -> Any:
-        """An async iterator of the promises of a collection, in the order in which they settle.
+        """An async iterator over the promises of a collection, in the order in which they settle.
 
-        An input is as for `Promise.all`.  A promise among the items is given as it is, for
-        anything else a promise for it.  Each has settled when it is given; ``await`` it for its
-        value.  One that is rejected counts as handled.
+        The input is as for `Promise.all`.  Items that are promises are yielded themselves.  Each
+        has settled when it is yielded; ``await`` it for its value.  A rejection counts as handled.
 
-        For ``async for`` in every coroutine, and as the input of `each`, `map` and the like.  When
-        a coroutine is cancelled that waits for the next one, those that are left lose a consumer,
-        and are cancelled unless they have another.  A loop that is left otherwise leaves them
-        running.
+        Use it in ``async for`` in any coroutine, and as the input of `each`, `map` and the like.
+        Cancelling a coroutine that waits for the next promise cancels the remaining ones, unless
+        they have another consumer.  Leaving the loop otherwise leaves them running.
 
         asyncio: ``asyncio.as_completed``; Twisted has no counterpart.
         """
@@ -167,7 +165,8 @@ class Completing(CorePromise, Generic[T_co]):
         waiting = node._make_promise(type(self), self)
         node._start(self)
         iterator = _in_order(node, waiting)
-        # It begins now: one that had not begun would run no clean-up when it is closed or dropped.
+        # Start it now: an async generator that has not started runs no clean-up when it is closed
+        # or dropped.
         with suppress(StopIteration):
             anext(iterator).send(None)
         return iterator

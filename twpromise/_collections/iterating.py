@@ -24,7 +24,7 @@ BATCH = 32
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function: run in a kept context, it calls others in there."""
+    """Call a function; `keep_context` makes it a call in the context of the caller."""
     return function(*arguments)
 
 
@@ -55,10 +55,10 @@ class _Wait(Node):
 
 
 class Iterating(Collecting):
-    """Reads a collection, calls a function for each item, and goes on with what that returns.
+    """Reads a collection, calls a function for each item, and goes on with its results.
 
-    A kind of it defines when an item is read or started (`_run`), what happens to one that was
-    read (`_take`), and to what the function returned for it (`_called`).
+    Subclasses define when an item is read or started (`_run`), and what happens to an item that was
+    read (`_take`) and to a result of the function (`_called`).
     """
 
     __slots__ = (
@@ -73,7 +73,7 @@ class Iterating(Collecting):
         "_waits",
     )
 
-    #: How many arguments the function gets in any case.
+    #: How many arguments the function always gets.
     _least = 1
 
     def _start(self, source: CorePromise, function: Any = None, /, *_: Any) -> None:
@@ -122,7 +122,7 @@ class Iterating(Collecting):
         *,
         fails_at_once: bool = False,
     ) -> _Wait | None:
-        """Call *step* with the value of *item*, and *index*: now, or once that has settled."""
+        """Call *step* with the value of *item*, and *index*: now, or once the item has settled."""
         if adopters[type(item)] is not None:
             item = as_promise(self._class, item, self._promise)
             if self._state & DEAD:
@@ -186,7 +186,7 @@ class Iterating(Collecting):
         """An item was read, or `END`."""
 
     def _call(self, index: int, *arguments: Any) -> None:
-        """Call the function for an item, and go on with what it returns."""
+        """Call the function for an item, and go on with its result."""
         if self._extra:
             arguments += (index,) if self._extra == 1 else (index, self._reader.length)
         try:
@@ -194,7 +194,7 @@ class Iterating(Collecting):
         except BaseException as error:
             self.fail(error)
         else:
-            # As `_go_on`, which costs a tenth of an item more for a plain value.
+            # Like `_go_on`, inlined: that saves a tenth of an item for a plain value.
             if adopters[type(result)] is not None:
                 # A rejection counts as if the function had raised: no other call is made.
                 self._go_on(result, self._called, index, fails_at_once=True)
@@ -202,7 +202,7 @@ class Iterating(Collecting):
                 self._called(result, index)
 
     def _called(self, result: Any, index: int) -> None:
-        """The function has returned this, or what it returned was fulfilled with this."""
+        """The function has returned *result*, or something that was fulfilled with it."""
 
     def waits(self) -> Iterable[tuple[str, Any]]:
         """See `Node`."""
@@ -231,7 +231,7 @@ class Iterating(Collecting):
             drop(read)
 
     def _wanted(self) -> list[Any]:
-        """What is waited for now, or would be later."""
+        """The items to wait for, now or later."""
         return [wait._source for wait in self._waits]
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
@@ -239,7 +239,7 @@ class Iterating(Collecting):
         # The wait for the next item is among those.
         self._reading = None
         self.finish()
-        # The first item is to be the first that is cancelled.
+        # Cancel the first item first.
         for item in reversed(wanted):
             if is_promise(item):
                 leave(item, stack)

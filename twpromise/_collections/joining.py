@@ -1,4 +1,4 @@
-"""The values of several as the arguments of a handler: `join` and `spread`."""
+"""Methods that pass several values to one handler: `join` and `spread`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ U = TypeVar("U")
 
 
 class _Joined(All):
-    """The values of `join` for its handler: no user sees this promise, only that behind it."""
+    """The values for a handler: an internal promise, in front of the one that users get."""
 
     __slots__ = ()
 
@@ -191,25 +191,25 @@ class Joining(CorePromise, Generic[T_co]):
     @overload
     def spread(self, handler: Callable[..., Either[U]]) -> Promise[U]: ...
     def spread(self, handler: Callable[..., Any]) -> Any:
-        """`all`, then *handler* with the values as its arguments.
+        """A promise for the result of *handler*, called with all values as its arguments.
 
         Args:
-            handler: Called with as many arguments as there are values; something that is not
-                callable rejects with a `TypeError`.
+            handler: Called when all items are fulfilled.  If it is not callable, the promise is
+                rejected with `TypeError`.
 
         Bluebird: ``.spread``.
         """
         if not callable(handler):
             return new_rejected(type(self), not_a_function("handler", handler))
-        return All.derive(self).then(_Spread(taking(handler)))
+        return _Joined.derive(self).then(_Spread(taking(handler)))
 
     @_JoinMethod
     def join(cls: Any, *values: Any, cancel_rest: bool = False) -> Any:
-        """A promise for what a handler makes of several values.
+        """A promise for the result of a handler, called with several values as its arguments.
 
         Args:
-            *values: Values, promises, Deferreds, ...; the last argument is the handler, called
-                with the values as its arguments.  Without a handler it is the list of values.
+            *values: Values, promises, Deferreds and the like; the last argument is the handler.
+                Without a handler the promise is for the list of values.
             cancel_rest: As for `Promise.all`.
 
         Bluebird: ``Promise.join``.

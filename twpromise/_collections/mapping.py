@@ -1,4 +1,4 @@
-"""`map` and `filter`: a function for each item, as many at once as one likes."""
+"""`map` and `filter`: call a function for each item, with a limit on how many run at once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
-#: In the place of an item that `filter` leaves out.
+#: Replaces an item that `filter` leaves out.
 _LEFT_OUT: Final = object()
 
 
@@ -83,12 +83,12 @@ class _Map(Iterating):
         items = reader.items
         if items is not None:
             self._exhausted = True
-            # Each item makes room for its result.
+            # Clear each item, so that its memory is free for its result.
             self._results = items
             ready = self._ready
             for index, item in enumerate(items):
                 if adopters[type(item)] is None:
-                    # As `_go_on`, which costs a third of an item more for a plain value.
+                    # Like `_go_on`, inlined: that saves a third of an item for a plain value.
                     ready.append((item, index))
                 else:
                     self._early += 1
@@ -101,7 +101,8 @@ class _Map(Iterating):
         else:
             index = len(self._results)
             self._results.append(item if self._keeps else None)
-            # As `_go_on` and `_arrived`, which cost a tenth of an item more for a plain value.
+            # Like `_go_on` and `_arrived`, inlined: that saves a tenth of an item for a plain
+            # value.
             if adopters[type(item)] is None:
                 self._ready.append((item, index))
             else:
@@ -159,7 +160,7 @@ class _Map(Iterating):
 
 
 class _Filter(_Map):
-    """Keeps the items for which a function gives something true."""
+    """Keeps the items for which a function returns something true."""
 
     __slots__ = ()
 
@@ -326,13 +327,13 @@ else:
 class Mapped(CorePromise, Generic[T_co]):
     """The methods that call a function for each item; each is a static function too.
 
-    The items may be those of a list, of an iterator or generator, or of an async iterable.
-    Those of a list are started, first in, first out, as they come; a generator is read no
-    further than the limit allows, and closed when the result has failed or is cancelled.
+    The input is a list, an iterator or generator, or an async iterable.  The function is called for
+    the items of a list as they are fulfilled, in that order.  A generator is read no further than
+    the limit allows, and closed when the result has failed or is cancelled.
 
-    The function is called with the item; with its index, and with the number of items (None, if
-    that is not known), if it has positional parameters without a default for them.  It may be
-    an ``async def`` function, or return anything that is followed.
+    The function is called with the item; and with its index and the number of items (None if it is
+    not known), if it has positional parameters without a default for them.  It may be
+    ``async def``, or return a promise, a Deferred or the like.
     """
 
     __slots__ = ()
@@ -345,13 +346,13 @@ class Mapped(CorePromise, Generic[T_co]):
         *,
         cancel_rest: bool = False,
     ) -> Any:
-        """A promise for the list of what *mapper* gives, in the order of the items.
+        """A promise for the list of *mapper*'s results, in the order of the items.
 
         Args:
             mapper: Called for each item.
-            concurrency: How many results may be pending at once; None is as many as there are.
-            cancel_rest: Cancel at the first rejection what else is pending, of results and of
-                items, each unless it has another consumer.
+            concurrency: How many results may be pending at once; None for any number.
+            cancel_rest: Whether to cancel the other pending results and items at the first
+                rejection, except those that have another consumer.
 
         Bluebird: ``Promise.map``; Twisted: `DeferredSemaphore`, `Cooperator`.
         """
@@ -365,11 +366,11 @@ class Mapped(CorePromise, Generic[T_co]):
         *,
         cancel_rest: bool = False,
     ) -> Any:
-        """A promise for the list of those items for which *predicate* gives something true.
+        """A promise for the list of the items for which *predicate* returns something true.
 
         Args:
             predicate: Called for each item.
-            concurrency: How many results may be pending at once; None is as many as there are.
+            concurrency: How many results may be pending at once; None for any number.
             cancel_rest: As for `map`.
 
         Bluebird: ``Promise.filter``.

@@ -24,11 +24,11 @@ class Reader:
             iterable; or an async iterable.
 
     Raises:
-        TypeError: It is none of these.
+        TypeError: *collection* is not iterable.
 
     Attributes:
-        items: All of them, if the collection is read as a whole.
-        error: What that raised behind these items.
+        items: All items, if the collection is read as a whole.
+        error: The error that the collection raised after these items.
         length: How many there are; None if that is not known.
         is_async: `read` returns a coroutine, which must have ended before the next call.
     """
@@ -62,7 +62,7 @@ class Reader:
     def read(self) -> Any:
         """The next item: a value, or something that is followed; or `END`.
 
-        Of an async iterable it is a coroutine, which returns a tuple of the next item, or `END`.
+        For an async iterable it is a coroutine, which returns a tuple of the next item, or `END`.
 
         Raises:
             BaseException: What the iterator raises.
@@ -76,7 +76,7 @@ class Reader:
         finally:
             self._reading = False
             if self._iterator is None:
-                # The iterator itself has done something that made us stop.
+                # The iterator itself has made us stop.
                 _close(iterator)
 
     async def _read(self, iterator: Any) -> Any:
@@ -87,11 +87,11 @@ class Reader:
         finally:
             self._reading = False
             if self._iterator is None:
-                # Closed meanwhile: it may have been cancelled, and gone on all the same.
+                # It was closed meanwhile: after a cancellation it may have gone on.
                 await _aclose(iterator)
 
     def close(self, cls: type[CorePromise]) -> None:
-        """Read no further: generators run their ``finally`` blocks, now or after this step."""
+        """Stop reading: generators run their ``finally`` blocks, now or after this step."""
         iterator, self._iterator, self.items = self._iterator, None, None
         if self._reading:
             return

@@ -1,4 +1,4 @@
-"""Rules that all methods of collections share: their arguments, and messages about wrong ones."""
+"""Rules that all methods of collections share: checks of arguments, and their messages."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ __all__ = [
 
 
 def expect_iterable(iterable: object) -> Any:
-    """*iterable*, if it is a collection of items.
+    """Return *iterable* if it is a collection of items.
 
     Raises:
-        TypeError: It is not iterable; or it is a mapping, a `str` or `bytes`, whose items are no
-            promises.
+        TypeError: It is not iterable, or is a mapping, a `str` or `bytes`.
     """
     kind = type(iterable)
     if kind is list or kind is tuple:
@@ -42,17 +41,17 @@ def expect_iterable(iterable: object) -> Any:
     )
     if isinstance(iterable, (str, bytes, Mapping)) or not is_iterable:
         raise TypeError(
-            "expecting an array, a promise or a thenable: the input must be an iterable, "
-            f"not {type_name(iterable)}"
+            f"the input must be an iterable, not {type_name(iterable)} "
+            "(expecting an array, a promise or a thenable)"
         )
     return iterable
 
 
 def observe(cls: type[CorePromise], items: Iterable[Any]) -> list[CorePromise]:
-    """Items that no result will come of: they count as handled, as those of any collection.
+    """Mark items that no result is made of as handled, like those of any collection.
 
     Returns:
-        The promises of those that are followed.
+        The promises of the items that are followed.
     """
     followed = [
         item if is_promise(item) else new_resolved(cls, item, INPUT)
@@ -65,9 +64,9 @@ def observe(cls: type[CorePromise], items: Iterable[Any]) -> list[CorePromise]:
 
 
 def as_promise(cls: type[CorePromise], item: Any, owner: CorePromise | None) -> CorePromise:
-    """A promise for what is followed, made on behalf of *owner* if it is none.
+    """A promise for something that is followed; a new one is made on behalf of *owner*.
 
-    Without an owner, what has waited for it has ended.
+    Without an owner, the wait for it has ended.
     """
     promise: CorePromise = (
         item if is_promise(item) else new_resolved(cls, item, INPUT if owner is None else owner)
@@ -76,22 +75,22 @@ def as_promise(cls: type[CorePromise], item: Any, owner: CorePromise | None) -> 
 
 
 def not_an_int(name: str, value: object, allowed: str) -> TypeError:
-    """The error for a count that is no `int`, or outside of what is *allowed*."""
+    """The error for a count that is not an `int`, or outside of what is *allowed*."""
     return TypeError(
-        f"expecting a positive integer: {name} must be an int, {allowed}, not {shown(value)}"
+        f"{name} must be an int, {allowed}, not {shown(value)} (expecting a positive integer)"
     )
 
 
 def derive_calling(
     kind: Any, source: CorePromise, name: str, function: object, *arguments: Any
 ) -> Any:
-    """A promise that a node settles which calls a function that the user has given.
+    """Check a user's function, and derive a promise that a node settles which calls it.
 
     Args:
         kind: The kind of node, with a method `derive`.
-        source: What the promise is derived from.
-        name: What the method calls the function; for the message if that is not callable.
-        function: What is called.
+        source: The promise to derive from.
+        name: The parameter's name, for the message if the function is not callable.
+        function: The function.
         *arguments: More arguments of the node.
     """
     if not callable(function):
@@ -100,7 +99,7 @@ def derive_calling(
 
 
 def extra_arguments(promise: CorePromise, function: Callable[..., Any], least: int) -> int:
-    """How many extra arguments, of two, a callback declares besides the *least* it gets."""
+    """How many of the two extra arguments a callback declares, after the *least* it gets."""
     declared = required_positionals(function) or least
     bound = binding_of(promise) is not None
     return max(0, min(declared - bound - least, 2))
@@ -111,7 +110,7 @@ if TYPE_CHECKING:
 else:
 
     class OneInput(Both):
-        """A method with options only: the static function takes the collection, and those."""
+        """A method with options only: the static function takes the collection, and the options."""
 
         def __init__(self, function: Callable[..., Any], example: str = "iterable: {}([p, q])"):
             name = f"Promise.{function.__name__}"

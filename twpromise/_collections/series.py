@@ -1,4 +1,4 @@
-"""One after the other: `reduce`, `each` and `map_series`."""
+"""Methods that take one item after the other: `reduce`, `each` and `map_series`."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class _Each(_Series):
 
 
 class _MapSeries(_Series):
-    """Keeps what the function gives."""
+    """Keeps the results of the function."""
 
     __slots__ = ()
 
@@ -125,9 +125,9 @@ class _MapSeries(_Series):
 
 
 class _Initial(Node):
-    """Notices that the initial value of a `_Reduce` is cancelled while the collection pends.
+    """Notices that the initial value of a `_Reduce` is cancelled while the collection is pending.
 
-    A rejection counts when it is reached, as that of an item does.
+    A rejection counts when it is reached, like that of an item.
     """
 
     __slots__ = ("whole",)
@@ -140,7 +140,7 @@ class _Initial(Node):
 
 
 class _Reduce(_Series):
-    """Keeps what the function gave last."""
+    """Keeps the last result of the function."""
 
     __slots__ = ("_accumulator", "_index", "_initial", "_watch")
 
@@ -160,7 +160,7 @@ class _Reduce(_Series):
         super()._wait_first(source)
         initial = self._initial
         if self._reader is None and is_promise(initial) and not self._state & DEAD:
-            # The collection pends.
+            # The collection is pending.
             if outcome_of(initial)._state & (CANCELLED | CANCELLING):
                 self.settle_if_failed(initial)
             else:
@@ -186,7 +186,7 @@ class _Reduce(_Series):
         index = self._index
         self._index += 1
         if self._accumulator is MISSING:
-            # Nothing to start with: the first item is.
+            # No initial value: start with the first item.
             self._accumulator = value
         else:
             accumulator, self._accumulator = self._accumulator, None
@@ -287,21 +287,21 @@ else:
 class InSeries(CorePromise, Generic[T_co]):
     """The methods that take one item at a time, in order; each is a static function too.
 
-    An item that is pending is waited for before its turn, a rejected one ends the series when
-    it is reached, and the next item is not read before the function's result has settled.
-    Collections are read, and the function is called, as by `Promise.map`.
+    A pending item is waited for before the function is called with it.  A rejected item ends the
+    series when it is reached.  The next item is not read before the function's result has settled.
+    Inputs, and the arguments of the function, are as for `Promise.map`.
     """
 
     __slots__ = ()
 
     @_ReduceMethod
     def reduce(self, reducer: Callable[..., Any], initial: Any = MISSING) -> Any:
-        """A promise for the value that *reducer* has combined all items to, two at a time.
+        """A promise for the last result of *reducer*, which combines the items one by one.
 
         Args:
-            reducer: Called with what it gave last and with an item.
-            initial: What it is called with first; if that is left out, the first item, and
-                *reducer* is not called for a single item.  It is waited for.
+            reducer: Called with its previous result and the next item.
+            initial: The previous result for the first call; it is waited for.  Without it, the
+                first item is used, and *reducer* is not called if there is only one item.
 
         Bluebird: ``Promise.reduce``; Python: `functools.reduce`.
         """
@@ -312,7 +312,7 @@ class InSeries(CorePromise, Generic[T_co]):
         """A promise for the list of the items, once *function* was called for each of them.
 
         Args:
-            function: Called for each item, for what it does.
+            function: Called for each item; its results are waited for, then ignored.
 
         Bluebird: ``Promise.each``.
         """
@@ -320,7 +320,7 @@ class InSeries(CorePromise, Generic[T_co]):
 
     @MapMethod
     def map_series(self, mapper: Callable[..., Any]) -> Any:
-        """A promise for the list of what *mapper* gives, called for one item after the other.
+        """A promise for the list of *mapper*'s results, called for one item after the other.
 
         Args:
             mapper: Called for each item.

@@ -1,7 +1,7 @@
 """The node that waits for several promises, and the types of the methods that use it.
 
-`all` and `some` are kinds of it: they say what it means that an item is fulfilled, that one has
-failed, and that there are no more.
+`all` and `some` are kinds of it: they define what happens when an item is fulfilled, when one
+has failed, and when there are no more.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T_co = TypeVar("T_co", covariant=True)
 class Several(Collecting):
     """Waits for a promise of a collection, then for the items, and settles one promise.
 
-    It subscribes to every item itself: there is no object for each of them.
+    It subscribes to the items itself, without an object for each of them.
     """
 
     __slots__ = ("_class", "_items")
@@ -39,8 +39,8 @@ class Several(Collecting):
     def _start(self, source: CorePromise, cancel_rest: bool = False, /, *_: Any) -> None:
         self._cancels_rest = cancel_rest
         self._class = type(source)
-        # A value, or the promise of an item that is pending or has failed, for each.  None before
-        # the collection is read, and when the node's promise has been cancelled.
+        # For each item its value, or its promise while that is pending or if it has failed.  None
+        # before the collection is read, and after the node's promise was cancelled.
         self._items: Any = None
         outcome = outcome_of(source)
         if outcome._state & FULFILLED:
@@ -62,14 +62,14 @@ class Several(Collecting):
 
     def _read(self, collection: Any) -> None:
         promise, cancels = self._promise, self._cancels_rest
-        # What settles it meanwhile cancels nothing before all items have been looked at.
+        # If something settles it meanwhile, cancel nothing before all items have been looked at.
         self._cancels_rest = False
         items: list[Any] = []
         try:
             items.extend(self._list(collection))
         except BaseException as error:
             self.fail(error)
-        # In any case: what an iterator gave before it raised is looked at, too.
+        # Always: also look at what an iterator yielded before it raised.
         if not self._state & DEAD:
             self._items = items
             self._begin(len(items))
@@ -80,14 +80,14 @@ class Several(Collecting):
                 self._drop_rest(self._promises_of(items), promise)
 
     def _iterate(self, items: list[Any]) -> None:
-        """Look at each item; also at those behind the one that has settled the promise."""
+        """Look at each item, also at those after the one that has settled the promise."""
         for index, item in enumerate(items):
             adopter = adopters[type(item)]
             if adopter is None:
                 if not self._state & DEAD:
                     self._fulfilled(item)
             elif adopter is follow and not (item._state or self._state & DEAD):
-                # As `_look_at`, which costs a quarter of an item more.
+                # Like `_look_at`, inlined: that saves a quarter of an item.
                 subscribe(item, self)
             else:
                 self._look_at(items, index)
@@ -116,7 +116,7 @@ class Several(Collecting):
             subscribe(promise, self)
 
     def _too_late(self, promise: CorePromise) -> None:
-        """An item is pending or has failed, and the node has ended."""
+        """An item is pending or has failed, but the node has ended."""
         # A rejection counts as handled.
         mark_handled(promise)
         if self._items is None:
@@ -125,11 +125,11 @@ class Several(Collecting):
     # --- what each kind defines
 
     def _list(self, collection: Any) -> Iterable[Any]:
-        """The items; what this raises, and reading them, rejects."""
+        """The items; an error of this method, or of reading them, rejects."""
         return expect_iterable(collection)  # type: ignore[no-any-return]
 
     def _begin(self, length: int) -> None:
-        """There are so many items, and none has been looked at yet."""
+        """Prepare for so many items; none of them has been looked at yet."""
 
     def _fulfilled(self, value: Any) -> None:
         """An item has this value."""
@@ -159,7 +159,7 @@ class Several(Collecting):
         wanted = self._wanted()
         self.finish()
         self._items = None
-        # The first item is to be the first that is cancelled.
+        # Cancel the first item first.
         for item in reversed(wanted):
             if is_promise(item):
                 leave(item, stack)
@@ -170,7 +170,7 @@ class Several(Collecting):
 
     def _drop_rest(self, items: list[Any], promise: CorePromise) -> None:
         if self._cancels_rest:
-            # Nothing is waited for any more, as when the node's promise has been cancelled.
+            # Stop waiting, as after a cancellation of the node's promise.
             self._items = None
             super()._drop_rest(items, promise)
 
@@ -182,7 +182,7 @@ class Several(Collecting):
 if TYPE_CHECKING:
 
     class ListOf(Protocol[T]):
-        """The type of such a method of a promise."""
+        """The type of a promise's method that returns a promise for a list of values."""
 
         def __call__(self, *, cancel_rest: bool = ...) -> Listed[T]: ...
 
@@ -190,7 +190,7 @@ if TYPE_CHECKING:
         def __call__(self, *, cancel_rest: bool = ...) -> Promise[T_co]: ...
 
     class ListMethod(OneInput):
-        """The type of a method that gives a promise for a list of values of the items."""
+        """The type of a method that returns a promise for a list of values of the items."""
 
         @overload
         def __get__(self, instance: None, owner: type, /) -> Self: ...
@@ -211,7 +211,7 @@ if TYPE_CHECKING:
         def __call__(self, *_: Any, **__: Any) -> Any: ...
 
     class FirstMethod(OneInput):
-        """The type of a method that gives a promise for the value of one of the items."""
+        """The type of a method that returns a promise for the value of one of the items."""
 
         @overload
         def __get__(self, instance: None, owner: type, /) -> Self: ...

@@ -1,4 +1,4 @@
-"""The first of several: `any`, `some` and `race`."""
+"""Methods that need the first of several: `any`, `some` and `race`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Some(Several):
-    """The first values, in the order in which they came."""
+    """The first values, in the order in which they arrive."""
 
     __slots__ = ("_can", "_count", "_reasons", "_values")
 
@@ -36,7 +36,7 @@ class Some(Several):
         super()._start(source, cancel_rest)
 
     def _begin(self, length: int) -> None:
-        # How many items are fulfilled, or can still be.
+        # How many items are fulfilled, or may still be.
         self._can = length
         if not self._count:
             self._complete()
@@ -67,7 +67,7 @@ class Some(Several):
                 self.settle(finish_cancel)
 
     def _was_cancelled(self, promise: CorePromise) -> None:
-        # It is one less, as one that is cancelled later, and no failure.
+        # Count it as one less, like an item that is cancelled later; it is not a failure.
         self._failed(promise)
 
     def _release(self) -> None:
@@ -85,7 +85,7 @@ class _Any(Some):
 
 
 class _Race(Several):
-    """What settles first."""
+    """The first outcome."""
 
     __slots__ = ()
 
@@ -128,21 +128,21 @@ else:
 class Racing(CorePromise, Generic[T_co]):
     """The methods that need the first of several promises; each is a static function too.
 
-    An input is as for `Promise.all`.
+    The input is as for `Promise.all`.
     """
 
     __slots__ = ()
 
     @FirstMethod
     def any(self, *, cancel_rest: bool = False) -> Any:
-        """A promise for the first value that comes.
+        """A promise for the value of the first item that is fulfilled.
 
         Args:
-            cancel_rest: Cancel the other items when there is a value, each unless it has another
+            cancel_rest: Whether to cancel the other items then, except those that have another
                 consumer.
 
-        Rejects with an `AggregateError` of all reasons if there is none, and with a
-        `ValueError` if there are no items; it is cancelled if all items are, or were before.
+        Rejects with an `AggregateError` of all reasons if no item is fulfilled, and with
+        `ValueError` if there are no items.  Is cancelled if all items are.
 
         Bluebird: ``Promise.any``.
         """
@@ -150,15 +150,15 @@ class Racing(CorePromise, Generic[T_co]):
 
     @_SomeMethod
     def some(self, count: int, *, cancel_rest: bool = False) -> Any:
-        """A promise for a list of the first *count* values, in the order in which they came.
+        """A promise for a list of the first *count* values, in the order in which they arrive.
 
         Args:
-            count: An `int`, 0 or more; anything else rejects with a `TypeError`.
-            cancel_rest: As for `any`; also when too few can be fulfilled.
+            count: An `int`, 0 or more; anything else rejects with `TypeError`.
+            cancel_rest: As for `any`; also when too few items can be fulfilled.
 
-        Rejects with an `AggregateError` of the reasons, in the order in which they came, as
-        soon as too few can be fulfilled; with a `ValueError` if there are too few items.  Items
-        that are cancelled, or were before, have no reason: without any, the result is cancelled.
+        Rejects with `ValueError` if there are too few items; and as soon as too few can be
+        fulfilled, with an `AggregateError` of the reasons, in the order in which they arrived.
+        Is cancelled instead if there are no reasons, since those items were cancelled.
 
         Bluebird: ``Promise.some``.
         """
@@ -168,13 +168,14 @@ class Racing(CorePromise, Generic[T_co]):
 
     @FirstMethod
     def race(self, *, cancel_rest: bool = False) -> Any:
-        """A promise that settles as the first of the items that does.
+        """A promise with the outcome of the first item that settles.
 
         Args:
-            cancel_rest: Cancel the other items then, each unless it has another consumer.
+            cancel_rest: Whether to cancel the other items then, except those that have another
+                consumer.
 
-        A race of nothing stays pending; see `any`.
+        Without items it stays pending; use `any` if the input may be empty.
 
-        Bluebird: ``Promise.race``; Twisted: `DeferredList`, fired by the first of either kind.
+        Bluebird: ``Promise.race``; Twisted: `DeferredList`, with both ``fireOn`` flags.
         """
         return derive_cancelling(_Race, self, cancel_rest)

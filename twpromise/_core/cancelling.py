@@ -1,11 +1,11 @@
-"""Cancelling: a promise that no consumer waits for any more, and all before it.
+"""Cancelling: a promise that has no consumer left, and the promises it waits for.
 
-Signals run upwards at once, from each promise to what would settle it, as long as that has no
-other consumer.  The cancellation itself runs downwards, through the queue, from the first promise
-that is left without consumers, so that clean-up on the way is finished in order.  Nothing recurses:
-what is to be cancelled is put on a stack.
+Requests run upwards at once, from each promise to its source, as long as that has no other
+consumer.  The cancellation itself runs downwards, through the queue, from the first promise without
+consumers, so that clean-up on the way is finished in order.  Nothing recurses: promises to cancel
+are put on a stack.
 
-Promises may wait for each other in a circle: there the cancellation comes back to one that is
+Promises may wait for each other in a circle.  There the cancellation comes back to one that is
 cancelling already, and the one before it is finished without it (see `leave`).
 """
 
@@ -26,12 +26,12 @@ from .subscribers import all_behind, followers_of, has_consumers
 
 #: How many calls of `cancel_all` may run, each within a canceller that another has called.
 _DEEPEST: Final = 10
-#: By thread: what the calls that run now have still to cancel, the innermost last.
+#: By thread: the stacks of the calls that run now, the innermost last.
 _under_way: Final[dict[int, list[list[CorePromise]]]] = {}
 
 
 def cancel(promise: CorePromise) -> None:
-    """Cancel a promise, and with it every promise before it that has no other consumer."""
+    """Cancel a promise, and every promise before it that has no other consumer."""
     if hooks.observer is not None and hooks.observer.notifying:
         # A listener may be notified of a promise in the midst of its making.
         call_soon(type(promise), cancel, promise)
@@ -45,10 +45,10 @@ def cancel(promise: CorePromise) -> None:
 
 
 def cancel_all(stack: list[CorePromise]) -> None:
-    """Cancel each promise of *stack*, and all that only they waited for, without recursion.
+    """Cancel each promise of *stack*, and the promises that only they waited for.
 
-    Cancellers of Deferreds, and the coroutines that they resume, may cancel promises in turn; if
-    that goes too deep, it is left to the call that is the innermost so far.
+    Without recursion.  Cancellers of Deferreds, and the coroutines that they resume, may cancel
+    promises themselves.  If that goes too deep, the innermost call so far does the rest.
     """
     if not stack:
         return
@@ -72,7 +72,7 @@ def _cancel_all(stack: list[CorePromise]) -> None:
     gave_up: list[CorePromise] = []
     while stack:
         promise = stack.pop()
-        # Cancellers may have settled it, or had it follow another, since it was put on the stack.
+        # Cancellers may have settled it, or made it follow another, since it was put on the stack.
         if promise._state & DEAD or has_settled(promise):
             continue
         if promise._state & BYPASSED:
@@ -103,16 +103,16 @@ def _cancel_all(stack: list[CorePromise]) -> None:
                 gave_up.append(promise)
             if following:
                 _cancel_followers(promise)
-    # What has ended by now is not remembered; what was given up by another comes later.
+    # Work that has ended by now is not remembered; work that others have abandoned follows later.
     for promise in reversed(gave_up):
         given_up, promise._source = promise._source, None
         give_up(promise, given_up)
 
 
 def _cancel_followers(promise: CorePromise) -> None:
-    """Cancel with a follower all that follow it, though not what it has followed itself.
+    """Cancel all followers of a cancelled follower, though not its followee.
 
-    At once, because an inspected follower shows the state of its root, which is this promise now.
+    At once, since an inspected follower shows the state of its root, which is this promise now.
     """
     followers = followers_of(promise)
     while followers:
@@ -127,20 +127,20 @@ def leave(
     """A subscriber of *promise* is dead: cancel *promise* too, if it was the last consumer.
 
     Args:
-        promise: What the subscriber waited for.
-        stack: Gets what is to be cancelled; see `cancel_all`.
+        promise: The promise that the subscriber waited for.
+        stack: Gets the promises to cancel; see `cancel_all`.
         waiting: The promise that is not finished until the subscriber has been notified, if the
-            subscriber does wait for that.
+            subscriber waits for that.
 
     Returns:
-        Whether the subscriber will be notified of the cancellation by *promise*.
+        Whether *promise* will notify the subscriber of the cancellation.
     """
     state = promise._state
-    # Of a bypassed promise no subscriber can leave: the follower that stands in for it decides.
+    # No subscriber of a bypassed promise can leave it: the follower that stands in for it decides.
     if state & BYPASSED or has_settled(promise):
         return False
     if state & CANCELLING:
-        # If it waits for *waiting* in its turn, one of the two has to be finished first.
+        # If it waits for *waiting* itself, one of the two has to be finished first.
         return waiting is None or not is_behind(promise, waiting)
     if has_consumers(promise) or not promise._library.cancellation:
         return False
@@ -149,7 +149,7 @@ def leave(
 
 
 def is_behind(promise: CorePromise, first: CorePromise) -> bool:
-    """Whether *promise* waits for *first*, itself or by way of others.
+    """Whether *promise* waits for *first*, directly or through others.
 
     A promise that is behind itself waits in a circle.
     """
@@ -160,14 +160,14 @@ def drop(promise: CorePromise, *consumers: CorePromise) -> None:
     """Cancel a promise, unless it has a consumer.
 
     Args:
-        promise: What may be cancelled.
+        promise: The promise to cancel.
         *consumers: The promises that go on, or have just settled, without it; see `ending`.
     """
     drop_all([promise], *consumers)
 
 
 def drop_all(promises: list[CorePromise], *consumers: CorePromise) -> None:
-    """As `drop`, for several, the first one first."""
+    """Like `drop`, for several, the first one first."""
     if not promises:
         return
     if hooks.observer is not None and hooks.observer.notifying:
@@ -181,7 +181,7 @@ def drop_all(promises: list[CorePromise], *consumers: CorePromise) -> None:
 
 
 def cancel_for(stack: list[CorePromise], *consumers: CorePromise) -> None:
-    """As `cancel_all`, for promises that go on, or have just settled, without those of *stack*."""
+    """Like `cancel_all`, for promises that go on, or have just settled, without the others."""
     given_up = stack.copy()
     cancel_all(stack)
     for consumer in consumers:
@@ -189,10 +189,10 @@ def cancel_for(stack: list[CorePromise], *consumers: CorePromise) -> None:
 
 
 def discard(child: CorePromise, result: Any) -> None:
-    """A handler has cancelled its own promise: so what it returned has no consumer either."""
+    """A handler has cancelled its own promise: its result has no consumer either."""
     if result is DECLINED or not is_followed(result):
         return
     promise = result if is_promise(result) else new_resolved(type(child), result, child)
     mark_handled(promise)
-    # It has settled, and ends when that has.
+    # *child* has settled, and ends when *promise* has.
     drop(promise, child)

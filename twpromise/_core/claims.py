@@ -1,8 +1,8 @@
 """A value that must not get lost on its way to the consumers of a promise.
 
-Between the settling of a promise and the turn in which its subscribers are notified they may all
-leave.  A `Claim` looks at each subscriber just before that is notified, in the same step of the
-drain, and follows the value through promises that only pass it on.
+Between the settling of a promise and the job that notifies its subscribers, all of them may leave.
+A `Claim` looks at each subscriber just before it is notified, in the same step of the drain, and
+follows the value through promises that only pass it on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Claim"]
 
 
 class _Delivery:
-    """In the queue, the subscribers of a promise that are to be notified; see `draining`."""
+    """The entry in the queue for the subscribers of a promise; see `draining`."""
 
     __slots__ = ("parent", "subscribers")
 
@@ -44,7 +44,7 @@ class Claim:
         self.reached = False
 
     def deliver(self, promise: CorePromise, lost: Callable[[], object]) -> None:
-        """Fulfil a pending promise, when its turn in the queue has come.
+        """Fulfil a pending promise, from the queue.
 
         Args:
             promise: Can be cancelled until then.
@@ -54,16 +54,16 @@ class Claim:
         promise._queue.add(_Delivery(promise, self._turn(promise, lost)))
 
     def _turn(self, promise: CorePromise, lost: Callable[[], object]) -> Iterator[Any]:
-        """The subscribers that the drain is to notify, each as soon as it has it from here."""
+        """The subscribers for the drain to notify; each is notified as soon as it is yielded."""
         if not promise._state & DEAD:
             subscribers = _consumers_first(promise)
             if all(subscriber._state == OBSERVER for subscriber in subscribers):
-                # The promise keeps the value, for consumers that are still to come.
+                # The promise keeps the value for later consumers.
                 self.reached = True
                 fulfill(promise, self._value)
             elif _has_left(subscribers[0]):
-                # All have, since the promise before this one was fulfilled.  None that comes
-                # later may have the value.
+                # All have had it, since the promise before this one was fulfilled.  Later consumers
+                # must not get the value.
                 finish_cancel(promise)
             else:
                 promise._subscribers = None
@@ -105,7 +105,7 @@ def _consumers_first(promise: CorePromise) -> list[Any]:
 
 
 def _passes_on(subscriber: Any) -> bool:
-    """Whether a subscriber does nothing with a value but fulfil a promise with it."""
+    """Whether a subscriber does nothing with a value except fulfil a promise with it."""
     state = subscriber._state
     if state & NODE:
         return bool(subscriber.passes_on)

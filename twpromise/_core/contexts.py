@@ -1,4 +1,4 @@
-"""Context variables: which context a callback runs in, and that what it sets stays its own.
+"""Context variables: each callback runs in its context, and others do not see what it sets.
 
 Handlers without a context of their own share one scratch context per drain, which is replaced as
 soon as a handler has set something in it.
@@ -25,7 +25,7 @@ driving = False
 
 
 def run_in_context(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a handler from within a job so that no other sees what it sets in its context."""
+    """Call a handler from within a job so that no other one sees what it sets in its context."""
     try:
         if not scratch:
             return function(*arguments)
@@ -38,9 +38,9 @@ def run_in_context(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 class Held:
-    """What a handler returned, to be followed in the context that the handler ran in.
+    """The result of a handler, to be followed in the context that the handler ran in.
 
-    A coroutine is not started before it is followed, and is part of the handler all the same.
+    A coroutine is not started before it is followed, but is part of the handler.
     """
 
     __slots__ = ("_context", "_result")
@@ -50,14 +50,14 @@ class Held:
         self._result = result
 
     def close(self) -> None:
-        """Do not follow it after all: a coroutine is closed."""
+        """Close the result, a coroutine, instead of following it."""
         close = getattr(self._result, "close", None)
         if close is not None:
             close()
 
 
 def adopt_held(promise: CorePromise, held: Held) -> None:
-    """Have a pending promise follow what a handler returned."""
+    """Make a pending promise follow the result of a handler."""
     held._context.run(resolve, promise, held._result)
 
 
@@ -68,7 +68,7 @@ def _held(context: Context, result: Any) -> Any:
 
 
 class Callback:
-    """A function to be called by a node as if it were a handler: bound, in its context."""
+    """A function for a node to call like a handler: with the bound value, in its context."""
 
     __slots__ = ("_binding", "_context", "_function")
 
@@ -117,12 +117,12 @@ def prepare(
 ) -> Callable[..., Any]:
     """*function* as a callback of *promise*, attached here and now, for a node to call.
 
-    The node calls what comes back through `run_in_context`.
+    The node calls the returned function through `run_in_context`.
 
     Args:
         promise: Gives the callback its binding.
-        function: What is called.
-        awaited: Whether the node waits for what *function* returns.
+        function: The function to call.
+        awaited: Whether the node waits for the result.
     """
     if hooks.observer is not None:
         function = hooks.observer.watched(promise, function, awaited)

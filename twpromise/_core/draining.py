@@ -70,11 +70,12 @@ def drain(queue: JobQueue) -> None:
             queue.awake = False
             if not queue:
                 break
-            # Another thread came between the two, and relies on this drain: see `call_at_home`.
+            # Another thread has queued a call in between, and relies on this drain: see
+            # `call_at_home`.
             queue.awake = True
         if now >= deadline:
             if queue.rejections:
-                # Behind all that is queued now, lest a chain without end hides them.
+                # Behind all that is queued now, so that an endless chain does not hide them.
                 queue.append(Job(_look_at_the_end, queue, queue.rejections))
                 queue.rejections = []
             queue.wake()
@@ -83,10 +84,7 @@ def drain(queue: JobQueue) -> None:
 
 
 def _look_at_the_end(queue: JobQueue, items: list[Any]) -> None:
-    """Report what is still unhandled of rejections, and run jobs that have waited for the end.
-
-    Of all there are, when nothing is queued.
-    """
+    """If nothing is queued, report rejections that are still unhandled, and run late jobs."""
     done = 0
     try:
         if not queue:
@@ -123,9 +121,9 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
     try:
         while True:
             for _ in _CHUNK:
-                # Which subscriber of which promise is notified next?
-                # A signal's handler may raise at each call, and what has been taken is put back:
-                # by `_put_back`, so that it must not be lost before it stands in a variable.
+                # Which subscriber of which promise is notified next? A signal's handler may raise
+                # at each call.  Then `_put_back` restores what was taken, so it must not get lost
+                # before it is in a variable.
                 if rest is not None:
                     for child in rest:  # noqa: B007 - the next one
                         break
@@ -160,7 +158,7 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
 
                 state = child._state
                 if state:
-                    # It is no derived promise that just waits for its parent.
+                    # Not a derived promise that just waits for its parent.
                     if state == NODE or (state & NODE and not state & SETTLED):
                         try:
                             child._notify(parent)
@@ -255,14 +253,14 @@ def _run_jobs(queue: JobQueue, scratch: Context, deadline: float) -> None:
 
 
 def _put_back(queue: JobQueue, child: Any, parent: Any, alone: bool, error: BaseException) -> None:
-    """A signal's handler has raised *error* in a drain: nothing that it was about to do is lost.
+    """A signal's handler has raised *error* in a drain: queue again what the drain was about to do.
 
     Args:
-        queue: What is drained.
-        child: What was taken last, and may have been dealt with.
-        parent: The promise whose subscriber that is.
-        alone: Whether it is not one of several.
-        error: What a promise is rejected with whose handler has been called in vain.
+        queue: The queue of the drain.
+        child: The subscriber that was taken last, and may have been notified.
+        parent: The promise that it subscribed to.
+        alone: Whether it is the only subscriber.
+        error: The reason to reject a promise with whose handler was interrupted.
     """
     if child is None:
         return
@@ -275,8 +273,8 @@ def _put_back(queue: JobQueue, child: Any, parent: Any, alone: bool, error: Base
     elif state & NODE:
         queue.appendleft(_Rest(parent, iter((child,))))
     elif state & SETTLED:
-        # It has just been settled, so that its turn comes behind all others'.  Its subscribers are
-        # notified once, however often it stands in the queue.
+        # It has just been settled, so it is queued behind all others.  Its subscribers are notified
+        # once, however often it is in the queue.
         queue.append(child)
         if state & REJECTED and not state & (HANDLED | REPORTED):
             queue.rejections.append(child)
@@ -293,7 +291,7 @@ def _put_back(queue: JobQueue, child: Any, parent: Any, alone: bool, error: Base
 
 
 def _settle_carefully(child: CorePromise, parent: CorePromise, extra: Any, result: Any) -> None:
-    """Settle a derived promise with what its handler returned, if that is no common case."""
+    """Settle a derived promise with the result of its handler, in the less common cases."""
     context = extra.context if type(extra) is Extra else extra
     if child._state & DEAD:
         discard(child, result)

@@ -1,4 +1,4 @@
-"""What functions return to a caller who has no use for it: coroutines are run all the same."""
+"""Results of functions whose caller ignores them: coroutines are run all the same."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .states import FULFILLED, CorePromise, is_promise
 
 __all__ = ["Failed", "call", "follow", "run"]
 
-#: Called with an error that has no caller to go to; whether it has done something with it.
+#: Called with an error that has no caller; returns whether it has handled it.
 Failed = Callable[[BaseException], bool]
 
 
 class _Failing(Node):
-    """Waits for an outcome of which only a failure counts."""
+    """Waits for an outcome of which only a failure matters."""
 
     __slots__ = ("_failed",)
 
@@ -40,26 +40,26 @@ class _Failing(Node):
 
 
 def follow(cls: type[CorePromise], result: Any, failed: Failed | None = None) -> None:
-    """Follow what a function has returned, if it can be followed, for the case that it fails.
+    """Follow the result of a function, if promises follow it, in case it fails.
 
     Args:
         cls: The library copy that follows it.
-        result: What the function has returned: anything.
-        failed: What is done with the error; otherwise it is logged.
+        result: The result: anything.
+        failed: Called with the error; by default the error is logged.
     """
     if is_followed(result):
         _Failing(failed).wait_for(new_resolved(cls, result))
 
 
 def run(cls: type[CorePromise], result: Any, failed: Failed | None = None) -> None:
-    """As `follow`, for a coroutine alone: that of an ``async def`` function, which has not begun.
+    """Like `follow`, for the coroutine of an ``async def`` function alone, which has not begun.
 
     A promise or a Deferred is left alone: it is under way, and reports its failure itself.
     """
     inner = result._result if type(result) is Held else result
     if is_promise(inner):
         if hooks.observer is not None:
-            # What returned it knows that nothing waits for it.
+            # The function that returned it knows that nothing waits for it.
             hooks.observer.consumed(inner)
     elif is_followed(inner) and issubclass(type(inner), Coroutine | GeneratorType):
         follow(cls, result, failed)

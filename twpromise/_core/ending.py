@@ -1,13 +1,13 @@
 """Settled, and ended: a promise has ended when the work behind it has.
 
-A promise that is cancelled, or that timed out, is *settled* at once.  It has *ended* when nothing
-that this has given up is still under way: a ``finally_`` handler, the ``finally`` block of
-a coroutine, a release, a thread that cannot be stopped.  What was given up stands in the `_source`
-of the settled promise; see `give_up`.
+A promise that is cancelled or timed out is *settled* at once.  It has *ended* when nothing that it
+has abandoned is still under way: a ``finally_`` handler, the ``finally`` block of a coroutine,
+a release, a thread that cannot be stopped.  The abandoned work is in the `_source` of the settled
+promise; see `give_up`.
 
-What waits for the end of a promise waits, too, for all that was given up by what the promise waits
-for: a handler, or a coroutine, may go on without that.  This is found out when something is given
-up, from there to all that wait for it, so that promises that are settled by others pay nothing.
+To wait for the end of a promise means to wait, too, for all work that the promises before it have
+abandoned: a handler, or a coroutine, may have gone on without that.  This is recorded when work is
+abandoned, in all promises that wait for it, so that other promises pay nothing.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .subscribers import add_subscriber, all_behind, subscribers_of
 
 
 def has_ended(promise: CorePromise) -> bool:
-    """Whether a promise has settled, and all that this has given up has ended."""
+    """Whether a promise has settled, and all work that it has abandoned has ended."""
     return _under_way(promise) is None
 
 
 def when_ended(promise: CorePromise, function: Callable[[], object]) -> None:
     """Call *function* from the queue, once a promise has ended.
 
-    It is no consumer, and handles nothing.
+    It is not a consumer, and handles no rejection.
     """
     left = _under_way(promise)
     if left is None:
@@ -59,7 +59,7 @@ def give_up(promise: CorePromise, given_up: Iterable[Any]) -> None:
         return
     if promise._state & SETTLED:
         promise._source = [*(promise._source or ()), *left]
-    # One that is cancelling settles later, and remembers then what has not ended of this.
+    # A promise that is cancelling settles later, and then remembers what has not ended by then.
     for behind in (promise, *all_behind(promise, CANCELLING)):
         for ending in subscribers_of(behind):
             if type(ending) is Ending:
@@ -73,9 +73,9 @@ def finish_without(promise: CorePromise, given_up: Iterable[Any]) -> None:
 
 
 def _under_way(promise: CorePromise) -> Any:
-    """What has not ended, of a promise and of what its end has given up: None if all has.
+    """The abandoned work of a promise, or the promise itself, that has not ended; or None.
 
-    Either a promise that is pending or still being cancelled, or a source that cannot be stopped.
+    It is a promise that is pending or still being cancelled, or a source that cannot be stopped.
     """
     stack: list[Any] = [promise]
     seen: set[int] = set()
@@ -98,7 +98,7 @@ def _under_way(promise: CorePromise) -> Any:
 
 
 class Ending:
-    """Waits for a promise that has not ended, and for what that does without; and looks again."""
+    """Waits for a promise that has not ended, and for its abandoned work; then looks again."""
 
     __slots__ = ("_count", "_function", "_promise")
 
@@ -111,7 +111,7 @@ class Ending:
         self._count = 1
 
     def wait_for(self, left: list[Any]) -> None:
-        """Wait for more, which have been given up."""
+        """Wait for more abandoned work."""
         self._count += len(left)
         for one in left:
             if is_promise(one):

@@ -1,4 +1,4 @@
-"""What few promises have: a binding, a context, a trace of their making, cancel hooks."""
+"""The data that few promises have: a binding, a context, a trace of their making, cancel hooks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .states import CorePromise
 
 
 class Binding:
-    """What `bind` bound: the first argument of every handler down the chain."""
+    """The value of `bind`: the first argument of every handler down the chain."""
 
     __slots__ = ("value",)
 
@@ -30,35 +30,36 @@ class Extra:
         self.binding = binding
         self.context = context
         self.trace = trace
-        #: What reports an unhandled rejection later, or never; see `_diagnostics.policies`.
+        #: The object that knows about the report of an unhandled rejection; see
+        #: `_diagnostics.policies`.
         self.keeper: Any = None
-        #: The Deferred that stands for the promise where that is used as one.
+        #: The Deferred that is made when the promise is used as one.
         self.deferred: Any = None
         #: Called, in this order, when the promise is cancelled.
         self.hooks: tuple[Callable[[], object], ...] = ()
-        #: Called when the promise has ended: each as it was given, and in its context.
+        #: Called when the promise has ended: each with the context to run it in.
         self.callbacks: list[tuple[Any, Callable[..., Any]]] | None = None
 
     def arguments(self, value: Any) -> tuple[Any, ...]:
-        """What a handler is called with: the bound value, if there is one, and the outcome."""
+        """The arguments for a handler: the bound value, if there is one, and the outcome."""
         return (value,) if self.binding is None else (self.binding.value, value)
 
 
 def extra_of(parent: CorePromise, context: Context) -> Context | Extra | None:
-    """The extra of a promise that is derived in *context*: that, and the binding of its parent."""
+    """The extra of a promise derived in *context*: that context, and the binding of its parent."""
     binding = binding_of(parent)
     kept = context if context and parent._library.async_hooks else None
     return kept if binding is None else Extra(binding, kept)
 
 
 def binding_of(promise: CorePromise) -> Binding | None:
-    """What *promise* is bound to, if to anything."""
+    """The binding of *promise*, if it has one."""
     extra = promise._extra
     return extra.binding if type(extra) is Extra else None
 
 
 def bind_promise(promise: CorePromise, binding: Binding | None) -> None:
-    """Bind a promise that has just been made, and with it all that will be derived from it."""
+    """Bind a new promise, and with it all promises that will be derived from it."""
     _give(promise, binding, context_of(promise))
 
 
@@ -90,13 +91,13 @@ def whole_extra_of(promise: CorePromise) -> Extra:
 
 
 def hooks_of(promise: CorePromise) -> tuple[Callable[[], object], ...]:
-    """What is to be called when the promise is cancelled."""
+    """The functions to call when the promise is cancelled."""
     extra = promise._extra
     return extra.hooks if type(extra) is Extra else ()
 
 
 def add_hook(promise: CorePromise, hook: Callable[[], object]) -> None:
-    """Have *hook* called when the promise, which is not bypassed, is cancelled."""
+    """Call *hook* when the promise, which is not bypassed, is cancelled."""
     extra = whole_extra_of(promise)
     extra.hooks += (hook,)
 
@@ -105,28 +106,28 @@ def add_hook(promise: CorePromise, hook: Callable[[], object]) -> None:
 
 
 def context_of(promise: CorePromise) -> Context | None:
-    """The context that a promise keeps; None for an empty one, and for none.
+    """The context that a promise keeps; None for an empty one, or if it keeps none.
 
-    A pending promise keeps the one that it was made in, and a rejected one the one that its
-    rejection came from, until the drain reports what is unhandled.
+    A pending promise keeps the context that it was made in.  A rejected one keeps the context of
+    its rejection until the drain reports unhandled rejections.
     """
     extra = promise._extra
     return extra.context if type(extra) is Extra else extra
 
 
 def keep_for_report(promise: CorePromise, context: Context) -> None:
-    """A promise that something else will settle keeps a context, in case it is rejected."""
+    """Keep a context for a promise that something else will settle, in case it is rejected."""
     if promise._library.async_hooks:
         _give(promise, binding_of(promise), context, hooks_of(promise))
 
 
 def keep_origin(promise: CorePromise, origin: Context | None) -> bool:
-    """A promise that was rejected just now keeps the context that its rejection came from.
+    """Keep the context of a rejection, for a promise that was rejected just now.
 
     Args:
-        promise: Was rejected.
-        origin: That context, if it is known and not empty.  Otherwise it is the one that the
-            promise keeps already, in which its handler ran; or else that of the caller.
+        promise: The rejected promise.
+        origin: The context, if it is known and not empty.  Otherwise it is the one that the promise
+            keeps already, in which its handler ran; or else that of the caller.
 
     Returns:
         Whether there is anything in that context; an empty one is not kept.
@@ -144,15 +145,16 @@ def keep_origin(promise: CorePromise, origin: Context | None) -> bool:
 
 
 def run_at_origin(origin: Context | None, function: Callable[..., object], *arguments: Any) -> None:
-    """Call a function in a copy of the context that a rejection came from; None is an empty one."""
-    # A copy: others may have been rejected from there, and what the function sets is not theirs.
+    """Call a function in a copy of the context of a rejection; None is an empty one."""
+    # A copy: other promises may have been rejected in this context, and must not see what the
+    # function sets.
     (Context() if origin is None else origin.copy()).run(function, *arguments)
 
 
 def drop_context(promise: CorePromise, hooks: tuple[Callable[[], object], ...] = ()) -> None:
-    """A settled promise keeps its binding and its trace, not what its handlers ran in.
+    """Drop the contexts of handlers; a settled promise keeps its binding and its trace.
 
-    Nor does a follower; that keeps its *hooks*.
+    A follower keeps its *hooks*, too.
     """
     extra = promise._extra
     if type(extra) is not Extra:

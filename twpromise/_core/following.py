@@ -1,12 +1,12 @@
 """Following: one promise shares the outcome of another.
 
-A follower is among the subscribers of what it follows, its *followee*; the promise at the end of
-such a chain is the *root*.  A follower has settled as soon as its root has, though it is notified
-later: inspected before that, it shows the state of the root.
+A follower is among the subscribers of its *followee*; the promise at the end of such a chain is the
+*root*.  A follower has settled as soon as its root has, though it is notified later: inspected
+before that, it shows the state of the root.
 
 A follower whose only subscriber is a follower itself is *bypassed*: that one subscribes further
 up, so that an endless loop, in which each promise is the result of the one before, runs in
-constant memory.  A `Cell`, shared by all that were bypassed, says which follower stands in for
+constant memory.  A `Cell`, shared by all that were bypassed, knows which follower stands in for
 them.  A bypassed promise that gets a subscriber becomes an ordinary follower again.
 """
 
@@ -46,7 +46,7 @@ from .subscribers import add_subscriber, replace_subscriber
 
 
 class Cell:
-    """Which follower stands in for those that were bypassed."""
+    """Knows which follower stands in for the bypassed ones."""
 
     __slots__ = ("follower", "moved")
 
@@ -56,7 +56,7 @@ class Cell:
         self.moved: Cell | None = None
 
     def now(self) -> Cell:
-        """This cell, or the one that it has become a part of; shortens the way as it goes."""
+        """This cell, or the one that it was merged into; shortens the way."""
         cell = self
         while cell.moved is not None:
             cell = cell.moved
@@ -68,10 +68,10 @@ class Cell:
 
 
 def root_of(promise: CorePromise) -> CorePromise:
-    """The promise at the end of a chain of followers; shortens the chain as it goes.
+    """The promise at the end of a chain of followers; shortens the chain.
 
-    For a bypassed one whose stand-in has settled, that is the stand-in: its outcome is the same,
-    or it was cancelled, as the bypassed one would be that has no other consumer.
+    For a bypassed promise whose stand-in has settled, this is the stand-in: its outcome is the
+    same, or it was cancelled, as the bypassed one would be without another consumer.
     """
     root = promise
     while root._state & FOLLOWING:
@@ -87,7 +87,7 @@ def root_of(promise: CorePromise) -> CorePromise:
 
 
 def end_of(promise: CorePromise) -> CorePromise:
-    """As `root_of`, and through nodes that will settle their promise as another settles."""
+    """Like `root_of`, but also through nodes that will settle their promise as another settles."""
     passed: list[Any] = []
     end = root_of(promise)
     while (ahead := getattr(end._source, "_ahead", None)) is not None:
@@ -120,15 +120,15 @@ def may_come(promise: CorePromise) -> bool:
 
 
 def decided_by(follower: CorePromise) -> CorePromise:
-    """What a follower follows in the end, if that is settled or cancelling; else itself."""
+    """The root of a follower, if it is settled or cancelling; else the follower."""
     root = root_of(follower)
     return root if root._state & DEAD else follower
 
 
 def outcome_of(promise: CorePromise) -> CorePromise:
-    """Which promise holds the outcome of *promise*: itself, or its root if that has settled.
+    """The promise that holds the outcome of *promise*: itself, or its root if that has settled.
 
-    For consumers: diagnostics take the outcome for consumed.
+    For consumers: diagnostics count the outcome as consumed.
     """
     if hooks.observer is not None:
         hooks.observer.consumed(promise)
@@ -136,13 +136,13 @@ def outcome_of(promise: CorePromise) -> CorePromise:
 
 
 def has_settled(promise: CorePromise) -> bool:
-    """Whether a promise, or what it follows, is fulfilled, rejected or cancelled to the end."""
+    """Whether a promise, or its root, is fulfilled, rejected or completely cancelled."""
     root = root_of(promise) if promise._state & FOLLOWING else promise
     return bool(root._state & SETTLED)
 
 
 def follow(promise: CorePromise, other: CorePromise) -> None:
-    """Have a pending promise share the outcome of *other*."""
+    """Make a pending promise share the outcome of *other*."""
     own = promise._subscribers
     if (
         not other._state
@@ -151,7 +151,7 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
         and (own is None or not own._state & FOLLOWING)
         and hooks.observer is None
     ):
-        # What the rest of this function comes to for most; it halves what following costs.
+        # The common case of what follows, inlined: that halves the cost of following.
         start_following(promise, other, other)
         if other._subscribers is None:
             other._subscribers = promise
@@ -208,8 +208,8 @@ def follow(promise: CorePromise, other: CorePromise) -> None:
 def _can_be_bypassed(promise: CorePromise, follower: CorePromise) -> bool:
     """Whether *follower* can stand in for *promise* when either is cancelled.
 
-    A cancellation must go through both or neither, as in library copies with cancellation, or
-    without; and *promise* must have no hook to be called on the way.
+    A cancellation must go through both or neither (library copies may switch it off), and *promise*
+    must have no hook to call on the way.
     """
     if promise._extra is not None and hooks_of(promise):
         return False
@@ -217,7 +217,7 @@ def _can_be_bypassed(promise: CorePromise, follower: CorePromise) -> bool:
 
 
 def _bypass(promise: CorePromise, follower: CorePromise) -> None:
-    """Have a follower stand in for the one that it alone follows, and for those before that."""
+    """Let a follower stand in for *promise*, its followee, and for others bypassed before."""
     cell: Cell | None = promise._value
     outer: Cell | None = follower._value
     if outer is not None:
@@ -260,7 +260,7 @@ def rejoin(promise: CorePromise) -> None:
 
 
 def take(promise: CorePromise, root: CorePromise) -> None:
-    """Give *promise* the outcome of *root*, which is settled (or cancelling, if it comes late)."""
+    """Give *promise* the outcome of *root*, which is settled (or cancelling, if this is late)."""
     state = root._state
     if state & FULFILLED:
         fulfill(promise, root._value)
@@ -277,5 +277,5 @@ def take(promise: CorePromise, root: CorePromise) -> None:
         reject(promise, hooks.host.late_cancellation())
         return
     if root._source is not None:
-        # It ends when that has ended which *root* has given up; see `ending`.
+        # It ends when the work that *root* has abandoned has ended; see `ending`.
         promise._source = root._source

@@ -1,7 +1,7 @@
-"""What the core asks of the rest of the package: one host, installed once, and one observer.
+"""What the core needs from the rest of the package: one host, installed once, and one observer.
 
-The core knows no Twisted, no clock and no exception class of this package.  What it cannot answer
-itself it asks `host`.  Diagnostics that are switched on stand in `observer`.
+The core does not know Twisted, a clock, or the exception classes of this package: it asks `host`.
+Diagnostics that are switched on are in `observer`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Adopter = Callable[["CorePromise", Any], None]
 
 
 class Host(Protocol):
-    """What the core asks; `twpromise._bridge.host` answers."""
+    """The questions of the core; `twpromise._bridge.host` answers them."""
 
-    #: The type of exceptions that stand for another one: Twisted's Failure.
+    #: The type of objects that wrap an exception: Twisted's Failure.
     failure: type
 
     def unwrap(self, failure: Any) -> tuple[object, Any]:
@@ -33,38 +33,38 @@ class Host(Protocol):
         ...
 
     def exception_of(self, promise: CorePromise) -> BaseException:
-        """What to throw into a generator that waits for a promise that was not fulfilled."""
+        """The exception for a generator that waits for a promise that was not fulfilled."""
         ...
 
     def late_cancellation(self) -> BaseException:
-        """The reason that a subscriber gets that comes after a promise was cancelled."""
+        """The reason for a subscriber that subscribes after a promise was cancelled."""
         ...
 
     def unhandled(self, promise: CorePromise) -> None:
         """A rejection was still unhandled at the end of the drain."""
 
     def handled(self, promise: CorePromise) -> None:
-        """A rejection that was reported has been handled after all."""
+        """A rejection that was reported has been handled since."""
 
     def fatal(self, library: Any, reason: Any, aux: Any) -> None:
-        """Something failed where no caller is left: the fatal hook of *library* is called."""
+        """Call the fatal hook of *library* for a failure that no caller can handle."""
 
     def escaped(self, error: BaseException) -> None:
-        """Log an exception that has no caller to go to."""
+        """Log an exception that has no caller."""
 
 
 class Observer(Protocol):
-    """Diagnostics that are switched on: what the core tells them."""
+    """The calls of the core to diagnostics that are switched on."""
 
-    #: What runs a function that is watched: its frame is left out of tracebacks.
+    #: The code that runs a watched function: its frame is left out of tracebacks.
     watching: CodeType
     #: A listener is being notified of an event just now.
     notifying: bool
 
     def created(self, promise: CorePromise, owner: CorePromise | None = None, /) -> None:
-        """A promise was made; on behalf of *owner*, if no user will see it.
+        """A promise was made; on behalf of *owner*, if users will not see it.
 
-        One whose owner is `INPUT` is to be taken for the one that is derived from it.
+        If its owner is `INPUT`, it counts as the promise that is derived from it.
         """
 
     def chained(self, parent: CorePromise, child: CorePromise) -> None:
@@ -74,22 +74,22 @@ class Observer(Protocol):
         """A promise was fulfilled, rejected or cancelled."""
 
     def failed(self, promise: CorePromise, reason: object, aux: Any = None) -> None:
-        """A promise is being rejected with what was raised, or given; not as another one was.
+        """A promise is being rejected with an error, not with the outcome of another promise.
 
         Args:
-            promise: Is settled just after this.
-            reason: What was raised, or given.
-            aux: What it was given with; see `settling.reject`.
+            promise: Settles just after this call.
+            reason: The error.
+            aux: Its traceback or Failure; see `settling.reject`.
         """
 
     def passed(self, child: CorePromise, parent: CorePromise) -> None:
-        """A promise is being rejected as another one was."""
+        """A promise is being rejected with the outcome of another one."""
 
     def shown(self, promise: CorePromise) -> None:
-        """The reason of a promise is about to be reported, or handed to a handler."""
+        """The reason of a promise is about to be reported, or passed to a handler."""
 
     def handed(self, reason: object) -> None:
-        """A coroutine that runs is about to see a reason raised, at an await."""
+        """A running coroutine is about to get a reason raised at an await."""
 
     def resolved(self, promise: CorePromise) -> None:
         """A promise has begun to follow another."""
@@ -98,7 +98,7 @@ class Observer(Protocol):
         """A follower was bypassed: it may never be settled."""
 
     def consumed(self, promise: CorePromise) -> None:
-        """A consumer has asked for the outcome of a promise."""
+        """A promise has got a consumer."""
 
     def watched(
         self, promise: CorePromise, function: Callable[..., Any], awaited: bool, bare: bool = False
@@ -116,7 +116,7 @@ host: Host
 observer: Observer | None = None
 # `watching` of the last observer: a handler may switch diagnostics off, and raise.
 watching: CodeType | None = None
-# What raises the reason of a promise at an await.
+# The code that raises the reason of a promise at an await.
 awaiting: CodeType | None = None
 
 

@@ -1,7 +1,7 @@
-"""Reactions: what is attached to a promise, and what happens when it settles.
+"""Reactions: handlers and nodes that are attached to a promise, and run when it settles.
 
 A derived promise is made by `then`, and settled by one of its two handlers.  A `Node` stands
-between promises: it waits for several, or for something that is no promise, and settles one.
+between promises: it waits for several, or for something other than a promise, and settles one.
 """
 
 from __future__ import annotations
@@ -52,17 +52,18 @@ _FUNCTIONS: Final = frozenset([FunctionType, MethodType])
 def then(  # noqa: D417 - a method
     self: Any, on_fulfilled: Any = None, on_rejected: Any = None
 ) -> Any:
-    """A promise for what a handler makes of this promise's outcome.
+    """A promise for the result of the handler that is called with this promise's outcome.
 
     Args:
-        on_fulfilled: Called with the value; None passes it on.
-        on_rejected: Called with the reason; None passes it on.
+        on_fulfilled: Called with the value; None passes the value on.
+        on_rejected: Called with the reason; None passes the rejection on.
 
-    Handlers are called once at most, from the scheduler, never from within `then`, and in
-    the order in which they were attached.  What a handler returns is followed if it is
-    a promise, a Deferred, a coroutine or anything else that is followed; what it raises
-    rejects.  Something that is not callable is ignored, with a warning if warnings are on; but an
-    exception class as *on_rejected*, or a tuple of them, rejects with a `TypeError`.
+    At most one of the handlers is called, and once.  Handlers run from the scheduler, never within
+    `then`, in the order in which they were attached.  A handler may return a value, or anything
+    that promises follow: a promise, a Deferred, a coroutine.  What it raises rejects.
+
+    A handler that is not callable is ignored, with a warning if warnings are on; an exception class
+    as *on_rejected*, or a tuple of them, rejects with `TypeError`.
 
     Bluebird: ``.then``; Twisted: ``Deferred.addCallbacks``.
     """
@@ -109,7 +110,7 @@ def then(  # noqa: D417 - a method
 
 
 def subscribe(promise: CorePromise, node: Node) -> None:
-    """Have *node* notified when *promise* has settled: never at once, but from the queue."""
+    """Notify *node* when *promise* has settled: always from the queue."""
     if hooks.observer is not None:
         hooks.observer.consumed(promise)
     if promise._state & CLOSED:
@@ -130,7 +131,7 @@ def _subscribe_late(promise: CorePromise, subscriber: Any) -> None:
             add_subscriber(promise, subscriber)
             return
     if not promise._queue.awake:
-        # First of all: what is refused handles nothing.
+        # First of all: a subscriber that is refused handles nothing.
         promise._queue.wake()
     if state & (CANCELLED | CANCELLING):
         promise = late_observer(promise)
@@ -151,18 +152,18 @@ def _notify_late(node: Node, promise: CorePromise) -> None:
 
 
 def late_observer(promise: CorePromise) -> CorePromise:
-    """What a consumer sees that comes after a promise was cancelled: a rejection."""
+    """The promise for a consumer that subscribes after a cancellation: it is rejected."""
     rejected: CorePromise = new_rejected(type(promise), hooks.host.late_cancellation(), owner=INPUT)
-    # It is made for a consumer who handles it.
+    # It is made for a consumer, which handles it.
     mark_handled(rejected)
     return rejected
 
 
 def observed(promise: CorePromise) -> CorePromise:
-    """What to wait for in order to have the outcome of *promise*: what notifies a node of it.
+    """The promise to subscribe to for the outcome of *promise*.
 
-    For nodes that ask later whether what they wait for is cancelled with them: a promise that is
-    cancelling still notifies those who have subscribed before, but not who comes now.
+    For nodes that look later whether it is cancelled with them: a promise that is cancelling
+    notifies those that have subscribed before, but not a new subscriber.
     """
     if outcome_of(promise)._state & (CANCELLED | CANCELLING):
         return late_observer(promise)
@@ -173,11 +174,11 @@ def observed(promise: CorePromise) -> CorePromise:
 
 
 class Node:
-    """Something that stands between promises: waits for some and settles one.
+    """Stands between promises: waits for some and settles one.
 
-    A node is among the subscribers of each promise that it waits for, and is the `_source` of
-    the promise that it will settle.  What is written here is what a node does that waits for one
-    promise, `_source`, and passes its outcome on.
+    A node is among the subscribers of each promise that it waits for, and is the `_source` of the
+    promise that it will settle.  This class waits for one promise, `_source`, and passes its
+    outcome on.
     """
 
     __slots__ = ("_promise", "_source", "_state")
@@ -186,7 +187,7 @@ class Node:
     _source: Any
     _state: int
 
-    #: What an inspector calls its promise; by default as the class is called.
+    #: The name of its promise in an inspector; by default that of the class.
     title: ClassVar[str] = ""
 
     #: Whether a value is passed on as it is, to a promise that has consumers of its own.
@@ -204,10 +205,10 @@ class Node:
 
     @classmethod
     def derive(cls, source: CorePromise, *arguments: Any) -> Any:
-        """A new promise, bound as *source* is, that a new node will settle.
+        """A new promise, bound like *source*, that a new node will settle.
 
         Args:
-            source: What the node waits for first.
+            source: The promise that the node waits for first.
             *arguments: More arguments for `_start`.
         """
         node = cls()
@@ -228,16 +229,16 @@ class Node:
     def _make_hidden_promise(
         self, cls: type[CorePromise], parent: CorePromise | None = None
     ) -> Any:
-        """One that no user sees, only what is derived from it; it keeps no context."""
+        """An internal promise, from which one for users is derived; it keeps no context."""
         promise = self._promise = new_pending(cls, self, owner=INPUT)
         return promise
 
     def wait_for(self, promise: CorePromise) -> None:
-        """Be notified when a promise has settled: never at once, but from the queue."""
+        """Be notified when a promise has settled: always from the queue."""
         subscribe(promise, self)
 
     def wait_for_end(self, promise: CorePromise) -> None:
-        """As `wait_for`; if the promise is being cancelled, until its clean-up has ended."""
+        """Like `wait_for`; if the promise is being cancelled, until its clean-up has ended."""
         outcome = outcome_of(promise)
         if outcome._state & CANCELLING:
             add_subscriber(outcome, self)
@@ -245,7 +246,7 @@ class Node:
             subscribe(promise, self)
 
     def observe(self, promise: CorePromise) -> CorePromise:
-        """What to wait for in order to have the outcome of *promise*; see `observed`.
+        """The promise to wait for, to get the outcome of *promise*; see `observed`.
 
         Raises:
             TypeError: That will settle as this node's own promise does.
@@ -261,7 +262,7 @@ class Node:
         subscribe(source, self)
 
     def watch(self, promise: CorePromise) -> None:
-        """Be notified, and neither consume nor handle: once, however often this is called."""
+        """Be notified, without consuming or handling: once, however often this is called."""
         self._state = OBSERVER
         if not has_subscribed(promise, self):
             subscribe(promise, self)
@@ -271,7 +272,7 @@ class Node:
         pass_on(self.finish(), parent)
 
     def settle_if_failed(self, promise: CorePromise) -> bool:
-        """Finish as a promise that was rejected, or cancelled before: at once; whether it was."""
+        """If a promise was rejected or cancelled before, finish like it; return whether it was."""
         state = outcome_of(promise)._state
         if state & FULFILLED or not state & DEAD:
             return False
@@ -283,39 +284,39 @@ class Node:
         """Whether a value that must not get lost reaches a consumer in `_notify`; see `claims`.
 
         Args:
-            hold: Called by a node whose consumer gets the value later; returns what is to be
-                called if the consumer does not get it after all.
+            hold: Called by a node whose consumer gets the value later; returns a function to call
+                if the consumer does not get it after all.
         """
         return True
 
     def _settles(self, awaited: CorePromise) -> list[CorePromise]:
         """The promises that may settle when this node has been notified of *awaited*."""
-        # What settles no promise may have the one that it waits for in that slot.
+        # A node that settles no promise may have the one that it waits for in that slot.
         return [] if self._promise in (None, awaited) else [self._promise]
 
     def waits_for_itself(self) -> bool:
-        """Whether this node's promise waits for itself, by way of others."""
+        """Whether this node's promise waits for itself, through others."""
         return is_behind(self._promise, self._promise)
 
     def awaited(self) -> CorePromise | None:
-        """The promise that this node waits for; None if there is none, or are several."""
+        """The promise that this node waits for, if it is exactly one; else None."""
         return self._source  # type: ignore[no-any-return]
 
     def waits(self) -> Iterable[tuple[str, Any]]:
-        """What this node waits for, as an inspector shows it.
+        """The things that this node waits for, for an inspector.
 
-        Each with a text that says what it is to the node, or "".  It is a promise, a Deferred,
-        a future, a timer or a resource; None if the text says all.  May be called at any moment,
-        by the handler of a signal, and changes nothing.
+        Each has a text for its role in the node, or "".  It is a promise, a Deferred, a future, a
+        timer or a resource; None if the text is enough.  May be called at any moment, also from
+        the handler of a signal, and changes nothing.
         """
         return () if self._source is None else (("", self._source),)
 
     def from_outside(self) -> bool:
-        """Whether nothing that is queued can bring what it waits for instead: a clock does, say."""
+        """Whether only something outside of the queue, such as a clock, can end the wait."""
         return False
 
     def _can_stop(self) -> bool:
-        """Whether `_abandon` stops what is under way; else its outcome comes, unused."""
+        """Whether `_abandon` stops the work under way; otherwise its outcome arrives unused."""
         return True
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
@@ -331,16 +332,16 @@ class Node:
         return False
 
     def leave_source(self, stack: list[CorePromise]) -> bool:
-        """Leave the source; whether it will be cancelled, and notify the node when it has been."""
+        """Leave the source; return whether it will be cancelled, and notify the node of that."""
         self.stop_consuming()
         return leave(self._source, stack, self._promise)
 
     def consume(self) -> None:
-        """Be a consumer of what this node waits for, notified from the queue: as at first."""
+        """Be a consumer of what the node waits for, notified from the queue (the default)."""
         self._state = NODE
 
     def consume_at_once(self) -> None:
-        """The same, and be notified by `_at_once` in the call of a callback that fulfils."""
+        """The same, but notified by `_at_once`, within the call of a callback that fulfils."""
         self._state = AT_ONCE
 
     def handle_late(self) -> None:
@@ -348,11 +349,11 @@ class Node:
         self._state = LATE_HANDLER
 
     def stop_consuming(self) -> None:
-        """Be a consumer of nothing any more, and be notified all the same."""
+        """Stop being a consumer, but go on being notified."""
         self._state = NODE | CANCELLING
 
     def finish(self) -> Any:
-        """End: be notified of nothing any more, and drop what the node refers to.
+        """End: stop being notified, and drop all references of the node.
 
         Returns:
             The promise that the caller is to settle.
@@ -368,7 +369,7 @@ class Node:
         how(self.finish(), *arguments)
 
     def settle_early(self, how: Callable[..., None], *arguments: Any) -> None:
-        """Settle the node's promise, which has ended when all that the node still does has.
+        """Settle the node's promise before the node has ended; the promise ends when the node does.
 
         The node goes on with a promise of its own, which is being cancelled.
         """
@@ -379,12 +380,12 @@ class Node:
         promise._source = [rest]
 
     def _release(self) -> None:
-        """Drop what a kind of node refers to, besides its promise and its source."""
+        """Drop the references of a subclass, besides its promise and its source."""
 
     def fail(self, error: BaseException) -> None:
-        """Finish with what a call raised to the caller of this; log it if that is too late."""
+        """Finish with an error that a call has raised; log it if that is too late."""
         if self._state & DEAD:
-            # What was called has cancelled the node's promise before.
+            # The called function has cancelled the node's promise before.
             hooks.host.escaped(error)
         else:
             self.settle(reject_raised, error)

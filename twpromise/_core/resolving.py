@@ -19,15 +19,15 @@ class _Declined:
     __slots__ = ()
 
 
-#: What a handler returns that does not want the outcome: it is passed on as if the handler had
-#: not been there (a `catch` whose filters do not match).
+#: Returned by a handler that declines the outcome, such as a `catch` whose filters do not match:
+#: the outcome is passed on as if there were no handler.
 DECLINED: Final = _Declined()
 
 
 class Adopters(dict[type, "Adopter | None"]):
-    """What to do with a result, by its type: None for a plain value, else what follows it.
+    """How to follow a result, by its type: None for a plain value.
 
-    A type that is not there is looked up by the host, once.
+    The host decides on a new type, once.
     """
 
     def __missing__(self, kind: type) -> Adopter | None:
@@ -51,7 +51,7 @@ def is_followed(value: Any) -> bool:
 
 
 def resolve(promise: CorePromise, value: Any) -> None:
-    """Settle a pending promise with a value, or have it follow what is followed.
+    """Settle a pending promise with a plain value, or make it follow another value.
 
     The promise must not be settled, and only the caller may settle it.
     """
@@ -62,12 +62,12 @@ def resolve(promise: CorePromise, value: Any) -> None:
     try:
         adopter(promise, value)
     except BaseException as error:
-        # An adopter never raises for what it is given; this is for what it calls.
+        # An adopter itself never raises, but functions that it calls may.
         reject_or_report(promise, error)
 
 
 def reject_or_report(promise: CorePromise, error: BaseException) -> None:
-    """Reject a promise with what was raised, or log that if the promise was cancelled meanwhile."""
+    """Reject a promise with an error, or log the error if the promise was cancelled meanwhile."""
     if promise._state & DEAD:
         hooks.host.escaped(error)
     else:
@@ -79,7 +79,7 @@ def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None =
     if adopters[type(value)] is None:
         return new_fulfilled(cls, value, owner)
     promise = new_pending(cls, owner=owner)
-    # As `resolve`; a call less for each level of coroutines that call themselves.
+    # Like `resolve`, inlined: that saves a call for each level of recursive coroutines.
     try:
         adopters[type(value)](promise, value)  # type: ignore[misc]
     except BaseException as error:
@@ -88,9 +88,9 @@ def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None =
 
 
 def new_input(cls: type[CorePromise], value: Any) -> Any:
-    """A promise for what a static function was given, from which it derives that for the user.
+    """A promise for the input of a static function, which derives the user's promise from it.
 
-    Diagnostics take the two for one: they do not announce this one.
+    Diagnostics treat the two as one: this one is not announced.
     """
     return new_resolved(cls, value, INPUT)
 
@@ -115,9 +115,9 @@ def call_into(
     arguments: tuple[Any, ...] = (),
     keywords: dict[str, Any] | None = None,
 ) -> None:
-    """Call a function at once, and settle a pending promise with what it returns or raises.
+    """Call a function at once, and settle a pending promise with its result or error.
 
-    The promise, which has no binding yet, gets that of a promise that is returned.
+    The promise, which has no binding yet, gets that of a returned promise.
     """
     try:
         result = function(*arguments, **(keywords or {}))

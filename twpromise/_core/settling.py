@@ -1,6 +1,6 @@
-"""Settling: what changes the state of a promise once it is made.
+"""Settling: the functions that change the state of a promise once it is made.
 
-What a promise may change into, and by what, is in `states.TRANSITIONS`.
+The transitions, and what causes each, are in `states.TRANSITIONS`.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ def fulfill(promise: CorePromise, value: Any) -> None:
 
 
 def fulfill_by_callback(promise: CorePromise, value: Any) -> None:
-    """As `fulfill`, for a promise that only a callback fulfils; see `NodeCallback`.
+    """Like `fulfill`, for a promise that only a callback fulfils; see `NodeCallback`.
 
-    Such a promise has no source and no extra.  A node that only counts is notified at once.
-    All in one call: one of `fulfill` would cost 3 to 5 % of a request through callbacks.
+    Such a promise has no source and no extra.  A node that only counts is notified at once.  This
+    does not call `fulfill`, which would cost 3 to 5 % of a request through callbacks.
     """
     promise._value = value
     promise._aux = None
@@ -81,8 +81,8 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
     Args:
         promise: Not settled; one that is cancelling stays cancelled (see `reject_as_is`).
         reason: An exception, or a class of them that is called, as by ``raise``; other objects
-            are allowed, and warned about.
-        aux: The traceback of the reason, or the Failure in which it came.
+            are allowed, with a warning.
+        aux: The traceback of the reason, or its Failure.
     """
     if issubclass(type(reason), hooks.host.failure):
         reason, aux = hooks.host.unwrap(reason)
@@ -110,7 +110,7 @@ def reject(promise: CorePromise, reason: Any, aux: Any = None) -> None:
 def _raised(reason: BaseException) -> Any:
     """The traceback of a reason, without the awaits that have raised it from another promise.
 
-    One error for many promises (``timeout(5, BUSY)``) would grow with each of them.
+    Otherwise, one error for many promises (``timeout(5, BUSY)``) would grow with each of them.
     """
     own = traceback = get_traceback(reason)
     while traceback is not None:
@@ -123,10 +123,10 @@ def _raised(reason: BaseException) -> Any:
 def reject_raised(
     promise: CorePromise, error: BaseException, origin: Context | None = None
 ) -> None:
-    """Reject a promise with what a call raised to the caller of this function.
+    """Reject a promise with an error that the caller of this function has caught.
 
-    The caller's own frame is taken out of the traceback: it is of no interest, and its local
-    variables would keep the promise alive.  See `extra.keep_origin` for *origin*.
+    The caller's own frame is removed from the traceback: its local variables would keep the promise
+    alive.  See `extra.keep_origin` for *origin*.
     """
     if issubclass(type(error), hooks.host.failure):
         reject_as_is(promise, *hooks.host.unwrap(error), origin)
@@ -145,10 +145,10 @@ def reject_raised(
 def reject_as_is(
     promise: CorePromise, reason: Any, aux: Any, origin: Context | None = None
 ) -> None:
-    """Reject a pending promise with a reason, its `aux` and its origin as another has them.
+    """Reject a pending promise with a reason, its `aux` and its origin, unchanged.
 
     A promise that is cancelling stays cancelled, as users have seen it, and its handlers are not
-    called: a clean-up has failed, and that is reported as a rejection which has no handler.
+    called: a clean-up has failed, and is reported as a rejection without a handler.
     """
     handled = promise._state & _HANDLED_OR_CANCELLING
     if not handled:
@@ -171,13 +171,13 @@ def reject_as_is(
         # The origin is passed on to the subscribers.
         if origin is None and promise._extra is None:
             origin = copy_context()
-        # Mostly there is nothing in it.
+        # Mostly it is empty.
         if origin or promise._extra is not None:
             keeps = keep_origin(promise, origin)
     elif promise._extra is not None:
         drop_context(promise)
     if not handled:
-        # What reports it drops the origin, too.
+        # The report drops the origin, too.
         promise._queue.rejections.append(promise)
     _notify_soon(promise, not handled)
     if keeps and handled:
@@ -194,7 +194,7 @@ def finish_cancel(promise: CorePromise) -> None:
 
 
 def _notify_soon(promise: CorePromise, wakes: bool = False) -> None:
-    """Have the subscribers of a promise notified, and diagnostics at once."""
+    """Queue the notification of a promise's subscribers; notify diagnostics at once."""
     queue = promise._queue
     if promise._subscribers is not None:
         queue.append(promise)
@@ -206,25 +206,25 @@ def _notify_soon(promise: CorePromise, wakes: bool = False) -> None:
 
 
 def pass_on(child: CorePromise, parent: CorePromise) -> None:
-    """Settle *child* just as *parent*, which is settled, has been."""
+    """Settle *child* like *parent*, which is settled."""
     state = parent._state
     if state & FULFILLED:
         fulfill(child, parent._value)
     elif state & REJECTED:
-        # It saves looking at the caller's context, in which there is nothing: that of a drain.
+        # This saves a look at the caller's context, that of a drain, which is empty.
         if hooks.observer is not None:
             hooks.observer.passed(child, parent)
         origin = _NOTHING if parent._extra is None else context_of(parent)
         reject_as_is(child, parent._value, parent._aux, origin)
     else:
         finish_cancel(child)
-        # It ends when that has ended which *parent* has given up; see `ending`.  One in a circle
-        # may notify its subscribers before it has settled itself.
+        # It ends when the work that *parent* has abandoned has ended; see `ending`.  A promise in a
+        # circle may notify its subscribers before it has settled itself.
         child._source = parent._source if parent._state & SETTLED else [parent]
 
 
 def mark_handled(promise: CorePromise) -> None:
-    """A rejection of this promise, present or future, has a consumer from now on."""
+    """Mark a rejection of this promise, present or future, as handled."""
     if hooks.observer is not None:
         hooks.observer.consumed(promise)
     state = promise._state
@@ -234,7 +234,7 @@ def mark_handled(promise: CorePromise) -> None:
 
 
 def report_unhandled(promise: CorePromise) -> None:
-    """Report a rejection where it came from, if it is still unhandled; and drop its origin."""
+    """Report a rejection, in its own context, if it is still unhandled; and drop the context."""
     origin = context_of(promise)
     if origin is not None:
         drop_context(promise)
@@ -249,7 +249,7 @@ def report_unhandled(promise: CorePromise) -> None:
 
 
 def report_fatal(promise: CorePromise) -> None:
-    """Hand a rejection that has no other consumer to the fatal hook, where it came from."""
+    """Pass a rejection without a consumer to the fatal hook, in the context of the rejection."""
     if hooks.observer is not None:
         hooks.observer.shown(promise)
     report = hooks.host.fatal, promise._library, promise._value, promise._aux
@@ -257,7 +257,7 @@ def report_fatal(promise: CorePromise) -> None:
 
 
 def restore_traceback(promise: CorePromise) -> None:
-    """Give a reason the traceback that it was rejected with, before it is handed out.
+    """Give a reason the traceback of its rejection, before a handler gets it.
 
     Handlers that raise it again would lengthen it for each other.
     """
@@ -275,13 +275,13 @@ def restore_traceback(promise: CorePromise) -> None:
 
 
 def lock(promise: CorePromise, source: Any = None) -> None:
-    """Hand a pending promise to *source*, which will settle it; no other call counts any more."""
+    """Let *source* alone settle a pending promise; other calls have no effect from now on."""
     promise._state |= LOCKED
     promise._source = source
 
 
 def hand_over(promise: CorePromise, source: Any = None) -> None:
-    """As `lock`; the promise keeps the context of the caller, in case it is rejected."""
+    """Like `lock`; the promise keeps the context of the caller, in case it is rejected."""
     promise._state |= LOCKED
     promise._source = source
     context = copy_context()
@@ -290,14 +290,14 @@ def hand_over(promise: CorePromise, source: Any = None) -> None:
 
 
 def start_following(promise: CorePromise, followee: CorePromise, root: CorePromise) -> None:
-    """A pending promise, or a follower, follows another, and in the end *root*."""
+    """A pending promise, or a follower, follows another, whose root is *root*."""
     promise._state = promise._state & HANDLED | FOLLOWING
     promise._aux = root
     promise._source = followee
 
 
 def point_to_root(follower: CorePromise, root: CorePromise) -> None:
-    """Shorten the way from a follower to the promise that it follows in the end."""
+    """Shorten the way from a follower to its root."""
     follower._aux = root
 
 
@@ -307,7 +307,7 @@ def stand_in(follower: CorePromise, cell: Any) -> None:
 
 
 def bypass(promise: CorePromise, cell: Any) -> None:
-    """A follower is bypassed; *cell* says which follower stands in for it."""
+    """A follower is bypassed; *cell* knows which follower stands in for it."""
     promise._state |= BYPASSED
     promise._subscribers = cell
     promise._value = promise._aux = promise._source = None

@@ -1,13 +1,13 @@
-"""What a promise holds: its states, its slots, and how one state leads to another.
+"""The states and slots of a promise, and the transitions between states.
 
 A promise is **pending**, and changes once, into **fulfilled**, **rejected** or **cancelled**.  On
 the way it may be
 
-* *locked*: something that is no promise (a Deferred, a coroutine, a future) will settle it, and no
-  other call of ``resolve`` or ``reject`` counts any more;
+* *locked*: a Deferred, a coroutine or a future will settle it, and other calls of ``resolve`` or
+  ``reject`` have no effect;
 * *following* another promise, whose outcome it will share; *bypassed* if its only follower
   subscribes further up in its place (see `following`);
-* *cancelling*: users see it as cancelled, while what stands before it in its chain (a ``finally_``
+* *cancelling*: users see it as cancelled, while the clean-up before it in its chain (a ``finally_``
   handler, a generator's ``finally`` block) is still being finished.
 
 The derived promise is itself the reaction record: until its parent settles, its two handlers live
@@ -41,7 +41,7 @@ BYPASSED: Final = 64
 HANDLED: Final = 128
 #: The rejection was reported as unhandled.
 REPORTED: Final = 256
-# States of what stands in the queue, and among subscribers, and is no promise.
+# States of objects other than promises in the queue, and among subscribers.
 JOB: Final = 512
 NODE: Final = 1024
 SEVERAL: Final = 2048
@@ -52,9 +52,9 @@ AT_ONCE: Final = NODE | 4096
 #: In the queue, the subscribers of a promise that are still to be notified.
 REST: Final = JOB | 16384
 
-#: Of a node that does not handle a rejection by being among the subscribers.
+#: A node that does not handle a rejection just by being a subscriber.
 UNHANDLING: Final = 8192
-#: A node that is notified, and neither consumes nor handles.
+#: A node that is notified, but neither consumes nor handles.
 OBSERVER: Final = NODE | CANCELLING | UNHANDLING
 #: A node that consumes, and handles a rejection when it is notified, not before.
 LATE_HANDLER: Final = NODE | UNHANDLING
@@ -62,28 +62,29 @@ LATE_HANDLER: Final = NODE | UNHANDLING
 #: In `_aux` of a pending promise that only a callback fulfils.
 BY_CALLBACK: Final = "by callback"
 
-#: The same of one that no user sees, since it was made on behalf of another.
+#: The same for an internal promise, made on behalf of another.
 INNER: Final = "inner"
 
-#: The owner of a promise that stands for what a static function was given: see `new_input`.
+#: The owner of a promise for the input of a static function: see `new_input`.
 INPUT: Final[Any] = "input"
 
-#: No call of `resolve` or `reject` counts any more.
+#: Calls of `resolve` or `reject` have no effect any more.
 DECIDED: Final = SETTLED | FOLLOWING | LOCKED | CANCELLING
-#: What users see as settled.  A subscriber in such a state is no consumer any more.
+#: Users see these as settled.  A subscriber in such a state is no longer a consumer.
 DEAD: Final = SETTLED | CANCELLING
 #: A subscriber cannot just be put into an empty slot.
 CLOSED: Final = DEAD | FOLLOWING
 
-#: What a coroutine waits for is looked at before: it may have settled, or wait for the coroutine.
+#: A coroutine looks at such a promise before it waits: it may have settled, or wait for the
+#: coroutine.
 LOOKED_AT: Final = CLOSED | LOCKED
 
-LATE_OBSERVER: Final = "late cancellation observer"
-CIRCULAR: Final = "circular promise resolution chain"
+LATE_OBSERVER: Final = "the promise was cancelled (late cancellation observer)"
+CIRCULAR: Final = "a promise waits for itself (circular promise resolution chain)"
 
 
 class Event(Enum):
-    """What happens to a promise; the value says what makes it happen."""
+    """What happens to a promise; the value says what causes it."""
 
     FULFIL = "resolve(value), or what a handler returned"
     REJECT = "reject(reason), or what a handler raised"
@@ -97,7 +98,7 @@ class Event(Enum):
     CLEAN_UP_FAILED = "a clean-up raised, which is reported"
 
 
-#: Bits of `_state`, the one that counts first, and what it is called.
+#: Bits of `_state` and their names; the first one that is set counts.
 PHASES: Final = {
     FULFILLED: "fulfilled",
     REJECTED: "rejected",
@@ -134,24 +135,24 @@ TRANSITIONS: Final[dict[tuple[str, Event], str]] = {
 
 
 def phase_of(state: int) -> str:
-    """What a value of `_state` is called."""
+    """The name of a value of `_state`."""
     return next((name for bit, name in PHASES.items() if state & bit), "pending")
 
 
 class CorePromise:
     """State, handlers and subscribers of one promise.
 
-    What each slot holds depends on the state:
+    The contents of each slot depend on the state:
 
     * `_value`: the value or reason of a settled promise; ``on_fulfilled`` of a derived promise
       that waits for its parent; the `Cell` of a follower that stands in for others.
-    * `_aux`: of a rejection, the traceback of the reason, or the Failure it came in;
-      ``on_rejected`` of a derived promise that waits; of a follower, a promise further on;
-      `BY_CALLBACK`, `INNER`.
-    * `_subscribers`: whom to notify (see `subscribers`); of a bypassed promise, its `Cell`.
-    * `_source`: the parent of a derived promise; what a follower follows; else what will settle
-      the promise, if that can be cancelled; of a settled promise None, or what its end has given
-      up (see `ending`).
+    * `_aux`: of a rejection, the traceback of the reason, or its Failure; ``on_rejected`` of
+      a derived promise that waits; of a follower, a promise further on; `BY_CALLBACK`, `INNER`.
+    * `_subscribers`: the subscribers (see `subscribers`); of a bypassed promise, its `Cell`.  *
+    `_source`: the parent of a derived promise; the followee of a follower; else the object that
+    will
+      settle the promise, if it can be cancelled; of a settled promise None, or the work that it has
+      abandoned (see `ending`).
     * `_extra`: None, a `Context` or an `Extra`.
 
     Once a promise is made only `settling`, and the drain, assign `_state`, `_value` and `_aux`.
@@ -178,7 +179,7 @@ class CorePromise:
 def is_promise(value: object) -> TypeGuard[CorePromise]:
     """Whether a value is a promise: by its type.
 
-    `isinstance` asks the value for its ``__class__``, too, and a mock says there what it likes.
+    `isinstance` asks the value for its ``__class__``, too, which a mock may fake.
     """
     return issubclass(type(value), CorePromise)
 
@@ -200,13 +201,13 @@ def new_pending(
     parent: CorePromise | None = None,
     owner: CorePromise | None = None,
 ) -> Any:
-    """A pending promise of a library copy, to be settled by what calls this.
+    """A pending promise of a library copy, for the caller to settle.
 
     Args:
         cls: The class of that copy.
         source: What will settle it, if it can be cancelled.
-        parent: The promise that it is derived from, if it is.
-        owner: The promise on whose behalf it is made, if no user will see it; or `INPUT`.
+        parent: The promise that it is derived from, if any.
+        owner: The promise on whose behalf it is made, if users will not see it; or `INPUT`.
     """
     promise: CorePromise = cls._new()
     promise._state = PENDING
@@ -246,7 +247,7 @@ def new_fulfilled(cls: type[CorePromise], value: Any, owner: CorePromise | None 
 
 
 def new_settled(cls: type[CorePromise], state: int, value: Any, aux: Any) -> Any:
-    """A promise that settled as another one did, which is gone."""
+    """A promise with the outcome of another one, which is gone."""
     promise: CorePromise = new_pending(cls)
     promise._state, promise._value, promise._aux = state, value, aux
     return promise

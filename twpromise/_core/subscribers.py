@@ -1,8 +1,8 @@
-"""Who is notified when a promise settles: `_subscribers` is None, one subscriber, or `Subscribers`.
+"""The subscribers of a promise: `_subscribers` may be empty, one subscriber, or `Subscribers`.
 
 A subscriber is a derived promise, a follower, or a `Node`.  It is a *consumer* as long as it is
-alive, which its own state says: a subscriber that leaves marks itself, and is found later.  One
-that is *cancelling* cleans up: it is no consumer, and is still notified.
+alive, according to its own state: a subscriber that leaves marks itself, and is removed later.  One
+that is *cancelling* cleans up: it is not a consumer, but is still notified.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from .states import (
 
 
 class Subscribers(dict[Any, "int | tuple[int, ...]"]):
-    """More than one subscriber, and the number under which each has subscribed, or the numbers.
+    """Several subscribers, each with the number, or numbers, under which it has subscribed.
 
-    Those that left are dropped when they are met at the end, and all of them each time the
-    number has doubled: so they do not pile up on a promise that stays pending, and leaving costs
-    the same however many there are.
+    Dead ones are dropped from the end when they are met there, and everywhere each time the number
+    has doubled: so they do not pile up on a promise that stays pending, and the cost of leaving
+    does not depend on their number.
     """
 
     __slots__ = ("_next", "_sorted", "_state", "cleaning", "limit")
@@ -45,14 +45,14 @@ class Subscribers(dict[Any, "int | tuple[int, ...]"]):
         super().__init__({first: 0})
         self._state = SEVERAL | first._state & FOLLOWING
         self._next = 1
-        # Each has subscribed once, and they stand in the order of their numbers.
+        # Each has subscribed once, and they are in the order of their numbers.
         self._sorted = True
         self.limit = 8
-        #: Those that were found cleaning up, at the end.
+        #: The ones found cleaning up, at the end.
         self.cleaning: dict[Any, int | tuple[int, ...]] = {}
 
     def add(self, subscriber: Any) -> None:
-        """Append a subscriber; one that is there already is notified once more."""
+        """Append a subscriber; one that has subscribed already is notified once more."""
         if len(self) + len(self.cleaning) >= self.limit:
             for left in [other for other in self if other._state & SETTLED]:
                 del self[left]
@@ -68,7 +68,7 @@ class Subscribers(dict[Any, "int | tuple[int, ...]"]):
             self._sorted = False
 
     def replace(self, subscriber: Any, other: Any) -> None:
-        """Have another one subscribe in the place of one."""
+        """Let *other* subscribe in the place of *subscriber*."""
         holder = self if subscriber in self else self.cleaning
         self[other] = holder.pop(subscriber)
         self._sorted = False
@@ -93,12 +93,12 @@ class Subscribers(dict[Any, "int | tuple[int, ...]"]):
         }
 
     def remove(self, subscriber: Any) -> None:
-        """Take out a subscriber that is alive again, and waits for something else."""
+        """Remove a subscriber that is alive again, and waits for something else."""
         self.pop(subscriber, None)
         self.cleaning.pop(subscriber, None)
 
     def in_order(self) -> Iterator[Any]:
-        """Whom to notify, in the order in which they have subscribed, as often as each has."""
+        """The subscribers in the order in which they have subscribed, as often as each has."""
         if self._sorted and not self.cleaning:
             return iter(self)
         entries = [
@@ -127,7 +127,7 @@ def add_subscriber(promise: CorePromise, subscriber: Any) -> None:
 
 
 def notify_from_queue(promise: CorePromise) -> None:
-    """A node that counts values at once is notified from the queue from now on.
+    """Notify a node that counts values at once from the queue, from now on.
 
     It has counted what had settled before; what comes from the queue keeps its order.
     """
@@ -136,7 +136,7 @@ def notify_from_queue(promise: CorePromise) -> None:
 
 
 def has_consumers(promise: CorePromise) -> bool:
-    """Whether any subscriber is alive; if none is, those that have left are dropped."""
+    """Whether any subscriber is alive; if none is alive, all dead ones are dropped."""
     there = promise._subscribers
     if there is None:
         return False
@@ -170,7 +170,7 @@ def has_subscribed(promise: CorePromise, subscriber: Any) -> bool:
 
 
 def remove_subscriber(promise: CorePromise, subscriber: Any) -> None:
-    """Take out a subscriber that is about to wait for something else."""
+    """Remove a subscriber that is about to wait for something else."""
     there = promise._subscribers
     if there is subscriber:
         promise._subscribers = None
@@ -181,7 +181,7 @@ def remove_subscriber(promise: CorePromise, subscriber: Any) -> None:
 
 
 def replace_subscriber(promise: CorePromise, subscriber: Any, other: Any) -> None:
-    """Have another follower subscribe in the place of one."""
+    """Let *other*, a follower, subscribe in the place of *subscriber*."""
     if promise._subscribers is subscriber:
         promise._subscribers = other
     else:
@@ -197,7 +197,7 @@ def subscribers_of(promise: CorePromise) -> list[Any]:
 
 
 def dependents_of(promise: CorePromise) -> list[CorePromise]:
-    """The promises that the subscribers of a promise are, or will settle."""
+    """The promises among the subscribers, and those that other subscribers will settle."""
     dependents: list[CorePromise] = []
     for subscriber in subscribers_of(promise):
         if subscriber._state & SETTLED or subscriber._state == OBSERVER:
@@ -217,13 +217,13 @@ def followers_of(promise: CorePromise) -> list[CorePromise]:
 
 
 def all_behind(promise: CorePromise, but: int = 0) -> Iterator[CorePromise]:
-    """The promises that wait for a promise, themselves or by way of others.
+    """The promises that wait for a promise, directly or through others.
 
     A promise that waits in a circle is one of those behind it.
 
     Args:
-        promise: What they wait for.
-        but: Bits of a state; those in such a state, and what waits for them, are left out.
+        promise: The promise they wait for.
+        but: Bits of a state; promises in such a state, and those that wait for them, are left out.
     """
     found, seen = [promise], set[int]()
     while found:

@@ -1,4 +1,4 @@
-"""What can be awaited and is no coroutine object: a coroutine awaits it, and is followed."""
+"""Awaitables that are not coroutine objects: a coroutine awaits them, and is followed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["adopt_awaitable", "adopt_generator"]
 
 
 def adopt_awaitable(promise: CorePromise, awaitable: Awaitable[Any]) -> None:
-    """Resolve a pending promise with what an object gives when it is awaited."""
+    """Resolve a pending promise with the result of awaiting an object."""
     resolve(promise, _await(awaitable))
 
 

@@ -1,10 +1,11 @@
 """``await promise``, in every coroutine.
 
 A coroutine that awaits a promise may be driven by Twisted, which expects a Deferred; by an asyncio
-task, which expects a future; or by this library.  Which it is cannot be found out beforehand (a
-Twisted coroutine may be started from within an asyncio task), so that what is yielded, an
-`Awaiter`, is all of them.  Within a drain, outside of asyncio tasks, the promise itself is yielded
-first, which is cheaper: a driver other than these three must not run coroutines there.
+task, which expects a future; or by this library.  It cannot be found out beforehand which one
+drives it (a Twisted coroutine may be started from within an asyncio task), so the coroutine yields
+an `Awaiter`, which is all of them.  Within a drain, outside of asyncio tasks, it yields the
+promise itself first, which is cheaper: a driver other than these three must not run coroutines
+there.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ _cancelled: WeakKeyDictionary[Any, Insistence] = WeakKeyDictionary()
 
 
 def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
-    """Wait for the value: under Twisted, in an asyncio task, or in a promise's coroutine.
+    """Wait for the value, in a coroutine of Twisted, of an asyncio task, or of a promise.
 
-    This is `Promise.__await__`.
+    A rejection raises its reason, and a cancellation `CancellationError`.
     """
     dead = 0
     if promise._state & CLOSED or hooks.observer is not None:
@@ -67,8 +68,9 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
             # Of this thread's loop: a task of another one's may be driven at the moment.
             or (driven is not None and driven is asyncio.current_task())
         ):
-            # It is no asyncio task, or one of ours.  `CoroutineRunner` waits for the promise
-            # itself; and Twisted's driver sends back at once what is no Deferred.
+            # The driver is not an asyncio task, or it is one of ours.  `CoroutineRunner` waits for
+            # the promise itself, and Twisted's driver sends it back at once, since it is not a
+            # Deferred.
             try:
                 ours = (yield promise) is not promise
             except BaseException:
@@ -104,8 +106,8 @@ def await_promise(promise: CorePromise) -> Generator[Any, Any, Any]:
 
 
 _frame: Any = await_promise(None).gi_frame  # type: ignore[arg-type,attr-defined]
-#: What ends the traceback of an error that nothing has raised, and that is thrown in at a `yield`:
-#: as if `await_promise` had raised it.  So one error for many promises does not grow.
+#: The end of the traceback of an error that was never raised, and is thrown in at a `yield`: as if
+#: `await_promise` had raised it.  So one error for many promises does not grow.
 AWAIT: Final = TracebackType(None, _frame, _frame.f_lasti, _frame.f_lineno)
 hooks.awaiting = await_promise.__code__
 AWAITS.add(await_promise.__code__)
@@ -120,7 +122,7 @@ def _decided_by(promise: CorePromise) -> CorePromise:
 
 
 class _Woken:
-    """What an asyncio task is woken with: it reads the result, which is None or is raised."""
+    """Wakes an asyncio task, which reads the result: None, or an error to raise."""
 
     __slots__ = ("_error",)
 
@@ -143,7 +145,7 @@ def _woken(cancelled: tuple[object, ...] | None) -> _Woken:
 class _Abroad(Node):
     """Waits for a promise of another thread, on behalf of a task whose loop runs in this one.
 
-    What is subscribed, and left, is in the promise's thread; the task is woken in its own.
+    It subscribes, and leaves, in the promise's thread, and wakes the task in the task's own.
     """
 
     __slots__ = ("_loop", "_queue", "_wake")
@@ -193,8 +195,8 @@ class Awaiter(Node, Deferred[Any]):
     """Yielded, once, by a coroutine that waits for a promise; one of its consumers.
 
     To Twisted it is a Deferred of which only ``addBoth`` and ``cancel`` are used, to asyncio
-    something that is waited for like a future.  `CoroutineRunner` only reads the promise from it,
-    so that it costs as little as possible until one of the others uses it.
+    something to wait for like a future.  `CoroutineRunner` only reads the promise from it, so it is
+    cheap until one of the others uses it.
     """
 
     __slots__ = ()
@@ -212,7 +214,7 @@ class Awaiter(Node, Deferred[Any]):
     #: The Deferred that Twisted fires when that has ended.
     _fires: Any = None
 
-    #: What waits in the place of this for a promise of another thread.
+    #: Waits in place of this for a promise of another thread.
     _abroad: _Abroad | None = None
 
     #: Whether the coroutine is resumed in a later turn than that in which this is notified.
@@ -246,7 +248,7 @@ class Awaiter(Node, Deferred[Any]):
         return not self._resumes_later
 
     def _lose(self) -> None:
-        """Something was thrown into the coroutine in place of the value."""
+        """Something else was thrown into the coroutine in place of the value."""
         lost, self._lost = self._lost, None
         if lost is not None:
             lost()
@@ -266,7 +268,7 @@ class Awaiter(Node, Deferred[Any]):
                 self._fires = one.deferred
         awaits = self._awaits
         if _cancelled and awaits in _cancelled and _cancelled[awaits].was_swallowed(awaits):
-            # Once is enough.  What it gives is still wanted, so that it may go on.
+            # Once is enough.  The coroutine's result is still needed, so it may go on.
             del _cancelled[awaits]
         return self
 

@@ -24,7 +24,8 @@ class CoroutineRunner(Runner):
 
     __slots__ = ()
 
-    # A connection, say, may give itself when it is awaited, and raise when that is done again.
+    # Some objects (a connection, say) return themselves when they are awaited, and raise the second
+    # time.
     _as_it_is = staticmethod(adopt_awaitable)
 
     def _wait_for_other(self, yielded: Any) -> None:
@@ -32,7 +33,7 @@ class CoroutineRunner(Runner):
             # ``asyncio.sleep(0)``, or a bare ``yield``: go on behind all that is queued.
             self._wait_for(new_fulfilled(self._class, None, self._promise))
             return
-        # What can only be awaited yields what it waits for: never itself, which would not end.
+        # An object that can only be awaited must not yield itself: that would never end.
         if adopters[type(yielded)] is adopt_awaitable or not is_followed(yielded):
             raise TypeError(
                 f"a value was awaited that could not be treated as a promise: {shown(yielded)}"

@@ -2,8 +2,8 @@
 
 To interrupt is what ``asyncio.Task.cancel`` and ``uncancel`` do for `asyncio.TaskGroup`: the
 coroutine sees a cancellation at its `await`, and is not cancelled itself, so that it may catch the
-cancellation and go on.  Twisted's driver and this library's, which are no tasks, are made to do
-the same.
+cancellation and go on.  Here, the drivers of Twisted and of this library, which are not tasks, get
+the same methods.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Driver", "find_driver"]
 
 _log = Logger(namespace="twpromise")
 
-#: How many interruptions are in force, by the id of what is interrupted.
+#: How many interruptions are pending, by the id of the interrupted coroutine.
 _requests: Counter[int] = Counter()
 
 
@@ -40,7 +40,7 @@ class Driver(Protocol):
         ...
 
     def uncancel(self) -> int:
-        """Take that back; returns how many requests to cancel are left."""
+        """Withdraw a request to cancel; return how many are left."""
         ...
 
 
@@ -54,9 +54,9 @@ def find_driver() -> Generator[Any, Any, Driver]:
 
 
 class _Question(Deferred[Any]):
-    """Yielded by a coroutine: whatever drives it starts to wait for this, and so says what it is.
+    """Yielded by a coroutine to its driver, which reveals its kind by how it starts to wait.
 
-    As an `Awaiter`, it is a Deferred, and something that asyncio waits for like a future.
+    Like an `Awaiter`, it is a Deferred, and something that asyncio waits for like a future.
     """
 
     # Nothing that `Deferred.__init__` makes is used.
@@ -67,7 +67,7 @@ class _Question(Deferred[Any]):
     _asyncio_future_blocking = True
 
     def addBoth(self, callback: Any, *args: Any, **kwargs: Any) -> Any:
-        """As a driver calls it that waits for Deferreds; it goes on at once."""
+        """A driver that waits for Deferreds calls this; it goes on at once."""
         if isinstance(callback, TaskRunner):
             self.driver = callback._task
         elif isinstance(callback, Runner):
@@ -78,13 +78,13 @@ class _Question(Deferred[Any]):
         return self
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop of the task, which is the one that is running."""
+        """The loop of the task, which is the running one."""
         return asyncio.get_running_loop()
 
     def add_done_callback(
         self, callback: Callable[[Any], object], *, context: Context | None = None
     ) -> None:
-        """As an asyncio task calls it; it goes on in the next turn of its loop."""
+        """An asyncio task calls this; it goes on in the next turn of its loop."""
         self.driver = asyncio.current_task()
         self.get_loop().call_soon(callback, awaiting._woken(None), context=context)
 
@@ -94,7 +94,7 @@ class _Question(Deferred[Any]):
 
 
 class _Interruptible(ABC):
-    """A driver that is no task: it counts the requests, as a task does."""
+    """A driver that is not a task; like a task, it counts the requests to cancel."""
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
@@ -107,7 +107,7 @@ class _Interruptible(ABC):
             self._interrupt()
 
     def uncancel(self) -> int:
-        """Take that back; returns how many requests to cancel are left."""
+        """Withdraw a request to cancel; return how many are left."""
         key = id(self._driver)
         left = _requests[key] - 1
         if left:
@@ -125,7 +125,7 @@ class _Interruptible(ABC):
 
     @abstractmethod
     def _forgive(self) -> None:
-        """What catches the cancellation does not swallow it."""
+        """Catching the cancellation does not count as swallowing it."""
 
     @abstractmethod
     def _is_cancelled(self) -> bool:
@@ -145,15 +145,15 @@ class _OfRunner(_Interruptible):
 
     def _is_cancelled(self) -> bool:
         promise = self._driver._promise
-        # None if the runner has given up a coroutine that goes on.
+        # None if the runner has closed a coroutine that swallowed its cancellation.
         return promise is None or bool(promise._state & CANCELLING)
 
 
 class _OfTwisted(_Interruptible):
-    """What `ensureDeferred` and `inlineCallbacks` run.
+    """The driver of `ensureDeferred` and `inlineCallbacks`.
 
     Args:
-        arguments: What Twisted calls its callback with.  Among them are the coroutine and a record
+        arguments: The arguments of Twisted's callback.  Among them are the coroutine and a record
             of what it waits for, which Twisted itself uses to cancel the coroutine.
     """
 

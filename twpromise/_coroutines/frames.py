@@ -1,4 +1,4 @@
-"""Suspended generators and coroutines: what stands within them, and where."""
+"""Suspended generators and coroutines: the generators inside them, and the lines they are at."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .._util.exceptions import get_traceback, set_traceback
 
 __all__ = ["AWAITS", "frame_of", "handles_an_error", "place", "suspended", "throw_inwards"]
 
-#: What `await` itself runs: of a Deferred, of a future, and of a promise.
+#: The code that `await` itself runs for a Deferred, a future, and a promise.
 AWAITS: Final = {
     getattr(function, "__code__", None)
     for function in (
@@ -25,7 +25,7 @@ AWAITS: Final = {
     )
 }
 
-#: The attributes of what is suspended: its frame, and what it waits for in its turn.
+#: The attributes of a suspended object: its frame, and what it waits for.
 _ATTRIBUTES: Final[dict[type, tuple[str, str]]] = {
     CoroutineType: ("cr_frame", "cr_await"),
     GeneratorType: ("gi_frame", "gi_yieldfrom"),
@@ -33,15 +33,15 @@ _ATTRIBUTES: Final[dict[type, tuple[str, str]]] = {
 }
 
 
-#: What stands between two of them, and refers to the inner one: what `async for` waits for,
-#: and what the `__await__` of a coroutine gives.
+#: Objects between two of them that refer to the inner one: the awaitable of `async for`, and the
+#: result of a coroutine's `__await__`.
 _BETWEEN: Final = {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper"}
 
 
 def suspended(generator: Any) -> Iterator[Any]:
-    """A suspended generator or coroutine, and those that it waits for, from without to within.
+    """A suspended generator or coroutine, and those that it waits for, the outermost first.
 
-    Up to what `await` itself runs.
+    Up to the one that `await` itself runs.
     """
     while True:
         if type(generator).__name__ in _BETWEEN:
@@ -55,7 +55,7 @@ def suspended(generator: Any) -> Iterator[Any]:
 
 
 def frame_of(generator: Any) -> FrameType | None:
-    """The frame of one that `suspended` gave; None once it has ended, or is no more."""
+    """The frame of a generator from `suspended`; None once it has ended."""
     attributes = _ATTRIBUTES.get(type(generator))
     return None if attributes is None else getattr(generator, attributes[0])
 
@@ -69,23 +69,24 @@ def place(frame: FrameType, line: int | None = None) -> str:
 def handles_an_error(generator: Any) -> bool:
     """Whether a suspended generator, or what it waits for, is in an `except` or `finally` block.
 
-    That of an error, that is, in which ``sys.exception()`` would give it.
+    Only if an error is being handled, which ``sys.exception()`` would return there.
     """
     ahead = generator
     for one in suspended(generator):
-        # Python says it only within; but the collector visits it, behind all else.
+        # Python shows it only within the generator; but the collector visits it, after everything
+        # else.
         if issubclass(type(gc.get_referents(one)[-1]), BaseException):
             return True
         ahead = getattr(one, _ATTRIBUTES[type(one)][1])
-    # Into what was compiled by others nobody can look: it may.
+    # The frames of code compiled by other tools cannot be read: assume that it may.
     return ahead is generator or isinstance(ahead, Coroutine)
 
 
 def throw_inwards(generator: Generator[Any, Any, Any], error: BaseException) -> Any:
-    """As ``generator.throw(error)``, but first into what it delegates to by `yield from`.
+    """Like ``generator.throw(error)``, but first into the generator that it delegates to.
 
-    For a `GeneratorExit`: Python closes that instead, and so breaks off its clean-up at the first
-    `yield`.
+    For a `GeneratorExit`: Python closes the inner generator instead, and so breaks off its
+    clean-up at the first `yield`.
     """
     # A coroutine that has ended takes no error any more, which would have to go through it.
     within = takewhile(lambda one: type(one) is GeneratorType, suspended(generator))

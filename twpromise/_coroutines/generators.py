@@ -40,13 +40,13 @@ class _GeneratorRunner(Runner):
         self._wait_for_followed(yielded if is_followed(yielded) else self._handled(yielded))
 
     def _handled(self, yielded: Any) -> Any:
-        """What the first yield handler that knows *yielded* makes of it."""
+        """The result of the first yield handler that knows *yielded*."""
         handlers = self._promise._library.yield_handlers
         if self._yield_handler is not None:
             handlers = [self._yield_handler, *handlers]
         context = self._context or Context()
         for handler in handlers:
-            # It sees what the generator has set; what it sets itself is seen nowhere.
+            # It sees what the generator has set; other code does not see what it sets.
             result = context.copy().run(handler, yielded)
             if is_followed(result):
                 return result
@@ -71,7 +71,7 @@ class _GeneratorRunner(Runner):
 
 
 class _CoroutineFactory:
-    """What `Promise.coroutine` is: callable, with `add_yield_handler` beside it.
+    """The type of `Promise.coroutine`: callable, with the method `add_yield_handler`.
 
     Args:
         cls: The library copy whose promises the coroutines return.
@@ -106,14 +106,14 @@ class _CoroutineFactory:
         """A function that runs a generator function as a coroutine, and returns a promise.
 
         Args:
-            generator_function: What it yields is waited for: promises, Deferreds and whatever
-                else is followed.  An ``async def`` function will do.
-            yield_handler: Turns other values that are yielded into something that is followed;
-                called before the handlers given to `add_yield_handler`.
-            yieldHandler: The same, as bluebird spells it.
+            generator_function: It may yield promises, Deferreds and everything else that promises
+                follow, and is resumed with the value.  An ``async def`` function works, too.
+            yield_handler: Turns other yielded values into something to wait for; called before the
+                handlers of `add_yield_handler`.
+            yieldHandler: Bluebird's spelling of *yield_handler*.
 
-        Cancelling the promise throws `GeneratorExit` into the generator; its ``finally``
-        blocks may go on yielding, and are waited for.
+        Cancelling the promise throws `GeneratorExit` into the generator; its ``finally`` blocks may
+        yield, and are waited for.
 
         Raises:
             TypeError: *generator_function* or *yield_handler* is not callable.
@@ -122,8 +122,8 @@ class _CoroutineFactory:
         """
         if not callable(generator_function):
             raise TypeError(
-                "generatorFunction must be a function: "
-                f"generator_function must be callable, not {shown(generator_function)}"
+                f"generator_function must be callable, not {shown(generator_function)} "
+                "(generatorFunction must be a function)"
             )
         if yield_handler is None:
             yield_handler = yieldHandler
@@ -148,7 +148,7 @@ class _CoroutineFactory:
                     # An ``async def`` function, most likely; as `resolve`, without its frame.
                     adopter(promise, result)
                 else:
-                    # One that only sometimes is a generator function.
+                    # A function that returns a generator only sometimes.
                     fulfill(promise, result)
             except BaseException as error:
                 reject_or_report(promise, error)
@@ -157,11 +157,11 @@ class _CoroutineFactory:
         return update_wrapper(coroutine, generator_function)
 
     def add_yield_handler(self, handler: YieldHandler) -> None:
-        """Teach the coroutines of this library copy to wait for other things.
+        """Let the coroutines of this library copy wait for other values.
 
         Args:
-            handler: Called with what was yielded, if it is not followed; returns something that
-                is followed, or anything else if it does not know the value.
+            handler: Called with a yielded value that promises do not follow.  Returns something
+                that they follow, or anything else if it does not know the value.
 
         Raises:
             TypeError: *handler* is not callable.

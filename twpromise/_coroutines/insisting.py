@@ -1,7 +1,7 @@
-"""What becomes of a coroutine that goes on after it was cancelled.
+"""What happens to a coroutine that goes on after it was cancelled.
 
-It may clean up: what it awaits while it handles an error, in `finally` or `except`, is let
-through.  One that swallows the cancellation (by ``except Exception`` in a loop, say) may wait once
+It may clean up: what it awaits in `finally` or `except`, while it handles an error, is let through.
+A coroutine that swallows the cancellation (by ``except Exception`` in a loop, say) may wait once
 more, which is logged; everything that it awaits after that is cancelled.  If it swallows that, too,
 it is closed.
 """
@@ -19,14 +19,14 @@ __all__ = ["CANCEL", "CLOSE", "WAIT", "Insistence"]
 
 _log = Logger(namespace="twpromise")
 
-#: What is to be done with what a cancelled generator waits for next.
+#: What to do about the next wait of a cancelled generator.
 WAIT: Final = "wait"
 CANCEL: Final = "cancel"
 CLOSE: Final = "close"
 
 
 class Insistence:
-    """A cancellation that is thrown into a generator, and what comes of it.
+    """A cancellation that is thrown into a generator, and the reaction of the generator.
 
     Args:
         generator: Suspended, where the cancellation is thrown in.
@@ -41,7 +41,7 @@ class Insistence:
         ]
 
     def decide(self, generator: Any) -> str:
-        """What is to be done with what the generator waits for now."""
+        """What to do about the generator's next wait."""
         now = self._next
         if now is WAIT:
             if self.was_swallowed(generator):
@@ -53,10 +53,10 @@ class Insistence:
         return now
 
     def was_swallowed(self, generator: Any) -> bool:
-        """Whether the generator waits, and is not cleaning up; that is logged."""
+        """Whether the generator waits without cleaning up; this is logged."""
         if handles_an_error(generator):
             return False
-        # Those that the error went through have ended.
+        # The generators that the error went through have ended.
         swallowed = [place(frame, line) for one, line in self._places if (frame := frame_of(one()))]
         waits = [place(frame) for one in suspended(generator) if (frame := frame_of(one))]
         _log.error(

@@ -37,7 +37,7 @@ from .insisting import CLOSE, WAIT, Insistence
 
 __all__ = ["RUNNING", "Suspension"]
 
-#: What a runner "waits for" while its generator runs.
+#: The value of `_waiting` while the generator runs.
 RUNNING: Final = object()
 
 
@@ -45,6 +45,7 @@ class Suspension(Node):
     """The half of a `Runner` that waits; the states of both are described there."""
 
     __slots__ = (
+        "_answer_error",
         "_cancelled_itself",
         "_class",
         "_context",
@@ -59,6 +60,10 @@ class Suspension(Node):
         "_special",
         "_waiting",
     )
+
+    #: Set once the generator is interrupted: the error with which its wait ended after the
+    #: cancellation.  A Deferred may have another one than Twisted's.
+    _answer_error: BaseException | None
 
     #: Set together with `_special`: whether its outcome is sent in, or thrown in; if not, the
     #: generator reads the outcome from the promise itself.
@@ -102,13 +107,13 @@ class Suspension(Node):
         raise NotImplementedError(type(self))
 
     def _advance_outside(self) -> None:
-        """The same, where a task of asyncio's may make the call."""
+        """The same, if the caller may be an asyncio task."""
         outside_tasks(self._advance)
 
     # --- waiting
 
     def _take(self, yielded: Any) -> bool:
-        """Wait for what was yielded; returns whether the generator goes on at once."""
+        """Wait for what was yielded; return whether the generator goes on at once."""
         if self._left is not None:
             remove_subscriber(self._left, self)
             self._left = None
@@ -167,12 +172,12 @@ class Suspension(Node):
         subscribe(promise, self)
 
     def _wait_for_other(self, yielded: Any) -> None:
-        """Wait for a value that is no promise and no Deferred, or raise `TypeError`."""
+        """Wait for something other than a promise or a Deferred, or raise `TypeError`."""
         # Abstract: generators and coroutines each take other values.
         raise NotImplementedError(type(self))
 
     def _receive(self, parent: CorePromise) -> bool:
-        """A promise has settled; returns whether the generator goes on with its outcome."""
+        """A promise has settled; return whether the generator goes on with its outcome."""
         if parent is self._waiting:
             self._waiting = None
             sends = True
@@ -199,7 +204,7 @@ class Suspension(Node):
         return False
 
     def __call__(self, result: Any, deferred: Any) -> None:
-        """The callback of a Deferred, whose result is None from now on.
+        """The callback of a Deferred, whose result becomes None.
 
         `Deferred.__await__` reads the result from the Deferred all the same, within this callback.
         """
@@ -235,16 +240,17 @@ class Suspension(Node):
         return self._deferred is deferred
 
     def _answer(self) -> None:
-        """What is waited for has finished: if it was cancelled by this runner, interrupt."""
+        """The wait is over: interrupt, if this runner cancelled what was waited for."""
         if self._interrupted:
             self._interrupted = False
             self.consume()
             self._insist()
             assert self._ready is not None
             self._ready = self._answered(*self._ready)
+            self._answer_error = self._ready[1]
 
     def awaited(self) -> CorePromise | None:
-        """The promise at which the generator waits, if it is one."""
+        """The promise that the generator waits for, if it is one."""
         waiting = self._waiting or self._special
         return waiting if is_promise(waiting) else None
 
@@ -279,8 +285,8 @@ class Suspension(Node):
         """Leave the promise that is waited for.
 
         Returns:
-            True if that is cancelled with this runner, and will notify it: what it still has to
-            finish comes first.
+            True if that is cancelled with this runner, and will notify it when its clean-up has
+            ended.
         """
         waiting: CorePromise | None = self._waiting
         if waiting is not None:
@@ -333,7 +339,7 @@ class Suspension(Node):
         self._advance()
 
     def _insist(self) -> None:
-        """A cancellation is going to be thrown in: see to it that it is not just swallowed."""
+        """Prepare to throw a cancellation in, so that it is not just swallowed."""
         if not self._cancelled_itself:
             self._cancelled_itself = Insistence(self._generator)
 
@@ -362,6 +368,6 @@ class Suspension(Node):
         return value, error
 
     def _cancellation(self) -> BaseException:
-        """What a cancellation throws in."""
+        """The error that a cancellation throws in."""
         # Abstract: generators are closed, coroutines get a `CancellationError`.
         raise NotImplementedError(type(self))

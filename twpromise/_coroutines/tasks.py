@@ -1,8 +1,8 @@
-"""Coroutines as asyncio tasks: how they are driven where promises run on an asyncio loop.
+"""Coroutines as asyncio tasks: how they are driven if promises run on an asyncio loop.
 
-`asyncio.timeout`, `TaskGroup` and the libraries that build on asyncio ask for the task that runs,
+`asyncio.timeout`, `TaskGroup` and the libraries that build on asyncio look up the task that runs,
 and cancel it.  So the runner of a coroutine takes part as a third-party task, by the functions
-that asyncio documents for that, and with the methods that are called of a task.
+that asyncio documents for that, and has the methods that are called on a task.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .suspension import RUNNING
 
 __all__ = ["CoroutineTask", "TaskRunner", "adopt_coroutine", "coroutine_tasks"]
 
-#: What a runner "waits for" once the loop has been asked to resume the coroutine.
+#: The value of `_waiting` once the loop has been asked to resume the coroutine.
 WOKEN: Final = object()
 
 _cancel = asyncio.Future.cancel
@@ -91,7 +91,7 @@ class TaskRunner(CoroutineRunner):
         return loop, task if runs else None, driven, outer
 
     def began(self, outer: Any) -> None:
-        """What `begin` has returned: things are as before."""
+        """Restore what `begin` has changed, with its result."""
         loop, task, driven, outer = outer
         if task is not None:
             awaiting.driven = driven
@@ -150,7 +150,7 @@ class TaskRunner(CoroutineRunner):
         self._loop.call_soon(self._wake, context=Context())
 
     def _wake(self, future: Any = None) -> None:
-        """The loop resumes the coroutine; a future is asked for its result by its `__await__`."""
+        """The loop resumes the coroutine, which reads the result of the future in `__await__`."""
         if future is not None:
             _discard_awaited_by(future, self._task)
         # The traceback of its exception refers to this frame.
@@ -176,8 +176,8 @@ class TaskRunner(CoroutineRunner):
     def cancel_task(self) -> None:
         """Throw asyncio's CancelledError into the coroutine, which may catch it.
 
-        As in asyncio, the coroutine does not wait until what it waited for has cleaned up; and it
-        is resumed by the loop, which may be about to end, and not by the queue.
+        As in asyncio, the coroutine does not wait until what it waited for has cleaned up; and the
+        loop, which may be about to end, resumes it, not the queue.
         """
         if self._halt():
             return
@@ -229,7 +229,7 @@ class TaskRunner(CoroutineRunner):
             CoroutineRunner._interrupt(self)
 
     def _insist(self) -> None:
-        """As in asyncio: who catches it goes on."""
+        """Do nothing: as in asyncio, a coroutine that catches the cancellation goes on."""
 
     def _receive(self, parent: CorePromise) -> bool:
         interrupted = self._interrupted
@@ -285,7 +285,7 @@ class TaskRunner(CoroutineRunner):
 
 
 class CoroutineTask(asyncio.Future[Any]):
-    """What `asyncio.current_task()` and `asyncio.all_tasks()` show of a promise's coroutine.
+    """The object for a promise's coroutine in `asyncio.current_task()` and `asyncio.all_tasks()`.
 
     It has the methods of an `asyncio.Task`.  Cancelling it cancels the promise, unless the
     coroutine catches the CancelledError; cancelling the promise cancels it.
@@ -308,7 +308,7 @@ class CoroutineTask(asyncio.Future[Any]):
     # --- as asyncio, and what builds on it, see it
 
     def cancel(self, msg: Any = None) -> bool:
-        """Ask the coroutine to end: it sees CancelledError at its await, or at the next one."""
+        """Request the coroutine to end: it sees CancelledError at its await, or at the next one."""
         runner = self._runner
         if runner is None:
             return False
@@ -318,11 +318,11 @@ class CoroutineTask(asyncio.Future[Any]):
         return True
 
     def cancelling(self) -> int:
-        """How many requests to cancel it are in force."""
+        """How many requests to cancel it are pending."""
         return self._requests
 
     def uncancel(self) -> int:
-        """Take back a request to cancel it; returns how many are left."""
+        """Withdraw a request to cancel it; return how many are left."""
         if self._requests:
             self._requests -= 1
             if not self._requests and self._runner is not None:
@@ -359,16 +359,16 @@ class CoroutineTask(asyncio.Future[Any]):
         return _task_get_stack(task, limit)
 
     def print_stack(self, *, limit: int | None = None, file: TextIO | None = None) -> None:
-        """Print what `get_stack` gives."""
+        """Print the result of `get_stack`."""
         arguments: Any = self, limit, file
         _task_print_stack(*arguments)
 
     def set_result(self, result: object, /) -> None:
-        """The coroutine alone says how a task ends."""
+        """Refuse: only the coroutine ends a task."""
         raise RuntimeError("Task does not support set_result operation")
 
     def set_exception(self, exception: object, /) -> None:
-        """The coroutine alone says how a task ends."""
+        """Refuse: only the coroutine ends a task."""
         raise RuntimeError("Task does not support set_exception operation")
 
     @property

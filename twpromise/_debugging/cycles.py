@@ -17,9 +17,9 @@ def find_cycles(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
 
 
 def _groups(edges: Mapping[int, Sequence[int]]) -> list[set[int]]:
-    """The strongly connected sets that have a cycle, by Tarjan's algorithm, which needs no stack.
+    """The strongly connected sets that have a cycle, by Tarjan's algorithm without recursion.
 
-    Python's own, that is: chains are long.
+    Chains are longer than Python's stack.
     """
     numbers: dict[int, int] = {}
     lowest: dict[int, int] = {}
@@ -50,9 +50,9 @@ def _groups(edges: Mapping[int, Sequence[int]]) -> list[set[int]]:
                     before = calls[-1][0]
                     lowest[before] = min(lowest[before], lowest[node])
                 if lowest[node] == numbers[node]:
-                    index = path.index(node)
-                    group = set(path[index:])
-                    del path[index:]
+                    group = {path.pop()}
+                    while node not in group:
+                        group.add(path.pop())
                     on_path -= group
                     if len(group) > 1 or node in edges[node]:
                         groups.append(group)

@@ -1,4 +1,4 @@
-"""What failed lately: the failures that promises have logged, without keeping them alive."""
+"""Recent failures that promises have logged, without keeping them alive."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def watch_failures(owner: object, *, values: bool) -> deque[Failed]:
     """Keep the last failures that promises log, for as long as *owner* exists.
 
     Args:
-        owner: What is going to show them.
-        values: Whether the texts of exceptions are kept, too.
+        owner: The object that shows them.
+        values: Whether to keep the texts of exceptions, too.
     """
     kept: deque[Failed] = deque(maxlen=_KEPT)
     stop = _observe(kept, values)
@@ -76,7 +76,7 @@ def _observe(kept: deque[Failed], values: bool) -> Callable[[], None]:
 
 
 def _without_values(failure: Any) -> Iterator[str]:
-    """A traceback without the texts of exceptions, each of which may hold anything."""
+    """A traceback without the texts of exceptions, which may hold secrets."""
     error, frames = failure.value, failure.getTracebackObject()
     for _ in range(_CAUSES):
         yield "Traceback (most recent call last):"

@@ -1,17 +1,18 @@
-"""Who holds a lock, a semaphore or a slot of a limiter: what a deadlock is made of."""
+"""Who holds a lock, a semaphore or a slot of a limiter: the parts of a deadlock."""
 
 from __future__ import annotations
 
 import gc
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 from types import CellType, FunctionType, MethodType
 from typing import Any, Final, NamedTuple
 
 from .._core.ending import Ending
 from .._coroutines.frames import frame_of, suspended
-from .._coroutines.suspension import Suspension
 from .finding import root_of, subscribers_of
+from .things import coroutines_of
 
 __all__ = ["Holder", "find_holders"]
 
@@ -21,7 +22,7 @@ _EXITS: Final = ("__aexit__", "__exit__")
 
 
 class Holder(NamedTuple):
-    """A promise that holds something; or seems to, since its coroutine refers to it."""
+    """A promise that holds something; or may hold it, since its coroutine refers to it."""
 
     promise: Any
     certain: bool
@@ -33,22 +34,22 @@ def find_holders(
     waiting: dict[int, set[int]],
     behind: dict[int, set[int]],
 ) -> dict[int, list[Holder]]:
-    """Who of some promises holds what of some resources, by the `id` of these.
+    """Which of some promises hold which of some resources, by the `id` of the resources.
 
     A coroutine holds what is on its stack, inside of ``async with``; and the work that a limiter
-    has begun holds a slot.  For what coroutines have acquired otherwise there is no proof: those
+    has begun holds a slot.  There is no proof for what coroutines have acquired otherwise: those
     are named that refer to the resource, and to a ``release``.
 
     Args:
-        promises: Those that may hold something.
-        resources: What is held.
-        waiting: By the `id` of a resource, those of the promises that wait for it.
-        behind: The same, with those of promises that wait for these.
+        promises: The promises that may hold something.
+        resources: The resources.
+        waiting: By the `id` of a resource: the promises that wait for it.
+        behind: The same, with the promises that wait for these.
     """
     wanted = {id(resource): resource for resource in resources}
     certain: dict[int, list[Any]] = {key: [] for key in wanted}
     likely: dict[int, list[Any]] = {key: [] for key in wanted}
-    #: What a limiter has called when work ends that may be known by several promises.
+    #: The callback of a limiter for the end of work, which several promises may have.
     ends: set[Ending] = set()
     for count, promise in enumerate(promises):
         if count == _MANY or not wanted:
@@ -59,11 +60,11 @@ def find_holders(
                 owner = getattr(subscriber._function, "__self__", None)
                 if id(owner) in wanted:
                     certain[id(owner)].append(promise)
-        source = promise._source
-        if isinstance(source, Suspension):
-            entered, known = _look_into(source._generator, wanted)
+        generators = coroutines_of(promise._source)
+        if generators:
+            entered, known = _look_into(generators, wanted)
             for key in wanted:
-                # While it waits to enter, what it will leave by is on the stack, too.
+                # While it waits to enter, the exit method is on the stack, too.
                 if entered[key] > (id(promise) in waiting[key]):
                     certain[key].append(promise)
                 elif key in known and id(promise) not in behind[key]:
@@ -75,11 +76,11 @@ def find_holders(
     }
 
 
-def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[Counter[int], set[int]]:
-    """Which resources a suspended coroutine is inside of, how often, and which it may release."""
+def _look_into(generators: list[Any], wanted: dict[int, Any]) -> tuple[Counter[int], set[int]]:
+    """Which resources suspended coroutines are inside of, how often, and which they may release."""
     entered: Counter[int] = Counter()
     known: set[int] = set()
-    for one in suspended(generator):
+    for one in chain.from_iterable(map(suspended, generators)):
         here: set[int] = set()
         before: Any = None
         for referent in gc.get_referents(one):
@@ -92,8 +93,8 @@ def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[Counter[int], se
             elif type(referent) is CellType:
                 here |= _contents(referent)
             here.add(id(referent))
-            if hasattr(referent, "__dict__") and type(referent) is not FunctionType:
-                here.update(map(id, vars(referent).values()))
+            if type(referent).__dictoffset__ and type(referent) is not FunctionType:
+                here |= _attributes(referent)
             before = referent
         frame = frame_of(one)
         names = () if frame is None else frame.f_code.co_names
@@ -101,6 +102,14 @@ def _look_into(generator: Any, wanted: dict[int, Any]) -> tuple[Counter[int], se
             here |= {id(frame.f_globals.get(name)) for name in names}
             known |= here
     return entered, known
+
+
+def _attributes(one: Any) -> set[int]:
+    """What an object refers to, from the collector: asking the object might run its code."""
+    found: set[int] = set()
+    for referent in gc.get_referents(one):
+        found.update(map(id, referent.values()) if type(referent) is dict else [id(referent)])
+    return found
 
 
 def _contents(cell: CellType) -> set[int]:

@@ -1,4 +1,4 @@
-"""`InspectorResource`: a page for `twisted.web` that shows what is under way."""
+"""`InspectorResource`: a page for `twisted.web` that shows pending promises."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import Any, Final
 from twisted.internet.address import UNIXAddress
 from twisted.web.resource import Resource
 
-from .._core.states import CorePromise
 from .._promise import Promise
 from .._util.checks import check_count, shown
+from .arguments import check_library, check_switch
 from .failures import Failed, watch_failures
-from .records import LIMIT, pending, snapshot
+from .finding import Found, find_pending
+from .records import LIMIT, Pending, as_dict, look
 from .text import text_of
 
 __all__ = ["InspectorResource"]
@@ -53,23 +54,23 @@ _ESCAPED: Final = str.maketrans({one: f"\\u{ord(one):04x}" for one in "<>&"})
 
 
 class _RefusedError(Exception):
-    """A request that is not answered: the status, and why."""
+    """A request that is refused: the status, and why."""
 
 
 class InspectorResource(Resource):
-    """A page that shows which promises are pending, what they wait for, and what failed lately.
+    """A page for twisted.web: pending promises, what they wait for, and recent failures.
+
+    It answers ``GET`` and ``HEAD`` only: the page itself; ``snapshot.json``, its data; and
+    ``dump``, the same as text.  It shows failures that were logged since the resource was made.
 
     Args:
-        allow_remote: Answer other peers than those of the loopback interface, and requests that a
-            proxy passes on.  This needs a *token*.
-        token: What each request must have then, as a password (any user name, HTTP basic
-            authentication, which browsers ask for) or as ``Authorization: Bearer``.
-        values: Show the reprs of promises and the texts of exceptions, too.
+        allow_remote: Also answer peers outside of the loopback interface, and requests that come
+            through a proxy.  This needs a *token*.
+        token: The secret that each request must carry then: as the password of HTTP basic
+            authentication (with any user name) or as ``Authorization: Bearer``.
+        values: Also show the reprs of promises and the texts of exceptions.
         limit: How many promises are shown at most; see `pending`.
-        library: Those of one library copy; by default of all.
-
-    It answers ``GET`` and ``HEAD`` only: the page itself, ``snapshot.json``, which is what the page
-    shows, and ``dump``, the same as text.  Failures are those that were logged while it existed.
+        library: Show one library copy only; by default all.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -94,13 +95,10 @@ class InspectorResource(Resource):
             raise ValueError("token must not be empty")
         if allow_remote and token is None:
             raise ValueError("token must be given if allow_remote is True")
-        if library is not None and not (
-            isinstance(library, type) and issubclass(library, CorePromise)
-        ):
-            raise TypeError(f"library must be a library copy or None, not {shown(library)}")
-        self._allow_remote = allow_remote
+        check_library(library)
+        self._allow_remote = check_switch("allow_remote", allow_remote)
         self._token = token
-        self._values = values
+        self._values = check_switch("values", values)
         self._limit = check_count("limit", limit, 1)
         self._library = library
         self._failures = watch_failures(self, values=values)
@@ -130,7 +128,9 @@ class InspectorResource(Resource):
                 raise _RefusedError(403, "Only for peers of the loopback interface")
             added = _of_proxies(request)
             if added:
-                raise _RefusedError(403, f"Not by way of a proxy, which has sent {added[0]}")
+                raise _RefusedError(
+                    403, f"Not through a proxy, which has added the header {added[0]}"
+                )
             # A page of another site may have its own name resolved to a loopback address.
             if not _names_loopback(request.requestHeaders.getRawHeaders(b"host", [])):
                 raise _RefusedError(403, "The header Host names no loopback address")
@@ -149,7 +149,7 @@ class InspectorResource(Resource):
             # The page names its parts relative to itself, so its own path must end with a slash.
             own = request.uri.partition(b"?")[0].rpartition(b"/")[2]
             request.setHeader(b"Location", b"./" + own + b"/")
-            raise _RefusedError(308, "The page is one slash further")
+            raise _RefusedError(308, "The address of the page ends in a slash")
         name = b"/".join(path).decode("utf-8", "replace")
         if name in _FILES:
             kind, file = _FILES[name]
@@ -163,28 +163,36 @@ class InspectorResource(Resource):
     # --- what is shown
 
     def _json(self) -> bytes:
-        now = snapshot(limit=self._limit, library=self._library)
+        found, shown_ = self._look()
+        now = as_dict(shown_)
         if not self._values:
             for one in now["promises"]:
                 del one["repr"]
-        now["statistics"] = self._statistics()
+        now["statistics"] = self._statistics(found)
         now["failures"] = [failed._asdict() for failed in self._newest()]
         return json.dumps(now).translate(_ESCAPED).encode()
 
     def _dump(self) -> bytes:
-        text = text_of(pending(limit=self._limit, library=self._library))
-        for name, figure in self._statistics().items():
+        found, shown_ = self._look()
+        text = text_of(shown_)
+        for name, figure in self._statistics(found).items():
             text += f"{name}: {shown(figure)}\n"
         for failed in self._newest():
             text += f"\n{failed.what}: {failed.reason}\n{failed.trace}\n"
         return text.encode("utf-8", "backslashreplace")
 
+    def _look(self) -> tuple[Found, Pending]:
+        # Finding promises is what takes time: once for each answer.
+        found = find_pending(self._library, self._limit)
+        return found, look(found.promises, found, self._limit)
+
     def _newest(self) -> list[Failed]:
         """The failures, the newest first."""
         return list(self._failures)[::-1]
 
-    def _statistics(self) -> dict[str, Any]:
-        return (Promise if self._library is None else self._library).statistics()
+    def _statistics(self, found: Found) -> dict[str, Any]:
+        library = Promise if self._library is None else self._library
+        return library._figures(lambda: found.of(library))
 
 
 def _of_proxies(request: Any) -> list[str]:

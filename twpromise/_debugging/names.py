@@ -15,11 +15,11 @@ __all__ = ["manhole"]
 def manhole(**names: Any) -> dict[str, Any]:
     """A namespace for ``twisted.conch.manhole``, in which to look at promises.
 
-    Args:
-        **names: What it has besides.
-
     It has `pending`, `tree` and `snapshot`; ``dump()``, which writes to the session; and
-    ``promise(number)``, the promise that was shown under that number.
+    ``promise(number)``, which returns the promise shown under that number.
+
+    Args:
+        **names: More names for it.
     """
     return {
         "pending": pending,
@@ -39,5 +39,7 @@ def _dump(*arguments: Any, **keywords: Any) -> None:
 def _promise(number: int) -> Any:
     promise = promise_of(number)
     if promise is None:
-        raise LookupError(f"no promise was shown under the number {shown(number)}, or it is gone")
+        raise LookupError(
+            f"no promise was shown with the number {shown(number)}, or it has been collected"
+        )
     return promise

@@ -1,4 +1,4 @@
-"""`pending` and `snapshot`: a record for each promise that is pending."""
+"""`pending` and `snapshot`: a record for each pending promise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from .._diagnostics.tracking import origin_of
-from .._util.checks import check_count, shown
+from .._util.checks import printable, shown
+from .arguments import check_library, check_limit
 from .cycles import find_cycles
 from .finding import Found, find_pending, state_of
 from .holders import Holder, find_holders
@@ -20,16 +21,28 @@ from .waiting import Wait, coroutine_of, handled_now, name, waiters_of, waits_of
 if TYPE_CHECKING:
     from .._promise import Promise
 
-__all__ = ["LIMIT", "Pending", "PendingPromise", "WaitsFor", "look", "pending", "snapshot"]
+__all__ = [
+    "LIMIT",
+    "Pending",
+    "PendingPromise",
+    "WaitsFor",
+    "as_dict",
+    "look",
+    "pending",
+    "snapshot",
+]
 
 U = TypeVar("U")
 
-#: How many promises are shown unless it is said otherwise: so that it takes a few milliseconds.
+#: How many promises are shown by default: this takes a few milliseconds.
 LIMIT: Final = 200
+
+#: How much of a text is shown: a repr may have megabytes.
+_LONGEST: Final = 500
 
 _CHANGING: Final = [Wait("it is changing just now")]
 
-#: How often holders are looked for: of what holders themselves wait for.
+#: How many times to look for holders of what holders wait for.
 _ROUNDS: Final = 5
 
 #: Each promise keeps the number that it was shown under first.
@@ -38,7 +51,7 @@ _next: Final = count(1)
 
 
 def number_of(promise: Any) -> int:
-    """The number of a promise, by which it is named as long as it exists."""
+    """The number that names a promise for as long as it exists."""
     number = _numbers.get(promise)
     if number is None:
         number = _numbers[promise] = next(_next)
@@ -46,7 +59,7 @@ def number_of(promise: Any) -> int:
 
 
 def promise_of(number: int) -> Any:
-    """The promise that has a number; None if there is none any more."""
+    """The promise that has a number; None if it no longer exists."""
     return next((one for one, its in list(_numbers.items()) if its == number), None)
 
 
@@ -55,7 +68,7 @@ class WaitsFor:
     """One thing that a promise waits for.
 
     Attributes:
-        text: What it is.
+        text: Its description.
         id: The number of the promise that it is, or that holds it, if that is shown, too.
     """
 
@@ -68,16 +81,16 @@ class PendingPromise:
     """A promise that is pending, or whose cancellation has not ended.
 
     Attributes:
-        id: Its number: the same for as long as the promise exists.
+        id: Its number, the same for as long as the promise exists.
         name: Its coroutine, its handlers, or the method that made it.
         repr: Its `repr`.
         state: ``"pending"``, ``"following"`` (it shares the outcome of another) or
             ``"cancelling"`` (users see it as cancelled, and its clean-up has not ended).
-        place: The line that made it, as Python's tracebacks write it; None if that is not known.
-        age: How many seconds ago that was; None if that is not known.
+        place: The line that made it, as in a traceback; None if unknown.
+        age: How many seconds ago it was made; None if unknown.
         waits_for: What it waits for.
-        waited_for_by: The numbers of those that wait for it.
-        coroutine: The lines at which its coroutine is suspended, from without to within.
+        waited_for_by: The numbers of the promises that wait for it.
+        coroutine: The lines at which its coroutine is suspended, the outermost first.
     """
 
     id: int
@@ -93,13 +106,13 @@ class PendingPromise:
 
 @dataclass(frozen=True)
 class Pending:
-    """What `pending` returns.
+    """The result of `pending`.
 
     Attributes:
         promises: The promises that are shown.
         total: How many are pending.
         sampled: Whether there are more than are shown.
-        cycles: Promises that wait for each other in a circle, each circle once, by their numbers.
+        cycles: Circles of promises that wait for each other, by their numbers, each circle once.
         time: When this was, in seconds since the epoch.
     """
 
@@ -113,20 +126,20 @@ class Pending:
 def pending(*, limit: int | None = LIMIT, library: type[Promise[Any]] | None = None) -> Pending:
     """The promises that are pending now.
 
-    Args:
-        limit: How many are shown at most; None for all.  Of more than that a sample is shown: some,
-            from the oldest to the youngest, and all that these wait for.
-        library: Those of one library copy; by default of all.
+    Python's garbage collector finds them when you call this: nothing has to be switched on.
+    Promises made before ``gc.freeze()`` are not found.
 
-    They are found when this is called, by Python's garbage collector: nothing is switched on, and
-    nothing keeps a list.  What was made before ``gc.freeze()`` is not found.
+    Args:
+        limit: How many to show at most; None for all.  If there are more, a sample is shown, from
+            the oldest to the youngest, with all that these wait for.
+        library: Show one library copy only; by default all.
 
     Raises:
-        TypeError: *limit* is no `int`.
+        TypeError: *limit* is not an `int`, or *library* not a library copy.
         ValueError: *limit* is less than 1.
     """
-    if limit is not None:
-        limit = check_count("limit", limit, 1)
+    check_limit(limit)
+    check_library(library)
     found = find_pending(library, limit)
     return look(found.promises, found, limit)
 
@@ -134,13 +147,17 @@ def pending(*, limit: int | None = LIMIT, library: type[Promise[Any]] | None = N
 def snapshot(
     limit: int | None = LIMIT, library: type[Promise[Any]] | None = None
 ) -> dict[str, Any]:
-    """What `pending` finds, as a `dict` that `json` can write.
+    """The result of `pending` as a `dict` that `json` can write.
 
     Args:
         limit: See `pending`.
         library: See `pending`.
     """
-    now = pending(limit=limit, library=library)
+    return as_dict(pending(limit=limit, library=library))
+
+
+def as_dict(now: Pending) -> dict[str, Any]:
+    """The result of `snapshot`."""
     return {
         "time": now.time,
         "total": now.total,
@@ -165,17 +182,17 @@ def snapshot(
 
 
 def look(seeds: list[Any], found: Found, limit: int | None, *, all_of: bool = True) -> Pending:
-    """Records for some promises, for what they wait for, and for who holds that.
+    """Records for some promises, for what they wait for, and for the holders of that.
 
     Args:
         seeds: The promises to begin with.
-        found: Those that were found.
+        found: All pending promises that were found.
         limit: How many get a record at most.
-        all_of: The seeds are all that were found; others are shown if these are too many only.
+        all_of: The seeds are all that were found: a sample of them is taken if there are too many.
     """
     few = all_of and len(found.promises) == found.total <= (limit or found.total)
     chosen = _Chosen(limit, {id(promise) for promise in found.promises} if few else None)
-    # Some room is left for those that hold what others wait for.
+    # Leave some of the limit for promises that hold what others wait for.
     chosen.add(seeds, 0 if few or limit is None else limit // 4)
     holders: dict[int, list[Holder]] = {}
     for _ in range(_ROUNDS):
@@ -206,7 +223,7 @@ class _Chosen:
         self.promises: list[Any] = []
 
     def add(self, seeds: list[Any], left: int = 0) -> None:
-        """Add promises, evenly from all, and with each what it waits for; leave some room."""
+        """Add promises, evenly spread, each with what it waits for; leave *left* unused."""
         every = -(-len(seeds) // int(min(self._limit, len(seeds) or 1)))
         for first in range(every):
             for seed in seeds[first::every]:
@@ -225,14 +242,14 @@ class _Chosen:
         return self._known is None or id(promise) in self._known
 
     def resources(self) -> list[Any]:
-        """What they wait for that others hold."""
+        """The resources that they wait for, and that others hold."""
         found = {id(one.resource): one.resource for waits in self.waits.values() for one in waits}
         return [resource for resource in found.values() if resource is not None]
 
     def waiting(self) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
-        """By the `id` of a resource, those of the promises that wait for it; and all behind them.
+        """By the `id` of a resource: the promises that wait for it, and all behind them.
 
-        That is, those that wait for these in their turn.
+        The latter wait for the former.
         """
         waiting: dict[int, set[int]] = {}
         followed_by: dict[int, list[int]] = {}
@@ -252,7 +269,7 @@ class _Chosen:
         return waiting, behind
 
     def and_others(self, promises: list[Any]) -> Iterable[Any]:
-        """These first, then those of some promises that are not among them."""
+        """The chosen ones of some promises first, then the others."""
         return chain(self.promises, (one for one in promises if id(one) not in self.waits))
 
 
@@ -290,12 +307,12 @@ def _waits_for(
     for wait in waits:
         held_by = holders.get(id(wait.resource), ())
         if wait.resource is None or not held_by:
-            yield WaitsFor(wait.text, ids.get(id(wait.promise)))
+            yield WaitsFor(_short(wait.text), ids.get(id(wait.promise)))
         for holder in held_by:
             certainly = "" if holder.certain else ", it seems"
             number = ids.get(id(holder.promise))
-            who = name(holder.promise) + ("" if number is None else f" #{number}")
-            yield WaitsFor(f"{wait.text}; {who} holds it{certainly}", number)
+            who = _name(holder.promise) + ("" if number is None else f" #{number}")
+            yield WaitsFor(f"{_short(wait.text)}; {who} holds it{certainly}", number)
 
 
 def _record(
@@ -304,8 +321,8 @@ def _record(
     place, age = origin_of(promise)
     return PendingPromise(
         id=number,
-        name=_safely(name, "promise", promise),
-        repr=shown(promise),
+        name=_name(promise),
+        repr=_short(shown(promise)),
         state=state_of(promise),
         place=None if place is None else 'File "{}", line {}, in {}'.format(*place),
         age=age,
@@ -315,8 +332,17 @@ def _record(
     )
 
 
+def _name(promise: Any) -> str:
+    return _short(printable(_safely(name, "promise", promise)))
+
+
+def _short(text: str) -> str:
+    """The start of a text, which may be any object's repr."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
 def _safely(function: Callable[..., U], otherwise: Any, *arguments: Any) -> U:
-    """What a function says of promises that may be in the midst of a change: in a signal, say."""
+    """The result of a function, also if a signal has interrupted a change of the promises."""
     try:
         return function(*arguments)
     except Exception:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from .._core.states import is_promise
 from .._util.checks import shown
+from .arguments import check_file, check_limit
 from .finding import ENOUGH, find_pending
 from .records import LIMIT, Pending, PendingPromise, look, number_of, pending
+from .things import seconds
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -25,19 +27,21 @@ _DEEPEST: Final = 24
 def tree(promise: Promise[Any], *, limit: int | None = LIMIT) -> str:
     """What a promise waits for, what that waits for, and so on: as text.
 
+    Promises that wait for each other in a circle, most likely a deadlock, come first.
+
     Args:
-        promise: A promise; of one that has settled the text says that.
+        promise: A promise; if it has settled, the text says so.
         limit: How many promises are shown at most; None for all.
 
-    Those that wait for each other in a circle are named first: most likely it is a deadlock.
-
     Raises:
-        TypeError: *promise* is no promise.
+        TypeError: *promise* is not a promise, or *limit* not an `int`.
+        ValueError: *limit* is less than 1.
 
     asyncio: ``python -m asyncio pstree``.
     """
     if not is_promise(promise):
         raise TypeError(f"promise must be a promise, not {shown(promise)}")
+    check_limit(limit)
     checked: Any = promise
     if not checked.is_pending():
         return f"{shown(promise)}\n"
@@ -52,24 +56,30 @@ def dump(
     limit: int | None = LIMIT,
     library: type[Promise[Any]] | None = None,
 ) -> None:
-    """Write what is pending to a file: first those that no other promise waits for.
+    """Write what is pending to a file; promises that no other one waits for come first.
 
     Args:
         file: A text file; standard error by default.
         limit: See `pending`.
         library: See `pending`.
+
+    Raises:
+        TypeError: *file* is not a text file; or as `pending`.
+        ValueError: As `pending`; or the file is closed.
     """
+    check_file(file)
     text = text_of(pending(limit=limit, library=library))
     write_whole(sys.stderr if file is None else file, text)
 
 
 def text_of(now: Pending) -> str:
     """What is pending, as text."""
-    about = "about " if now.sampled and now.total > ENOUGH else ""
+    # Internal promises have been counted among these.
+    about = "about " if now.sampled and now.total > ENOUGH // 4 else ""
     only = f", of which {len(now.promises)} are shown" if now.sampled else ""
     count = "1 promise is" if now.total == 1 else f"{about}{now.total} promises are"
     roots = [one.id for one in now.promises if not one.waited_for_by]
-    # Of what is in a circle none is a root.
+    # In a circle there is no root.
     rest = [one.id for one in now.promises if one.waited_for_by]
     return "\n".join([f"{count} pending{only}.", *_text(now, roots + rest)]) + "\n"
 
@@ -88,7 +98,7 @@ def _text(now: Pending, roots: Iterable[int]) -> Iterator[str]:
 
 
 def _below(records: dict[int, PendingPromise], root: int, done: set[int]) -> Iterator[str]:
-    """The lines of a promise, and of what it waits for, which needs no stack of Python's."""
+    """The lines of a promise, and of what it waits for, without recursion."""
     todo: list[tuple[int, str, int | None]] = [(0, "", root)]
     while todo:
         depth, text, number = todo.pop()
@@ -111,16 +121,15 @@ def _more(record: PendingPromise) -> Iterator[str]:
     if record.state == "cancelling":
         yield ", is being cancelled"
     if record.age is not None:
-        yield f", {record.age:.3g} s old"
+        yield f", {seconds(record.age)} old"
     if record.place is not None:
         yield f"; made here: {record.place}"
 
 
 def write_whole(file: Any, text: str) -> None:
-    """Write a text, which stays in one piece, and whatever is written to the file at the moment.
+    """Write a text in one piece, even while something else is written to the file.
 
-    Not by the file's own buffer, if the file has a descriptor: what a signal has interrupted may
-    be in the midst of using that.
+    If the file has a descriptor, its buffer is bypassed: a signal may have interrupted a use of it.
     """
     try:
         descriptor = file.fileno()

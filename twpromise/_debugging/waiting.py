@@ -1,4 +1,4 @@
-"""What a promise waits for, by what promises, nodes and sources know themselves."""
+"""What a promise waits for, from promises, nodes and sources."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .._coroutines.suspension import Suspension
 from .._diagnostics.background import unwrapped
 from .._util.checks import name_of
 from .finding import is_inner, root_of, subscribers_of
-from .things import lines_of, look_at
+from .things import lines_of, lock_of, look_at
 
 __all__ = ["MANY", "Wait", "coroutine_of", "name", "waiters_of", "waits_of"]
 
@@ -37,7 +37,7 @@ __all__ = ["MANY", "Wait", "coroutine_of", "name", "waiters_of", "waits_of"]
 MANY: Final = 20
 _RUN_JOBS: Final = _run_jobs.__code__
 
-#: How far is looked into what is not shown itself.
+#: How deep to look into objects that are not shown themselves.
 _DEEP: Final = 20
 #: How much of a queue is looked at.
 _QUEUED: Final = 10_000
@@ -63,7 +63,7 @@ def coroutine_of(promise: Any) -> list[str]:
 
 
 def name(promise: Any) -> str:
-    """What a promise is called: by its coroutine, its handlers, or the method that made it."""
+    """The name of a promise: its coroutine, its handlers, or the method that made it."""
     source = promise._source
     if promise._state & FOLLOWING:
         return "promise"
@@ -97,8 +97,11 @@ def _title(kind: str) -> str:
 def handled_now() -> set[int]:
     """The `id` of each promise whose handler runs."""
     found: set[int] = set()
-    for innermost in list(sys._current_frames().values()):
-        frame: FrameType | None = innermost
+    # One of them is this function's own frame: no variable may refer to it at the end, or it would
+    # keep itself and its callers' variables alive.
+    frames: list[FrameType | None] = [*sys._current_frames().values()]
+    while frames:
+        frame = frames.pop()
         while frame is not None:
             if frame.f_code is _RUN_JOBS:
                 found.add(id(frame.f_locals["child"]))
@@ -128,6 +131,9 @@ def _waits(promise: Any) -> Iterable[tuple[str, Any]]:
         return (("it follows", root_of(promise)),)
     if is_promise(source):
         return (("", source),)
+    lock = lock_of(source._generator) if isinstance(source, Suspension) else None
+    if lock is not None:
+        return (("", lock),)
     if source is not None:
         return source.waits()  # type: ignore[no-any-return]
     return ((_settler(promise), None),)

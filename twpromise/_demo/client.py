@@ -19,11 +19,11 @@ __all__ = ["Client", "ServiceError"]
 
 
 class ServiceError(Exception):
-    """The service answered, but not with what was asked for.
+    """The service answered with an error.
 
     Args:
         status: The status of the answer.
-        message: What the service says.
+        message: The text of the answer.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -47,16 +47,16 @@ class Client:
         self._answers: WeakSet[Promise[Any]] = WeakSet()
 
     def get(self, path: str) -> Promise[Any]:
-        """A promise for what the service answers, decoded.
+        """A promise for the answer of the service, decoded.
 
         Args:
-            path: What to ask for.
+            path: The path of the request.
 
         Rejects with a `ServiceError` if the status is not 200.  Cancelling it ends the request.
         """
         requested = self._agent.request(b"GET", f"{self.url}{path}".encode("ascii"))
-        # In the Deferred's own callback: a response that came in the very turn in which nobody
-        # wants it any more would not be read by a handler, and keep its connection.
+        # In the Deferred's own callback: no handler would read a response that arrives in the turn
+        # of a cancellation, and the connection would stay open.
         answer: Promise[Any] = Promise.from_deferred(requested.addCallback(_read))
         self._answers.add(answer)
         return answer
@@ -82,14 +82,14 @@ class _Body(Protocol):
         self._chunks.append(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """That was all, or nothing more will come."""
+        """The body is complete, or the connection is lost."""
         if reason.check(ResponseDone):
             self._resolve(b"".join(self._chunks))
         else:
             self._reject(reason)
 
     def leave(self) -> None:
-        """Nobody wants the rest."""
+        """Drop the rest."""
         transport: Any = self.transport
         transport.loseConnection()
 

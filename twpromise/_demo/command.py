@@ -37,7 +37,7 @@ bad, 130 if it was interrupted."""
 
 class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Tell in one line what is wrong, and exit."""
+        """Print in one line what is wrong, and exit."""
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 

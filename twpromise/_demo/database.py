@@ -29,7 +29,7 @@ class Database:
             # can write at a time, and a database in memory is seen by one connection only.
             defaults.update(check_same_thread=False, cp_min=1, cp_max=1)
         self._driver = driver
-        # In somebody's database: nothing that is there already may be touched.
+        # The database may be in use: do not touch existing tables.
         self._table = f"twpromise_demo_{token_hex(4)}"
         self._created: Promise[object] = Promise.resolve()
         self._pool: Any = ConnectionPool(

@@ -81,7 +81,7 @@ def parse_arguments(texts: Iterable[str]) -> dict[str, Any]:
             a whole number is passed as one.
 
     Raises:
-        ValueError: One of them is no ``name=value``; the message tells which.
+        ValueError: One of them is not a ``name=value``; the message names it.
     """
     arguments: dict[str, Any] = {}
     for text in texts:
@@ -95,5 +95,5 @@ def parse_arguments(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def one_line(error: object, width: int = 200) -> str:
-    """What an error says, in one line of limited width; what it is, if it says nothing."""
+    """The text of an error, in one line of limited width; or its type, if it has none."""
     return shorten(str(error) or repr(error), width, placeholder=" ...")

@@ -1,4 +1,4 @@
-"""What a person reads: a line for each step, as it happens."""
+"""The output: a line for each step, as it happens."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Report:
             self._done, self._failed = "✓", "✗"
 
     def done(self, name: str, text: str, seconds: float) -> None:
-        """A step did what it should."""
+        """A step succeeded."""
         self._row(self._done, name, text, seconds)
 
     def failed(self, name: str, reason: str, seconds: float) -> None:
-        """A step did not do what it should."""
+        """A step failed."""
         self._row(self._failed, name, reason, seconds)
 
     def line(self, text: str = "") -> None:
@@ -39,8 +39,8 @@ class Report:
         try:
             print(known, file=self._stream, flush=True)
         except BrokenPipeError:
-            # Nobody reads on (`| head`), which is no reason to leave anything undone; and
-            # what is in the buffer has to go somewhere when the interpreter exits.
+            # The reader has gone (`| head`): go on all the same, and give the buffer a place to go
+            # when the interpreter exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def _row(self, mark: str, name: str, text: str, seconds: float) -> None:

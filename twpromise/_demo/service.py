@@ -229,7 +229,7 @@ def _fail(request: Request, error: Any) -> None:
     if isinstance(error, NotFound | OutOfOrder):
         status, text = error.status, str(error)
     else:
-        # What went wrong is for the log, and not for the client.
+        # The error goes to the log, not to the client.
         _log.error("A request failed", log_failure=Failure(error))
     _send(request, status, b"text/plain; charset=utf-8", text)
 

@@ -133,7 +133,7 @@ def _recover_from_hanging(tour: Tour) -> Promise[str]:
 
 
 def _take_the_first(tour: Tour) -> Promise[str]:
-    """Three mirrors, one of which works; the one that hangs is left, once it has lost."""
+    """Three mirrors, one of which works; the one that hangs is cancelled."""
     hanging = tour.client.get("/hanging").timeout(PATIENCE)
 
     def answered(answer: Any) -> Promise[str]:
@@ -148,7 +148,7 @@ def _take_the_first(tour: Tour) -> Promise[str]:
 
 
 def _hand_back(tour: Tour) -> Promise[str]:
-    """The way back: a Deferred, for whoever calls `addCallback`."""
+    """The way back: a Deferred, for a caller that uses `addCallback`."""
 
     def authors(books: list[Any]) -> list[str]:
         return sorted({book["author"] for book in books})

@@ -1,4 +1,4 @@
-"""What the job goes through, whatever its steps are: their order, their ends, the cleaning up."""
+"""The order of the steps, their ends, and the clean-up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEXT_ATTEMPT = 0.5
 
 
 class StepFailed(Exception):
-    """A step did not do what it should."""
+    """A step failed."""
 
 
 class Interrupted(Exception):
@@ -37,7 +37,7 @@ class Interrupted(Exception):
 
 
 class _ErrorLog:
-    """Remembers what is logged as critical: what nobody handled."""
+    """Remembers what is logged as critical: errors without a handler."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
@@ -58,12 +58,12 @@ class _ErrorLog:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to be shown.
+    """One step of the tour.
 
     Args:
         name: What it shows.
-        run: Does it, and gives a promise for what happened, in a few words.
-        needed: Whether there is no point in going on if it fails.
+        run: Does it, and returns a promise for what happened, in a few words.
+        needed: Whether the tour ends if it fails.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Tour:
         """Go through steps, one after the other, and clean up.
 
         Args:
-            steps: One that fails does not keep the others from being tried, unless it is needed.
+            steps: If one fails, the others are tried all the same, unless it is needed.
 
         Returns:
             A Deferred for the reasons of those that failed, by their names.  It fails with
@@ -110,7 +110,7 @@ class Tour:
         return self._running.to_deferred()
 
     def interrupt(self) -> Deferred[None]:
-        """Cancel the step that runs, and try no other; cleaning up is seen through.
+        """Cancel the step that runs, skip the others, and clean up.
 
         Returns:
             A Deferred that fires when all has been cleaned up.
@@ -171,14 +171,14 @@ class Tour:
             expect("errors in the log", [], self._log.errors)
             return "no timer, no connection, no error in the log"
 
-        # Of a connection that is tried anew just as it is given up, Twisted keeps a timer until
-        # the next attempt would be due.
+        # If a connection attempt is cancelled just as it is retried, Twisted keeps a timer until
+        # the next attempt is due.
         soon = max((seconds for seconds in left if seconds < NEXT_ATTEMPT), default=0.0)
         return (Promise.delay(max(soon, 0.0)) if calls else Promise.resolve()).then(look)
 
 
 def expect(what: str, expected: object, actual: object) -> None:
-    """See that something is as it should be.
+    """Check that something is as it should be.
 
     Raises:
         StepFailed: It is not.

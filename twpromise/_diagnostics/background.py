@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Background(Generic[P, T]):
-    """A handler that starts promises that it does not wait for; see `background`."""
+    """A handler that starts promises without waiting for them; see `background`."""
 
     # By this attribute `inspect` finds the parameters of the handler.
     __slots__ = ("__wrapped__",)
@@ -43,10 +43,10 @@ class Background(Generic[P, T]):
 
 
 def background(handler: Callable[P, T]) -> Background[P, T]:
-    """A handler about which the forgotten-return warning is silent.
+    """Mark a handler, so that the forgotten-return warning ignores it.
 
     Args:
-        handler: Starts something that it does not wait for, on purpose.
+        handler: A handler that starts promises without waiting for them, on purpose.
 
     Raises:
         TypeError: *handler* is not callable.

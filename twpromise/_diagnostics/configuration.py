@@ -1,11 +1,13 @@
-"""The settings and the figures of a library copy."""
+"""The settings and statistics of a library copy."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from .._core.states import CorePromise
-from .._debugging.finding import find_pending
+from .._debugging.finding import Found, find_pending
 from .._scheduling.drains import Drains
 from .._util.checks import shown
 from .._util.types import Class
@@ -25,18 +27,18 @@ class Configuration(CorePromise):
 
     @classmethod
     def config(cls, **settings: Any) -> dict[str, Any]:
-        """The settings of this library copy, after those given have been changed.
+        """Change settings of this library copy, and return all of them.
 
         Args:
-            **settings: Each True or False: ``cancellation`` and ``async_hooks`` (both on by
-                default); ``warnings``, ``long_stack_traces``, ``monitoring`` and ``tracking`` (off,
-                unless the environment says otherwise); and ``w_forgotten_return``, one of the
-                warnings.  ``warnings`` may be a mapping too, with ``w_forgotten_return``: all
-                warnings are switched on then, but for that one if it is False.
+            **settings: Each True or False: ``cancellation`` and ``async_hooks`` (on by default);
+                ``warnings``, ``long_stack_traces``, ``monitoring`` and ``tracking`` (off, unless
+                environment variables switch them on); and ``w_forgotten_return``, one of the
+                warnings.  ``warnings`` may be a mapping with ``w_forgotten_return``: all
+                warnings are switched on then, except that one if it is False.
 
         Raises:
-            TypeError: There is no such setting, or the value is of the wrong type; then none
-                of the settings is changed.
+            TypeError: There is no such setting, or a value is of the wrong type.  Then no setting
+                is changed.
 
         Bluebird: ``Promise.config``.
         """
@@ -48,7 +50,7 @@ class Configuration(CorePromise):
     def long_stack_traces(cls: Class) -> None:
         """Switch long stack traces on: ``config(long_stack_traces=True)``.
 
-        Unlike in bluebird this can be done, and undone, at any time.
+        Unlike in bluebird, you can do and undo this at any time.
 
         Bluebird: ``Promise.longStackTraces``.
         """
@@ -61,43 +63,52 @@ class Configuration(CorePromise):
         """Figures for a metrics exporter.
 
         Args:
-            reset: Have ``longest_drain`` and ``drains`` begin anew after this.
+            reset: Start ``longest_drain`` and ``drains`` anew after this call.
 
         Returns:
-            Of this library copy: ``created`` and ``settled``, how many promises while
-            ``monitoring`` was on (None while it is off); ``pending``, by these two, or while
-            ``monitoring`` is off, as many as Python's garbage collector knows;
-            ``oldest_age``, in seconds, of those that are pending (None unless ``tracking`` is on);
-            ``timeouts``, how many calls of `timeout` have rejected; ``cancellations``, how often
-            a promise was cancelled, or lost its last consumer (those that it waited for are
-            cancelled with it, and are not counted); ``unhandled``, how many rejections have not
-            been handled since they were reported, and ``unhandled_total``, how many were reported.
-            Of the queue: ``queue_length``; ``longest_drain`` in seconds; ``drains``, with their
-            ``count``, the ``seconds`` of all of them, and ``buckets``: how many took so many
-            seconds at most.
+            A `dict`.  The figures of this library copy are ``created`` and ``settled``, how many
+            promises while ``monitoring`` was on (None while it is off); ``pending``, counted by
+            these, or by Python's garbage collector while ``monitoring`` is off; ``oldest_age``
+            of the pending ones, in seconds (None unless ``tracking`` is on); ``timeouts``, how
+            many calls of `timeout` have rejected; ``cancellations``, how often a promise was
+            cancelled or lost its last consumer (promises cancelled along with it are not
+            counted); ``unhandled``, how many reported rejections are still unhandled, and
+            ``unhandled_total``, how many were reported.
 
-        In another thread than that of the promises, ``oldest_age`` is None, and ``pending`` if
-        ``monitoring`` is off.
+            The figures of its queue are ``queue_length``; ``longest_drain``, in seconds; and
+            ``drains``, with their ``count``, their total ``seconds``, and ``buckets``: how many
+            took at most so many seconds.
+
+        Another thread than that of the promises gets None for ``oldest_age``, and for ``pending``
+        if ``monitoring`` is off.
 
         Raises:
-            TypeError: *reset* is neither True nor False.
+            TypeError: *reset* is not True or False.
         """
         if type(reset) is not bool:
             raise TypeError(f"reset must be True or False, not {shown(reset)}")
+        figures = cls._figures(partial(find_pending, cls._library.promise_class))
+        if reset:
+            cls._queue.drains = Drains()
+        return figures
+
+    @classmethod
+    def _figures(cls, find: Callable[[], Found]) -> dict[str, Any]:
+        """The result of `statistics`; *find* returns the pending promises."""
         library = cls._library
         queue = cls._queue
         figures: dict[str, Any] = {"created": None, "settled": None, "pending": None}
         figures["oldest_age"] = None
-        # What is found must not be dropped in another thread, where finalizers would run then.
+        # Found promises must not be dropped in another thread: their finalizers would run there.
         if queue.is_home() and not (library.monitoring and not library.tracking):
-            found = find_pending(library.promise_class)
+            found = find()
             figures["pending"] = found.total
             figures["oldest_age"] = oldest_age(found.promises)
         if library.monitoring:
             figures["created"], figures["settled"] = library.created, library.settled
-            # One that was made before monitoring was switched on is only counted as settled.
+            # A promise made before monitoring was switched on is only counted as settled.
             figures["pending"] = max(0, library.created - library.settled)
-        figures |= {
+        return figures | {
             "timeouts": library.timeouts,
             "cancellations": library.cancellations,
             "unhandled": library.unhandled,
@@ -106,6 +117,3 @@ class Configuration(CorePromise):
             "longest_drain": queue.drains.longest,
             "drains": queue.drains.histogram(),
         }
-        if reset:
-            queue.drains = Drains()
-        return figures

@@ -1,4 +1,4 @@
-"""Events: listeners are called for what happens to the promises of all library copies."""
+"""Events: listeners are called for the promises of all library copies."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ EVENTS = ("unhandled_rejection", "rejection_handled", *MONITORING)
 
 _SPELLINGS = spellings(EVENTS)
 
-#: Each with the number of promises that it is called with.
+#: Each event with the number of promises among its arguments.
 _listeners: dict[str, tuple[tuple[Callable[..., object], int], ...]] = dict.fromkeys(EVENTS, ())
 
 
 def event_name(name: object) -> str:
-    """The name of an event, in whichever spelling it was given.
+    """The name of an event, from either spelling.
 
     Raises:
-        TypeError: *name* is no `str`.
+        TypeError: *name* is not a `str`.
         ValueError: There is no such event.
     """
     if not isinstance(name, str):
@@ -56,7 +56,7 @@ def event_name(name: object) -> str:
 
 
 def on(name: str, listener: Callable[..., object]) -> None:
-    """Have *listener* notified of an event from now on.
+    """Notify *listener* of an event from now on.
 
     Raises:
         TypeError: *listener* is ``async def``, and the event one of the life cycle.
@@ -82,7 +82,7 @@ def emit(name: str, *promises: CorePromise) -> None:
     """Notify all listeners of an event of the life cycle; what one raises is logged."""
     for listener, count in _listeners[name]:
         try:
-            # What it sets, nobody else sees.
+            # Other code does not see what it sets.
             result: Any = copy_context().run(listener, *promises[:count])
             if issubclass(type(result), Coroutine):
                 result.close()
@@ -99,7 +99,7 @@ def _is_async(name: str) -> TypeError:
 
 
 def listeners_of(name: str) -> list[Callable[..., object]]:
-    """Those who listen to an event."""
+    """The listeners of an event."""
     return [listener for listener, _ in _listeners[name]]
 
 
@@ -109,18 +109,18 @@ def call_hook(
     failed: dropped.Failed | None,
     *arguments: Any,
 ) -> bool:
-    """Call a hook, or a listener, with as many arguments as it declares; log what it raises.
+    """Call a hook or a listener with as many arguments as it declares; log what it raises.
 
     Args:
-        cls: The library copy that follows what the hook returns.
-        hook: What is called.
+        cls: The library copy that follows the result.
+        hook: The function to call.
         failed: See `dropped.follow`.
-        *arguments: What the hook may have.
+        *arguments: The arguments that the hook may declare.
 
     Returns:
-        Whether it has not raised.
+        False if it has raised.
     """
-    # What it sets, nobody else sees.
+    # Other code does not see what it sets.
     context = copy_context()
     try:
         result = context.run(hook, *arguments[: declared(hook, len(arguments))])

@@ -1,8 +1,8 @@
-"""The warning about a promise that Twisted takes for a plain value, while `install` is not called.
+"""The warning about a promise that Twisted takes for a plain value, unless `install` was called.
 
-Twisted looks at what a callback returns, at what ``inlineCallbacks`` yields, and at what a Deferred
-is fired with, which includes all that goes through ``maybeDeferred``.  While warnings are on it
-looks at each of them through a function of this module, too.
+Twisted checks what a callback returns, what ``inlineCallbacks`` yields, and what a Deferred is
+fired with, which includes all results of ``maybeDeferred``.  While warnings are on, each check goes
+through a function of this module, too.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ __all__ = ["stop", "switch"]
 
 _TWISTED = str(Path(twisted.__file__).parent)
 
-#: What stands in Twisted's modules while nothing is watched.
+#: The objects in Twisted's modules while nothing is watched.
 _before: list[tuple[Any, str, Any]] = []
 _installed = False
 
 
 def stop() -> None:
-    """`twpromise.install` was called: Twisted takes promises."""
+    """Stop: `twpromise.install` was called, and Twisted accepts promises."""
     global _installed
     switch(on=False)
     _installed = True
@@ -55,7 +55,7 @@ def _replace(owner: Any, name: str, new: Any) -> None:
 
 
 class _WatchedKinds(list[Any]):
-    """Twisted asks this for the type of what a callback has returned.
+    """Twisted looks in here for the type of what a callback has returned.
 
     Args:
         kinds: Twisted's own list.
@@ -88,7 +88,7 @@ def _is_coroutine(value: object) -> bool:
     if _is_watched(value):
         frame = sys._getframe(1)
         if frame.f_code.co_name == "_inlineCallbacks":
-            # A coroutine has none: `await` waits in any case.
+            # A coroutine has no such frame, and its `await` waits for the promise anyway.
             running = getattr(frame.f_locals["gen"], "gi_frame", None)
             if running is not None:
                 what = "yielded a promise in inlineCallbacks"
@@ -97,7 +97,7 @@ def _is_coroutine(value: object) -> bool:
 
 
 def _callback(callback: Any) -> Any:
-    """`Deferred.callback`, which looks at what the Deferred is fired with."""
+    """`Deferred.callback`, which checks what the Deferred is fired with."""
 
     def watched(self: Any, result: Any) -> None:
         if _is_watched(result):
@@ -128,7 +128,7 @@ def _warn_of_firing(frame: Any) -> None:
 
 
 def _warn_of_call(maybe_deferred: FrameType) -> None:
-    # Trial calls a test by way of another function.
+    # Trial calls a test through another function.
     functions = [maybe_deferred.f_locals["f"], *maybe_deferred.f_locals["args"]]
     _warn(functions, "returned a promise to maybeDeferred")
 

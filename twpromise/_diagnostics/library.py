@@ -62,7 +62,7 @@ def _check(name: str, value: object) -> bool:
 
 
 def from_environment(environ: Mapping[str, str], development: bool) -> dict[str, bool]:
-    """The settings that the environment of the process asks for.
+    """The settings in environment variables.
 
     Args:
         environ: The environment variables.  ``TWPROMISE_DEBUG`` switches warnings and long
@@ -132,19 +132,19 @@ class Library:
         self.tracking = environment["tracking"]
         #: How many promises were made, and settled, while `monitoring` was on.
         self.created = self.settled = 0
-        #: How many rejections stayed unhandled to the end of a drain, and are so now.
+        #: How many rejections stayed unhandled to the end of a drain, and still are.
         self.unhandled = 0
-        #: How many have, whatever became of them.
+        #: How many ever did.
         self.unhandled_total = 0
         #: How many `timeout`s were too late.
         self.timeouts = 0
-        #: How often something was cancelled, without what was cancelled with it.
+        #: How often a promise was cancelled, without those cancelled along with it.
         self.cancellations = 0
         #: When unhandled rejections are reported.
         self.policy: Policy = POLICIES["report"]()
-        #: What `Promise.set_scheduler` was given last.
+        #: The last argument of `Promise.set_scheduler`.
         self.scheduler: Any = None
-        #: What `Promise.coroutine.add_yield_handler` was given.
+        #: The arguments of `Promise.coroutine.add_yield_handler`.
         self.yield_handlers: list[Callable[[Any], Any]] = []
         #: Called with the reason of a fatal error, instead of logging it.
         self.on_fatal: Callable[[Any], object] | None = None
@@ -154,7 +154,7 @@ class Library:
         self.on_unhandled_handled: Callable[[Any], object] | None = None
 
     def settings(self) -> dict[str, Any]:
-        """What `Promise.config` returns."""
+        """The result of `Promise.config`."""
         return {name: getattr(self, name) for name in SETTINGS}
 
     def change(self, settings: Mapping[str, bool]) -> None:
@@ -168,16 +168,19 @@ class Library:
     # The core calls these, whether warnings are on or off.
 
     def ignored_handler(self, handler: object) -> None:
-        """Something that is not callable was given as a handler, and is ignored."""
+        """Warn about a handler that is not callable, and is ignored."""
         if self.warnings:
             warn(f".then() only accepts functions but was passed: {type_name(handler)}")
 
     def odd_reason(self, reason: object, promise: Any) -> None:
-        """A promise was rejected with something that is no exception."""
+        """Warn about a promise that was rejected with something other than an exception."""
         if self.warnings:
-            warn(f"a promise was rejected with a non-error: {type_name(reason)}", promise)
+            warn(
+                f"a promise was rejected with a non-error: {type_name(reason)} is not an exception",
+                promise,
+            )
 
     def cancel_disabled(self) -> None:
-        """`cancel` was called while cancellation is switched off."""
+        """Warn about `cancel` while cancellation is switched off."""
         if self.warnings:
-            warn("cancellation is disabled")
+            warn("cancellation is disabled: cancel() does nothing")

@@ -15,29 +15,29 @@ __all__ = ["POLICIES", "Keeper", "Policy", "was_reported"]
 
 
 class Policy(Protocol):
-    """Decides what is reported of the rejections of a library copy, and when."""
+    """Decides which rejections of a library copy are reported, and when."""
 
     def unhandled(self, promise: CorePromise, report: Any) -> None:
         """A rejection stayed unhandled to the end of a drain.
 
         Args:
-            promise: What was rejected.
-            report: Called with the promise, reports it.
+            promise: The rejected promise.
+            report: Reports it, when called with the promise.
         """
 
 
 class Keeper(Protocol):
-    """Knows whether a rejection that no consumer had was reported; outlives the policy."""
+    """Knows whether a rejection without a consumer was reported; outlives the policy."""
 
     def handled(self, promise: CorePromise) -> bool:
-        """The rejection has been handled after all; whether it had been reported."""
+        """Note that the rejection has been handled, and return whether it had been reported."""
         ...
 
 
 def _keep_for(promise: CorePromise, keeper: Keeper) -> None:
-    """An unhandled rejection is not reported (yet): *keeper* knows."""
-    # In the promise itself: a table beside it would keep a promise alive for as long as the
-    # traceback of its reason leads to it.
+    """Record that an unhandled rejection is not reported (yet), and which *keeper* knows more."""
+    # In the promise itself: a separate table would keep a promise alive as long as the traceback of
+    # its reason leads to it.
     extra = promise._extra
     if type(extra) is not Extra:
         extra = promise._extra = Extra(None)
@@ -62,7 +62,7 @@ class _AtOnce:
 
 
 class _WhenCollected:
-    """Reports a rejection when the promise is collected, and can no longer be handled."""
+    """Reports a rejection when the promise is garbage-collected, and can no longer be handled."""
 
     def unhandled(self, promise: CorePromise, report: Any) -> None:
         _keep_for(promise, _Guard(promise, report))
@@ -94,7 +94,7 @@ class _Guard:
         binding, trace = self._extra
         stand_in._extra = Extra(binding, None, trace)
         stand_in._extra.keeper = self
-        # From the queue: the collector may run in the midst of anything, and in any thread.
+        # From the queue: the collector may run at any point, and in any thread.
         call_at_home(stand_in._queue, call_soon, self._class, self._report_now, stand_in)
 
     def _report_now(self, stand_in: CorePromise) -> None:
@@ -104,7 +104,7 @@ class _Guard:
 
 
 class _LiveList:
-    """Reports nothing, and keeps a list of the rejections that are unhandled at the moment."""
+    """Reports nothing, and keeps a list of the rejections that are unhandled now."""
 
     def __init__(self) -> None:
         self.promises: list[CorePromise] = []
@@ -116,7 +116,7 @@ class _LiveList:
 
 
 class _Listed:
-    """What the promises of a live list refer to: weakly, so that one does not keep the others."""
+    """The entry of a promise in a live list; weak, so that one promise does not keep the others."""
 
     def __init__(self, policy: _LiveList) -> None:
         self._policy = ref(policy)
@@ -129,7 +129,7 @@ class _Listed:
 
 
 class _DoneOnly:
-    """Reports nothing: failures that matter are those of chains that end with `done`."""
+    """Reports nothing: only failures of chains that end with `done` matter."""
 
     def unhandled(self, promise: CorePromise, report: Any) -> None:
         _keep_for(promise, self)
@@ -138,7 +138,7 @@ class _DoneOnly:
         return False
 
 
-#: The policies that `Promise.set_rejection_policy` takes.
+#: The policies for `Promise.set_rejection_policy`.
 POLICIES: dict[str, type[Any]] = {
     "report": _AtOnce,
     "report_when_collected": _WhenCollected,

@@ -1,4 +1,4 @@
-"""Who is notified of unhandled rejections, fatal errors and events."""
+"""The hooks for unhandled rejections and fatal errors, and the events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Reporting"]
 
 
 class Reporting(CorePromise):
-    """The hooks and the rejection policy of a library copy, and the events of all."""
+    """The hooks and the rejection policy of a library copy, and the events of all copies."""
 
     __slots__ = ()
 
@@ -33,14 +33,13 @@ class Reporting(CorePromise):
         """Set the hook for rejections that stay unhandled to the end of a drain.
 
         Args:
-            handler: Called with the reason and the promise, or with as many of them as it
-                declares, instead of the report in the log.  If it fails, both its error and the
-                reason are logged.  It may be ``async def``.  Without one, or with something that
-                is not callable, nothing is reported.
+            handler: Called with the reason and the promise, or with as many of them as it declares,
+                instead of the report in the log.  It may be ``async def``.  If it fails, its
+                error and the reason are logged.  If it is left out or not callable, nothing is
+                reported.
 
-        It runs in the context, in the sense of `contextvars`, that the rejection came from: where
-        the failing handler ran, or ``reject`` was called.  Only for this library copy; see `on`
-        for all.
+        The hook runs in the `contextvars` context of the rejection: that of the failing handler, or
+        of the call of ``reject``.  It is for this library copy only; `on` is for all copies.
 
         Bluebird: ``Promise.onPossiblyUnhandledRejection``.
         """
@@ -56,11 +55,11 @@ class Reporting(CorePromise):
         """Set the hook for rejections that are handled after they were reported.
 
         Args:
-            handler: Called with the promise, if it declares a parameter.  It may be ``async
-                def``.  Without one, or with something that is not callable, the hook is removed.
+            handler: Called with the promise, if it declares a parameter.  It may be ``async def``.
+                If it is left out or not callable, the hook is removed.
 
-        It runs in a copy of the context in which the rejection was handled.  Only for this library
-        copy; see `on` for all.
+        The hook runs in a copy of the context in which the rejection was handled.  It is for this
+        library copy only; `on` is for all copies.
 
         Bluebird: ``Promise.onUnhandledRejectionHandled``.
         """
@@ -73,17 +72,17 @@ class Reporting(CorePromise):
         """Choose when unhandled rejections of this library copy are reported; remove the hook.
 
         Args:
-            name: ``"report"``: at the end of the drain in which they stayed unhandled;
-                ``"report_when_collected"``: when the promise is collected, and can no longer
-                be handled; ``"live_list"``: never, but the policy that is returned has
-                ``promises``, the list of those that are unhandled at the moment;
-                ``"done_only"``: never, only failures of chains that end with `done`.
+            name: ``"report"``: at the end of the drain in which the promise was rejected.
+                ``"report_when_collected"``: when the promise is garbage-collected, and can no
+                longer be handled.  ``"live_list"``: never; the attribute ``promises`` of the
+                returned policy lists those that are unhandled now.  ``"done_only"``: never, except
+                for chains that end with `done`.
 
         Returns:
             The policy.
 
         Raises:
-            TypeError: *name* is no `str`.
+            TypeError: *name* is not a `str`.
             ValueError: There is no such policy.
 
         Bluebird: the page on error management configuration.
@@ -102,15 +101,15 @@ class Reporting(CorePromise):
     def on_fatal(
         cls: Class, handler: Callable[[Any], object] | Callable[[], object] | None = None
     ) -> None:
-        """Set the hook for failures that have no caller: in `done`, or in a disposer.
+        """Set the hook for failures that no caller can handle: of `done`, or of a disposer.
 
         Args:
-            handler: Called with the reason; it may be ``async def``; `exit_process` is one that
-                ends the process.  If it fails, both its error and the reason are logged.  None
+            handler: Called with the reason; it may be ``async def``.  `exit_process` is a handler
+                that ends the process.  If it fails, its error and the reason are logged.  None
                 restores the default: the failure is logged at critical level, and the process
                 goes on.
 
-        It runs in the context that the failure came from.
+        The hook runs in the context of the failure.
 
         Raises:
             TypeError: *handler* is neither callable nor None.
@@ -126,21 +125,22 @@ class Reporting(CorePromise):
         """Call *handler* for each event of a kind, in any library copy.
 
         Args:
-            name: ``unhandled_rejection`` (the handler gets the reason and the promise; the
-                report in the log is left out) or ``rejection_handled`` (the promise); for
-                copies with ``monitoring`` on, ``promise_created``, ``promise_fulfilled``,
-                ``promise_rejected``, ``promise_resolved`` and ``promise_cancelled`` (the
-                promise), and ``promise_chained`` (the promise, and the one derived from it).
-            handler: Gets as many of those as it declares.  What it raises is logged; and the
-                reason, if no other handler or hook has got that.  Of what it does itself, no
-                life-cycle events are sent, and those are for no ``async def`` function.
+            name: ``unhandled_rejection`` (arguments: the reason and the promise; replaces the
+                report in the log) or ``rejection_handled`` (the promise).  For copies with
+                ``monitoring`` on, the life-cycle events ``promise_created``,
+                ``promise_fulfilled``, ``promise_rejected``, ``promise_resolved``,
+                ``promise_cancelled`` (the promise) and ``promise_chained`` (the promise, and the
+                one derived from it).
+            handler: Called with as many of the arguments as it declares.  What it raises is
+                logged; so is the reason, if no other handler or hook has got it.  A life-cycle
+                handler must not be ``async def``, and its own promises send no such events.
 
-        It runs in a copy of the context of the moment; for ``unhandled_rejection``, of the one
-        that the rejection came from.
+        The handler runs in a copy of the current context, for ``unhandled_rejection`` in that of
+        the rejection.
 
         Raises:
-            TypeError: *name* is no `str`, or *handler* is not callable, or is ``async def``
-                though the event is one of the life cycle.
+            TypeError: *name* is not a `str`; *handler* is not callable, or is ``async def`` and the
+                event one of the life cycle.
             ValueError: There is no such event.
 
         Bluebird: ``process.on``.
@@ -151,17 +151,17 @@ class Reporting(CorePromise):
 
     @staticmethod
     def off(name: str, handler: Callable[..., object]) -> bool:
-        """Do not call *handler* for an event any more.
+        """Stop calling *handler* for an event.
 
         Args:
             name: As for `on`.
-            handler: As given to `on`; one `off` for each `on`.
+            handler: As for `on`; each `off` undoes one `on`.
 
         Returns:
-            Whether it was listening.
+            Whether the handler was registered.
 
         Raises:
-            TypeError: *name* is no `str`.
+            TypeError: *name* is not a `str`.
             ValueError: There is no such event.
 
         Bluebird: ``process.removeListener``.

@@ -28,8 +28,8 @@ Place = tuple[str, int, str]
 class Trace:
     """Where a promise was made, and where the handlers were attached that led to that.
 
-    Traces share their sections, there are no more than a fixed number of them, and none is in a
-    trace twice: a loop without end takes no more memory than one round of it.
+    Traces share their sections, their number is limited, and none is in a trace twice: an endless
+    loop takes no more memory than one round of it.
     """
 
     __slots__ = ("sections",)
@@ -63,8 +63,8 @@ def capture(parent: Trace | None) -> Trace:
     """The trace of a promise that is being made.
 
     Args:
-        parent: The trace of the promise whose handler is running, or on whose behalf this
-            package makes another, if there is one.
+        parent: The trace of the promise whose handler is running, or on whose behalf this package
+            makes another, if any.
     """
     frame: FrameType | None = sys._getframe(1)
     places: list[Place] = []
@@ -79,12 +79,12 @@ def capture(parent: Trace | None) -> Trace:
 
 
 def annotate(reason: Any, note: str, again: bool = True) -> str:
-    """Add a trace, as text, to what Python prints of an exception.
+    """Add a trace, as text, to the notes of an exception.
 
     Args:
         reason: Mostly an exception.
         note: The text, or "".
-        again: Put it in the place of a trace that the exception has, which was of another chain.
+        again: Replace the trace of another chain, if the exception has one.
 
     Returns:
         The text that the exception has then.
@@ -101,6 +101,6 @@ def annotate(reason: Any, note: str, again: bool = True) -> str:
         if note and former != [note]:
             reason.add_note(note)
     except Exception:
-        # It takes no attributes, or has notes of its own kind: then without.
+        # It accepts no attributes, or has its own kind of notes: do without.
         pass
     return note

@@ -1,8 +1,7 @@
 """Tracking: where each promise was made, and when.
 
-It hooks into the making of promises, and nothing looks whether it is on: while it is, the class has
-another `_new`, which all promises come from but those that users make by calling the class; and for
-these another ``__init__``.
+It costs nothing while it is off.  While it is on, the class has another `_new`, which makes all
+promises except those that users make by calling the class, and for these another ``__init__``.
 """
 
 from __future__ import annotations
@@ -28,26 +27,26 @@ __all__ = ["TRACKED", "Origin", "oldest_age", "origin_of", "switch"]
 #: A tuple would cost the collector more than all else.
 TRACKED: Final = ("_made_by", "_made_in", "_made_at")
 
-#: The same of promises that users have made by calling the class.
+#: The same for promises that users have made by calling the class.
 _by_hand: Final[WeakKeyDictionary[CorePromise, tuple[CodeType, int, float]]] = WeakKeyDictionary()
 
 
 def switch(promise_class: Any, *, on: bool) -> None:
-    """Track the promises of a library copy, or track them no more."""
+    """Switch tracking of the promises of a library copy on or off."""
     plain = getattr(promise_class._new, "__wrapped__", None)
     if on and plain is None:
         promise_class._new = staticmethod(_tracking(promise_class._new, promise_class._tracked))
         promise_class.__init__ = _tracking_init(promise_class.__init__)
     elif plain is not None and not on:
         promise_class._new = plain
-        # The one of the base stands for it again.
+        # That of the base takes its place again.
         del promise_class.__init__
 
 
 def _tracking(plain: Callable[[], Any], tracked: Callable[[], Any]) -> Any:
     ours = frozenset(_files())
-    # Most promises are made where the one before was made, and in the same turn: it costs less to
-    # find that out than to look at the clock.
+    # Most promises are made at the same place as the one before, and in the same turn: checking
+    # that costs less than reading the clock.
     last: CodeType | None = None
     turn = -1
     now = 0.0
@@ -55,7 +54,7 @@ def _tracking(plain: Callable[[], Any], tracked: Callable[[], Any]) -> Any:
     def new() -> Any:
         nonlocal last, turn, now
         promise = tracked()
-        # Of what has called `then`, or another function of this package.
+        # The frame that has called `then`, or another function of this package.
         frame: Any = _getframe(2)
         promise._made_by = code = frame.f_code
         if code is not last:
@@ -66,7 +65,7 @@ def _tracking(plain: Callable[[], Any], tracked: Callable[[], Any]) -> Any:
         promise._made_in = frame.f_lasti
         awake = promise._queue.awake
         if awake != turn:
-            # Else it is no turn that can be told from another.
+            # Otherwise this turn cannot be distinguished from others.
             turn = awake if awake > True else -1
             now = monotonic()
         promise._made_at = now
@@ -101,7 +100,7 @@ class Origin(NamedTuple):
 
 
 def origin_of(promise: CorePromise) -> Origin:
-    """What tracking knows of a promise; or the place alone, by what other diagnostics keep."""
+    """The origin that tracking recorded; or the place alone, as other diagnostics recorded it."""
     tracked: Any = promise
     if hasattr(promise, "_made_at"):
         code, instruction, at = tracked._made_by, tracked._made_in, tracked._made_at
@@ -117,7 +116,7 @@ def origin_of(promise: CorePromise) -> Origin:
 
 
 def oldest_age(promises: list[Any]) -> float | None:
-    """How long ago the oldest of some promises was made; None if none of them was tracked."""
+    """The age of the oldest of some promises, in seconds; None if none of them was tracked."""
     made = [getattr(promise, "_made_at", None) for promise in promises]
     # `origin_of` looks for the line, too.
     by_hand = [_by_hand[promise][2] for promise in promises if promise in _by_hand]

@@ -1,4 +1,4 @@
-"""Promises that were made and have no consumer: what warnings say of them."""
+"""Promises that never get a consumer, and the warnings about them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from .._callbacks.node_callback import NodeCallback
 from .._core import hooks
+from .._core.ending import Ending
 from .._core.extra import Extra
 from .._core.following import Cell
 from .._core.reactions import Node
@@ -20,7 +21,6 @@ from .._core.states import (
     FULFILLED,
     HANDLED,
     REJECTED,
-    SETTLED,
     CorePromise,
     is_promise,
 )
@@ -33,16 +33,19 @@ from .warning import show
 
 __all__ = ["Made", "Running", "check_return", "made_of", "never_consumed"]
 
+#: Objects that refer to promises, and do not belong to the user.
+_OWN = (CorePromise, Node, Cell, Ending, Subscribers, NodeCallback, FrameType)
+
 
 class Made(Trace):
     """Where a promise was made, and whether it has had a consumer."""
 
     __slots__ = ("consumed", "idle", "note", "token")
 
-    #: It has had a consumer, or is meant to have none.
+    #: It has had a consumer, or does not need one.
     consumed: bool
-    #: There is nothing to wait for if it is fulfilled with None: it was made with that value, or is
-    #: derived from another promise, and so may be the end of a chain.
+    #: If it is fulfilled with None, it needs no consumer: it was made with that value, or is
+    #: derived from another promise, and may be the end of a chain.
     idle: bool
     #: Of a rejected promise: the long stack trace of the chain that failed, as text.
     note: str
@@ -75,7 +78,7 @@ class Running:
 def check_return(running: Running, result: object) -> None:
     """Warn if a handler that returned None has made a promise that has no consumer.
 
-    By returning something else, or by `background`, it says that this is meant.
+    Another return value, or `background`, shows that this is on purpose.
     """
     promises, running.promises = running.promises, []
     handler, on_purpose = unwrapped(running.handler)
@@ -113,14 +116,14 @@ def check_return(running: Running, result: object) -> None:
 
 
 def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:
-    """Whether an object of the user's refers to a promise, and may use it later.
+    """Whether an object of the user refers to a promise, and may use it later.
 
     This is slow, and called only before a warning.
     """
     for other in gc.get_referrers(promise):
         if other is made or other is promise._queue or other is promise._queue.rejections:
             continue
-        if isinstance(other, CorePromise | Node | Cell | Subscribers | NodeCallback | FrameType):
+        if isinstance(other, _OWN):
             continue
         if isinstance(other, MethodType) and isinstance(other.__self__, CorePromise):
             continue
@@ -129,14 +132,13 @@ def _is_kept(promise: CorePromise, made: list[CorePromise]) -> bool:
 
 
 def _lost_with(promise: CorePromise) -> str | None:
-    """What will never run, since a pending promise is dropped.
+    """A text: what will never run, since a pending promise is dropped; None if there is nothing.
 
-    Of a chain, what its first promise knows; "" for the others: one warning is enough.  None if it
-    is nothing.
+    In a chain, only its first promise has a text, and the others have "": one warning is enough.
     """
     source = promise._source
     if isinstance(source, Suspension):
-        # Where that was suspended is not known any more: it has been closed just before.
+        # The line of the await is unknown: the coroutine was closed just before.
         return f"its coroutine {name_of(source._generator)} will never go on"
     if is_promise(source) or isinstance(source, Node):
         return ""
@@ -151,7 +153,7 @@ def _lost_with(promise: CorePromise) -> str | None:
 def never_consumed(promise: Any) -> None:
     """The finalizer of promises while warnings are on: warns if one never had a consumer.
 
-    Also if one was pending, and something has waited for it, or it was for it.
+    It also warns about a pending promise whose consumers or work will never run.
     """
     try:
         trace = made_of(promise)
@@ -173,6 +175,6 @@ def never_consumed(promise: Any) -> None:
     if trace.token is not getattr(hooks.observer, "token", None):
         # Diagnostics were switched off meanwhile, and consumers went unnoticed.
         return
-    if trace.idle and state & SETTLED and value is None:
+    if trace.idle and state & FULFILLED and value is None:
         return
     show(f"a promise was never consumed: it was made at {filename}:{line}", filename, line)

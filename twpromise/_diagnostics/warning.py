@@ -38,7 +38,7 @@ def show(
         message: The text of the warning.
         filename: The file of that line.
         line: Its number.
-        module: The module of that line; by default as the file's name says.
+        module: The module of that line; by default made from the file's name.
         registry: For Python's filters: which warnings were shown already.
 
     Raises:
@@ -66,8 +66,8 @@ def warn(message: str, promise: Any = None) -> None:
 
     Args:
         message: The text of the warning.
-        promise: What it is about.  Where only the reactor is running, the warning names the line
-            that made this promise, if that is known.
+        promise: The promise that it is about.  If only the reactor is running, the warning names
+            the line that made this promise, if that is known.
     """
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):

@@ -1,6 +1,6 @@
 """The observer: watches promises for warnings, long stack traces and monitoring.
 
-It is installed while any library copy has one of those switched on, and costs nothing else.
+It is installed only while a library copy has one of those switched on.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import CoroutineType, GeneratorType
-from typing import Any
+from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
 from .._core import hooks
@@ -35,6 +35,11 @@ __all__ = ["switch", "watch"]
 
 _libraries: WeakSet[Library] = WeakSet()
 
+_ELSEWHERE: Final = (
+    "a promise was used in a thread that is not the reactor's: "
+    "use Promise.call_from_thread(function, *args) there"
+)
+
 
 class _Watch:
     """Watches promises while some library copy has diagnostics switched on."""
@@ -42,19 +47,19 @@ class _Watch:
     def __init__(self) -> None:
         # The innermost handler that is running.
         self._running: Running | None = None
-        #: Stands for this object in traces, without references to handlers and promises.
+        #: Identifies this object in traces, without references to handlers and promises.
         self.token = object()
-        #: A listener is being called: no events are sent of what it does itself.
+        #: A listener is being called: what it does itself sends no events.
         self.notifying = False
         #: See `hooks.Observer`.
         self.watching = _Watch._run_watched.__code__
-        # What coroutines that wait have been handed, for their next steps.
+        # The reasons passed to waiting coroutines, for their next steps.
         self._handed: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-        # The `id` of what a handler has raised again.
+        # The `id` of a reason that a handler has raised again.
         self._raised_again = 0
         # Bypassed promises: they were counted as settled, and may settle all the same.
         self._counted: WeakSet[CorePromise] = WeakSet()
-        # Those that no user sees: they were made on behalf of another.
+        # Internal promises, made on behalf of another.
         self._inner: WeakSet[CorePromise] = WeakSet()
 
     # --- notifications from the core
@@ -63,7 +68,7 @@ class _Watch:
         """A promise was made."""
         library: Any = promise._library
         if owner is not None:
-            # It has a trace, and is announced nowhere.
+            # It has a trace, but no events.
             self._inner.add(promise)
             given = owner is INPUT
             self._remember(library, promise, None if given else owner, idle=given)
@@ -104,18 +109,18 @@ class _Watch:
                 self._emit("promise_cancelled", promise)
 
     def failed(self, promise: CorePromise, reason: object, aux: Any = None) -> None:
-        """A promise is being rejected with what was raised, or given."""
+        """A promise is being rejected with an error that was raised or given."""
         library: Any = promise._library
         trace = made_of(promise)
         if trace is not None and library.long_stack_traces:
             handed = (self._raised_again, self._running.handed if self._running else 0)
-            # What a chain hands on, or other drivers of coroutines, keeps its trace.
+            # A reason that a chain or another driver of coroutines passes on keeps its trace.
             again = id(reason) not in handed and not _was_handed(aux)
             trace.note = annotate(reason, str(trace), again)
         self._raised_again = 0
 
     def passed(self, child: CorePromise, parent: CorePromise) -> None:
-        """A promise is being rejected as another one was."""
+        """A promise is being rejected with the outcome of another one."""
         library: Any = child._library
         trace, before = made_of(child), made_of(parent)
         if trace is not None and library.long_stack_traces:
@@ -124,13 +129,13 @@ class _Watch:
                 trace.note = annotate(parent._value, str(trace), False)
 
     def shown(self, promise: CorePromise) -> None:
-        """The reason of a promise is about to be reported, or handed to a handler."""
+        """The reason of a promise is about to be reported, or passed to a handler."""
         trace = made_of(promise)
         if trace is not None and trace.note:
             annotate(promise._value, trace.note)
 
     def handed(self, reason: object) -> None:
-        """A coroutine that runs is about to see a reason raised, at an await."""
+        """A running coroutine is about to get a reason raised at an await."""
         running = self._running
         if running is not None:
             running.handed = id(reason)
@@ -224,10 +229,10 @@ class _Watch:
         *,
         idle: bool,
     ) -> None:
-        """Remember where a promise was made, and which handler has made it."""
+        """Remember where a promise was made, and which handler made it."""
         if library.warnings:
             if not promise._queue.is_home():
-                warn("a promise was used in a thread that is not the reactor's")
+                warn(_ELSEWHERE)
         elif not library.long_stack_traces:
             return
         running = self._running
@@ -251,13 +256,13 @@ class _Watch:
 
 
 def _was_handed(aux: Any) -> bool:
-    """Whether a reason came from a promise, by way of a Deferred or a future."""
+    """Whether a reason came from a promise, through a Deferred or a future."""
     traceback: Any = aux
     if issubclass(type(aux), hooks.host.failure):
         if type(aux) is not hooks.host.failure:
-            # One that was made of a promise.
+            # A Deferred that was made of a promise.
             return True
-        # Not its traceback: Twisted 24.7 drops that from what has failed.
+        # Not the traceback: Twisted 24.7 drops it from a Failure.
         places = [(name, filename) for name, filename, *_ in traceback.frames]
         code: Any = hooks.awaiting
         # If the first is not Twisted's, it was given to a Deferred, and not raised by a coroutine.

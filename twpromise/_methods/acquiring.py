@@ -1,4 +1,4 @@
-"""Acquiring a resource that may no longer be wanted when it has been acquired."""
+"""Acquiring a resource that may be cancelled before it is there."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["can_be_stopped", "enter", "give_back"]
 
 
 def can_be_stopped(promise: CorePromise) -> bool:
-    """Whether cancelling a pending promise stops what it comes from.
+    """Whether cancelling a pending promise stops what settles it.
 
-    If not, its value comes all the same; and if that is a resource, it has to be released.
-    Work of an executor is stopped by this call, if it is, and if no consumer waits for it.
+    If not, a resource may still arrive, and has to be released.  For work of an executor, this
+    call stops it if it has not begun and has no consumer.
     """
     if promise._state & SETTLED:
         return True
@@ -74,7 +74,7 @@ def enter(acquired: CorePromise) -> Any:
 
 
 class _GiveBack(Node):
-    """Waits for a resource that is not wanted any more, and releases it if it comes."""
+    """Waits for a resource that is no longer needed, and releases it if it arrives."""
 
     __slots__ = ("_disposer",)
 
@@ -88,7 +88,7 @@ class _GiveBack(Node):
 
 
 def give_back(disposer: Any, promise: CorePromise) -> None:
-    """Release the resource that *promise* brings, or stop acquiring it if that is possible."""
+    """Release the resource of *promise*, or stop acquiring it if that is possible."""
     node = _GiveBack(disposer)
     # It does not count as a consumer.
     node.stop_consuming()

@@ -1,4 +1,4 @@
-"""Handlers beside an outcome, which is passed on when they have ended."""
+"""Handlers that leave the outcome as it is: it is passed on when they have ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Beside", "Finishing"]
 
 
 class Finishing(Node):
-    """Passes an outcome on when some work has ended, which a cancellation does not stop.
+    """Passes an outcome on when some work has ended; a cancellation does not stop the work.
 
     The work may release something.
 
@@ -38,10 +38,10 @@ class Finishing(Node):
             promise._source = self
 
     def _follow(self, result: Any) -> CorePromise:
-        """A promise for what a function has returned, which the node will wait for.
+        """A promise for the result of a function, which the node will wait for.
 
-        It is known before it is resolved, and coroutines are started: so it cannot be resolved
-        with the node's own promise, and wait for itself.
+        It exists before it is resolved and before coroutines start, so that it cannot be resolved
+        with the node's own promise and wait for itself.
         """
         promise = self._promise
         ahead: CorePromise = new_pending(type(promise), owner=promise)
@@ -50,12 +50,6 @@ class Finishing(Node):
             lock(promise, self)
         resolve(ahead, result)
         return ahead
-
-    def waits(self) -> Iterable[tuple[str, Any]]:
-        """See `Node`."""
-        yield from super().waits()
-        if self._ahead is not None and self._ahead is not self._source:
-            yield "its handler", self._ahead
 
     def _pass_outcome(self) -> None:
         outcome = self._outcome
@@ -71,9 +65,11 @@ class Finishing(Node):
 
 
 class Beside(Finishing):
-    """Runs a handler beside an outcome: it is waited for, and changes that only by failing."""
+    """Runs a handler and waits for it; only a failure of the handler changes the outcome."""
 
     __slots__ = ("_call",)
+
+    title = "lastly or tap"
 
     def _start(self, source: CorePromise, call: Callable[[int, Any], Any]) -> None:
         # Called with a state, and a value or reason: calls the handler if it is meant for those.
@@ -102,7 +98,8 @@ class Beside(Finishing):
         outcome = self._outcome
         promise = self.finish()
         end = _HandlerEnd(promise, outcome)
-        end.wait_for(end._follow(result))
+        end._work = end._follow(result)
+        end.wait_for(end._work)
         if not outcome._state & (FULFILLED | REJECTED) and end.waits_for_itself():
             end._pass_outcome()
 
@@ -121,7 +118,20 @@ class Beside(Finishing):
 class _HandlerEnd(Finishing):
     """Waits for what the handler of a `Beside` returned."""
 
-    __slots__ = ()
+    __slots__ = ("_work",)
+
+    title = Beside.title
+
+    #: The promise for that, also while it is the clean-up of a cancellation.
+    _work: CorePromise | None
+
+    def waits(self) -> Iterable[tuple[str, Any]]:
+        """See `Node`."""
+        yield "its handler", self._work
+
+    def _release(self) -> None:
+        super()._release()
+        self._work = None
 
     def _notify(self, parent: CorePromise) -> None:
         if not parent._state & FULFILLED:

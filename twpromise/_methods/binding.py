@@ -25,14 +25,17 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 def _report_lost(rejected: CorePromise, other: CorePromise) -> None:
-    """Report a rejection that has no promise, since *other* is passed on; unless it is the same."""
+    """Report a rejection that no promise passes on, since *other* is passed on instead.
+
+    Both may have the same reason: then there is nothing to report.
+    """
     if rejected._state & REJECTED and rejected._value is not other._value:
-        # As that of a promise of its own.
+        # Report it as the rejection of a new promise.
         pass_on(new_pending(type(rejected), owner=rejected), rejected)
 
 
 class _Lost(Node):
-    """Waits for a promise, and is no consumer of it, when *outcome* has been passed on instead."""
+    """Observes a promise after *outcome* has been passed on instead of its own."""
 
     __slots__ = ("_outcome",)
 
@@ -46,14 +49,14 @@ class _Lost(Node):
 
 
 class _Bind(Node):
-    """Passes an outcome on, once the value that is to be bound has settled too."""
+    """Passes an outcome on, once the value to be bound has settled too."""
 
     __slots__ = ("_binding", "_outcome", "_this")
 
     def _start(self, source: CorePromise, this: CorePromise) -> None:
         self._binding = Binding(None)
         bind_promise(self._promise, self._binding)
-        # `_source` and `_this` are None once they have settled.
+        # `_source` and `_this` become None when they have settled.
         self._this: CorePromise | None = this
         # The outcome that will be passed on.
         self._outcome: CorePromise | None = None
@@ -77,7 +80,7 @@ class _Bind(Node):
             else:
                 self._decide(parent)
         else:
-            # It was left, in a cancellation.
+            # A cancellation has left it.
             return
         outcome, waiting = self._outcome, self._source or self._this
         if self._promise._state & CANCELLING:
@@ -122,14 +125,17 @@ class _Bind(Node):
 
 
 def _bind(self: CorePromise, this: Any = None) -> Any:  # noqa: D417 - a method
-    """A promise for the same outcome, with a value bound to it and to its descendants.
+    """A promise for the same outcome, whose handlers get a value as their first argument.
+
+    The promises derived from it are bound to the value, too.
 
     Args:
-        this: The first argument of every handler down the chain.  If it is followed, it is
-            waited for, and its rejection rejects; a rejection that came before it is reported as
-            unhandled then.  None unbinds.
+        this: The value.  A promise, a Deferred or the like is waited for; if it is rejected,
+            so is the new promise, and an earlier rejection of this promise is reported as
+            unhandled.  None unbinds.
 
-    The static function takes the value second: ``Promise.bind(this, value=None)``.
+    As a static function it takes the value of the new promise second:
+    ``Promise.bind(this, value=None)``.
 
     Bluebird: ``.bind``; Python: what ``self`` is.
     """
@@ -152,8 +158,8 @@ def _static_bind(cls: type[CorePromise], this: Any = None, value: Any = None) ->
 
 
 if TYPE_CHECKING:
-    # From where a value is bound on, every handler has one parameter more: that is more than
-    # checkers can be given, and they get Any.
+    # Handlers of a bound promise have one more parameter, which type checkers cannot express: they
+    # get Any.
 
     class _BindOf(Protocol[T_co]):
         @overload

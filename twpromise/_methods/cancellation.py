@@ -15,14 +15,13 @@ class Cancellation(CorePromise):
     __slots__ = ()
 
     def cancel(self) -> None:
-        """Cancel this promise, whose result is no longer needed; does nothing once it is settled.
+        """Cancel this promise, whose result you no longer need; has no effect once it is settled.
 
-        No handler of this promise is called, except those of `finally_` and `reflect`.  What it
-        waits for is cancelled too, if it has no other consumer, all the way up to executors
-        (whose hooks run from the queue), Deferreds, timers and futures.
+        Of its handlers, only those of `finally_` and `reflect` run.  What the promise waits for is
+        cancelled too, if it has no other consumer: promises, Deferreds, timers, futures, and
+        executors, whose cancel hooks run from the queue.
 
-        May be called from any thread: from another one than the promise's own the call is queued
-        for that.
+        May be called from any thread: the call is queued for the thread of the promise.
 
         Bluebird: ``.cancel``; Twisted: ``Deferred.cancel``.
         """

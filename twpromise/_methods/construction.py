@@ -27,13 +27,15 @@ P = ParamSpec("P")
 
 
 class Resolver(Generic[T]):
-    """A promise together with what settles it; see `Promise.defer`.
+    """A promise and the functions that settle it; made by `Promise.defer`.
+
+    The functions may be called from any thread.  The first call counts.
 
     Attributes:
         promise: The promise.
-        resolve: Resolves it; as an executor's first argument.
-        reject: Rejects it; as an executor's second argument.
-        callback: Settles it like a callback: ``callback(error, *values)``.
+        resolve: ``resolve(value=None)`` resolves the promise.
+        reject: ``reject(reason)`` rejects it.
+        callback: ``callback(error, *values)`` settles it as Node's callbacks do.
     """
 
     __slots__ = ("callback", "promise", "reject", "resolve")
@@ -67,8 +69,9 @@ class Construction(CorePromise, Generic[T_co]):
         """A promise that is resolved with *value*.
 
         Args:
-            value: A promise of this library copy is returned as it is; whatever else is
-                followed is adopted; any other value fulfils.
+            value: A promise of this library copy is returned as it is.  A promise of another copy,
+                a Deferred, a coroutine or anything else that is followed is adopted.  Any other
+                value fulfils the promise.
 
         Bluebird: ``Promise.resolve``; Twisted: ``defer.succeed``.
         """
@@ -80,11 +83,11 @@ class Construction(CorePromise, Generic[T_co]):
 
     @classmethod
     def reject(cls, reason: Any = None) -> Promise[NoReturn]:
-        """A promise that is rejected.
+        """A promise that is rejected with *reason*.
 
         Args:
-            reason: An exception, or a class of them, or a Failure; other objects are allowed,
-                and warned about.
+            reason: An exception, an exception class or a Failure.  Other objects are accepted
+                with a warning.
 
         Bluebird: ``Promise.reject``; Twisted: ``defer.fail``.
         """
@@ -104,9 +107,9 @@ class Construction(CorePromise, Generic[T_co]):
         """A promise for what *function* returns or raises.
 
         Args:
-            function: Called at once, without arguments.  Something that is not callable
-                rejects with a `TypeError`.  If it returns a bound promise, the promise is bound
-                to the same value.
+            function: Called at once, without arguments.  If it is not callable, the promise is
+                rejected with a `TypeError`.  If it returns a bound promise, the new promise is
+                bound to the same value.
 
         Bluebird: ``Promise.try``; Twisted: ``maybeDeferred``.
         """
@@ -130,11 +133,11 @@ class Construction(CorePromise, Generic[T_co]):
     def method(cls, function: Mixed[P, U, N]) -> Callable[P, Promise[U | N]]: ...
     @classmethod
     def method(cls, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function that returns a promise for what *function* returns or raises.
+        """A function that calls *function* and returns a promise for what it returns or raises.
 
         Args:
-            function: A function or method: plain, ``async def``, or returning a Deferred.  If it
-                returns a bound promise, the promise is bound to the same value.
+            function: A function or method; it may be ``async def`` or return a Deferred.  If it
+                returns a bound promise, the new promise is bound to the same value.
 
         Raises:
             TypeError: *function* is not callable.
@@ -154,7 +157,7 @@ class Construction(CorePromise, Generic[T_co]):
 
     @classmethod
     def defer(cls) -> Resolver[Any]:
-        """A pending promise, and the functions that settle it.
+        """A `Resolver`: a pending promise, and the functions that settle it.
 
         Bluebird: ``Promise.defer``; Twisted: ``Deferred()``.
         """
@@ -163,7 +166,7 @@ class Construction(CorePromise, Generic[T_co]):
 
     @staticmethod
     def is_(value: object) -> bool:
-        """Whether *value* is a promise of this library, of whichever copy.
+        """Whether *value* is a promise of any copy of this library.
 
         Bluebird: ``Promise.is``.
         """

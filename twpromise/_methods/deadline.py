@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 __all__ = ["TURNS", "Deadline"]
 
-#: How often a timeout lets all that is queued have its turn, if the queue does not become empty.
+#: How many rounds of the queue a timeout waits for, if the queue does not become empty.
 TURNS: Final = 8
 
 
 class Deadline:
-    """A moment that many promises may wait for: `seconds` after it was made, or last reset.
+    """A time limit that several promises share; `reset` makes it an idle timeout.
 
     Args:
-        seconds: How long, 0 or more.
-        library: The library copy on whose clock the deadline is, by default `Promise`; it stays on
-            the scheduler that is set when it is made.
+        seconds: When the deadline passes, counted from now or from the last `reset`; 0 or more.
+        library: The library copy whose clock is used, by default `Promise`.  A later
+            `Promise.set_scheduler` does not change the clock.
 
     Raises:
-        TypeError: *seconds* is no number, or *library* no library copy.
+        TypeError: *seconds* is not a number, or *library* not a library copy.
         ValueError: *seconds* is negative or NaN.
 
-    ``promise.timeout(deadline)`` rejects when the deadline passes.  If it has passed already,
-    that rejects as ``promise.timeout(0)`` does: what has its value already, or gets it from what
-    is queued, is fulfilled.
+    ``promise.timeout(deadline)`` rejects when the deadline passes.  If it has passed already, this
+    is like ``promise.timeout(0)``: a promise that has its value, or gets it from what is queued,
+    is fulfilled.
 
-    All promises that wait share one timer, and there is none while no promise waits.
+    All promises that wait share one timer.
 
     asyncio: ``timeout_at``, ``Timeout.reschedule``; trio: ``CancelScope(deadline=...)``;
     Twisted: ``TimeoutMixin``.
@@ -57,12 +57,12 @@ class Deadline:
         cls = self._default_class if library is None else check_library(library)
         check_home(cls)
         self._queue: Any = cls._queue
-        # In the order in which they have begun to wait.
+        # In the order in which they began to wait.
         self._waiting: dict[Waiting, None] = {}
-        # None, or the timer; that stays here after it has gone off, until the deadline has passed
-        # for those that wait.
+        # None, or the timer.  It stays here after it has fired, until the deadline has passed for
+        # the promises that wait.
         self._timer: Any = None
-        # When the timer goes off: at the deadline, or before, if that was reset since.
+        # When the timer fires: at the deadline, or before, if that was reset since.
         self._aim = 0.0
         self.reset()
 
@@ -78,9 +78,9 @@ class Deadline:
         return max(0.0, left)
 
     def reset(self) -> None:
-        """Begin anew: the deadline is all its seconds from now, also for those that wait.
+        """Begin anew: the deadline passes `seconds` from now, also for promises that wait.
 
-        This sets no timer, so that it may be called for each piece of data that arrives.
+        Cheap enough to call for each piece of data that arrives: it sets no timer.
         """
         self._due: float = self._queue.scheduler.seconds() + self.seconds
 
@@ -89,7 +89,7 @@ class Deadline:
         return promise._queue is self._queue
 
     def call(self, function: Callable[[], None]) -> Waiting:
-        """Have *function* called when the deadline has passed, from the reactor or the queue."""
+        """Call *function* when the deadline has passed, from the reactor or the queue."""
         waiting = Waiting(self, function)
         self._waiting[waiting] = None
         if self._timer is None:
@@ -101,7 +101,7 @@ class Deadline:
         self._timer = self._queue.scheduler.call_later(self.remaining, self._went_off)
 
     def _went_off(self) -> None:
-        # What is queued may be the data that resets this.
+        # Data that resets this may be queued.
         if self._queue or self._queue.awake:
             self._look_later(TURNS)
         else:
@@ -121,7 +121,7 @@ class Deadline:
         try:
             if self._due == self._aim:
                 for waiting in list(self._waiting):
-                    # Unless it was cancelled by one before it.
+                    # Unless one before it has cancelled it.
                     if self._waiting.pop(waiting, self) is None:
                         waiting.function()
         finally:
@@ -137,7 +137,7 @@ class Deadline:
 
 
 class Waiting:
-    """What waits for a deadline: as an `IDelayedCall`."""
+    """One wait for a deadline, as an `IDelayedCall`."""
 
     __slots__ = ("_deadline", "function")
 

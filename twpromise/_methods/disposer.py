@@ -1,4 +1,4 @@
-"""`Disposer`: a resource together with how it is released."""
+"""`Disposer`: a resource and how to release it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ CANCELLED_USE: Final[PromiseInspection[Any]] = PromiseInspection(CANCELLED, None
 
 
 class Disposer(Generic[T_co]):
-    """A resource together with how it is released; for `Promise.using`, or ``async with``.
+    """A resource and how to release it; for `Promise.using` or ``async with``.
 
-    Made by `Promise.disposer`, or of a context manager by `Disposer.of`.  It is used once.  If it
-    is garbage-collected unused, its resource is released.
+    Made by `Promise.disposer`, or from a context manager by `Disposer.of`.  Use it once.  If it is
+    garbage-collected unused, its resource is released.
 
     Bluebird: ``Disposer``.
     """
@@ -56,18 +56,18 @@ class Disposer(Generic[T_co]):
     ) -> None:
         self._cls = cls
         self._release = release
-        # The promise for the resource, if it is being acquired already; else how to begin.  Both
-        # are handed over when the disposer is used: frames of an acquisition that fails refer
-        # to the disposer.
+        # The promise for the resource, if it is being acquired already; else a function that
+        # begins.  Using the disposer clears both, since frames of a failed acquisition refer to the
+        # disposer.
         self._promise = promise
         self._acquire = acquire
         self._used = False
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
-        """A copy would release the resource once more.
+        """Refuse `copy` and `pickle`: a copy would release the resource once more.
 
         Raises:
-            TypeError: Always; `copy` and `pickle` ask here.
+            TypeError: Always.
         """
         raise TypeError("cannot copy or pickle a disposer: its resource is released once")
 
@@ -75,16 +75,16 @@ class Disposer(Generic[T_co]):
     def of(
         manager: AbstractContextManager[U] | AbstractAsyncContextManager[U],
     ) -> Disposer[U]:
-        """A disposer for what a context manager gives.
+        """A disposer for the resource of a context manager.
 
         Args:
-            manager: Entered when the disposer is used, left when the resource is released, with
-                the exception if the use of it failed, and with a `CancellationError` if it was
-                cancelled; it cannot suppress that.  One that can be entered both ways is entered
-                asynchronously.
+            manager: A sync or async context manager; if it is both, it is used as an async one.
+                It is entered when the disposer is used, and left when the resource is released.
+                It gets the exception if the use failed, or a `CancellationError` if the use was
+                cancelled, and cannot suppress either.
 
         Raises:
-            TypeError: *manager* is no context manager, neither sync nor async.
+            TypeError: *manager* is not a context manager.
         """
         methods = manager_methods(manager)
         if methods is None:
@@ -116,7 +116,7 @@ class Disposer(Generic[T_co]):
         return Disposer(cls, kept, promise=promise)
 
     def _take(self) -> CorePromise:
-        """Use it: a promise for the resource.
+        """Use the disposer: a promise for the resource.
 
         Raises:
             RuntimeError: It has been used.
@@ -134,17 +134,17 @@ class Disposer(Generic[T_co]):
     def _dispose(
         self, promise: CorePromise, outcome: PromiseInspection[Any] = CANCELLED_USE
     ) -> CorePromise:
-        """Release the resource that *promise* brought; a failure goes to the fatal hook.
+        """Release the resource of *promise*; a failure goes to the fatal hook.
 
         Returns:
-            A promise for the end of that; its rejection counts as handled.
+            A promise for the end of the release; its rejection counts as handled.
         """
         released: CorePromise = new_pending(self._cls, owner=promise)
         mark_handled(released)
         call_into(released, run_in_context, (self._release, promise._value, outcome))
         ended = outcome_of(released)
         if ended._state & REJECTED:
-            # The resource is lost.
+            # The resource has leaked.
             report = hooks.host.fatal, self._cls._library, ended._value, ended._aux
             run_at_origin(kept_by(self._release), *report)
         elif not ended._state & DEAD:
@@ -152,19 +152,19 @@ class Disposer(Generic[T_co]):
         return released
 
     def _give_back(self) -> None:
-        """Have the resource released, or no longer acquired, unless the disposer was used."""
+        """Release the resource, or stop acquiring it, unless the disposer was used."""
         promise, self._promise = self._promise, None
         self._used = True
         if promise is not None:
             give_back(self, promise)
 
     def __del__(self) -> None:
-        """Release the resource: it cannot be used any more."""
+        """Release the resource of a disposer that was not used."""
         promise = self._promise
         if self._used or promise is None:
             return
         disposer: Disposer[Any] = Disposer(self._cls, self._release)
-        # Garbage is collected in any thread.
+        # The collector may run in any thread.
         call_at_home(promise._queue, give_back, disposer, promise)
 
     async def __aenter__(self) -> T_co:
@@ -175,7 +175,7 @@ class Disposer(Generic[T_co]):
             resource = await (promise if settled else enter(promise))
         except BaseException:
             if not outcome_of(promise)._state & REJECTED:
-                # The coroutine was cancelled; the resource may come all the same.
+                # The coroutine was cancelled, but the resource may still arrive.
                 give_back(self, promise)
             # The traceback of its reason refers to this frame.
             del promise
@@ -197,7 +197,7 @@ class Disposer(Generic[T_co]):
             outcome = CANCELLED_USE
         else:
             outcome = PromiseInspection[Any](REJECTED, error)
-        # Not in the context of the block, which must not see what the release sets.
+        # Not in the context of the block: it must not see what the release sets.
         released: Any = Context().run(self._dispose, self._promise, outcome)
         # A coroutine that is being closed cannot wait.
         if not isinstance(error, GeneratorExit):
@@ -205,7 +205,7 @@ class Disposer(Generic[T_co]):
 
 
 async def _to_the_end(released: Any) -> None:
-    """Wait for a release even when that is cancelled: what follows relies on its end."""
+    """Wait for a release, also when that is cancelled: later steps rely on its end."""
     try:
         await released.reflect()
     except GeneratorExit:

@@ -1,10 +1,9 @@
-"""`add_done_callback`: watch a promise without being one of its consumers."""
+"""`add_done_callback`: observe a promise without being one of its consumers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context
-from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._core import dropped
@@ -23,38 +22,31 @@ __all__ = ["DoneCallbacks"]
 T_co = TypeVar("T_co", covariant=True)
 
 
-def _call_all(promise: CorePromise) -> None:
-    """A promise has ended: queue the calls, each as a job, so that none stops the others."""
-    extra = whole_extra_of(promise)
-    callbacks, extra.callbacks = extra.callbacks or [], None
-    cls = type(promise)
-    for _, call in callbacks:
-        call_soon(cls, dropped.call, cls, call, promise)
-
-
 class DoneCallbacks(CorePromise, Generic[T_co]):
-    """The methods for callbacks that watch a promise."""
+    """The methods for callbacks that observe a promise."""
 
     __slots__ = ()
 
     def add_done_callback(
         self, callback: Callable[[Promise[T_co]], object], *, context: Context | None = None
     ) -> None:
-        """Have a function called with this promise once it has settled and ended.
+        """Call a function with this promise once it has settled and ended.
+
+        Use it for metrics, spans and trackers.  To work with the outcome, use `then` or `finally_`.
 
         Args:
-            callback: Called from the queue with the promise alone.  What it returns does not
-                matter; an ``async def`` function is run.  What it raises is logged.
-            context: The callback runs in a copy of it; by default that of the caller of this.
+            callback: Called from the queue with the promise.  Its result is ignored; an
+                ``async def`` function is run.  What it raises is logged.
+            context: The `contextvars.Context` whose copy the callback runs in; by default the
+                current one.
 
         Raises:
-            TypeError: *callback* is not callable, or *context* is no `contextvars.Context`.
+            TypeError: *callback* is not callable, or *context* is not a `contextvars.Context`.
 
-        A promise that is cancelled, or timed out, has *ended* when what cleans up has:
-        `finally_` handlers, ``finally`` blocks, releases, functions in threads; also if handlers
-        and coroutines before this promise have given that up, and gone on.  The callback is
-        no consumer: it does not keep the promise from being cancelled, and handles no rejection.
-        For metrics, spans, trackers; to do something with the outcome, use `then` or `finally_`.
+        A promise that was cancelled or timed out has *ended* when all its clean-up has: `finally_`
+        handlers, ``finally`` blocks, releases, functions in threads, also those of earlier steps
+        that were abandoned on the way.  The callback is not a consumer: it does not keep the
+        promise from being cancelled, and does not handle a rejection.
 
         asyncio: ``Future.add_done_callback``; Twisted: ``Deferred.addBoth``, as a consumer.
         """
@@ -68,20 +60,20 @@ class DoneCallbacks(CorePromise, Generic[T_co]):
         if extra.callbacks is None:
             # One observer for all of them.
             extra.callbacks = []
-            when_ended(self, partial(_call_all, self))
+            when_ended(self, self._call_all)
         call = keep_context(cls, callback) if context is None else Callback(callback, None, context)
         extra.callbacks.append((callback, call))
 
     addDoneCallback = add_done_callback
 
     def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
-        """Take out a callback, each time that it was added; those that are equal by ``==``.
+        """Remove a callback, as often as it was added.
 
         Args:
-            callback: What `add_done_callback` was called with.
+            callback: The argument of `add_done_callback`; compared by ``==``.
 
         Returns:
-            How many were taken out; 0 if their calls have been queued already.
+            How many were removed; 0 if their calls are queued already.
 
         asyncio: ``Future.remove_done_callback``.
         """
@@ -95,3 +87,11 @@ class DoneCallbacks(CorePromise, Generic[T_co]):
         return count - len(callbacks)
 
     removeDoneCallback = remove_done_callback
+
+    def _call_all(self) -> None:
+        """Queue each call as a job of its own, so that an error in one does not stop the others."""
+        extra = whole_extra_of(self)
+        callbacks, extra.callbacks = extra.callbacks or [], None
+        cls = type(self)
+        for _, call in callbacks:
+            call_soon(cls, dropped.call, cls, call, self)

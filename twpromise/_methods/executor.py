@@ -1,4 +1,4 @@
-"""Executors: the functions that `Promise(executor)` calls, and what they are called with."""
+"""Executors: the functions that `Promise(executor)` calls, and their arguments."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["execute"]
 
 
 class _Settler:
-    """The functions that an executor is called with, which settle its promise.
+    """The functions passed to an executor, which settle its promise.
 
-    It drops the promise when it has been used: functions that are kept do not keep the promise.
+    They drop the promise after the first call: keeping the functions does not keep the promise.
     """
 
     __slots__ = ("_promise",)
@@ -44,7 +44,7 @@ class _Settler:
             reject_from_anywhere(promise, reason)
 
     def failed(self, error: BaseException) -> bool:
-        """An ``async def`` executor has raised something: reject, unless it is too late."""
+        """Reject with what an ``async def`` executor has raised, if it is not too late."""
         promise, self._promise = self._promise, None
         if promise is None or promise._state & DECIDED:
             return False
@@ -71,9 +71,9 @@ class _CancellableSettler(_Settler):
             self._resolved = ReferenceType(promise)
 
     def on_cancel(self, hook: Callable[[], object]) -> None:
-        """Have *hook* called, from the queue, when the promise is cancelled.
+        """Call *hook*, from the queue, when the promise is cancelled.
 
-        An ``async def`` function is run, and not waited for.
+        An ``async def`` function is run, but not waited for.
 
         Raises:
             TypeError: *hook* is not callable.
@@ -92,9 +92,9 @@ class _CancellableSettler(_Settler):
 
 
 def execute(promise: CorePromise, executor: Callable[..., object]) -> None:
-    """Call the executor of a promise that has just been made; what it raises rejects.
+    """Call the executor of a new promise; what it raises rejects the promise.
 
-    It gets as many of its arguments as it declares; of `resolve` and `reject`, as many as it takes.
+    It gets as many arguments as it declares.
     """
     settler = _Settler(promise)
     try:

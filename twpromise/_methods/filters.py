@@ -1,4 +1,4 @@
-"""Filters: the arguments of `catch` and its relatives before the handler."""
+"""Filters: the arguments before the handler of `catch` and its relatives."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = [
 A = TypeVar("A", bound=BaseException)
 V = TypeVar("V")
 
-#: A filter.  A predicate is declared to return a `bool`, so that checkers do not take an exception
-#: class for one.
+#: A filter.  A predicate must return a `bool`, so that type checkers do not take an exception class
+#: for one.
 Kind: TypeAlias = type[A] | tuple[type[A], ...]
 Test: TypeAlias = Callable[[Any], bool] | Mapping[str, Any]
-#: What may stand before a handler, and not in its place.
+#: Arguments that may precede a handler, but not replace it.
 NoHandler: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 Filter: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Test
 
@@ -46,7 +46,7 @@ class Untyped(Generic[V]):
 
 
 def check_filters(filters: Iterable[Any]) -> TypeError | None:
-    """The error for something that is no filter, or None.
+    """The error for an invalid filter, or None.
 
     A filter is an exception class or a tuple of them, a predicate, or a mapping of attribute
     names to values.
@@ -64,9 +64,9 @@ def check_filters(filters: Iterable[Any]) -> TypeError | None:
         elif callable(one):
             continue
         return TypeError(
-            "Catch filter must inherit from Error or be a simple predicate function: a filter "
-            "must be an exception class, a tuple of them, a function of the reason, or "
-            f"a mapping of attribute names to values, not {shown(one)}"
+            "a filter must be an exception class, a tuple of them, a function of the reason, or "
+            f"a mapping of attribute names to values, not {shown(one)} "
+            "(Catch filter must inherit from Error or be a simple predicate function)"
         )
     return None
 
@@ -75,9 +75,8 @@ def passes(filters: tuple[Any, ...], arguments: tuple[Any, ...]) -> bool:
     """Whether any of *filters* matches a reason, or there are no filters.
 
     Args:
-        filters: What `check_filters` finds nothing wrong with.
-        arguments: What a predicate is called with: the reason, behind the bound value if there
-            is one.
+        filters: Checked by `check_filters`.
+        arguments: The arguments for a predicate: the bound value, if there is one, and the reason.
     """
     if not filters:
         return True
@@ -118,8 +117,8 @@ def _set_context(error: BaseException, reason: object) -> None:
     if not is_exception(reason) or _context_of.__get__(error) is not None:
         return
     link = reason
-    # If *error* is behind *reason* already, it must not lead back to itself; and the walk must end
-    # in a circle that others have made.
+    # If *error* is in the chain of *reason* already, it must not get a circular context.  The walk
+    # also ends if the chain is circular.
     for _ in range(100):
         if link is error:
             return
@@ -131,8 +130,8 @@ def _set_context(error: BaseException, reason: object) -> None:
 
 
 _NOT_AT_ONCE = (
-    "Catch filter must inherit from Error or be a simple predicate function: a predicate "
-    "must say at once whether it is true, and not by a coroutine, a promise or the like"
+    "a predicate must return True or False at once, not a coroutine, a promise or the like "
+    "(Catch filter must inherit from Error or be a simple predicate function)"
 )
 
 
@@ -140,7 +139,7 @@ def answer(result: Any, message: str) -> bool:
     """Whether a predicate's result is true.
 
     Raises:
-        TypeError: That is not known yet: an unstarted coroutine, or a pending promise, is true.
+        TypeError: The result is a coroutine or a pending promise, which is always true.
     """
     if not is_followed(result):
         return bool(result)
@@ -152,7 +151,7 @@ def answer(result: Any, message: str) -> bool:
 
 
 class Filtered:
-    """A handler that is called with some reasons only."""
+    """A handler that is called for some reasons only."""
 
     # Python's name for what a wrapper wraps: so a warning can name the handler.
     __slots__ = ("__wrapped__", "_filters")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .._promise import Promise
 else:
-    # Only checkers look at it, and they have that package with them.
+    # Only type checkers read it, and they bring that package.
     deprecated = lambda message: lambda function: function  # noqa: E731
 
 __all__ = ["Done", "Handlers"]
@@ -49,7 +49,7 @@ D = TypeVar("D", bound=BaseException)
 
 
 class Done(Node):
-    """Waits for an outcome that nobody else takes: a rejection is fatal."""
+    """Waits for an outcome at the end of a chain: a rejection is fatal."""
 
     __slots__ = ()
 
@@ -62,7 +62,7 @@ def _check(method: str, filters: list[Any], handler: Any) -> TypeError | None:
     """The error for wrong arguments of `catch` or `tap_catch`, or None."""
     error = check_filters(filters) if filters else None
     if error is None and type(handler) is not FunctionType:
-        # Alone, what is no filter either is ignored, as by `then`.
+        # A lone argument that is neither a handler nor a filter is ignored, as by `then`.
         mapping = isinstance(handler, Mapping) and bool(handler)
         if is_filter_only(handler) or mapping or (filters and not callable(handler)):
             return no_handler(method, *filters, handler)
@@ -177,16 +177,16 @@ class Handlers(CorePromise, Generic[T_co]):
         self, a: Filter, b: Filter, c: Filter, d: Filter, e: Filter, handler: Any, /, *more: Any
     ) -> Promise[Any]: ...
     def catch(self, *filters_and_handler: Any) -> Any:
-        """A promise for the value, or for what a handler makes of the reason.
+        """A promise for the value, or for the handler's result if this promise is rejected.
 
         Args:
-            *filters_and_handler: Any number of filters, then the handler, which is called with
-                the reason if there are no filters, or if one of them lets the reason pass.
-                A filter is an exception class or a tuple of them; a predicate, called with
-                the reason; or a mapping of names of attributes of the reason to their values.
-                Something else rejects with a `TypeError`, as does a predicate that is
-                ``async def`` or returns a promise; one that raises, with what it raised.
-                Filters without a handler behind them reject with a `TypeError`, too.
+            *filters_and_handler: Any number of filters, then the handler.  The handler is called
+                with the reason if there are no filters, or if one of them matches.  A filter is
+                an exception class or a tuple of them; a predicate, called with the reason; or
+                a mapping of attribute names of the reason to values.
+
+        Any other filter, filters without a handler, and a predicate that is ``async def`` or
+        returns a promise reject with `TypeError`; a predicate that raises rejects with its error.
 
         Bluebird: ``.catch``; Twisted: ``Deferred.addErrback``, ``Failure.check``.
         """
@@ -213,9 +213,9 @@ class Handlers(CorePromise, Generic[T_co]):
         """Like `catch`, for operational errors only.
 
         Args:
-            handler: Called with the reason if that is an `OperationalError`, or is marked as
-                operational, as what comes through promisified callbacks is.  Something that is
-                not callable, or is an exception class, rejects with a `TypeError`.
+            handler: Called with the reason if it is an `OperationalError`, or marked as
+                operational, as errors of promisified callbacks are.  If it is not callable, or
+                is an exception class, the promise is rejected with `TypeError`.
 
         Bluebird: ``.error``.
         """
@@ -227,9 +227,10 @@ class Handlers(CorePromise, Generic[T_co]):
         """A promise for the same outcome, once *handler* has run.
 
         Args:
-            handler: Called without arguments whatever the outcome is, also when the promise
-                is cancelled.  What it returns is waited for; only by failing does it change
-                the outcome.  Something that is not callable is ignored, as by `then`.
+            handler: Called without arguments when this promise is fulfilled, rejected or cancelled.
+                If it returns a promise or the like, that is waited for.  Its value is ignored;
+                if it fails, its error replaces the outcome.  If it is not callable, it is
+                ignored, as by `then`.
 
         Bluebird: ``.finally``; Twisted: ``Deferred.addBoth``.
         """
@@ -251,7 +252,8 @@ class Handlers(CorePromise, Generic[T_co]):
         """A promise for the same outcome, once *handler* has run with the value.
 
         Args:
-            handler: Called with the value if the promise is fulfilled; else like `finally_`'s.
+            handler: Called with the value if this promise is fulfilled.  It is waited for as in
+                `finally_`.
 
         Bluebird: ``.tap``.
         """
@@ -292,8 +294,7 @@ class Handlers(CorePromise, Generic[T_co]):
         """A promise for the same outcome, once a handler has run with the reason.
 
         Args:
-            *filters_and_handler: As for `catch`; in other respects the handler is like
-                `finally_`'s.
+            *filters_and_handler: As for `catch`.  The handler is waited for as in `finally_`.
 
         Bluebird: ``.tapCatch``.
         """
@@ -325,9 +326,9 @@ class Handlers(CorePromise, Generic[T_co]):
     tapCatch = tap_catch
 
     def done(self, on_fulfilled: Any = None, on_rejected: Any = None) -> None:
-        """Like `then`, at the end of a chain: a rejection that is not handled here is fatal.
+        """End a chain: like `then`, but a rejection that is not handled here is fatal.
 
-        It goes to the hook of `on_fatal`; without one it is logged at critical level.
+        A fatal rejection goes to the hook of `on_fatal`, by default to the log at critical level.
 
         Bluebird: ``.done``.
         """

@@ -100,7 +100,7 @@ class Inspected(Generic[T_co]):
         return cast("T_co", value)
 
     def reason(self) -> Any:
-        """The reason; from a promise, its rejection counts as handled from now on.
+        """The reason.  Reading it from a promise marks the rejection as handled.
 
         Raises:
             TypeError: The promise is not rejected.
@@ -115,7 +115,7 @@ class Inspected(Generic[T_co]):
         return reason
 
     def __repr__(self) -> str:
-        """The state, and the start of the value's or the reason's own repr."""
+        """The state, and the start of the repr of the value or reason."""
         state, value = self._inspect()
         return _describe(type(self).__name__, state, value)
 
@@ -138,6 +138,6 @@ class Inspection(CorePromise, Inspected[T_co]):
 
     def reason(self) -> Any:
         reason = super().reason()
-        # Not its followee, nor its followers: those may have consumers of their own.
+        # Not its followee, nor its followers: they may have other consumers.
         mark_handled(self)
         return reason

@@ -1,4 +1,4 @@
-"""One resource of `Promise.using`, from the promise that brings it to its release."""
+"""One resource of `Promise.using`, from its acquisition to its release."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def promise_for(owner: CorePromise, value: Any) -> CorePromise:
 
 
 def wait(node: Node, promise: CorePromise) -> CorePromise:
-    """Have *node* wait for a promise, unless that is fulfilled or rejected.
+    """Have *node* wait for a promise, unless it is fulfilled or rejected.
 
     Returns:
         The promise that has the outcome, or will have it.
@@ -46,7 +46,7 @@ def wait(node: Node, promise: CorePromise) -> CorePromise:
 
 
 class Lease:
-    """The promise that brings a resource, and how the resource is released, if it is.
+    """The promise for a resource, and how the resource is released.
 
     Args:
         owner: The promise of `using`.
@@ -87,7 +87,7 @@ class Lease:
         return not self.promise._state & DEAD
 
     def open(self, owner: CorePromise, node: Node, wanted: bool) -> bool:
-        """If the promise has brought a disposer, use it; whether *node* has to wait once more.
+        """If the promise has brought a disposer, use it.  Whether *node* has to wait once more.
 
         Args:
             owner: The promise of `using`.
@@ -114,15 +114,15 @@ class Lease:
         return bool(self.promise._state & (REJECTED | CANCELLED))
 
     def leave(self, stack: list[CorePromise]) -> None:
-        """Do not wait for the resource, unless it has to be released when it comes."""
+        """Stop waiting for the resource, unless it has to be released when it arrives."""
         if self._disposer is None or can_be_stopped(self.promise):
             leave(self.promise, stack)
 
     def has_to_end(self, in_circle: bool) -> bool:
-        """Whether to wait for a resource that was left: it will be released, or cleans up.
+        """Whether to wait for a resource that was left, until it is released or has cleaned up.
 
-        A promise that others wait for goes on without this; and one that is being cancelled, and
-        may wait for this in its turn (*in_circle*), ends after this.
+        Not for a promise that has other consumers: it goes on.  Nor for one that is being cancelled
+        and may wait for this one (*in_circle*): it ends later.
         """
         if in_circle and self.promise._state & CANCELLING:
             return False
@@ -132,10 +132,10 @@ class Lease:
         return False
 
     def release(self, outcome: PromiseInspection[Any], node: Node) -> bool:
-        """Release the resource, if it is one.
+        """Release the resource, if it has a disposer.
 
         Returns:
-            Whether that has ended; if not, *node* is notified when it has.
+            Whether the release has ended; if not, *node* is notified of its end.
         """
         if self._disposer is not None:
             self.released = self._disposer._dispose(self.promise, outcome)
@@ -151,7 +151,7 @@ class Lease:
 
 
 class _Unused(Node):
-    """Has the resource of a disposer given back that comes when no `using` waits for it."""
+    """Gives back the resource of a disposer that arrives when no `using` waits for it."""
 
     __slots__ = ()
 

@@ -25,9 +25,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class PromiseInspection(Inspected[T_co]):
-    """How a promise has settled; it does not keep the promise alive.
+    """The outcome of a settled promise; does not keep the promise alive.
 
-    Given by `Promise.reflect` and `Promise.all_settled`.  Bluebird: ``PromiseInspection``.
+    Returned by `Promise.reflect` and `Promise.all_settled`.  Bluebird: ``PromiseInspection``.
     """
 
     __slots__ = ("__weakref__", "_inspected")
@@ -37,7 +37,7 @@ class PromiseInspection(Inspected[T_co]):
 
     @classmethod
     def _of(cls, promise: CorePromise) -> PromiseInspection[Any]:
-        """An inspection of a promise that is settled."""
+        """An inspection of a settled promise."""
         return cls(promise._state & SETTLED, promise._value)
 
     def _inspect(self) -> tuple[int, Any]:
@@ -69,10 +69,10 @@ class Reflection(CorePromise, Generic[T_co]):
     __slots__ = ()
 
     def reflect(self) -> Promise[PromiseInspection[T_co]]:
-        """A promise that is fulfilled with a `PromiseInspection`, however this one settles.
+        """A promise that is fulfilled with a `PromiseInspection` of this one, however it settles.
 
-        Also when this promise is cancelled: then as soon as what cleans up has ended (`finally_`
-        handlers, ``finally`` blocks of coroutines, releases).  Bluebird: ``.reflect``.
+        If this promise is cancelled, that happens when its clean-up has ended: `finally_` handlers,
+        ``finally`` blocks of coroutines, releases.  Bluebird: ``.reflect``.
         """
         outcome = outcome_of(self)
         if outcome._state & SETTLED:
@@ -87,8 +87,7 @@ class Reflection(CorePromise, Generic[T_co]):
     def suppress_unhandled_rejections(self) -> None:
         """Do not report a rejection of this promise as unhandled.
 
-        For handlers that are attached later.  It adds no branch, as attaching a handler does.
-        Bluebird: ``.suppressUnhandledRejections``.
+        Call it if you attach a handler later.  Bluebird: ``.suppressUnhandledRejections``.
         """
         mark_handled(self)
 

@@ -25,26 +25,26 @@ _log = Logger(namespace="twpromise")
 
 
 class Releasing(Finishing):
-    """Releases resources, one after the other, and passes an outcome on.
+    """Releases resources, one after the other, then passes an outcome on.
 
-    It has subscribed to the promises of all resources, and releases one that comes later, too.
+    It has subscribed to the promises of all resources, and also releases one that arrives late.
     """
 
     __slots__ = ("_acquired", "_inspection", "_leases", "_under_way")
 
     def __init__(self) -> None:
         super().__init__()
-        #: The resources; those that have still to come, once releasing has begun.
+        #: The resources; once releasing has begun, those that have not arrived.
         self._leases: list[Lease] = []
-        #: What the releases are called with: None until releasing has begun.
+        #: The argument of the releases; None until releasing has begun.
         self._inspection: PromiseInspection[Any] | None = None
-        #: What is released next.
+        #: The resource to release next.
         self._acquired: deque[Lease] = deque()
-        #: What is being released.
+        #: The resource that is being released.
         self._under_way: Lease | None = None
 
     def _begin_release(self, outcome: CorePromise) -> None:
-        """Release all, and pass on *outcome*, which is settled; or the promise of this node."""
+        """Release all, then pass on *outcome*: a settled promise, or the promise of this node."""
         self._outcome = outcome
         used = outcome._state & (FULFILLED | REJECTED)
         self._inspection = PromiseInspection._of(outcome) if used else CANCELLED_USE
@@ -52,7 +52,7 @@ class Releasing(Finishing):
         self._release_next()
 
     def _release_next(self) -> None:
-        """Something has settled: a release, or the promise of a resource that comes late."""
+        """Go on after a release, or after the promise of a late resource has settled."""
         if self._leases:
             self._sort()
         if self._under_way is not None and self._under_way.is_held():
@@ -66,7 +66,7 @@ class Releasing(Finishing):
         self._end()
 
     def _sort(self) -> None:
-        """Find what has been acquired, and leave what is not needed any more."""
+        """Find the acquired resources, and leave the promises that are no longer needed."""
         pending: list[Lease] = []
         stack: list[CorePromise] = []
         for lease in self._leases:
@@ -75,7 +75,7 @@ class Releasing(Finishing):
                 self._acquired.append(lease)
             elif not lease.has_failed():
                 pending.append(lease)
-        # The first is cancelled first, as by `all`: a stack goes from its end.
+        # Cancel the first one first, as `all` does: the stack is popped from its end.
         for lease in reversed(pending):
             lease.leave(stack)
         cancel_all(stack)
@@ -83,13 +83,13 @@ class Releasing(Finishing):
         self._leases = [lease for lease in pending if lease.has_to_end(in_circle)]
 
     def _end(self) -> None:
-        """All is released that has been acquired."""
+        """Pass the outcome on: all acquired resources are released."""
         promise, outcome = self._promise, self._outcome
         if not self._leases:
             pass_on(self.finish(), outcome)
         elif not promise._state & CANCELLING:
-            # A failure does not wait for what has still to come.  That is cleaned up behind
-            # a promise of its own; see `ending`.
+            # A failure does not wait for resources that have not arrived.  A promise of its own
+            # waits for their clean-up; see `ending`.
             self.settle_early(pass_on, outcome)
             self._outcome = self._promise
             self._inspection = CANCELLED_USE
@@ -109,18 +109,18 @@ class Releasing(Finishing):
         self._inspection = self._outcome = self._under_way = None
 
     def held(self) -> list[Any]:
-        """The resources that have been acquired, and not been released."""
+        """The resources that have been acquired and not yet released."""
         leases = self._under_way, *self._acquired, *self._leases
         return [lease.promise._value for lease in leases if lease is not None and lease.is_held()]
 
 
 def _name_held() -> None:
-    """At the end of the process, say in one line what has not been released."""
+    """At the end of the process, log in one line which resources were not released."""
     held: list[Any] = []
     for found in gc.get_objects():
         if issubclass(type(found), Releasing) and found._promise is not None:
             scheduler: Any = found._promise._queue.scheduler
-            # Those of tests do not say so.
+            # The schedulers of tests have no such method.
             if getattr(scheduler, "is_over", bool)():
                 held += found.held()
     if held:

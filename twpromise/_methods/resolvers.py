@@ -1,4 +1,4 @@
-"""The functions that settle a promise from outside: executors', `Promise.defer`'s, callbacks'.
+"""The functions that settle a promise from outside: of executors, `Promise.defer` and callbacks.
 
 They may be called from any thread, more than once (the first call counts), and after the promise
 was cancelled.
@@ -19,9 +19,9 @@ __all__ = ["reject_from_anywhere", "resolve_from_anywhere"]
 
 
 def resolve_from_anywhere(self: Any, value: Any = None) -> None:
-    """Resolve a promise with a value, or with whatever is followed; the first call counts.
+    """Resolve a promise with a value, or with something to follow; the first call counts.
 
-    From another thread the call is queued for the promise's own.
+    From another thread the call is queued for the thread of the promise.
     """
     if get_ident() != self._queue.drained_in and not self._queue.is_home():
         call_at_home(self._queue, resolve_from_anywhere, self, value)
@@ -33,7 +33,7 @@ def resolve_from_anywhere(self: Any, value: Any = None) -> None:
 def reject_from_anywhere(self: Any, reason: Any = None) -> None:
     """Reject a promise; the first call counts.
 
-    From another thread the call is queued for the promise's own.
+    From another thread the call is queued for the thread of the promise.
     """
     if get_ident() != self._queue.drained_in and not self._queue.is_home():
         call_at_home(self._queue, reject_from_anywhere, self, reason)

@@ -1,4 +1,4 @@
-"""`shield`: a consumer that leaves without cancelling."""
+"""`shield`: a consumer whose cancellation does not reach the promise."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class _Shield(Node):
-    """Passes an outcome on; when its promise is cancelled, the source is left to itself.
+    """Passes an outcome on; when its promise is cancelled, the source goes on.
 
-    It handles a rejection of the source when it passes that on, not before: so the source reports
-    its own if the shield is cancelled when the source was rejected and has not notified it yet.
+    It marks a rejection of the source as handled when it passes it on, not before.  So the source
+    reports its rejection if the shield is cancelled before it is notified of that.
     """
 
     __slots__ = ()
 
     def _start(self, source: CorePromise, /, *_: object) -> None:
-        # A rejection that is there already has no other way to be lost.
+        # A rejection that has happened already is passed on at once.
         if not self.settle_if_failed(source):
             self.handle_late()
             self.wait_for_source(source)
@@ -51,9 +51,9 @@ class Shielding(CorePromise, Generic[T_co]):
     def shield(self) -> Promise[T_co]:
         """A promise with the same outcome; cancelling it leaves this promise running.
 
-        It is a consumer of this promise until it is cancelled.  From then on a rejection of this
-        promise is reported as unhandled, unless something else handles it.  When this promise is
-        cancelled, the other one is, too.
+        It is a consumer of this promise until it is cancelled.  After that, a rejection of this
+        promise is reported as unhandled, unless another consumer handles it.  When this promise is
+        cancelled, so is the shield.
 
         asyncio: ``asyncio.shield``; Twisted has no counterpart.
         """

@@ -67,7 +67,7 @@ class _Timed(Node):
 
 
 class _Delay(_Timed):
-    """Passes a value on after some time, and any other outcome at once."""
+    """Passes a value on after some time, and a rejection or cancellation at once."""
 
     __slots__ = ("_result", "_seconds")
 
@@ -131,10 +131,10 @@ class _Timeout(_Timed):
             self._strike()
 
     def _wait(self, turns: int) -> None:
-        """Time is up, but what has come in time may be queued: that was there first.
+        """Time is up; but an outcome that arrived in time may still be queued, and comes first.
 
-        So this looks again when the queue is empty, or all that is queued has had that many turns:
-        handlers behind what had come have had theirs, too.
+        Look again when the queue is empty, or after *turns* rounds of the queue, so that the
+        handlers behind such an outcome have run, too.
         """
         self._promise._queue.rejections.append(Job(self._look, turns))
 
@@ -171,7 +171,7 @@ def _late(message: str, seconds: float | Deadline, code: CodeType, line: int) ->
     when = f"After {seconds} seconds"
     if isinstance(seconds, Deadline):
         when = f"The deadline of {seconds.seconds} seconds has passed"
-    # No part of the message, which is bluebird's, or the user's.
+    # Not in the message, which is bluebird's, or the user's.
     error.add_note(
         f"{when}; timeout() was called here:\n"
         f'  File "{code.co_filename}", line {line}, in {code.co_name}'
@@ -180,7 +180,7 @@ def _late(message: str, seconds: float | Deadline, code: CodeType, line: int) ->
 
 
 def _checked(cls: type[CorePromise], seconds: object) -> tuple[Any, float]:
-    """None and *seconds*; or a rejected promise, if *seconds* is not a valid time."""
+    """None and *seconds*; or a rejected promise, if *seconds* is not valid."""
     check_home(cls)
     try:
         return None, check_seconds("seconds", seconds)
@@ -189,15 +189,16 @@ def _checked(cls: type[CorePromise], seconds: object) -> tuple[Any, float]:
 
 
 def _delay(self: CorePromise, seconds: float) -> Any:  # noqa: D417 - a method
-    """A promise for the same value, some time later; any other outcome is passed on at once.
+    """A promise for the same value, *seconds* later; a rejection or cancellation passes at once.
 
     Args:
-        seconds: How long, 0 or more.  A number that is negative or NaN rejects with
-            a `ValueError`, something that is no number with a `TypeError`.
+        seconds: Seconds to wait, 0 or more.  A negative number or NaN rejects with
+            `ValueError`, anything but a number with `TypeError`.
 
-    The static function takes the value second: ``Promise.delay(seconds, value=None)``.
+    As a static function it takes the value second: ``Promise.delay(seconds, value=None)``.
+    Cancelling the promise clears the timer.
 
-    Cancelling clears the timer.  Bluebird: ``Promise.delay``; Twisted: ``task.deferLater``.
+    Bluebird: ``Promise.delay``; Twisted: ``task.deferLater``.
     """
     invalid, seconds = _checked(type(self), seconds)
     return invalid or _Delay.derive(self, seconds)
@@ -245,21 +246,18 @@ class Timers(CorePromise, Generic[T_co]):
     def timeout(
         self, seconds: float | Deadline, message_or_error: str | BaseException | None = None
     ) -> Promise[T_co]:
-        """A promise for the same outcome, or a rejection if it does not settle in time.
+        """A promise for the same outcome, rejected if this promise does not settle in time.
 
         Args:
-            seconds: How long, 0 or more; anything else rejects as with `delay`.  Or
-                a `Deadline`, which several steps share, or which may be reset; one that is on
-                another scheduler rejects with a `RuntimeError`.
+            seconds: Seconds to wait, checked as by `delay`; or a `Deadline`.  A deadline on
+                another scheduler rejects with `RuntimeError`.
             message_or_error: The message of the `TimeoutError`, by default "operation timed
-                out"; or the exception to reject with.  Anything else rejects with
-                a `TypeError`.  Notes of a `TimeoutError` say how long was waited, and where
-                `timeout` was called.
+                out"; or the exception to reject with.  Anything else rejects with `TypeError`.
 
-        What settles in time is passed on, however long the queue is then.  When time is up this
-        promise has one consumer less: if it has no other consumer, it is
-        cancelled, and so is the Deferred behind it.  The rejection does not wait for this
-        cancellation.
+        When time is up, this promise loses a consumer.  If it has no other one, it is cancelled,
+        and so is a Deferred that it adopted; the rejection does not wait for that.  An outcome that
+        arrives in time is passed on, however long the queue is.  Notes of the `TimeoutError` give
+        the seconds, and the line that called `timeout`.
 
         Bluebird: ``.timeout``; Twisted: ``Deferred.addTimeout``.
         """

@@ -44,8 +44,8 @@ U = TypeVar("U")
 class _Using(Releasing):
     """Acquires resources, calls a function with them, and has them released.
 
-    What is under way when the promise is cancelled is cancelled, and its end waited for; what
-    goes on, since others wait for it, is left.
+    When its promise is cancelled, it cancels the work under way and waits for its end, unless the
+    work has other consumers and goes on.
     """
 
     __slots__ = ("_function", "_pending")
@@ -55,9 +55,9 @@ class _Using(Releasing):
     ) -> None:
         super().__init__()
         promise = self._make_promise(cls)
-        # None once it has been called, or is not to be called any more.
+        # None once it was called, or must not be called any more.
         self._function: Callable[..., Any] | None = prepare(promise, function)
-        # How many resources are still to be waited for; 0 if that has ended.
+        # How many resources to wait for; 0 once that has ended.
         self._pending = 0
         for resource in resources:
             lease = Lease(promise, resource)
@@ -83,7 +83,7 @@ class _Using(Releasing):
         call_soon(type(self._promise), self._look)
 
     def _look(self) -> None:
-        """All have been acquired, or one could not be."""
+        """Call the function if all resources are acquired; release them if one has failed."""
         failure = self._failure()
         if failure is None:
             for lease in self._leases:
@@ -103,7 +103,7 @@ class _Using(Releasing):
             self._release_all(failure)
 
     def _failure(self) -> CorePromise | None:
-        """What to pass on if a resource could not be acquired; None if all may be."""
+        """The promise of a resource that could not be acquired, or None."""
         for lease in self._leases:
             if lease.has_failed():
                 return lease.promise
@@ -145,7 +145,7 @@ class _Using(Releasing):
         promise = self._promise
         self._source = self._ahead = None
         if promise._state & CANCELLING and outcome._state & (FULFILLED | REJECTED):
-            # What is half done must not pass for done.
+            # Do not report partial work as done.
             outcome = promise
         self._begin_release(outcome)
 
@@ -154,12 +154,12 @@ class _Using(Releasing):
         self._ahead = None
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        # It is still notified: a resource that comes all the same has to be released.
+        # It is still notified: a resource that arrives nevertheless has to be released.
         self.stop_consuming()
         waits = True
         if self._function is not None:
             self._function = None
-            # The first is cancelled first, as by `all`: a stack goes from its end.
+            # Cancel the first one first, as `all` does: the stack is popped from its end.
             for lease in reversed(self._leases):
                 lease.leave(stack)
             waits = False
@@ -171,7 +171,7 @@ class _Using(Releasing):
         return super()._abandon(stack)
 
     def _abandon_now(self) -> None:
-        """The promise was cancelled before it was known what it would wait for."""
+        """The promise was cancelled before it had something to wait for."""
         stack: list[CorePromise] = []
         self._abandon(stack)
         cancel_all(stack)
@@ -183,7 +183,7 @@ def _with_list(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _not_callable(function: object) -> Callable[..., Any]:
     def refuse(*_: Any) -> Any:
-        raise TypeError(f"expecting a function: handler must be callable, not {shown(function)}")
+        raise TypeError(f"handler must be callable, not {shown(function)} (expecting a function)")
 
     return refuse
 
@@ -247,7 +247,7 @@ else:
 
 
 class Resources(CorePromise, Generic[T_co]):
-    """Resources that are released, whatever happens."""
+    """Resources that are released after use."""
 
     __slots__ = ()
 
@@ -260,13 +260,13 @@ class Resources(CorePromise, Generic[T_co]):
     @overload
     def disposer(self, release: Callable[[], object]) -> Disposer[T_co]: ...
     def disposer(self, release: Callable[..., Any]) -> Disposer[T_co]:
-        """This promise's value as a resource, for `using`.
+        """A `Disposer` for this promise's value, to be used with `using`.
 
         Args:
-            release: Called with the resource and, if it has a second positional parameter
-                without a default, with a `PromiseInspection` of the outcome of its use.  What it
-                returns is waited for; a failure goes to the fatal hook, since the resource is
-                lost then.
+            release: Called with the resource, and with a `PromiseInspection` of the outcome of
+                its use if it has a second positional parameter without a default.  If it
+                returns a promise or the like, that is waited for.  If it fails, the error goes
+                to the fatal hook, since the resource has leaked.
 
         Raises:
             TypeError: *release* is not callable.
@@ -277,19 +277,20 @@ class Resources(CorePromise, Generic[T_co]):
 
     @_UsingMethod
     def using(cls: Any, *resources_and_handler: Any) -> Any:
-        """A promise for what a handler makes of resources, which are released afterwards.
+        """A promise for the handler's result; the resources are released before it settles.
 
         Args:
-            *resources_and_handler: Disposers, promises, whatever else is followed, or values;
-                or one list of these; then the handler, called with the resources, or with the
-                list of them, once all are acquired.
+            *resources_and_handler: Disposers, promises, Deferreds or values, or one list of these;
+                then the handler.  It is called with the resources (or with the list of them)
+                once all are acquired.
 
-        Each resource that was acquired is released exactly once, one after the other, each
-        release waited for: when what the handler returned has settled, when it has raised, when
-        another resource could not be acquired, or when the promise was cancelled.  What is still
-        pending by then is cancelled, unless others wait for it; a resource that comes later is
-        released, too, and no other one is kept until then.  A disposer can be used once: one that
-        was used rejects with a `RuntimeError`; something that is no resource, with a `TypeError`.
+        Each acquired resource is released exactly once, one after the other, when the handler has
+        failed or its result has settled, when another resource could not be acquired, or when the
+        promise is cancelled.  Resources that are still pending by then are cancelled, unless they
+        have other consumers; one that arrives later is released, too.
+
+        Rejects with `RuntimeError` if a disposer was used before, and with `TypeError` for
+        a context manager (use `Disposer.of`) and for a handler that is not callable.
 
         Bluebird: ``Promise.using``; Python: ``async with``.
         """

@@ -49,21 +49,22 @@ class Values(Handlers[T_co], Generic[T_co]):
         """A promise for a part of the value.
 
         Args:
-            name_or_index: The key of a mapping, the index of a sequence (a negative one counts
-                from the end, and is 0 if that is before the start), or the name of an
-                attribute.  A part that does not exist rejects with Python's own error.
+            name_or_index: The key of a mapping, the index of a sequence, or the name of an
+                attribute.  A negative index counts from the end, and means 0 if that is before
+                the start.  A missing part rejects with `KeyError`, `IndexError` or
+                `AttributeError`.
 
         Bluebird: ``.get``.
         """
         return self.then(lambda *arguments: _item(arguments[-1], name_or_index))
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Promise[Any]:
-        """A promise for what a method of the value returns.
+        """A promise for the result of a method of the value.
 
         Args:
             name: The method's name.
-            *args: What it is called with.
-            **kwargs: What it is called with.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
 
         Bluebird: ``.call``.
         """
@@ -79,7 +80,7 @@ class Values(Handlers[T_co], Generic[T_co]):
         """A promise for *value*, once this promise is fulfilled.
 
         Args:
-            value: Bound now, not when the promise is fulfilled.
+            value: Evaluated now, not when the promise is fulfilled.
 
         Bluebird: ``.return``.
         """
@@ -92,7 +93,7 @@ class Values(Handlers[T_co], Generic[T_co]):
         """A promise that is rejected with *reason*, once this promise is fulfilled.
 
         Args:
-            reason: Bound now, not when the promise is fulfilled.
+            reason: Evaluated now, not when the promise is fulfilled.
 
         Bluebird: ``.throw``.
         """
@@ -115,10 +116,10 @@ class Values(Handlers[T_co], Generic[T_co]):
     @overload
     def catch_return(self, filter: Filter, value: Either[U], /) -> Promise[T_co | U]: ...
     def catch_return(self, *filter_and_value: Any) -> Any:
-        """A promise for the value, or for another one if this promise is rejected.
+        """A promise for the value of this one, or for another value if this one is rejected.
 
         Args:
-            *filter_and_value: The value; before it, if one likes, a filter as for `catch`.
+            *filter_and_value: The other value; an optional filter, as for `catch`, comes first.
 
         Raises:
             TypeError: There are more than two arguments.
@@ -135,10 +136,10 @@ class Values(Handlers[T_co], Generic[T_co]):
     @overload
     def catch_throw(self, filter: Filter, reason: Any, /) -> Promise[T_co]: ...
     def catch_throw(self, *filter_and_reason: Any) -> Any:
-        """A promise for the value, or for another rejection if this promise is rejected.
+        """A promise for the value of this one; if this one is rejected, it has another reason.
 
         Args:
-            *filter_and_reason: The reason; before it, if one likes, a filter as for `catch`.
+            *filter_and_reason: The other reason; an optional filter, as for `catch`, comes first.
 
         Raises:
             TypeError: There are more than two arguments.

@@ -41,14 +41,14 @@ class Drains:
         self.seconds = self.longest = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count one: called once for each drain."""
+        """Count a drain."""
         self._counts[bisect_left(BUCKETS, seconds)] += 1
         self.seconds += seconds
         if seconds > self.longest:
             self.longest = seconds
 
     def histogram(self) -> dict[str, Any]:
-        """What `Promise.statistics` returns of them."""
+        """The entry ``drains`` of `Promise.statistics`."""
         *counts, count = accumulate(self._counts)
         return {
             "count": count,

@@ -22,23 +22,23 @@ __all__ = ["reactor_in_loop"]
 
 @asynccontextmanager
 async def reactor_in_loop() -> AsyncGenerator[Any]:
-    """Run Twisted's reactor in the running asyncio loop, which stays its server's.
+    """Run Twisted's reactor in the running asyncio loop, inside of ``async with``.
 
-    It is what a server's *lifespan* enters: uvicorn, hypercorn and others run and stop the
-    loop; inside, the reactor is installed and runs.  Promises need nothing else.  On leaving,
-    shutdown triggers are called, as by ``reactor.stop()``, and waited for.
+    Enter it in the *lifespan* of a server (uvicorn, hypercorn and others), which runs and stops the
+    loop.  Inside, the reactor is installed and runs; promises need nothing else.  Leaving the block
+    calls the shutdown triggers, as ``reactor.stop()`` does, and waits for them.
 
     Yields:
         The reactor.
 
     Raises:
-        ReactorNotRestartable: The reactor runs, or has run: it can be started once in
-            a process.  `use_running_loop` needs no reactor, and can be entered again.
-        RuntimeError: A reactor was installed that is not asyncio's.
+        ReactorNotRestartable: The reactor runs, or has run: it can be started once in a process.
+            `use_running_loop` needs no reactor, and can be entered again.
+        RuntimeError: Another reactor than asyncio's was installed.
 
-    Signals are left to the server, except for ``SIGCHLD``, which ``spawnProcess`` needs (in the
-    main thread; a loop of another thread gets no signals).  ``reactor.stop()`` calls the shutdown
-    triggers, and ends neither the loop nor the server.
+    The server handles signals, except for ``SIGCHLD``, which ``spawnProcess`` needs (in the main
+    thread; a loop of another thread gets no signals).  ``reactor.stop()`` calls the shutdown
+    triggers, and stops neither the loop nor the server.
 
     Twisted: ``asyncioreactor.install()`` and ``reactor.run()``.
     """
@@ -62,7 +62,7 @@ async def reactor_in_loop() -> AsyncGenerator[Any]:
 
 
 def _reactor_on(loop: asyncio.AbstractEventLoop) -> Any:
-    """Twisted's asyncio reactor on that loop, ready to be started: installed here, or before."""
+    """Twisted's asyncio reactor on that loop, ready to be started; installed now, or before."""
     if "twisted.internet.reactor" not in sys.modules:
         asyncioreactor.install(loop)
     reactor: Any = sys.modules["twisted.internet.reactor"]
@@ -89,7 +89,7 @@ def _reactor_on(loop: asyncio.AbstractEventLoop) -> Any:
 
 
 def _move(reactor: Any, loop: asyncio.AbstractEventLoop) -> None:
-    """Take a reactor that was installed, and not started, to another loop."""
+    """Move a reactor that was installed, and not started, to another loop."""
     # `asyncioreactor.install()` made the other loop, and nothing else would close it.
     reactor._asyncioEventloop.close()
     waiting = [(reactor.addReader, each) for each in reactor._readers]
@@ -104,7 +104,7 @@ def _move(reactor: Any, loop: asyncio.AbstractEventLoop) -> None:
 
 @contextmanager
 def _children_watched(loop: asyncio.AbstractEventLoop) -> Generator[None]:
-    """Have child processes reaped when they end, if this thread gets signals."""
+    """Reap child processes when they end, if this thread gets signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

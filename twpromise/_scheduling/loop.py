@@ -64,22 +64,22 @@ class _DelayedCall:
 
 @implementer(IScheduler)
 class LoopScheduler:
-    """Runs promises on an asyncio loop, with no reactor: timers and threads are the loop's, too.
+    """Runs promises, timers and threads on an asyncio loop, without a reactor.
 
     Args:
-        loop: The loop; by default the one that is running.  A loop that does not run yet is
-            to be run by the thread that makes the scheduler.
-        time_slice: Seconds that one batch of handlers may take before the rest of it waits
-            for the next turn of the loop.
+        loop: The loop; by default the running one.  If it does not run yet, the current thread
+            must run it.
+        time_slice: Seconds that one batch of handlers may take before the rest of it waits for the
+            next turn of the loop.
 
     Raises:
-        RuntimeError: No loop was given, and none is running; *loop* is closed, or is run by
+        RuntimeError: *loop* is left out, and no loop is running; *loop* is closed, or is run by
             another thread.
-        TypeError: *loop* is no asyncio loop, or *time_slice* is no number.
+        TypeError: *loop* is not an asyncio loop, or *time_slice* not a number.
         ValueError: *time_slice* is negative or NaN.
 
-    Once the loop has closed, whatever needs it raises a `RuntimeError`.  `use_running_loop`
-    makes a `LoopScheduler`, and sets it for as long as it is needed.
+    After the loop was closed, its methods raise `RuntimeError`.  `use_running_loop` makes
+    a `LoopScheduler`, and sets it for as long as it is needed.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class LoopScheduler:
             )
         self._loop = loop
         self._home = get_ident()
-        # Calls that the loop is still to make, and functions that threads have not ended yet.
+        # Calls that the loop has still to make, and functions that threads still run.
         self._timers: set[_DelayedCall] = set()
         self._in_threads: set[asyncio.Future[None]] = set()
         self.time_slice: float = check_seconds("time_slice", time_slice)
@@ -124,13 +124,13 @@ class LoopScheduler:
         return self._loop
 
     def call_soon(self, function: Callable[[], None], /) -> object:
-        """Have *function* called in the loop's next turn."""
+        """Call *function* in the loop's next turn."""
         return self._open_loop().call_soon(function, context=Context())
 
     def call_later(
         self, seconds: float, function: Callable[..., object], /, *arguments: Any
     ) -> IDelayedCall:
-        """Have *function* called after *seconds*."""
+        """Call *function* after *seconds*."""
         call: Any = _DelayedCall(self._open_loop(), self._timers, seconds, function, arguments)
         return cast("IDelayedCall", call)
 
@@ -139,11 +139,11 @@ class LoopScheduler:
         return self._loop.time()
 
     def call_from_thread(self, function: Callable[[], None], /) -> object:
-        """Have *function* called on the loop's thread; callable from any thread."""
+        """Call *function* on the loop's thread; may be called from any thread."""
         return self._open_loop().call_soon_threadsafe(function, context=Context())
 
     def call_in_thread(self, function: Callable[[], None], /) -> None:
-        """Have *function* called in a thread of the loop's default executor.
+        """Call *function* in a thread of the loop's default executor.
 
         Raises:
             RuntimeError: The executor was shut down.
@@ -153,7 +153,7 @@ class LoopScheduler:
         future.add_done_callback(self._in_threads.discard)
 
     async def _finish(self, queue: JobQueue) -> None:
-        """Wait until nothing is queued, nor done by threads."""
+        """Wait until nothing is queued, and no thread is at work."""
         while queue or queue.awake or self._in_threads:
             if self._in_threads:
                 await asyncio.wait(self._in_threads)
@@ -168,7 +168,7 @@ class LoopScheduler:
         return self._loop
 
     def is_over(self) -> bool:
-        """Whether the loop does not run, at the end of its process."""
+        """Whether the process ends, and the loop does not run."""
         return not self._loop.is_running() and not is_forked()
 
     def home_thread(self) -> int:

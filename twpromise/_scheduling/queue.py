@@ -1,6 +1,6 @@
-"""The job queue: the core fills it, and the scheduler has it drained.
+"""The job queue: the core fills it, and the scheduler drains it.
 
-All that a queue does beyond a `deque` is to ask its scheduler for a drain.
+It is a `deque` that asks its scheduler for a drain.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PROCESS: Final = os.getpid()
 def is_forked() -> bool:
     """Whether this process is a copy, by a fork, of one that goes on.
 
-    What it has queued and acquired is that one's; a daemon's parent does not go on.
+    The queue and the resources belong to the parent then; the parent of a daemon does not go on.
     """
     return os.getppid() == _PROCESS
 
@@ -41,33 +41,31 @@ class Waker(Protocol):
     """The part of `twpromise.interfaces.IScheduler` that a queue uses."""
 
     def call_soon(self, function: Callable[[], None], /) -> object:
-        """Have *function* called soon, but not from within this call."""
+        """Call *function* soon, but not from within this call."""
 
     def home_thread(self) -> int:
-        """The identifier of the thread that handlers run on, as far as it is known."""
+        """The identifier of the thread that runs handlers, as far as it is known."""
         ...
 
     def call_from_thread(self, function: Callable[[], None], /) -> object:
-        """Have *function* called on the reactor's thread; callable from any thread."""
+        """Call *function* on the reactor's thread; may be called from any thread."""
 
     def call_in_thread(self, function: Callable[[], None], /) -> object:
-        """Have *function* called in a thread of a pool."""
+        """Call *function* in a thread of a pool."""
 
     def event_loop(self) -> asyncio.AbstractEventLoop | None:
-        """The asyncio loop that handlers run on, if they do."""
+        """The asyncio loop that runs handlers, if one does."""
         ...
 
 
 class JobQueue(deque[Any]):
     """First in, first out; asks its scheduler for a drain when the first item is added.
 
-    The items are of any kind that the drain runs.
-
     Args:
         scheduler: Calls the drain.
         drain: Runs the items of this queue.
         time_slice: Seconds a drain may take.
-        timer: Where the drain reads the time.
+        timer: The clock of the drain.
     """
 
     __slots__ = (
@@ -93,14 +91,14 @@ class JobQueue(deque[Any]):
         super().__init__()
         self.scheduler = scheduler
         self._drain = drain
-        # Another thread has asked the scheduler for a drain that has not begun.
+        # Another thread has asked the scheduler for a drain, which has not begun.
         self._asked = False
         #: A drain is running, or the scheduler has been asked for one: false if not.  Mostly it is
         #: a number, another one for each drain that is asked for; see `_diagnostics.tracking`.
         self.awake: int = False
         self._wakes = 1
-        #: Items to be looked at when the queue is empty: rejections that may be unhandled, and
-        #: jobs that let all that is queued have its turn.
+        #: Items for when the queue is empty: rejections that may be unhandled, and jobs that run
+        #: after all that is queued.
         self.rejections: list[Any] = []
         #: The thread of the last drain; None before the first.  Until then the scheduler is asked
         #: each time, since a reactor may be started in another thread than was expected.
@@ -110,7 +108,7 @@ class JobQueue(deque[Any]):
         #: How long drains took.
         self.drains = Drains()
 
-    # By identity: two queues with the same items are two queues, and are referred to weakly.
+    # Compared by identity, and weakly referenced.
     #: Takes the first item out.  A call could be interrupted by a signal when that is done: its
     #: handler may raise, and the item would be lost.  Reading an attribute cannot.
     taken = property(deque.popleft)
@@ -130,7 +128,7 @@ class JobQueue(deque[Any]):
         """Raise unless this is the thread that the promises of this queue belong to.
 
         Raises:
-            RuntimeError: It is another.
+            RuntimeError: This is another thread.
         """
         if not self.is_home() and get_ident() != self.scheduler.home_thread():
             message = (
@@ -154,8 +152,8 @@ class JobQueue(deque[Any]):
         """Ask the scheduler for a drain: when the queue is not awake, or a drain has to stop.
 
         Raises:
-            RuntimeError: This is not the thread that the promises of this queue belong to.  What
-                is queued is run in that thread all the same.
+            RuntimeError: This is not the thread that the promises of this queue belong to.  The
+                queue is drained in that thread all the same.
         """
         if get_ident() != self.drained_in:
             try:
@@ -192,7 +190,7 @@ class JobQueue(deque[Any]):
             self.wake()
 
     def run_rest(self) -> None:
-        """Run what is queued, for a second at most, where the scheduler may not any more."""
+        """Run what is queued, for a second at most, when the scheduler may no longer do so."""
         time_slice, self.time_slice = self.time_slice, _LAST_SLICE
         # What is queued meanwhile need not ask for a drain.
         self.awake = True

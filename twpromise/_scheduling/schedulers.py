@@ -1,4 +1,4 @@
-"""The schedulers: who calls the drain of a queue."""
+"""The schedulers, which call the drain of a queue."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ __all__ = ["FunctionScheduler", "ReactorScheduler"]
 
 @implementer(IScheduler)
 class ReactorScheduler:
-    """Runs promises on a Twisted reactor: one ``callLater(0)`` for each batch of jobs.
+    """Runs promises on a Twisted reactor: one ``callLater(0)`` for each batch of handlers.
 
     Args:
         reactor: Anything that provides `IReactorTime`: a reactor, or a
-            `twisted.internet.task.Clock`.  None is the global reactor, which is looked up
-            when it is first needed, so that importing this library installs none.
-        time_slice: Seconds that one batch may take before the rest of it waits for the next
-            turn of the reactor, so that sockets and timers are served.
-        timer: What the time slice is measured with.
+            `twisted.internet.task.Clock`.  None is the global reactor, which is looked up when it
+            is first needed, so that importing this library installs none.
+        time_slice: Seconds that one batch may take before the rest of it waits for the next turn of
+            the reactor, so that sockets and timers are served.
+        timer: The clock for the time slice: a function that returns seconds.
 
     Raises:
-        TypeError: *reactor* has no ``callLater``, or *time_slice* is no number.
+        TypeError: *reactor* has no ``callLater``, or *time_slice* is not a number.
         ValueError: *time_slice* is negative or NaN.
     """
 
@@ -77,7 +77,7 @@ class ReactorScheduler:
         return IReactorCore.providedBy(self._get_reactor()) and not self._is_clock()
 
     def _watch(self) -> Any:
-        """The reactor; when it stops, what is queued is run, which would not have another turn."""
+        """The reactor; when it stops, the rest of the queue is run, since no turn follows."""
         reactor = self._get_reactor()
         if not self._is_watched:
             self._is_watched = True
@@ -89,21 +89,21 @@ class ReactorScheduler:
         queue = queues.get(self)
         if queue is not None:
             queue.run_rest()
-        # What other triggers, behind this one, queue from now on is run by another one.
+        # Another trigger runs what later triggers queue.
         self._is_watched = False
 
     def is_over(self) -> bool:
-        """Whether the reactor does not run, at the end of its process."""
+        """Whether the process ends, and the reactor does not run."""
         return self._stops() and not self._get_reactor().running and not is_forked()
 
     def call_soon(self, function: Callable[[], None], /) -> object:
-        """Have *function* called in the reactor's next turn."""
+        """Call *function* in the reactor's next turn."""
         return self._watch().callLater(0, function)
 
     def call_later(
         self, seconds: float, function: Callable[..., object], /, *arguments: Any
     ) -> IDelayedCall:
-        """Have *function* called after *seconds*."""
+        """Call *function* after *seconds*."""
         call: IDelayedCall = self._watch().callLater(seconds, function, *arguments)
         return call
 
@@ -112,7 +112,7 @@ class ReactorScheduler:
         return float(self._get_reactor().seconds())
 
     def call_from_thread(self, function: Callable[[], None], /) -> None:
-        """Have *function* called on the reactor's thread; callable from any thread."""
+        """Call *function* on the reactor's thread; may be called from any thread."""
         reactor = self._get_reactor()
         if self._is_clock():
             reactor.callLater(0, function)
@@ -120,7 +120,7 @@ class ReactorScheduler:
             reactor.callFromThread(function)
 
     def call_in_thread(self, function: Callable[[], None], /) -> None:
-        """Have *function* called in a thread of the reactor's pool."""
+        """Call *function* in a thread of the reactor's pool."""
         reactor = self._watch()
         if not IReactorInThreads.providedBy(reactor):
             # A Clock has no pool.
@@ -133,7 +133,7 @@ class ReactorScheduler:
         return getattr(reactor, "_asyncioEventloop", None)
 
     def home_thread(self) -> int:
-        """The thread the reactor runs on; until it does, the one that made this scheduler."""
+        """The thread that runs the reactor; before that, the one that made this scheduler."""
         if self._is_clock():
             # A Clock is moved by the thread that has made it, wherever a reactor runs.
             return self._home
@@ -145,8 +145,8 @@ class FunctionScheduler:
     """Runs promises by a plain function; timers and threads stay with another scheduler.
 
     Args:
-        function: Takes a function and has it called soon, but not from within the call.
-        clock: The scheduler that timers and threads stay with.
+        function: Takes a function and calls it soon, but not from within the call.
+        clock: The scheduler of the timers and threads.
     """
 
     def __init__(self, function: Callable[[Callable[[], None]], object], clock: Any) -> None:
@@ -161,5 +161,5 @@ class FunctionScheduler:
         self.timer = clock.timer
 
     def event_loop(self) -> asyncio.AbstractEventLoop | None:
-        """The loop that is running: the function may be that loop's, and nothing says so."""
+        """The running loop: the function may use it, without a way to find out."""
         return asyncio._get_running_loop()

@@ -20,7 +20,7 @@ __all__ = ["Scheduling", "reactor_scheduler", "schedulers"]
 
 _log = Logger(namespace="twpromise")
 
-#: The one that is used unless another is set.
+#: The default scheduler.
 reactor_scheduler: Final = ReactorScheduler()
 
 
@@ -30,10 +30,10 @@ def schedulers() -> list[Any]:
 
 
 def _at_exit() -> None:
-    """Run what is queued where no reactor and no loop runs any more, and name what is left."""
+    """Run what is queued if no reactor and no loop runs any more, and name what is left."""
     for queue in list(queues.values()):
         at: Any = queue.scheduler
-        # Schedulers of tests do not say so.
+        # The schedulers of tests have no such method.
         if (queue or queue.rejections) and getattr(at, "is_over", bool)():
             try:
                 queue.run_rest()
@@ -61,9 +61,9 @@ class Scheduling(CorePromise):
         """Choose where promises of this library copy run their handlers.
 
         Args:
-            scheduler: An `IScheduler`; or a function that takes a function without arguments
-                and has it called soon, but not from within the call.  Timers and threads stay
-                with the reactor then.
+            scheduler: An `IScheduler`; or a function that takes a function without arguments, and
+                calls it soon, but not from within the call.  Timers and threads stay with the
+                reactor then.
 
         Returns:
             The scheduler that was set before.
@@ -71,7 +71,7 @@ class Scheduling(CorePromise):
         Raises:
             TypeError: *scheduler* is neither.
 
-        What is queued already runs where it was queued.  Bluebird: ``Promise.setScheduler``.
+        What is queued already runs on the former scheduler.  Bluebird: ``Promise.setScheduler``.
         """
         previous = cls._library.scheduler
         if previous is not scheduler:

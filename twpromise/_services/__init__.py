@@ -1,1 +1,1 @@
-"""What a service needs: limits, batches, groups, an orderly end."""
+"""Tools for services: limits, batches, groups, an orderly stop."""

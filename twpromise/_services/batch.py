@@ -32,7 +32,7 @@ _NO_LISTS = str, bytes, bytearray, dict, set, frozenset
 
 
 class _Call(Node):
-    """A call for one item: it waits in the queue of its batch, then for the run it is part of."""
+    """A call for one item: waits in the queue of its batch, then for its run."""
 
     __slots__ = ("_batch", "index", "item")
 
@@ -42,7 +42,7 @@ class _Call(Node):
         super().__init__()
         self._batch: Batch[Any, Any] | None = batch
         self.item = item
-        #: Where the item, and the result for it, stands in the run.
+        #: The index of the item, and of its result, in the run.
         self.index = 0
 
     def waits(self) -> Iterable[tuple[str, Any]]:
@@ -50,7 +50,7 @@ class _Call(Node):
         return super().waits() if self._batch is None else (("", self._batch),)
 
     def wait_for_run(self, run: CorePromise) -> None:
-        """It is taken out of the queue, and consumes the promise for the results of a run."""
+        """Leave the queue, and become a consumer of the promise for the results of a run."""
         self._batch = None
         self.wait_for_source(run)
 
@@ -87,7 +87,7 @@ class _Run(Node):
         self._calls = calls
         for call in calls:
             call.wait_for_run(self._promise)
-        # Not within the call that has filled the batch.
+        # Not within the call that fills the batch.
         call_soon(batch._library, self._begin)
 
     def waits(self) -> Iterable[tuple[str, Any]]:
@@ -132,7 +132,7 @@ class _Run(Node):
 
 
 class Batch(Generic[T, R]):
-    """A function of one item, whose calls are collected and run together; see `batch`."""
+    """A function of one item, made by `batch`, that collects its calls and runs them together."""
 
     def __init__(
         self,
@@ -154,20 +154,20 @@ class Batch(Generic[T, R]):
         self._running = 0
         # Runs from the first call in the queue on.
         self._timer: Any = None
-        # The timer has struck: what is in the queue, until that is empty, is run as soon as a run
-        # may begin.
+        # The timer has fired: until the queue is empty, its items are run as soon as a run may
+        # begin.
         self._due = False
 
     def __repr__(self) -> str:
         return f"<batch of {self._name}: {len(self._calls)} queued, {self._running} running>"
 
     def __call__(self, item: T) -> Promise[R]:
-        """A promise for the result that belongs to *item*."""
+        """A promise for the result of *item*."""
         check_home(self._library)
         call = _Call(self, item)
         promise = call._make_promise(self._library)
         self._calls[call] = None
-        # A loop that promises have left has cleared its timers.
+        # When promises left a loop, its timers were cleared.
         if not self._due and (self._timer is None or not self._timer.active()):
             scheduler = self._library._queue.scheduler
             self._timer = scheduler.call_later(self._wait, self._waited)
@@ -229,27 +229,27 @@ def batch(
     in_flight: int = 1,
     library: type[Promise[Any]] = Promise,
 ) -> Batch[Any, Any]:
-    """A function of one item, which collects its calls and has *run* called with a list of items.
+    """A function of one item that collects its calls, and calls *run* with a list of items.
 
     Args:
-        run: Called with a list of items.  It returns a list, or another iterable, with a result
-            for each item, in the same order; or what is followed and gives that.  A result that
-            is an exception, or a `Failure`, rejects the call that it belongs to.  If *run* raises,
-            or does not give one result for each item, all calls of that run are rejected.
+        run: Called with a list of items.  Returns a list or another iterable, or a promise or the
+            like for one, with a result for each item, in the same order.  A result that is an
+            exception or a `Failure` rejects the call for that item.  If *run* raises, or does
+            not return one result for each item, all calls of that run are rejected.
         size: How many items a run gets at most, 1 or more.
         wait: How many seconds the first call waits for others.
-        in_flight: How many runs may be under way, 1 or more.  Meanwhile further calls are
-            collected; they wait in order, and go in runs of up to *size*.
-        library: The library copy whose promises the function gives.
+        in_flight: How many runs may be under way at once, 1 or more.  Calls made meanwhile wait
+            in order, and go in runs of up to *size*.
+        library: The library copy whose promises the function returns.
 
     Raises:
         TypeError: *run* is not callable, or another argument has a wrong type.
         ValueError: *size* or *in_flight* is less than 1, or *wait* is negative.
 
-    A call that is cancelled, or times out, before its run begins is taken out; later its result
-    is ignored, or cancelled if it is a promise.  When all calls of a run have been cancelled, what
-    *run* returned is cancelled.
-    Each run is called from the queue, in a copy of the context in which `batch` was called.
+    A call that is cancelled or times out before its run begins is removed; later, only its result
+    is dropped, or cancelled if it is a promise.  When all calls of a run are cancelled, so is what
+    *run* returned.  Each run is called from the queue, in a copy of the context in which `batch`
+    was called.
 
     JavaScript: ``DataLoader``, without its cache.
 
@@ -277,7 +277,7 @@ def batch(
 
 
 def _checked(name: str, count: int, results: Any) -> list[Any]:
-    """What a batch function gave, as a list of *count* results."""
+    """The results of a batch function, as a list of *count*."""
     if not isinstance(results, Iterable) or isinstance(results, _NO_LISTS):
         raise TypeError(
             f"the batch function {name} must return a list with a result for each item, "

@@ -1,4 +1,4 @@
-"""`PromiseGroup`: what is started in it has ended when it is left."""
+"""`PromiseGroup`: leaving it waits until all that was started in it has ended."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class _Members(Node):
 
     def __init__(self, on_abort: Callable[[], object]) -> None:
         super().__init__()
-        # Those that have not ended, in the order in which they were started.
+        # The members that have not ended, in the order in which they were started.
         self.members: dict[CorePromise, None] = {}
-        # Those that were rejected; and the error for all, if they are several.
+        # The members that were rejected; and the error for all, if there are several.
         self.failed: list[CorePromise] = []
         self.aggregate: AggregateError | None = None
         # One has failed, or the group was cancelled.
         self.aborted = False
-        # The outcome is asked for: once there are no members, there will be no others.
+        # The outcome is awaited: when no members are left, the group is closed.
         self.waited = False
         self.on_abort: Callable[[], object] | None = on_abort
 
@@ -53,7 +53,7 @@ class _Members(Node):
 
     @property
     def state(self) -> str:
-        """What the group is doing, for messages."""
+        """The state of the group, for messages."""
         if self._promise is None:
             return "closed"
         if self.failed:
@@ -61,7 +61,7 @@ class _Members(Node):
         return "cancelled" if self.aborted else "open"
 
     def add(self, member: CorePromise) -> None:
-        """Wait for one more."""
+        """Wait for one more member."""
         self.members[member] = None
         self.wait_for(member)
         when_ended(member, partial(self._ended, member))
@@ -86,7 +86,7 @@ class _Members(Node):
         self.settle_if_ended()
 
     def settle_if_ended(self) -> None:
-        """Settle the outcome, if all have ended that there will be."""
+        """Settle the outcome if the group is closed and all members have ended."""
         if not self.members and (self.aborted or self.waited) and self._promise is not None:
             outcome = self.finish()
             if self.failed:
@@ -101,7 +101,7 @@ class _Members(Node):
                 fulfill(outcome, None)
 
     def error(self) -> BaseException:
-        """What is raised for those that have failed."""
+        """The error for the members that have failed."""
         ends = [member for member in self.failed if _ends_process(member._value)][:1]
         if ends:
             for member in self.failed:
@@ -124,7 +124,7 @@ class _Members(Node):
             self.finish()
             return False
         if self.waits_for_itself():
-            # A member waits for the end of the group: it could not be interrupted before that.
+            # A member waits for the end of the group, and could not be interrupted before that.
             outcome = self._promise
             handled = outcome._state & HANDLED
             self.settle_early(finish_cancel)
@@ -139,7 +139,7 @@ class _Members(Node):
 
 
 def _ends_process(error: object) -> bool:
-    """Whether an error goes on alone, as in asyncio."""
+    """Whether an error is raised alone, like `KeyboardInterrupt` in asyncio."""
     return isinstance(error, (KeyboardInterrupt, SystemExit))
 
 
@@ -148,24 +148,25 @@ def _several(errors: list[Any]) -> AggregateError:
 
 
 class PromiseGroup(Starting):
-    """Work that is started together, fails together, and has ended when the group is left.
+    """Work that starts together, fails together, and has ended when the block is left.
 
     Args:
-        library: The library copy whose promises this gives.
+        library: The library copy whose promises the group returns.
 
     Raises:
-        TypeError: *library* is no library copy.
+        TypeError: *library* is not a library copy.
 
-    Leaving the ``async with`` block waits until all that was started has *ended*: threads and
-    clean-up, too.  The first that fails cancels the others and interrupts the block, which sees
-    a cancellation at its `await`; when all have ended, the error is raised.  If several have
-    failed, or the block has, too, that is an `AggregateError`, which is an `ExceptionGroup`.
-    A block that raises, or is cancelled, cancels what was started.
+    Leaving the ``async with`` block waits until all that was started has *ended*, with its threads
+    and clean-up.  The first failure cancels the other work, and the block, which sees
+    a cancellation at its `await`; when all has ended, the error is raised.  Several failures, of
+    the work or the block, are raised as an `AggregateError`, which is an `ExceptionGroup`.  If the
+    block raises or is cancelled, all work is cancelled.
 
-    What was started may start more.  A promise of the group that is cancelled is no failure, and
-    its rejection counts as handled: the group raises it.
+    The work may start more work.  Cancelling a promise of the group is not a failure.  Rejections
+    count as handled, since the group raises them.
 
-    Without coroutines, call `wait` for a promise of the end.
+    Without coroutines, call `wait`.
+
     Trio: ``open_nursery``; asyncio: ``TaskGroup``.
 
     Example::
@@ -183,7 +184,7 @@ class PromiseGroup(Starting):
         # No user sees it: `wait` derives others from it.
         self._outcome: Any = self._node._make_hidden_promise(library)
         self._entered = False
-        # What drives the coroutine whose `async with` block runs.
+        # The driver of the coroutine whose `async with` block runs.
         self._driver: Driver | None = None
         self._interrupted = False
 
@@ -200,12 +201,11 @@ class PromiseGroup(Starting):
         self._node.add(promise)
 
     def wait(self) -> Promise[None]:
-        """A promise that settles when all that was started has ended, and closes the group.
+        """Close the group, and return a promise that settles when all that was started has ended.
 
-        It is fulfilled with None, or rejected with the error of what has failed; an
-        `AggregateError` if several have.  What was started may start more meanwhile.  Cancelling
-        the promise cancels the group, unless others wait; its cancellation has ended when all that
-        was started has.
+        It is fulfilled with None.  If something has failed, it is rejected with that error, or with
+        an `AggregateError` of several.  The work may start more work meanwhile.  Cancelling the
+        promise cancels the group, unless the promise has other consumers.
         """
         check_home(self._library)
         waiting = then(self._outcome)
@@ -214,7 +214,7 @@ class PromiseGroup(Starting):
         return cast("Promise[None]", waiting)
 
     def cancel(self) -> None:
-        """Cancel all that was started, and the ``async with`` block; leaving raises nothing then.
+        """Cancel all that was started, and the ``async with`` block, which raises nothing then.
 
         Trio: ``cancel_scope.cancel()``; asyncio (Python 3.15): ``TaskGroup.cancel``.
         """
@@ -224,10 +224,10 @@ class PromiseGroup(Starting):
     # --- async with
 
     async def __aenter__(self) -> Self:
-        """The group.
+        """Enter the group.
 
         Raises:
-            RuntimeError: It is closed, or was entered before.
+            RuntimeError: The group is closed, or was entered before.
         """
         check_home(self._library)
         if self._entered or self._node._promise is None:
@@ -279,7 +279,7 @@ class PromiseGroup(Starting):
         if failing:
             errors = [member._value for member in node.failed]
             if not isinstance(error, Exception):
-                # It goes on alone, too.
+                # It is raised alone, too.
                 self.wait()
                 return False
             if _ends_process(raised):
@@ -299,7 +299,7 @@ class PromiseGroup(Starting):
             self._outcome = self._library.resolve()
 
     async def _end(self) -> None:
-        """Wait until the outcome is there, and has ended; whatever cancels that."""
+        """Wait until the outcome has settled and ended, also when that is cancelled."""
         if has_ended(self._outcome):
             return
         try:
@@ -316,7 +316,7 @@ class PromiseGroup(Starting):
             raise
 
     def _interrupt_soon(self) -> None:
-        """Have the block interrupted, if it runs; in a job, in which the coroutine may go on."""
+        """Interrupt the block, if it runs, in a job of its own: the coroutine may go on there."""
         if self._driver is not None:
             call_soon(self._library, self._interrupt)
 

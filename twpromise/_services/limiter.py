@@ -1,4 +1,4 @@
-"""`Limiter`: a cap on what runs at once, shared by all that use it."""
+"""`Limiter`: a limit on what runs at once, shared by its users."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ U = TypeVar("U")
 
 
 class _Turn(Node):
-    """Waits for a slot; then it makes its call, or hands over the slot if there is no call."""
+    """Waits for a slot; then makes its call, or hands over the slot if there is no call."""
 
     __slots__ = ("_call", "_context", "_limiter")
 
@@ -46,7 +46,7 @@ class _Turn(Node):
         return (("", self._limiter),)
 
     def begin(self) -> None:
-        """Use a slot, which is taken already."""
+        """Use a slot that is taken already."""
         limiter, call, context = self._limiter, self._call, self._context
         # Not in the queue any more; see `_release`.
         self._limiter = None
@@ -67,22 +67,24 @@ class _Turn(Node):
 
 
 class Limiter:
-    """At most *size* calls, or uses, at a time; the others wait, first come, first served.
+    """Runs at most *size* calls at a time; the others wait, first come, first served.
 
     Args:
         size: How many may run at once, 1 or more.
         waiting: How many may wait, 0 or more; None for any number.
-        library: The library copy whose promises this gives.
+        library: The library copy whose promises the limiter returns.
 
     Raises:
-        TypeError: *size* or *waiting* is no `int`, or *library* no library copy.
+        TypeError: *size* or *waiting* is not an `int`, or *library* not a library copy.
         ValueError: *size* is less than 1, or *waiting* less than 0.
 
-    Call functions with `run`, or with the limiter as their decorator: there a slot is free again
-    when the work has *ended*.  A function in a thread, which cannot be stopped, keeps its slot
-    after its promise was cancelled, or has timed out.  `acquire`, for `Promise.using`, and
-    ``async with`` lend a slot to what you do with it, and take it back when you leave.  All of
-    them wait in one queue; what is cancelled there never runs.
+    Call functions with `run`, or decorate them with the limiter: their slot is free again when the
+    work has *ended*.  So a function in a thread, which cannot be stopped, keeps its slot after its
+    promise was cancelled or has timed out.
+
+    Or take a slot with ``async with``, or with `acquire` and `Promise.using`: it is free again
+    when you leave the block.  All uses wait in one queue; a call that is cancelled there never
+    runs.
 
     Twisted: ``DeferredSemaphore``; asyncio: ``Semaphore``; trio: ``CapacityLimiter``.
 
@@ -102,7 +104,7 @@ class Limiter:
         self._limit = None if waiting is None else check_count("waiting", waiting, 0)
         self._library: Any = check_library(library)
         self._active = 0
-        # While there is anything in it, a job for each free slot is on its way: `_start_next`.
+        # While it has entries, a job for each free slot is queued: `_start_next`.
         self._queue: OrderedDict[_Turn, None] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -127,21 +129,20 @@ class Limiter:
     @overload
     def run(self, function: Gives[P, U], /, *args: P.args, **kwargs: P.kwargs) -> Promise[U]: ...
     def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """A promise for what a function returns, called as soon as there is a slot for it.
+        """A promise for the result of a function, which is called as soon as a slot is free.
 
         Args:
-            function: Called in a copy of the caller's context, at once if a slot is free.  What it
-                returns is followed.
-            *args: What it is called with.
-            **kwargs: What it is called with.
+            function: Called in a copy of the caller's context; at once if a slot is free.  It may
+                return a promise, a Deferred or the like, or be ``async def``.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
 
-        It rejects with `LimitExceeded`, at once, if too many are waiting, and with a `TypeError`
-        if *function* is not callable.  Cancelled while it waits, *function* is never called;
-        cancelled later, what *function* returned is cancelled.
+        Rejects with `LimitExceeded`, at once, if too many calls wait, and with `TypeError` if
+        *function* is not callable.  If the promise is cancelled while it waits, *function* is never
+        called; later, what *function* returned is cancelled.
 
-        The slot is free again when the promise, or other awaitable, that *function* returned has
-        ended, and all that this has given up on its way: a thread that has timed out, although
-        *function* has gone on without it.
+        The slot is free again when what *function* returned has ended, and with it all work that it
+        has abandoned, such as a thread that has timed out.
 
         Twisted: ``DeferredSemaphore.run``.
         """
@@ -157,10 +158,10 @@ class Limiter:
     @overload
     def __call__(self, function: Mixed[P, U, N], /) -> Callable[P, Promise[U | N]]: ...
     def __call__(self, function: Callable[..., Any], /) -> Callable[..., Any]:
-        """A decorator: all calls of a function, or of a method, go through `run`.
+        """Decorate a function or method, so that all its calls go through `run`.
 
         Args:
-            function: What is decorated.
+            function: The function or method.
 
         Raises:
             TypeError: *function* is not callable.
@@ -175,10 +176,10 @@ class Limiter:
         return limited
 
     def acquire(self) -> Disposer[None]:
-        """A slot as a resource, for `Promise.using`: it is waited for once that begins.
+        """A slot as a `Disposer`, for `Promise.using`, which waits for it.
 
-        It comes back when what was done with it has settled, or was cancelled: a function in
-        a thread may still run then.  Use `run` for those.
+        The slot is free again when its use has settled or was cancelled.  A function in a thread
+        may still run then: use `run` for those.
 
         Twisted: ``DeferredSemaphore.acquire``.
         """
@@ -200,7 +201,7 @@ class Limiter:
         traceback: TracebackType | None,
     ) -> None:
         """Give the slot back."""
-        # A coroutine that is garbage is closed in any thread.
+        # The collector may close a coroutine in any thread.
         call_at_home(self._library._queue, self._free_slot)
 
     def _add(self, call: Callable[[], object] | None) -> Any:
@@ -217,7 +218,7 @@ class Limiter:
         return promise
 
     def _take_free(self) -> bool:
-        """Take a slot, if one is free that no other waits for."""
+        """Take a slot, if one is free and no call waits for it."""
         if self._active == self._size or self._queue:
             return False
         self._active += 1
@@ -226,7 +227,7 @@ class Limiter:
     def _free_slot(self) -> None:
         self._active -= 1
         if self._queue:
-            # A job for each: no function runs within another, nor for as long as there are more.
+            # A job for each: no function runs within another, and other jobs may run in between.
             call_soon(self._library, self._start_next)
 
     def _start_next(self) -> None:

@@ -1,4 +1,4 @@
-"""`PromiseService`: work that is under way when the process is to stop is waited for."""
+"""`PromiseService`: a stopping process waits for the work that is under way."""
 
 from __future__ import annotations
 
@@ -25,34 +25,33 @@ __all__ = ["PromiseService"]
 
 _log = Logger(namespace="twpromise")
 
-#: Seconds after which it is logged what does not end though it was cancelled.
+#: Seconds after which cancelled work that has not ended is logged.
 _PATIENCE = 5.0
 
-#: Turns of the reactor after which the service has stopped when the last of its work has ended: the
-#: reactor closes all connections then.  In the first of them what the work has written is sent;
-#: TLS, which collects it in the first, sends it in the second.
+#: Turns of the reactor between the end of the last work and the end of the service, after which the
+#: reactor closes all connections.  In the first turn, what the work has written is sent; TLS
+#: collects it in the first, and sends it in the second.
 _TURNS = 2
 
 
 class PromiseService(Starting, Service):
-    """A service that waits for the work that is under way before it has stopped.
+    """A Twisted service that waits for the work under way when it is stopped.
 
     Args:
-        grace: Seconds for which `stopService` lets the work go on before it is cancelled; None for
-            as long as it takes.
-        library: The library copy whose promises this gives.
+        grace: Seconds that `stopService` waits before it cancels the work; None for no limit.
+        library: The library copy whose promises the service returns.
 
     Raises:
-        TypeError: *grace* is no number, or *library* no library copy.
+        TypeError: *grace* is not a number, or *library* not a library copy.
         ValueError: *grace* is negative.
 
-    Other than in a `PromiseGroup`, what fails does not end the others: its rejection goes to
-    its handlers, and is reported if it has none.  The service is no consumer.
+    `stopService` returns a Deferred that fires when all work has *ended*, with its threads and
+    clean-up.  Work that does not end after it was cancelled is logged after some seconds.  While
+    the service stops, a second SIGINT or SIGTERM cancels the rest at once; a third one logs what
+    is left, and fires the Deferred.
 
-    `stopService` gives a Deferred that fires when all has *ended*: threads and clean-up, too.  What
-    does not end though it was cancelled is logged after some seconds.  While the service stops, a
-    second SIGINT or SIGTERM cancels the rest at once, and the one after that gives it up: the
-    Deferred fires, and it is logged what is left.
+    Unlike in a `PromiseGroup`, a failure does not end the other work.  The service is not
+    a consumer: a rejection without a handler is reported.
 
     Example::
 
@@ -70,7 +69,7 @@ class PromiseService(Starting, Service):
     ) -> None:
         self._grace = None if grace is None else check_seconds("grace", grace)
         self._library: Any = check_library(library)
-        # What has not ended, and the function that it came from.
+        # The promises that have not ended, each with the function that it came from.
         self._under_way: dict[CorePromise, object] = {}
         self._closed = False
         # Fired when all has ended.
@@ -96,7 +95,7 @@ class PromiseService(Starting, Service):
         when_ended(promise, partial(self._ended, promise))
 
     def cancel(self) -> None:
-        """Cancel all that is under way, at once."""
+        """Cancel all work at once."""
         check_home(self._library)
         for promise in list(self._under_way):
             cancel(promise)
@@ -104,10 +103,10 @@ class PromiseService(Starting, Service):
     # --- as Twisted sees it
 
     def startService(self) -> None:
-        """Take work, again if the service has been stopped.
+        """Accept work; also again after the service has stopped.
 
         Raises:
-            RuntimeError: It is still stopping.
+            RuntimeError: The service is still stopping.
         """
         if self._stops:
             raise RuntimeError(f"the service cannot be started before it has stopped: {self!r}")
@@ -117,10 +116,10 @@ class PromiseService(Starting, Service):
     def stopService(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
     ) -> Deferred[None]:
-        """Take nothing new, and wait for what is under way; cancel it when `grace` is over.
+        """Refuse new work, and wait for the work under way; cancel it after `grace` seconds.
 
         Returns:
-            Fires when all has ended.  Cancelling it has no effect on the work.
+            A Deferred that fires when all work has ended.  Cancelling it has no effect on the work.
         """
         check_home(self._library)
         super().stopService()  # type: ignore[no-untyped-call]
@@ -161,7 +160,7 @@ class PromiseService(Starting, Service):
         self.cancel()
 
     def _hear(self) -> None:
-        """A signal to stop, in its handler."""
+        """Handle a signal to stop."""
         self._library._queue.scheduler.call_from_thread(self._hurry)
 
     def _hurry(self) -> None:

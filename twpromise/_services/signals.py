@@ -1,4 +1,4 @@
-"""The second signal to stop, and those that follow: Twisted itself only hears the first."""
+"""The second and later signals to stop: Twisted itself handles only the first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 __all__ = ["call_on_signals", "end_calls_on_signals"]
 
-#: What stops now, and what is called for each further signal.
+#: The objects that stop now, each with the function to call for each further signal.
 _stopping: dict[object, Callable[[], object]] = {}
 #: The handlers that were there before.
 _former: dict[int, Any] = {}
@@ -17,9 +17,9 @@ _NUMBERS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def call_on_signals(stopping: object, function: Callable[[], object]) -> None:
-    """Call *function* for each signal to stop that comes from now on, where it was handled before.
+    """Call *function* for each signal to stop from now on, if something handled it before.
 
-    A signal that would end the process, since nothing handles it, goes on doing so.
+    A signal without a handler still ends the process.
     """
     if threading.current_thread() is not threading.main_thread():
         # Handlers are set by the main thread only.
@@ -32,7 +32,7 @@ def call_on_signals(stopping: object, function: Callable[[], object]) -> None:
 
 
 def end_calls_on_signals(stopping: object) -> None:
-    """It has stopped; when all have, the former handlers are set again."""
+    """*stopping* has stopped; after the last one, restore the former handlers."""
     _stopping.pop(stopping, None)
     while _former and not _stopping:
         number, handler = _former.popitem()

@@ -1,4 +1,4 @@
-"""What groups and services do with a function that they are given: it is called from the queue."""
+"""What groups and services share: they call the given functions from the queue."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ U = TypeVar("U")
 
 
 class Starting:
-    """`start_soon`, for what waits at its end for all that it has started."""
+    """`start_soon`, for groups and services, which wait at their end for all they have started."""
 
     _library: Any
 
     if TYPE_CHECKING:
 
         def _refusal(self) -> str | None:
-            """What takes nothing new, and why; None if it does."""
+            """Why nothing new is accepted; None if it is."""
 
         def _add(self, promise: CorePromise, function: object) -> None:
-            """A promise for what a function gives is under way."""
+            """The work of a function is under way, and *promise* is for its result."""
 
     @overload
     def start_soon(
@@ -48,18 +48,18 @@ class Starting:
         self, function: Callable[P, U], /, *args: P.args, **kwargs: P.kwargs
     ) -> Promise[U]: ...
     def start_soon(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """A promise for what a function returns, which is waited for at the end.
+        """A promise for the result of a function; its end is waited for.
 
         Args:
-            function: Called from the queue, unless the promise is cancelled before; what it
-                returns is followed.
-            *args: What it is called with.
-            **kwargs: What it is called with.
+            function: Called from the queue, unless the promise is cancelled before.  It may return
+                a promise, a Deferred or the like, or be ``async def``.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
 
         Raises:
             TypeError: *function* is not callable.
-            RuntimeError: Nothing can be started any more: the group is closed, is failing or was
-                cancelled; the service stops, or has stopped.  The function is not called.
+            RuntimeError: Nothing can be started any more: the group is closed, failing or
+                cancelled, or the service stops or has stopped.  The function is not called.
 
         Trio: ``start_soon``; asyncio: ``create_task``.
         """
@@ -80,10 +80,10 @@ def _start(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    """A promise for what a function returns that is called soon, unless that is cancelled."""
+    """A promise for the result of a function that is called soon, unless that is cancelled."""
     promise: CorePromise = new_pending(library)
     if hooks.observer is not None:
-        # It is waited for, whether or not the caller does.
+        # Its end is awaited, even if the caller ignores it.
         hooks.observer.consumed(promise)
     call_soon(library, _call, promise, keep_context(library, partial(function, *args, **kwargs)))
     return promise
@@ -98,7 +98,7 @@ def _call(promise: CorePromise, function: Callable[[], object]) -> None:
 
 
 class _End(Node):
-    """Fulfils a promise once another has ended, of which it is no consumer."""
+    """Fulfils a promise once another one, which it observes, has ended."""
 
     __slots__ = ("_whose",)
 
@@ -121,5 +121,5 @@ class _End(Node):
 
 
 def end_of(promise: CorePromise) -> Any:
-    """A promise that is fulfilled once another has ended, of which it is no consumer."""
+    """A promise that is fulfilled once another one, which it observes, has ended."""
     return _End(promise)._promise

@@ -1,4 +1,4 @@
-"""Work of a service: calling a function, and knowing when what it has begun has ended."""
+"""Work of a service: calling a function, and noticing the end of the work that it began."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["begin", "call", "check_library"]
 
 
 def begin(promise: CorePromise, function: Callable[[], Any], ended: Callable[[], object]) -> None:
-    """As `call`; and *ended* is called once the work has ended: at once, or from the queue."""
+    """Like `call`; and call *ended* once the work has ended: at once, or from the queue."""
     work = call(promise, function)
     # The traceback of what it raised leads to this frame.
     del promise, function
@@ -27,14 +27,14 @@ def begin(promise: CorePromise, function: Callable[[], Any], ended: Callable[[],
 
 
 def call(promise: CorePromise, function: Callable[[], Any]) -> CorePromise | None:
-    """Call a function at once, and resolve a pending promise with what it returns.
+    """Call a function at once, and resolve a pending promise with its result.
 
     Args:
-        promise: The function may cancel it; then what the function returns is cancelled.
-        function: The caller of this chooses the context.
+        promise: The function may cancel it; then the result is cancelled.
+        function: The caller chooses its context.
 
     Returns:
-        The promise that the function has given, if it has, or else *promise*: it ends when the
+        The promise that the function has returned, if it has, or else *promise*: it ends when the
         work does.  None if the function has raised.
     """
     if hooks.observer is not None:

@@ -1,1 +1,1 @@
-"""What tests of promise code need: a scheduler of their own, and checks for what they leave."""
+"""Tools for tests of promise code: a scheduler, and checks for what a test leaves."""

@@ -1,4 +1,4 @@
-"""`PromiseChecks`: what makes a test fail though its own assertions hold."""
+"""`PromiseChecks`: fails a test for errors that its own assertions do not see."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ __all__ = ["PromiseChecks", "run_queue"]
 
 
 class PromiseChecks:
-    """Fails a test, on leaving a ``with``, for what promises would only have logged.
+    """Fails a test, at the end of a ``with`` block, for what promises would only have logged.
 
-    First it has everything run that is queued.  What fails a test then is
+    First it runs all that is queued.  A test fails for
 
     - an unhandled rejection: an assertion that has failed in a handler, for instance;
     - a fatal error: of `done`, or of a release;
-    - a promise that was made inside of the ``with`` and is pending, also if it was dropped
-      meanwhile: its handlers have never been called;
-    - a timer that was set inside, and is left.
+    - a promise that was made inside the block and is pending, also if it was dropped: its handlers
+      were never called;
+    - a timer that was set inside the block, and is left.
 
-    An error that makes the block fail is not replaced: what was found becomes its cause, so that
-    Python and pytest show it first.  Pending promises and timers are only looked for if there is
-    no error.
+    If the block fails itself, its error is raised, with the errors that were found as its cause, so
+    that Python and pytest show them first.  Pending promises and timers are not looked for then.
 
     Args:
-        allow_unhandled: True allows unhandled rejections, fatal errors, and whatever else
+        allow_unhandled: True allows unhandled rejections, fatal errors, and everything else that
             promises log at critical level; a type, or a tuple of types, only such exceptions.
         allow_pending: True allows pending promises, and timers.
-        library: The library copy that is meant; `Promise` by default.
+        library: The library copy to check; `Promise` by default.
 
     Raises:
         ExceptionGroup: On leaving, if several things were found, assertions first; a single
@@ -52,31 +51,31 @@ class PromiseChecks:
     ) -> None:
         self._allowed: Any = BaseException if allow_unhandled is True else allow_unhandled or ()
         self._allow_pending = allow_pending
-        #: The library copy whose promises are looked at.
+        #: The library copy to check.
         self.library = library
         self._pending = PendingPromises(library)
         self._timers: list[Any] = []
         self._errors: list[BaseException] = []
         self._observer: Any = self._observe
-        #: The test itself has failed: then nothing is looked for that is pending.
+        #: Whether the test itself has failed; then pending promises and timers are not looked for.
         self.failed = False
         #: The error that names pending promises, and timers, if there is one.
         self.leftovers: AssertionError | None = None
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the checks."""
         self.start()
         return self
 
     def start(self) -> None:
-        """Watch what is made, and logged, from now on."""
+        """Watch what is made and logged from now on."""
         globalLogPublisher.addObserver(self._observer)
         if not self._allow_pending:
             self._pending.start()
             self._timers = timers_of(self.library._queue.scheduler)
 
     def stop(self) -> None:
-        """Watch no more; it may be called twice."""
+        """Stop watching; may be called twice."""
         globalLogPublisher.removeObserver(self._observer)
         self._pending.stop()
 
@@ -86,8 +85,8 @@ class PromiseChecks:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Look for what is not all right."""
-        # For pytest: what it shows begins with the test.
+        """Check, and raise what was found."""
+        # For pytest: its tracebacks begin with the test.
         __tracebackhide__ = True
         try:
             self._settle()
@@ -96,10 +95,10 @@ class PromiseChecks:
         self.raise_for(error)
 
     def end_of_test(self, error: BaseException | None) -> None:
-        """Look for errors only: fixtures, and a ``tearDown``, may still end what is pending.
+        """Check for errors only: fixtures, or ``tearDown``, may still settle pending promises.
 
         Args:
-            error: What the test has failed with.
+            error: The error of the test, if it has failed.
         """
         __tracebackhide__ = True
         self.failed = error is not None
@@ -113,7 +112,7 @@ class PromiseChecks:
         """Raise what was found.
 
         Args:
-            error: What the test has failed with: then this is what explains it.
+            error: The error of the test, which the found ones explain.
         """
         __tracebackhide__ = True
         found = self._take()
@@ -136,7 +135,7 @@ class PromiseChecks:
     def _observe(self, event: LogEvent) -> None:
         if event.get("log_level") is not LogLevel.critical:
             return
-        # Not what Deferreds log when they are collected: they may be of an earlier test.
+        # Not what Deferreds log when they are collected: they may belong to an earlier test.
         if event.get("log_namespace") != "twpromise":
             return
         failure = event.get("log_failure")
@@ -150,7 +149,9 @@ class PromiseChecks:
         before = len(self._errors)
         run_queue(self.library)
         for error in self._errors[before:]:
-            _note(error, "It came of what was still queued at the end: the test did not flush().")
+            _note(
+                error, "The handler was still queued when the test ended: call flush() in the test."
+            )
 
     def _take(self) -> list[BaseException]:
         found, self._errors = self._errors, []
@@ -160,7 +161,7 @@ class PromiseChecks:
 
 
 def run_queue(library: type[Promise[Any]]) -> None:
-    """Run the handlers of promises that are due, now."""
+    """Run the handlers that are due now."""
     queue = library._queue
     at: Any = queue.scheduler
     if isinstance(at, ManualScheduler):
@@ -175,7 +176,7 @@ def _note(error: BaseException, text: str) -> None:
 
 
 def _explain(error: BaseException, found: list[BaseException]) -> None:
-    """Have Python show what was found before an error."""
+    """Make Python show the errors that were found before an error."""
     if not found:
         return
     last, earlier = error, _shown_before(error)

@@ -1,4 +1,4 @@
-"""What a test leaves behind: promises that are pending, and timers that are set."""
+"""What a test leaves behind: pending promises and timers."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ NAMED = 10
 class PendingPromises:
     """The promises of a library copy that were made since `start`, and have not settled.
 
-    Also those that are dropped while they are pending: what they were to call is never called.
-    It uses `monitoring`, and the events of that; it keeps no promise alive.
+    This includes promises that were dropped while pending: their handlers never run.  It uses the
+    events of `monitoring`, and keeps no promise alive.
     """
 
     def __init__(self, library: type[Promise[Any]]) -> None:
@@ -51,7 +51,7 @@ class PendingPromises:
         self._library.config(monitoring=True)
 
     def stop(self) -> None:
-        """Watch no more; it may be called twice."""
+        """Stop watching; may be called twice."""
         if not self._watching:
             return
         self._watching = False
@@ -78,7 +78,7 @@ class PendingPromises:
 
     def describe(self) -> str:
         """A text that names them, by the lines that made them; "" if there are none."""
-        # What no line has made, others wait for.  Several of one line are one mistake.
+        # Promises without a line are waited for by others.  Several of one line are one mistake.
         named = [(made, key()) for key, made in self._made.items() if made]
         pending = dict(named)
         if not pending:
@@ -101,13 +101,13 @@ class PendingPromises:
 def timers_of(scheduler: Any) -> list[Any]:
     """The timers that are set on the clock of a `ManualScheduler`.
 
-    On a loop, and on the reactor, that of a promise is found by that; others set timers there, too.
+    On a loop and on the reactor, others set timers, too; there, a promise with a timer is pending.
     """
     return [*scheduler.clock.getDelayedCalls()] if isinstance(scheduler, ManualScheduler) else []
 
 
 def is_of_package(timer: Any) -> bool:
-    """Whether code of this package is what a timer calls."""
+    """Whether a timer calls code of this package."""
     return str(getattr(timer.func, "__module__", "")).startswith("twpromise.")
 
 
@@ -121,7 +121,7 @@ def describe_timers(timers: list[Any]) -> str:
 
 
 def _place() -> str:
-    """The line that runs, as in a traceback; "" if that is this package's own."""
+    """The line that runs, as in a traceback; "" if it is in this package."""
     trace = capture(None)
     if not trace.sections:
         return ""

@@ -26,23 +26,24 @@ __all__ = ["ManualScheduler"]
 
 T = TypeVar("T")
 
-#: Seconds that other threads have, before a test is taken to wait for nothing.
+#: Seconds to wait for other threads, before a test counts as waiting for nothing.
 PATIENCE: Final = 5.0
 
 
 class _Clock(Clock):
-    """Twisted's Clock, for many timers: that one sorts all of them at each call."""
+    """Twisted's Clock for many timers: Twisted's sorts all of them at each call."""
 
     def __init__(self) -> None:
-        # Each that is still to be made, and which one it is: those of one time keep their order.
+        # Each call that is still to be made, with its number: calls at the same time keep their
+        # order.
         self._numbers: dict[DelayedCall, int] = {}
-        # By time; with those that were cancelled, or put off, until their time comes.
+        # Sorted by time; cancelled and postponed calls are removed when their time comes.
         self._times: list[tuple[float, int, DelayedCall]] = []
         self._made = 0
 
     @property
     def calls(self) -> list[DelayedCall]:  # type: ignore[override]
-        """Those that are still to be made, in their order."""
+        """The calls that are still to be made, in their order."""
         return sorted(self._numbers, key=DelayedCall.getTime)
 
     def callLater(
@@ -91,12 +92,12 @@ class _Clock(Clock):
 class ManualScheduler:
     """Runs handlers when `flush` is called, on a clock that only `advance` moves.
 
-    Promises run on it inside of ``with``; on leaving, what is queued is run.
+    Promises use it inside of ``with``; leaving the block runs what is queued.
 
     Args:
-        clock: The `twisted.internet.task.Clock` that timers are on; by default a new one, which
-            has the same methods and copes with many timers.
-        library: The library copy whose promises run on it; `Promise` by default.
+        clock: A `twisted.internet.task.Clock` for the timers; by default a new one, which has the
+            same methods and copes with many timers.
+        library: The library copy whose promises use it; `Promise` by default.
 
     The time slice is measured on the same clock, so that it never ends by itself.
 
@@ -124,7 +125,7 @@ class ManualScheduler:
         self._home = get_ident()
 
     def __enter__(self) -> Self:
-        """Have promises run on this scheduler."""
+        """Set this scheduler for the library copy."""
         self._former.append(self._library.set_scheduler(self))
         return self
 
@@ -134,17 +135,14 @@ class ManualScheduler:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Run what is queued, and set the former scheduler."""
+        """Run what is queued, and restore the former scheduler."""
         try:
             self.flush()
         finally:
             self._library.set_scheduler(self._former.pop())
 
     def flush(self) -> None:
-        """Run everything that is queued, and what is queued meanwhile.
-
-        Timers that are due are run too.
-        """
+        """Run everything that is queued, and what is queued meanwhile, with timers that are due."""
         self.clock.advance(0)
         while self._calls:
             self._calls.popleft()()
@@ -161,28 +159,28 @@ class ManualScheduler:
         self.flush()
 
     def run_until_complete(self, awaitable: Awaitable[T]) -> T:
-        """Run promises until *awaitable* has an outcome, and give it.
+        """Run promises until *awaitable* has settled, and return its value.
 
         Whenever nothing is queued, and no thread of this scheduler is at work, the clock is moved
         to the next timer: so a minute of `Promise.delay` takes no time.
 
         Args:
-            awaitable: A promise, a coroutine, a Deferred: whatever `Promise.resolve` follows.
+            awaitable: A promise, a coroutine, a Deferred or anything else that promises follow.
 
         Returns:
             Its value.
 
         Raises:
-            RuntimeError: It can never have an outcome: nothing is queued, no timer is set, and
-                other threads, if there are any, have not called within 5 seconds.
-            BaseException: What it was rejected with; a `CancellationError` if it was cancelled.
+            RuntimeError: It can never settle: nothing is queued, no timer is set, and other
+                threads, if there are any, have not called within 5 seconds.
+            BaseException: The reason of its rejection, or `CancellationError`.
 
-        Asyncio: ``loop.run_until_complete``; trio's ``autojump_clock`` moves its clock likewise.
+        Asyncio: ``loop.run_until_complete``; trio: ``autojump_clock``.
         """
-        # For pytest: what it shows begins with the test.
+        # For pytest: its tracebacks begin with the test.
         __tracebackhide__ = True
         promise: Any = self._library.resolve(awaitable)
-        # It has a handler, and nobody leaves it.
+        # Attaching a handler keeps it from being reported or cancelled.
         done = promise.reflect()
         while True:
             self.flush()
@@ -201,7 +199,7 @@ class ManualScheduler:
         raise hooks.host.exception_of(promise)
 
     def _wait_for_threads(self) -> bool:
-        """Wait until another thread calls, if one may; whether one has."""
+        """Wait until another thread calls, if one may; return whether one has."""
         with self._changed:
             if self._in_threads or (not self.clock.getDelayedCalls() and active_count() > 1):
                 at_work = self._in_threads
@@ -209,7 +207,7 @@ class ManualScheduler:
             return bool(self._calls)
 
     def _jump(self) -> bool:
-        """Move the clock to the next timer; whether there is one."""
+        """Move the clock to the next timer; return whether there is one."""
         calls: Sequence[Any] = self.clock.getDelayedCalls()
         times = [call.getTime() for call in calls]
         if times:
@@ -225,7 +223,7 @@ class ManualScheduler:
     def call_later(
         self, seconds: float, function: Callable[..., object], /, *arguments: Any
     ) -> IDelayedCall:
-        """Have *function* called when the clock has been moved by *seconds*."""
+        """Call *function* when the clock has been moved by *seconds*."""
         return cast("IDelayedCall", self.clock.callLater(seconds, function, *arguments))
 
     def seconds(self) -> float:
@@ -233,15 +231,15 @@ class ManualScheduler:
         return float(self.clock.seconds())
 
     def call_from_thread(self, function: Callable[[], None], /) -> None:
-        """Keep *function* for `flush`, which is called on the test's own thread."""
+        """Keep *function* for `flush`, which runs on the thread of the test."""
         with self._changed:
             self._calls.append(function)
             self._changed.notify_all()
 
     def call_in_thread(self, function: Callable[[], None], /) -> None:
-        """Have *function* called in a thread; what comes of it waits for `flush`.
+        """Call *function* in a thread; `flush` handles its result.
 
-        It is one of the global reactor's pool, or a thread of its own while no reactor runs.
+        The thread is one of the global reactor's pool, or a new one while no reactor runs.
         """
         from twisted.internet import reactor
 
@@ -261,7 +259,7 @@ class ManualScheduler:
                 self._changed.notify_all()
 
     def event_loop(self) -> asyncio.AbstractEventLoop | None:
-        """The loop that is running: a task may call `flush`."""
+        """The running loop, if any: a task may call `flush`."""
         return asyncio._get_running_loop()
 
     def home_thread(self) -> int:

@@ -24,7 +24,7 @@ __all__ = ["PromiseTestMixin"]
 
 T = TypeVar("T")
 
-# What this is mixed into, for type checkers.
+# The class that this is mixed into, for type checkers.
 if TYPE_CHECKING:
     _Base = SynchronousTestCase
 else:
@@ -32,15 +32,15 @@ else:
 
 
 class PromiseTestMixin(_Base):
-    """For a test case of trial, before it in the bases: tests may use, and return, promises.
+    """A mixin for trial test cases, whose tests may use and return promises.
 
-    In a `SynchronousTestCase`, promises run on the `ManualScheduler` `promises`.  In a `TestCase`
-    they run on the reactor.  A test that returns a promise is waited for; one that is ``async
-    def`` may await promises.
+    Put it before the test case among the bases.  In a `SynchronousTestCase`, promises run on
+    ``self.promises``, a `ManualScheduler`.  In a `TestCase` they run on the reactor; a test that
+    returns a promise is waited for, and one that is ``async def`` may await promises.
 
-    A test fails for promises that are pending at its end, behind ``tearDown``, and for timers
-    that are set; trial itself fails it for errors that are logged: see `PromiseChecks`.  The
-    attributes `allow_unhandled` and `allow_pending`, of the case or of a test method, allow that.
+    A test fails for promises that are pending, and timers that are set, after its ``tearDown``; see
+    `PromiseChecks`.  Trial itself fails it for errors that are logged.  To allow them, set the
+    attributes `allow_unhandled` and `allow_pending` of the case or of a test method.
 
     Example::
 
@@ -57,9 +57,9 @@ class PromiseTestMixin(_Base):
                 assert self.success_result_of(promise) == "value"
     """
 
-    #: The library copy that is meant.
+    #: The library copy of the tests.
     promise_library: ClassVar[type[Promise[Any]]] = Promise
-    #: True, a type or a tuple of types: these rejections may stay unhandled, or be fatal.
+    #: Which rejections may stay unhandled, or be fatal; True, a type or a tuple of types.
     allow_unhandled: bool | type[BaseException] | tuple[type[BaseException], ...] = False
     #: Whether promises may stay pending, and timers set.
     allow_pending: bool = False
@@ -143,14 +143,13 @@ class PromiseTestMixin(_Base):
                 self.promises.run_until_complete(result)
 
     def success_result_of(self, awaitable: Awaitable[T]) -> T:
-        """The value of a promise, once handlers that are due have run.
+        """Run the handlers that are due, and return the value of a promise.
 
         Args:
-            awaitable: A promise, a Deferred, a coroutine: whatever `Promise.resolve` follows.
+            awaitable: A promise, a Deferred, a coroutine or anything else that promises follow.
 
         Raises:
-            AssertionError: It is pending, or was rejected or cancelled; with the traceback of
-                its reason.
+            AssertionError: It is pending, rejected or cancelled; with the traceback of its reason.
 
         Trial: ``successResultOf``.
         """
@@ -161,14 +160,14 @@ class PromiseTestMixin(_Base):
         return cast("T", promise.value())
 
     def failure_result_of(self, awaitable: Awaitable[Any], *types: type[BaseException]) -> Failure:
-        """The reason of a promise, as a Failure, once handlers that are due have run.
+        """Run the handlers that are due, and return the reason of a promise as a Failure.
 
         Args:
-            awaitable: A promise, a Deferred, a coroutine: whatever `Promise.resolve` follows.
-            *types: The exceptions that are expected; by default any.
+            awaitable: A promise, a Deferred, a coroutine or anything else that promises follow.
+            *types: The expected exception classes; by default any.
 
         Raises:
-            AssertionError: It is pending, or was fulfilled, or the reason is of another type.
+            AssertionError: It is pending or fulfilled, or the reason is of another type.
 
         Trial: ``failureResultOf``.
         """
@@ -182,10 +181,10 @@ class PromiseTestMixin(_Base):
         return Failure(reason)
 
     def assert_no_result(self, awaitable: Awaitable[Any]) -> None:
-        """Fail if a promise is not pending, once handlers that are due have run.
+        """Run the handlers that are due, and fail if a promise is not pending.
 
         Args:
-            awaitable: A promise, a Deferred, a coroutine: whatever `Promise.resolve` follows.
+            awaitable: A promise, a Deferred, a coroutine or anything else that promises follow.
 
         Raises:
             AssertionError: It is not pending.

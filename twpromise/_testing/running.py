@@ -1,4 +1,4 @@
-"""Tests that a loop or the reactor runs, with the checks at their end."""
+"""Tests that a loop or the reactor runs, with checks at their end."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["checked_on_clock", "checked_on_loop", "checked_on_reactor", "turn_of
 def checked_on_clock(
     test: Callable[..., Any], checks: PromiseChecks, scheduler: ManualScheduler
 ) -> Callable[..., Any]:
-    """A test to be run on a `ManualScheduler`; if it can be awaited it is run to its end.
+    """Wrap a test, so that it runs on a `ManualScheduler`, to its end if it can be awaited.
 
-    Errors are looked for then, within *checks*, which are ended by others.
+    It ends with a check for errors; the caller ends *checks* later.
     """
 
     def run(*arguments: Any, **named: Any) -> Any:
-        # For pytest: what it shows begins with the test.
+        # For pytest: its tracebacks begin with the test.
         __tracebackhide__ = True
         try:
             result = test(*arguments, **named)
@@ -50,10 +50,10 @@ def checked_on_clock(
 def checked_on_loop(
     test: Callable[..., Awaitable[object]], checks: PromiseChecks, ends: ExitStack
 ) -> Callable[..., Awaitable[None]]:
-    """A test that is ``async def``, to be run by asyncio, with promises on the same loop.
+    """Wrap an ``async def`` test, so that asyncio runs it, with promises on the same loop.
 
-    Errors are looked for at its end.  So is what is pending, by way of *ends*, since coroutines are
-    cancelled when promises leave the loop; unless a fixture has them there: that may end them.
+    It ends with a check for errors.  *ends* checks for what is pending before promises leave the
+    loop, since that cancels coroutines; unless a fixture put them there, which may settle them.
 
     Raises:
         TypeError: *test* is not ``async def``.
@@ -81,9 +81,9 @@ def checked_on_loop(
 def checked_on_reactor(
     test: Callable[..., Any], checks: PromiseChecks
 ) -> Callable[..., Deferred[None]]:
-    """A test to be run while the reactor runs; it may return a promise, or another awaitable.
+    """Wrap a test for a running reactor; it may return a promise, or another awaitable.
 
-    Errors are looked for at its end, within *checks*, which are ended by others.
+    It ends with a check for errors; the caller ends *checks* later.
     """
 
     async def call(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -102,7 +102,7 @@ def checked_on_reactor(
 async def _run(
     test: Awaitable[object], settle: Callable[[], Awaitable[None]], checks: PromiseChecks
 ) -> None:
-    """Wait for a test, and for what is queued then, and look for errors."""
+    """Wait for a test, and for what is queued then, and check for errors."""
     __tracebackhide__ = True
     try:
         try:

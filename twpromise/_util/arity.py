@@ -36,8 +36,8 @@ def signature_of(function: Any, annotations: int) -> inspect.Signature | None:
     """The signature of *function*; None if it has none that can be read.
 
     Args:
-        function: Whatever can be called.
-        annotations: How to give them from Python 3.14 on, where they are evaluated when they are
+        function: Any callable.
+        annotations: How to return them from Python 3.14 on, where they are evaluated when they are
             read, and often name things that are imported for checkers only: those that cannot be
             evaluated as `FORWARDREF`, or all of them as `STRING`.
     """
@@ -107,15 +107,14 @@ def declared(function: Any, offered: int, least: int = 1) -> int:
 def takes_nothing(function: Any, error: TypeError) -> bool:
     """Whether a call with arguments raised *error* because *function* has no parameter for any.
 
-    To be asked by the caller, of what that call raised.  The function has done nothing then: it was
-    not even entered.
+    Call it with the error of that call.  The function has done nothing then: it was not entered.
     """
     traceback = get_traceback(error)
     return (traceback is None or traceback.tb_next is None) and declared(function, 1) == 0
 
 
 def taking(function: Callable[..., Any]) -> Callable[..., Any]:
-    """*function* as a handler that is called with arguments, though it may have no parameter."""
+    """*function* as a handler that is called with arguments, even if it has no parameter."""
     return function if declared(function, 1) else without_arguments(function)
 
 

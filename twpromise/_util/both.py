@@ -68,14 +68,14 @@ def show_signature(static: Any, function: Callable[..., Any]) -> None:
 
 
 def name_publicly(cls: type, public: str, module: str) -> None:
-    """Name the functions of a class, and of its mixins, as users find them.
+    """Give the functions of a class, and of its mixins, their public names.
 
-    Python's errors, `help` and `pickle` go by these names.
+    Python's errors, `help` and `pickle` use these names.
 
     Args:
         cls: The class.
-        public: What users call the class.
-        module: Where they find it.
+        public: The public name of the class.
+        module: The module that users import it from.
     """
     for mixin in cls.__mro__:
         for name, value in vars(mixin).items():

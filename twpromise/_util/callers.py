@@ -9,8 +9,8 @@ from types import CodeType
 
 __all__ = ["PACKAGE", "calling"]
 
-#: Where this package lies.  With the separator: a package whose name only starts like this one
-#: is the user's.
+#: The folder of this package, with the separator: a package whose name only starts like this one is
+#: the user's.
 PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 

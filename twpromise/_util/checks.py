@@ -22,7 +22,7 @@ __all__ = [
 
 
 def name_of(function: Any) -> str:
-    """What a function is called, or else the type of what is called."""
+    """The name of a function, or the type of another callable."""
     name = getattr(function, "__qualname__", None)
     return name if isinstance(name, str) else type_name(function)
 
@@ -51,7 +51,7 @@ def shown(value: object, write: Callable[[object], str] = repr) -> str:
 
 def not_a_function(name: str, function: object) -> TypeError:
     """The error for a function that is not callable."""
-    return TypeError(f"fn must be a function: {name} must be callable, not {shown(function)}")
+    return TypeError(f"{name} must be callable, not {shown(function)} (fn must be a function)")
 
 
 def is_exception_class(value: object) -> TypeGuard[type[BaseException]]:
@@ -60,7 +60,7 @@ def is_exception_class(value: object) -> TypeGuard[type[BaseException]]:
 
 
 def is_filter_only(handler: object) -> bool:
-    """Whether a handler of rejections is a filter, behind which the handler was forgotten.
+    """Whether a handler of rejections is a filter, and the handler behind it is missing.
 
     That is an exception class, or a tuple of them.  A class can be called: as a handler, it would
     turn any rejection into a value.
@@ -71,7 +71,7 @@ def is_filter_only(handler: object) -> bool:
 
 
 def no_handler(method: str, *arguments: object) -> TypeError:
-    """The error for a call of *method* whose last argument is no handler of rejections."""
+    """The error for a call of *method* whose last argument is not a handler of rejections."""
     written = [shown(argument, _written) for argument in arguments]
     return TypeError(
         f"{method}({', '.join(written)}) has no handler: the last argument must be a function "
@@ -87,7 +87,7 @@ def _written(value: Any) -> str:
 
 
 def spellings(names: Iterable[str]) -> dict[str, str]:
-    """Which of *names* is meant by each of them, and by bluebird's spelling of it."""
+    """A mapping to *names*, from each of them and from bluebird's spelling of it."""
     return {
         spelling: name
         for name in names
@@ -97,7 +97,7 @@ def spellings(names: Iterable[str]) -> dict[str, str]:
 
 
 def is_int(value: object) -> TypeGuard[int]:
-    """Whether *value* is an `int`, and no `bool`."""
+    """Whether *value* is an `int`, and not a `bool`."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -105,7 +105,7 @@ def check_count(name: str, count: object, least: int) -> int:
     """*count*, checked to be an `int`, *least* or more.
 
     Raises:
-        TypeError: It is no `int`.
+        TypeError: It is not an `int`.
         ValueError: It is less.
     """
     if not is_int(count):
@@ -119,7 +119,7 @@ def check_seconds(name: str, seconds: object) -> float:
     """*seconds*, checked to be a number of seconds, 0 or more.
 
     Raises:
-        TypeError: It is no number.
+        TypeError: It is not a number.
         ValueError: It is negative, not a number (NaN), or an `int` too large for a `float`.
     """
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):

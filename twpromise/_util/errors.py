@@ -38,11 +38,11 @@ class PromiseError(Exception):
 
 
 class TimeoutError(PromiseError, builtins.TimeoutError, defer.TimeoutError):
-    """An operation took longer than it was given.
+    """An operation took longer than its limit.
 
-    It is also the builtin `TimeoutError` and `twisted.internet.defer.TimeoutError`.  The error of
-    `Deferred.addTimeout` becomes one, with the original in `__cause__`, where a promise adopts
-    the Deferred, or a coroutine of a promise awaits it.
+    It is also the builtin `TimeoutError` and `twisted.internet.defer.TimeoutError`.  When a promise
+    adopts a Deferred, or a promise's coroutine awaits one, the error of `Deferred.addTimeout` is
+    replaced by this one, with the original as its `__cause__`.
 
     Bluebird: ``Promise.TimeoutError``.
     """
@@ -54,30 +54,30 @@ class CancellationError(PromiseError, defer.CancelledError):
     Bluebird: ``Promise.CancellationError``.
     """
 
-    #: Raised in a coroutine because what that waits for was cancelled: so is a coroutine that
-    #: lets it pass.
+    #: Raised in a coroutine that waits for a cancelled promise: a coroutine that does not catch it
+    #: counts as cancelled.
     _of_awaited = False
 
 
 class _CausedError(PromiseError):
-    """An error that stands for another object.
+    """An error in place of another object.
 
     Args:
-        message: What is printed; by default the text of the cause.
-        cause: What this error stands for.
+        message: The text of the error; by default the text of the cause.
+        cause: The object.
     """
 
     __cause__: BaseException | None
 
     def __init__(self, message: object = "", cause: Any = None) -> None:
         super().__init__(message)
-        #: What this error stands for; `__cause__` too, if it is an exception.
+        #: The wrapped object; also `__cause__`, if it is an exception.
         self.cause = cause
         if is_exception(cause):
             self.__cause__ = cause
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As of any exception, and with `__cause__`: copies, and pickles, show it too."""
+        """As for any exception, with `__cause__`, so that copies and pickles have it too."""
         state = dict(vars(self))
         if self.__cause__ is not None:
             state["__cause__"] = self.__cause__
@@ -85,10 +85,10 @@ class _CausedError(PromiseError):
 
 
 class OperationalError(_CausedError):
-    """An expected error that was handed over, as opposed to raised by a mistake in the code.
+    """An expected error that was passed to a callback, unlike one raised by a mistake in the code.
 
-    An error that comes through a promisified callback and has no class of its own arrives as
-    an `OperationalError`, with the original error in `cause`, and its attributes.
+    Wraps an error of a promisified function that has no class of its own.  The original is in
+    `cause`, and its attributes are copied.
 
     Bluebird: ``Promise.OperationalError``.
     """
@@ -102,14 +102,14 @@ class LimitExceeded(PromiseError):
 
 
 class RejectionError(_CausedError):
-    """Stands for a rejection reason that is no exception where Python needs an exception.
+    """Wraps a rejection reason that is not an exception, where Python needs an exception.
 
     The reason itself is in `cause`.
     """
 
     @classmethod
     def wrap(cls, reason: object) -> RejectionError:
-        """An error that stands for *reason*."""
+        """Wrap *reason*."""
         from_reason = cls("rejected with something that is not an exception", reason)
         try:
             from_reason.args = (printable(f"rejected with {reason!r}"[:200]),)
@@ -119,34 +119,34 @@ class RejectionError(_CausedError):
         return from_reason
 
 
-#: What is raised in a coroutine that is cancelled: by Twisted, by asyncio, in a generator.
+#: The errors raised in a cancelled coroutine: by Twisted, by asyncio, in a generator.
 CANCELLATIONS = (defer.CancelledError, asyncio.CancelledError, GeneratorExit)
 
 
 def of_awaited(error: Any) -> BaseException:
-    """A `CancellationError` that is raised where a coroutine waits for what was cancelled."""
+    """A `CancellationError` to raise where a coroutine waits for a cancelled promise."""
     error._of_awaited = True
     cancellation: BaseException = error
     return cancellation
 
 
 def passes_cancellation(error: BaseException) -> bool:
-    """Whether what a coroutine ends with says that what it waited for was cancelled."""
+    """Whether a coroutine ends with the cancellation of what it waited for."""
     return type(error) is CancellationError and error._of_awaited
 
 
 def as_exception(reason: object) -> BaseException:
-    """*reason* where Python needs an exception: itself, or inside a `RejectionError`."""
+    """*reason* as an exception: itself, or wrapped in a `RejectionError`."""
     return reason if is_exception(reason) else RejectionError.wrap(reason)
 
 
 class AggregateError(PromiseError, ExceptionGroup[Exception], Sequence[Any]):
-    """The reasons why none (or not enough) of several promises was fulfilled.
+    """The reasons why none, or not enough, of several promises was fulfilled.
 
-    An `ExceptionGroup`, so that ``except*`` works, and a sequence of the reasons themselves.
+    It is an `ExceptionGroup`, so that ``except*`` works, and a sequence of the reasons.
 
     Args:
-        message: What is printed first.
+        message: The first line of the text.
         errors: The reasons, at least one.
 
     Raises:
@@ -160,7 +160,7 @@ class AggregateError(PromiseError, ExceptionGroup[Exception], Sequence[Any]):
     _reasons: tuple[Any, ...]
 
     def __new__(cls, message: str, errors: Sequence[Any]) -> Self:
-        """Build the group, with a `RejectionError` for each reason that is no `Exception`."""
+        """Build the group; a reason that is not an `Exception` is wrapped in a `RejectionError`."""
         reasons = tuple(errors)
         group = super().__new__(
             cls,

@@ -1,4 +1,4 @@
-"""Code that runs as no asyncio task."""
+"""Code that does not run as part of an asyncio task."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["outside_tasks"]
 
 
 def outside_tasks(function: Callable[[], object]) -> None:
-    """Call a function; if an asyncio task makes the call, not as a part of that task.
+    """Call a function, but not as a part of the asyncio task that makes the call.
 
-    What the function runs is no concern of that task.  A coroutine with an `asyncio.timeout`, for
-    instance, would cancel the task when its time is up.
+    Otherwise a coroutine with an `asyncio.timeout`, for instance, would cancel that task when its
+    time is up.
     """
     loop = asyncio._get_running_loop()
     task = None if loop is None else asyncio.current_task(loop)

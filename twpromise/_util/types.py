@@ -52,7 +52,7 @@ Class: TypeAlias = type[Any]
 
 
 class Fired(Protocol[T_co]):
-    """A Deferred or asyncio's future: iterable, as it happens, but what counts is its value."""
+    """A Deferred or an asyncio future: its type variable is the value, although it is iterable."""
 
     def __await__(self) -> Generator[Any, Any, T_co]: ...
 

@@ -43,7 +43,9 @@ class Listed(Consumer):
             if isinstance(item, Reference) and self.awaits_input(parent):
                 if item.inspect()[0] == CANCELLED:
                     self.end()
-                    child.reject(CancellationError("late cancellation observer"))
+                    child.reject(
+                        CancellationError("the promise was cancelled (late cancellation observer)")
+                    )
                 else:
                     self.watching.append(Also(self))
                     item.attach(self.watching[-1])

@@ -138,7 +138,10 @@ class Running(Consumer):
             self.awaited.consumers.remove(self)
         self.alive, self.gone = True, False
         if yielded.end().leads_to() is self.child and not self.child.dead:
-            self.ready = None, TypeError("circular promise resolution chain")
+            self.ready = (
+                None,
+                TypeError("a promise waits for itself (circular promise resolution chain)"),
+            )
             return
         self.waiting = True
         yielded.attach(self)

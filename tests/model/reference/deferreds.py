@@ -117,7 +117,9 @@ def to_deferred(promise: Reference) -> Deferred[Any]:
         promise.mark_handled()
         sink.deferred.errback(value)
     elif state == CANCELLED:
-        sink.deferred.errback(CancellationError("late cancellation observer"))
+        sink.deferred.errback(
+            CancellationError("the promise was cancelled (late cancellation observer)")
+        )
     else:
         promise.attach(sink)
     return sink.deferred

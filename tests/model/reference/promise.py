@@ -146,7 +146,7 @@ class Reference:
     def follow(self, other: Reference) -> None:
         end = other.end()
         if end is self or end.leads_to() is self:
-            self.reject(TypeError("circular promise resolution chain"))
+            self.reject(TypeError("a promise waits for itself (circular promise resolution chain)"))
         elif other.dead or end.dead:
             if end.state == REJECTED:
                 other.mark_handled()
@@ -188,7 +188,7 @@ class Reference:
             end.mark_handled()
             self.reject(end.value)
         elif self.following is None:
-            self.reject(CancellationError("late cancellation observer"))
+            self.reject(CancellationError("the promise was cancelled (late cancellation observer)"))
         elif end.state == CANCELLED:
             self.finish_cancel()
 
@@ -250,7 +250,9 @@ class Reference:
             self.mark_handled()
             raise value
         elif state == CANCELLED:
-            raise CancellationError.awaited("late cancellation observer")
+            raise CancellationError.awaited(
+                "the promise was cancelled (late cancellation observer)"
+            )
         return value
 
     def attach(self, consumer: Any) -> None:
@@ -285,14 +287,14 @@ class Reference:
     def late_observer(self) -> Reference:
         late = Reference(self.world)
         late.handled = True
-        late.reject(CancellationError("late cancellation observer"))
+        late.reject(CancellationError("the promise was cancelled (late cancellation observer)"))
         return late
 
     def fails_as(self, other: Reference) -> None:
         """Be rejected at once as *other* was; a promise that was cancelled is observed late."""
         state, value = other.inspect()
         if state == CANCELLED:
-            value = CancellationError("late cancellation observer")
+            value = CancellationError("the promise was cancelled (late cancellation observer)")
         other.mark_handled()
         self.reject(value)
 

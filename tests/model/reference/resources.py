@@ -220,7 +220,7 @@ class Using(Consumer):
                 result = Reference(self.world)
                 result.fulfill(value)
             elif result.end().leads_to() is self.child:
-                raise TypeError("circular promise resolution chain")
+                raise TypeError("a promise waits for itself (circular promise resolution chain)")
         except BaseException as error:
             result = Reference(self.world)
             result.handled = True
