@@ -1,4 +1,4 @@
-"""What both front ends do with a request: start it, limit its time, and know what to answer."""
+"""Starts a request, limits its time, and makes the answer, for both protocols."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ log = Logger()
 
 
 class Answer(NamedTuple):
-    """A status, as in HTTP, and the content, or what went wrong."""
+    """An HTTP status, and the content or the text of an error."""
 
     status: int
     content: Any
@@ -30,13 +30,13 @@ ERRORS = [
 
 # begin: answers
 def start(work, deadline, function, *args):
-    """A promise for an `Answer`, which is never rejected.
+    """Return a promise for an `Answer`, which is never rejected.
 
     Args:
         work: The `PromiseService` that waits for the request when the process stops.
-        deadline: When the request is given up.
-        function: Gives the content of the answer, or a promise, or coroutine, for it.
-        *args: What it is called with.
+        deadline: The `Deadline` of the request.
+        function: Returns the content of the answer, or a promise or coroutine for it.
+        *args: The arguments of the function.
 
     Cancelling the promise cancels the request.
     """
@@ -46,11 +46,11 @@ def start(work, deadline, function, *args):
 
 
 def answer_of(outcome):
-    """What to answer, whatever has become of a request."""
+    """Return the answer for an inspection of a request."""
     if outcome.is_fulfilled():
         return Answer(200, outcome.value())
     if outcome.is_cancelled():
-        # The client is there, or this would not be called: the time to stop has come.
+        # The service stops: for a client that has left, this function is not called.
         return STOPPING
     error = outcome.reason()
     for kind, status, text in ERRORS:

@@ -1,4 +1,4 @@
-"""The HTTP API: for programs, and for ``curl``."""
+"""The HTTP API, for programs and ``curl``."""
 
 import json
 from functools import partial
@@ -16,31 +16,31 @@ class Api:
 
     Args:
         work: A `PromiseService`.
-        rooms: The `Rooms`.
+        channels: The `Channels`.
         patience: How many seconds a request may take.
 
-    When a client disconnects, klein cancels what the route has returned, and so the request.
+    When a client disconnects, klein cancels the promise that the route has returned.
     """
 
     app = Klein()
 
-    def __init__(self, work, rooms, patience):
+    def __init__(self, work, channels, patience):
         self._work = work
-        self._rooms = rooms
+        self._channels = channels
         self._patience = patience
 
-    @app.route("/rooms/<room>/messages", methods=["GET"])
-    def history(self, request, room):
+    @app.route("/channels/<channel>/messages", methods=["GET"])
+    def history(self, request, channel):
         deadline = Deadline(self._patience)
-        return self._answer(request, start(self._work, deadline, self._rooms.history, room))
+        return self._answer(request, start(self._work, deadline, self._channels.history, channel))
 
-    @app.route("/rooms/<room>/messages", methods=["POST"])
-    def say(self, request, room):
+    @app.route("/channels/<channel>/messages", methods=["POST"])
+    def say(self, request, channel):
         user, text = one_line(request, b"user"), one_line(request, b"text")
         if not user or not text:
             return self._render(request, Answer(400, "user and text are needed"))
         deadline = Deadline(self._patience)
-        saying = start(self._work, deadline, self._rooms.say, room, user, text, deadline)
+        saying = start(self._work, deadline, self._channels.say, channel, user, text, deadline)
         return self._answer(request, saying)
 
     def _answer(self, request, answered):
@@ -57,6 +57,6 @@ class Api:
 
 
 def one_line(request, name):
-    """A value of a form; the line protocol could not show a second line of it."""
+    """Return a value of a form in one line, as the line protocol needs it."""
     value = request.args.get(name, [b""])[0]
     return " ".join(value.decode(errors="replace").split())

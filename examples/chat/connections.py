@@ -1,4 +1,4 @@
-"""The connections of clients, which are closed when the service stops."""
+"""Closes the connections of clients when the service stops."""
 
 from twisted.protocols.policies import WrappingFactory
 
@@ -16,7 +16,7 @@ class Connections(WrappingFactory):
     _closed = None
 
     def close(self):
-        """A promise that is fulfilled when all are closed, and what was written has been sent."""
+        """Close all connections, and return a promise that is fulfilled when all has been sent."""
         self._closed = Promise.defer()
         for connection in list(self.protocols):
             connection.unregisterProducer()

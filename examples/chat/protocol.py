@@ -1,7 +1,7 @@
-"""The line protocol: for ``nc``, and for people.
+"""The line protocol, for people with ``nc``.
 
-``/join ROOM NAME`` comes first; then each line is said in that room, and ``/history`` shows what
-was said there before.
+``/join CHANNEL NAME`` comes first; then each line is sent to that channel, and ``/history`` shows
+what was sent there before.
 """
 
 from twisted.internet.protocol import ServerFactory
@@ -11,7 +11,7 @@ from twpromise import Deadline, Limiter
 
 from .answers import start
 
-HELP = "* /join ROOM NAME, and then say something, or /history"
+HELP = "* /join CHANNEL NAME, and then say something, or /history"
 
 
 # begin: protocol
@@ -22,7 +22,7 @@ class Lines(LineOnlyReceiver):
     MAX_LENGTH = 2000
 
     def __init__(self):
-        self._room = self._name = None
+        self._channel = self._name = None
         self._under_way = set()
         # One line at a time, so that they keep their order.
         self._turns = Limiter(1, waiting=20)
@@ -44,19 +44,19 @@ class Lines(LineOnlyReceiver):
             answered.cancel()
 
     async def _obey(self, text, deadline):
-        """The lines to answer with."""
+        """Return the lines to answer with."""
         command, *words = text.split()
         if command == "/join" and len(words) == 2:
             self._leave()
-            self._room, self._name = words
-            self.factory.rooms.join(self._room, self._hear)
-            return [f"* you are {self._name} in {self._room}"]
-        if self._room is not None and command == "/history":
-            messages = await self.factory.rooms.history(self._room)
+            self._channel, self._name = words
+            self.factory.channels.join(self._channel, self._hear)
+            return [f"* you are {self._name} in {self._channel}"]
+        if self._channel is not None and command == "/history":
+            messages = await self.factory.channels.history(self._channel)
             return [f"{message['user']}: {message['text']}" for message in messages]
-        if self._room is None or command.startswith("/"):
+        if self._channel is None or command.startswith("/"):
             return [HELP]
-        await self.factory.rooms.say(self._room, self._name, text, deadline)
+        await self.factory.channels.say(self._channel, self._name, text, deadline)
         return []
 
     def _answer(self, answer):
@@ -70,8 +70,8 @@ class Lines(LineOnlyReceiver):
         self.sendLine(f"{user}: {text}".encode())
 
     def _leave(self):
-        if self._room is not None:
-            self.factory.rooms.leave(self._room, self._hear)
+        if self._channel is not None:
+            self.factory.channels.leave(self._channel, self._hear)
 
 
 class LinesFactory(ServerFactory):
@@ -79,13 +79,13 @@ class LinesFactory(ServerFactory):
 
     Args:
         work: A `PromiseService`.
-        rooms: The `Rooms`.
+        channels: The `Channels`.
         patience: How many seconds a line may take.
     """
 
     protocol = Lines
 
-    def __init__(self, work, rooms, patience):
+    def __init__(self, work, channels, patience):
         self.work = work
-        self.rooms = rooms
+        self.channels = channels
         self.patience = patience

@@ -1,4 +1,4 @@
-"""The whole: what is started, and in which order it stops."""
+"""All parts of the service, and the order in which they stop."""
 
 from treq.client import HTTPClient
 from twisted.application import strports
@@ -9,9 +9,9 @@ from twisted.web.server import Site
 from twpromise import Promise, PromiseService, deferify
 
 from .api import Api
+from .channels import Channels
 from .connections import Connections
 from .protocol import LinesFactory
-from .rooms import Rooms
 from .store import open_store
 from .upstream import Moderator
 
@@ -21,26 +21,26 @@ class Chat(MultiService):
     """The service.
 
     Args:
-        reactor: Where it listens.
-        store: A `Store`, which it closes at its end.
+        reactor: The reactor.
+        store: A `Store`, which the service closes when it stops.
         moderator: A `Moderator`, or None.
-        lines: Where the line protocol listens, as for `serverFromString`.
-        http: Where the API listens.
-        patience: How many seconds a request may take.
-        grace: How many seconds requests may go on when the service stops.
+        lines: The endpoint of the line protocol, as for `serverFromString`.
+        http: The endpoint of the API.
+        patience: The seconds that a request may take.
+        grace: The seconds that requests may go on when the service stops.
     """
 
     def __init__(self, reactor, store, moderator, lines, http, patience=5.0, grace=10.0):
         super().__init__()
         self._store = store
         work = PromiseService(grace=grace)
-        rooms = Rooms(store, moderator)
-        # The last one is the first to stop: the ports are closed, and then the work refuses more.
+        channels = Channels(store, moderator)
+        # The last child stops first: the ports close before the work refuses requests.
         work.setServiceParent(self)
         self._connections = []
         for where, factory in (
-            (lines, LinesFactory(work, rooms, patience)),
-            (http, Site(Api(work, rooms, patience).app.resource())),
+            (lines, LinesFactory(work, channels, patience)),
+            (http, Site(Api(work, channels, patience).app.resource())),
         ):
             connections = Connections(factory)
             self._connections.append(connections)
@@ -48,17 +48,17 @@ class Chat(MultiService):
 
     @deferify
     async def stopService(self):
-        # Waits for all services; they stop side by side.
+        # Wait for all children, which stop at the same time.
         await super().stopService()
-        # A client that does not read is not waited for.
+        # Do not wait for a client that does not read.
         closed = Promise.map(self._connections, Connections.close)
         await closed.timeout(5).catch_return(TimeoutError, None)
-        # No request needs it any more.
+        # All requests have ended: none needs the database any more.
         self._store.close()
 
 
 def make_chat(reactor, options):
-    """A service with options as in `os.environ`."""
+    """Return the service that options, such as `os.environ`, describe."""
     store = open_store(
         reactor, options.get("CHAT_SQLITE", "chat.sqlite"), options.get("CHAT_POSTGRESQL")
     )

@@ -10,7 +10,7 @@ from twpromise import Promise, batch
 TABLES = """
 CREATE TABLE IF NOT EXISTS users (id {identity}, name TEXT UNIQUE NOT NULL);
 CREATE TABLE IF NOT EXISTS messages (
-    id {identity}, room TEXT NOT NULL, user_id INTEGER NOT NULL, text TEXT NOT NULL
+    id {identity}, channel TEXT NOT NULL, user_id INTEGER NOT NULL, text TEXT NOT NULL
 );
 """
 
@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS messages (
 def open_store(reactor, sqlite="chat.sqlite", postgresql=None):
     """A store with its tables: in a file, or on the server that a connection string names.
 
-    Blocks: call it before the reactor runs.  A program without its database should not start.
+    Call it before the reactor runs, since it blocks: without its database, the program should
+    not start.
     """
     if postgresql is None:
         module, where, mark, identity = "sqlite3", sqlite, "?", "INTEGER PRIMARY KEY"
@@ -42,21 +43,21 @@ def create_tables(connection, identity="INTEGER PRIMARY KEY"):
 
 # begin: store
 class Store:
-    """What was said, and by whom.
+    """The messages, and the names of their users.
 
     Args:
-        pool: As adbapi gives it.
-        mark: How the database marks a parameter in SQL.
+        pool: A `ConnectionPool` of adbapi.
+        mark: The placeholder for a parameter in SQL.
     """
 
     def __init__(self, pool, mark="?"):
         self._pool = pool
         self._mark = mark
-        #: A promise for the name of a user, by number: many lookups become one query.
+        #: Returns a promise for the name of a user, by number: many lookups become one query.
         self.name_of = batch(self._load_names, size=100)
 
-    def add(self, room, user, text):
-        """A promise that is fulfilled once a message is stored."""
+    def add(self, channel, user, text):
+        """Return a promise that is fulfilled once a message is stored."""
 
         def work(transaction):
             self._execute(
@@ -64,18 +65,18 @@ class Store:
             )
             self._execute(
                 transaction,
-                "INSERT INTO messages (room, user_id, text)"
+                "INSERT INTO messages (channel, user_id, text)"
                 " SELECT ?, id, ? FROM users WHERE name = ?",
-                *(room, text, user),
+                *(channel, text, user),
             )
 
         return self._run(work)
 
-    def messages(self, room, count=50):
-        """A promise for the last messages of a room: the number of the user, and the text."""
+    def messages(self, channel, count=50):
+        """Return a promise for the last messages: the number of the user, and the text."""
         return self._query(
-            "SELECT user_id, text FROM messages WHERE room = ? ORDER BY id DESC LIMIT ?",
-            *(room, count),
+            "SELECT user_id, text FROM messages WHERE channel = ? ORDER BY id DESC LIMIT ?",
+            *(channel, count),
         ).then(lambda rows: rows[::-1])
 
     def close(self):
@@ -95,10 +96,10 @@ class Store:
         return transaction
 
     def _run(self, work):
-        """A promise for what a function makes of a transaction, in a thread.
+        """Return a promise for what a function returns for a transaction, in a thread.
 
-        The thread cannot be stopped.  So a promise that is cancelled has ended, for the batch and
-        for the service, when the thread has ended.
+        The thread cannot be stopped.  So the promise, if it is cancelled, ends when the thread
+        has ended, and the batch and the service wait for that.
         """
         running = Promise.from_deferred(self._pool.runInteraction(work))
         return running.shield().finally_(running.reflect)

@@ -1,4 +1,4 @@
-"""Another service, which decides what may be said: called over HTTP, again if it fails."""
+"""The client of the moderator, an HTTP service that allows or refuses messages."""
 
 import treq
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
@@ -9,7 +9,7 @@ from twpromise import Limiter, Promise
 
 
 class Refused(Exception):
-    """The moderator does not want this said."""
+    """The moderator does not allow a message."""
 
 
 class Unavailable(Exception):
@@ -21,14 +21,15 @@ NO_ANSWER = (ConnectError, DNSLookupError, RequestTransmissionFailed, ResponseFa
 
 # begin: upstream
 class Moderator:
-    """Asks the moderator.
+    """Asks the moderator, and tries again if it fails.
 
     Args:
-        url: Where it is.  It answers a POST request with status 200, or 403 and a reason.
+        url: The URL of the moderator, which answers a POST request with status 200, or with
+            403 and a reason.
         client: The `treq` module, or an `HTTPClient`.
-        at_once: How many requests are under way at most, of all callers together.
-        waiting: How many more may wait.
-        patience: How many seconds one attempt may take.
+        at_once: The limit of requests at one time, for all callers together.
+        waiting: The limit of requests that wait for one of these to end.
+        patience: The seconds that one attempt may take.
     """
 
     def __init__(self, url, client=treq, at_once=10, waiting=100, patience=1.0):
@@ -38,9 +39,9 @@ class Moderator:
         self.limiter = Limiter(at_once, waiting=waiting)
 
     async def check(self, text, deadline):
-        """Raises `Refused` if a text may not be said.
+        """Raise `Refused` if a text is not allowed.
 
-        Tries again until it is known, or the next attempt would begin after the deadline.
+        Try again until there is an answer, or the next attempt would begin after the deadline.
         """
         retrying = AsyncRetrying(
             retry=retry_if_exception_type((Unavailable, TimeoutError)),
@@ -52,8 +53,8 @@ class Moderator:
         await retrying(self._attempt, text)
 
     async def _attempt(self, text):
-        # The time in the queue counts.  When it is over, the request is cancelled, or leaves the
-        # queue; the slot is held by requests only, not between two attempts.
+        # The timeout includes the time in the queue.  When it ends, the request is cancelled, or
+        # leaves the queue.  Between two attempts no slot of the limiter is in use.
         asked = self.limiter.run(self._ask, text).timeout(self._patience)
         try:
             status, reason = await asked
@@ -65,7 +66,8 @@ class Moderator:
             raise Unavailable(f"the moderator answers with status {status}")
 
     def _ask(self, text):
-        # In a callback of the Deferred: a response that is not read would keep its connection.
+        # Read the body in a callback of the Deferred, not in a handler of a promise, which a
+        # cancellation would bypass: a response that is not read keeps its connection open.
         return self._client.post(self._url, data=text.encode()).addCallback(
             lambda response: response.text().addCallback(lambda text: (response.code, text))
         )

@@ -5,12 +5,12 @@ import json
 from twpromise import PromiseService
 
 from ..api import Api
-from ..rooms import Rooms
+from ..channels import Channels
 from ..store import Store
 from ..upstream import Moderator
 from .fakes import FakeModerator, FakePool, FakeTime
 
-LOBBY = "http://chat/rooms/lobby/messages"
+LOBBY = "http://chat/channels/lobby/messages"
 
 
 class ApiTests(FakeTime):
@@ -25,8 +25,8 @@ class ApiTests(FakeTime):
         self.moderator = Moderator(
             "http://moderator/", self.client(self.site), at_once=1, waiting=0, patience=60
         )
-        rooms = Rooms(Store(pool), self.moderator)
-        self.chat = self.client(Api(self.work, rooms, 5).app.resource())
+        channels = Channels(Store(pool), self.moderator)
+        self.chat = self.client(Api(self.work, channels, 5).app.resource())
 
     def say(self, text, user="ada"):
         """A Deferred for the status of the answer, and its content."""

@@ -88,7 +88,7 @@ class Program:
 
     def messages(self, data=None):
         """What the API answers."""
-        url = f"http://127.0.0.1:{self.http}/rooms/lobby/messages"
+        url = f"http://127.0.0.1:{self.http}/channels/lobby/messages"
         with urlopen(url, data, timeout=60) as response:
             return response.read().decode()
 

@@ -9,8 +9,8 @@ from twisted.python.failure import Failure
 
 from twpromise import Promise, PromiseService
 
+from ..channels import Channels
 from ..protocol import HELP, LinesFactory
-from ..rooms import Rooms
 from ..store import Store
 from ..upstream import Unavailable
 from .fakes import FakePool, FakeTime
@@ -41,8 +41,8 @@ class LinesTests(FakeTime):
         self.work = PromiseService(grace=1)
         self.work.startService()
         self.moderator = SlowModerator()
-        self.rooms = Rooms(Store(self.pool), self.moderator)
-        self.factory = LinesFactory(self.work, self.rooms, 3)
+        self.channels = Channels(Store(self.pool), self.moderator)
+        self.factory = LinesFactory(self.work, self.channels, 3)
         self.ada, self.grace = self.connect(), self.connect()
 
     def connect(self):
@@ -66,7 +66,7 @@ class LinesTests(FakeTime):
         self.assertEqual(["* you are ada in lobby"], self.received(self.ada))
         self.assertEqual(["* you are grace in lobby"], self.received(self.grace))
 
-    def test_a_room_comes_first(self):
+    def test_a_channel_comes_first(self):
         """Until then, each line is refused."""
         self.send(self.ada, "hello", "/history")
         self.assertEqual([HELP] * 2, self.received(self.ada))
@@ -79,7 +79,7 @@ class LinesTests(FakeTime):
         self.assertEqual(([], [HELP] * 2), (self.moderator.checked, self.received(self.ada)))
 
     def test_a_message(self):
-        """All in the room get it, and it is in the history."""
+        """All in the channel get it, and it is in the history."""
         self.join()
         self.send(self.ada, "hello")
         self.advance(2)
@@ -126,7 +126,7 @@ class LinesTests(FakeTime):
         self.assertEqual(["! too many requests, try again later"] * 2, self.received(self.ada))
 
     def test_a_client_that_disconnects(self):
-        """What it has asked for is cancelled, and it is in no room."""
+        """What it has asked for is cancelled, and it is in no channel."""
         self.join()
         self.send(self.ada, "one", "two")
         self.ada.connectionLost(Failure(ConnectionDone()))

@@ -83,7 +83,7 @@ class ChatTests(TestCase):
         self.chat.startService()
         self.addCleanup(self.stop)
         self.lines = TCP4ClientEndpoint(reactor, "127.0.0.1", port_of(LinesFactory))
-        self.url = f"http://127.0.0.1:{port_of(Site)}/rooms/lobby/messages"
+        self.url = f"http://127.0.0.1:{port_of(Site)}/channels/lobby/messages"
 
     def start_moderated(self, *statuses, **options):
         from twisted.internet import reactor

@@ -1,10 +1,10 @@
-"""Rooms: under pytest, on a fake clock, with a database in memory."""
+"""Channels: under pytest, on a fake clock, with a database in memory."""
 
 import pytest
 
 from twpromise import Deadline, Promise, PromiseService
 
-from ..rooms import Rooms
+from ..channels import Channels
 from ..store import Store
 from ..upstream import Refused
 from .fakes import FakePool
@@ -19,65 +19,65 @@ def pool():
 
 
 @pytest.fixture
-def rooms(scheduler, pool):
-    """Rooms without a moderator."""
-    return Rooms(Store(pool))
+def channels(scheduler, pool):
+    """Channels without a moderator."""
+    return Channels(Store(pool))
 
 
-def say(rooms, room, user, text):
-    return Promise.resolve(rooms.say(room, user, text, Deadline(5)))
+def say(channels, channel, user, text):
+    return Promise.resolve(channels.say(channel, user, text, Deadline(5)))
 
 
-def history(scheduler, rooms, *names):
-    """The histories of some rooms, asked for at the same time."""
-    promise = Promise.map(names, rooms.history)
+def history(scheduler, channels, *names):
+    """The histories of some channels, asked for at the same time."""
+    promise = Promise.map(names, channels.history)
     scheduler.advance(1)
     return promise.value()
 
 
-def test_all_in_a_room_hear_a_message(scheduler, rooms):
-    """And those in other rooms do not."""
+def test_all_in_a_channel_hear_a_message(scheduler, channels):
+    """And those in other channels do not."""
     heard = []
-    for name, room in [("ada", "lobby"), ("grace", "lobby"), ("joan", "kitchen")]:
-        rooms.join(room, lambda *message, name=name: heard.append((name, *message)))
-    said = say(rooms, "lobby", "ada", "hello")
+    for name, channel in [("ada", "lobby"), ("grace", "lobby"), ("joan", "kitchen")]:
+        channels.join(channel, lambda *message, name=name: heard.append((name, *message)))
+    said = say(channels, "lobby", "ada", "hello")
     scheduler.flush()
     assert said.is_fulfilled()
     assert [("ada", "ada", "hello"), ("grace", "ada", "hello")] == sorted(heard)
 
 
-def test_those_who_have_left_hear_nothing(scheduler, rooms):
-    """A room that is empty is forgotten, and can be entered again."""
+def test_those_who_have_left_hear_nothing(scheduler, channels):
+    """A channel that is empty is forgotten, and can be entered again."""
     heard = []
 
     def listener(*message):
         heard.append(message)
 
-    rooms.join("lobby", listener)
-    rooms.leave("lobby", listener)
-    say(rooms, "lobby", "ada", "hello")
+    channels.join("lobby", listener)
+    channels.leave("lobby", listener)
+    say(channels, "lobby", "ada", "hello")
     scheduler.flush()
-    assert ([], {}) == (heard, rooms._listeners)
-    rooms.join("lobby", listener)
-    say(rooms, "lobby", "ada", "again")
+    assert ([], {}) == (heard, channels._listeners)
+    channels.join("lobby", listener)
+    say(channels, "lobby", "ada", "again")
     scheduler.flush()
     assert [("ada", "again")] == heard
 
 
-def test_history_takes_two_queries(scheduler, rooms, pool):
-    """One for the messages, and one for all names; two rooms at once share that one."""
+def test_history_takes_two_queries(scheduler, channels, pool):
+    """One for the messages, and one for all names; two channels at once share that one."""
     for number in range(60):
-        say(rooms, "lobby", f"user {number % 7}", f"message {number}")
-    say(rooms, "kitchen", "ada", "tea?")
+        say(channels, "lobby", f"user {number % 7}", f"message {number}")
+    say(channels, "kitchen", "ada", "tea?")
     scheduler.flush()
     pool.statements.clear()
-    (lobby,) = history(scheduler, rooms, "lobby")
+    (lobby,) = history(scheduler, channels, "lobby")
     assert 2 == pool.queries()
     expected = [
         {"user": f"user {number % 7}", "text": f"message {number}"} for number in range(10, 60)
     ]
     assert expected == lobby
-    lobby, kitchen = history(scheduler, rooms, "lobby", "kitchen")
+    lobby, kitchen = history(scheduler, channels, "lobby", "kitchen")
     assert 2 + 3 == pool.queries()
     assert (expected, [{"user": "ada", "text": "tea?"}]) == (lobby, kitchen)
 
@@ -89,20 +89,20 @@ def test_a_message_that_is_refused(scheduler, pool):
         async def check(self, text, deadline):
             raise Refused("be kind")
 
-    heard, rooms = [], Rooms(Store(pool), Moderator())
-    rooms.join("lobby", heard.append)
-    refused = say(rooms, "lobby", "ada", "boo").catch(Refused, str)
+    heard, channels = [], Channels(Store(pool), Moderator())
+    channels.join("lobby", heard.append)
+    refused = say(channels, "lobby", "ada", "boo").catch(Refused, str)
     scheduler.flush()
     assert "be kind" == refused.value()
-    assert ([], [[]]) == (heard, history(scheduler, rooms, "lobby"))
+    assert ([], [[]]) == (heard, history(scheduler, channels, "lobby"))
 
 
-def test_a_message_whose_sender_leaves(scheduler, rooms, pool):
+def test_a_message_whose_sender_leaves(scheduler, channels, pool):
     """Once the database has it, it is sent to all, too."""
     heard = []
-    rooms.join("lobby", lambda *message: heard.append(message))
+    channels.join("lobby", lambda *message: heard.append(message))
     pool.thread.acquire()
-    said = say(rooms, "lobby", "ada", "hello")
+    said = say(channels, "lobby", "ada", "hello")
     scheduler.flush()
     said.cancel()
     scheduler.flush()
@@ -112,14 +112,14 @@ def test_a_message_whose_sender_leaves(scheduler, rooms, pool):
     assert [("ada", "hello")] == heard
 
 
-def test_a_service_that_stops_waits_for_what_is_said(scheduler, rooms, pool):
+def test_a_service_that_stops_waits_for_what_is_said(scheduler, channels, pool):
     """Else the database would be closed before the message is sent to all."""
     heard = []
-    rooms.join("lobby", lambda *message: heard.append(message))
+    channels.join("lobby", lambda *message: heard.append(message))
     work = PromiseService(grace=0)
     work.startService()
     pool.thread.acquire()
-    said = work.start_soon(say, rooms, "lobby", "ada", "hello")
+    said = work.start_soon(say, channels, "lobby", "ada", "hello")
     scheduler.flush()
     stopped = work.stopService()
     scheduler.flush()
