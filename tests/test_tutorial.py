@@ -245,7 +245,8 @@ def test_shutdown_waits_for_requests(start, tutorial) -> None:
         client.play(["/name ada", "* you are ada"])
     began = time.monotonic()
     service.send_signal(signal.SIGTERM)
-    with pytest.raises(ConnectionRefusedError):
+    # Refused, or reset while it is in the queue of the port that is closed.
+    with pytest.raises(ConnectionError):
         while True:
             tutorial.connect()
     late.play(["hello", "! the service is stopping"])
