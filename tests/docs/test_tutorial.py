@@ -19,7 +19,7 @@ from typing import TextIO
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "tutorial"
 PAGE = (ROOT / "docs" / "tutorial.md").read_text()
 STEPS = ["chat1", "chat2", "chat3", "chat4", "chat5", "chat7", "chat8"]
