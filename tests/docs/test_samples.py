@@ -22,7 +22,7 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 #: The process must not see that it is run by a test, nor the environment of its caller.
-_PASSED_ON = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_START")
+_PASSED_ON = ("PATH", "HOME", "TMPDIR")
 
 
 def blocks(page: Path, kind: str) -> list[str]:
