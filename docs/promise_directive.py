@@ -13,7 +13,7 @@ of the method, with targets and index entries of their own, and its docstring::
 """
 
 import re
-from inspect import cleandoc, getattr_static
+from inspect import getattr_static, getdoc
 
 from docutils.statemachine import StringList
 from sphinx import addnodes
@@ -44,9 +44,9 @@ def other_names(owner, name):
 
 
 def docstring_of(owner, name):
-    """The docstring of what a name stands for."""
+    """The docstring of what a name stands for, or of the method that it overrides."""
     found = type(Promise.coroutine).__call__ if name == "coroutine" else find(owner, name)
-    return cleandoc(getattr(found, "__doc__", None) or "")
+    return getdoc(getattr(found, "__func__", found)) or ""
 
 
 class PromiseMethod(PyMethod):

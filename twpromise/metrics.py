@@ -1,4 +1,4 @@
-"""Metrics of promises for Prometheus: see the page *Debugging a service*."""
+"""Metrics of promises for Prometheus: see the page *Metrics and tracing*."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry: see the page *Debugging a service*."""
+"""Spans of OpenTelemetry: see the page *Metrics and tracing*."""
 
 from __future__ import annotations
 

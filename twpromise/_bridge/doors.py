@@ -62,7 +62,8 @@ def install() -> None:
 
     Call it once, when an application starts, or set ``TWPROMISE_INSTALL=1`` in its environment.
     A library must not call it: return Deferreds from a library, with `Promise.to_deferred` or
-    `deferify`.
+    `deferify`.  Without it, Twisted takes a promise for a plain value: a credentials checker that
+    returns one lets every user in.
 
     From then on Twisted waits for a promise that a callback returns, that ``inlineCallbacks``
     yields, that a credentials checker, a trial test or a ``LoopingCall`` returns, and so on.  Each

@@ -201,7 +201,8 @@ class Executors(CorePromise, Generic[T_co]):
             *args: Its arguments.
             **kwargs: Its keyword arguments.
 
-        Cancelling the promise withdraws the function, if no thread runs it yet.
+        Cancelling the promise withdraws the function, if no thread runs it yet.  A function that
+        runs goes on, and its result is dropped.
 
         Raises:
             TypeError: *function* is not callable.

@@ -162,6 +162,9 @@ class PromiseTestMixin(_Base):
     def failure_result_of(self, awaitable: Awaitable[Any], *types: type[BaseException]) -> Failure:
         """Run the handlers that are due, and return the reason of a promise as a Failure.
 
+        A rejection that an earlier `advance` has logged still fails the test: call
+        `Promise.to_deferred` before `advance`, and pass the Deferred.
+
         Args:
             awaitable: A promise, a Deferred, a coroutine or anything else that promises follow.
             *types: The expected exception classes; by default any.
