@@ -84,11 +84,11 @@ class Deadline:
         """
         self._due: float = self._queue.scheduler.seconds() + self.seconds
 
-    def fits(self, promise: CorePromise) -> bool:
+    def _fits(self, promise: CorePromise) -> bool:
         """Whether a promise is on the same scheduler."""
         return promise._queue is self._queue
 
-    def call(self, function: Callable[[], None]) -> Waiting:
+    def _call(self, function: Callable[[], None]) -> Waiting:
         """Call *function* when the deadline has passed, from the reactor or the queue."""
         waiting = Waiting(self, function)
         self._waiting[waiting] = None

@@ -119,7 +119,7 @@ class _Timeout(_Timed):
             # For the cancellers that are called when time is up.
             self._context = context_here(self._promise)
             if isinstance(seconds, Deadline):
-                self._timer = seconds.call(self._fire)
+                self._timer = seconds._call(self._fire)
             else:
                 self._start_timer(seconds, self._fire)
 
@@ -264,7 +264,7 @@ class Timers(CorePromise, Generic[T_co]):
         promise = None
         if not isinstance(seconds, Deadline):
             promise, seconds = _checked(type(self), seconds)
-        elif not seconds.fits(self):
+        elif not seconds._fits(self):
             promise = new_rejected(type(self), RuntimeError(_MISFIT))
         error = "operation timed out" if message_or_error is None else message_or_error
         if promise is None and isinstance(error, BaseException):
