@@ -369,7 +369,7 @@ def test_a_signal_while_those_that_wait_are_rejected(scheduler):
     def interrupted():
         raise KeyboardInterrupt
 
-    deadline.call(interrupted)
+    deadline._call(interrupted)
     promise = quiet(Source().promise.timeout(deadline))
     with pytest.raises(KeyboardInterrupt):
         scheduler.clock.advance(5)
