@@ -210,7 +210,7 @@ def test_an_error_handler_that_gets_no_cancellations(tmp_path: Path) -> None:
             tmp_path,
             "gateway.py",
             edits={"grace=5": "grace=0", "    CancelledError: 503,  # the process stops\n": ""},
-            errors="Failure: twpromise._util.errors.CancellationError",
+            errors="Failure: twpromise.CancellationError",
             LISTEN=f"tcp:{port}:interface=127.0.0.1",
             UPSTREAM=upstream.url,
         ) as process,

@@ -205,3 +205,8 @@ class AggregateError(PromiseError, ExceptionGroup[Exception], Sequence[Any]):
     def __iter__(self) -> Iterator[Any]:
         """The reasons."""
         return iter(self._reasons)
+
+
+for _name in __all__:
+    # Tracebacks, warnings and pickles have the name that users import.
+    globals()[_name].__module__ = "twpromise"
