@@ -92,6 +92,8 @@ def new_input(cls: type[CorePromise], value: Any) -> Any:
 
     Diagnostics take the two for one: they do not announce this one.
     """
+    if type(value) is cls and binding_of(value) is None:
+        return value
     return new_resolved(cls, value, INPUT)
 
 
