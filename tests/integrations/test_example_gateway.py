@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import pytest
 
+from tests.integrations.pages import paste
 from tests.integrations.started import Program, eventually_get, free_port, started
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -196,6 +197,14 @@ def test_a_stop(tmp_path: Path, grace: int) -> None:
             assert {"title": "late", "price": "late"} == asked.result().json()
         else:
             assert 503 == asked.result().status_code
+
+
+def test_a_port_that_is_taken(tmp_path: Path, run_python: Any, monkeypatch: Any) -> None:
+    """The process says so, and ends with status 1."""
+    paste(PAGE, tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("LISTEN", f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1")
+        assert "CannotListenError" in run_python("gateway.py", status=1)
 
 
 def test_an_error_handler_that_gets_no_cancellations(tmp_path: Path) -> None:

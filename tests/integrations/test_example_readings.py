@@ -311,7 +311,8 @@ def test_stopping_in_time(tmp_path: Path) -> None:
         with served(tmp_path, *arguments, error="Cancel 1 running task(s)", **variables) as address:
             url = f"http://{address}/sensors/cellar/next"
             waiting = thread.submit(httpx.get, url, timeout=60)
-            eventually(lambda: 1 == httpx.get(f"http://{address}/status").json()["waiting"])
+            status = f"http://{address}/status"
+            eventually(lambda: 1 == httpx.get(status, timeout=60).json()["waiting"])
         assert 500 == waiting.result().status_code
 
 
