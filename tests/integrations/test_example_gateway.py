@@ -20,6 +20,8 @@ from tests.integrations.started import Program, eventually_get, free_port, start
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAGE = "with-klein-and-treq.md"
+#: The time is not up before the test is, also on a machine that is busy.
+PATIENT = {".timeout(2)": ".timeout(60)"}
 
 
 @contextmanager
@@ -84,7 +86,8 @@ def test_alone(tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     listen = f"tcp:{port}:interface=127.0.0.1"
-    with started(PAGE, tmp_path, "gateway.py", LISTEN=listen, UPSTREAM=f"{url}/upstream"):
+    environment = {"LISTEN": listen, "UPSTREAM": f"{url}/upstream"}
+    with started(PAGE, tmp_path, "gateway.py", edits=PATIENT, **environment):
         found = {"title": "title of emma", "price": "price of emma"}
         assert found == eventually_get(f"{url}/books/emma").json()
         with ThreadPoolExecutor(20) as threads:
@@ -102,7 +105,7 @@ def test_an_upstream_that_refuses(tmp_path: Path) -> None:
     """Status 502; the other request, which is not needed any more, is cancelled."""
     with (
         Upstream() as upstream,
-        gateway(tmp_path, UPSTREAM=upstream.url) as url,
+        gateway(tmp_path, PATIENT, UPSTREAM=upstream.url) as url,
         ThreadPoolExecutor(1) as threads,
     ):
         asked = threads.submit(httpx.get, f"{url}/books/emma", timeout=20)
@@ -130,7 +133,7 @@ def test_an_upstream_that_hangs(tmp_path: Path, begun: bytes) -> None:
 @pytest.mark.parametrize("begun", [b"", BEGUN])
 def test_a_client_that_disconnects(tmp_path: Path, begun: bytes) -> None:
     """Its requests to the other service are cancelled: the connections are closed."""
-    with Upstream() as upstream, gateway(tmp_path, UPSTREAM=upstream.url) as url:
+    with Upstream() as upstream, gateway(tmp_path, PATIENT, UPSTREAM=upstream.url) as url:
         with socket.create_connection(("127.0.0.1", httpx.URL(url).port)) as client:
             client.sendall(b"GET /books/emma HTTP/1.1\r\nHost: x\r\n\r\n")
             connections = [upstream.accept(begun) for _ in range(2)]
@@ -182,7 +185,7 @@ def test_a_stop(tmp_path: Path, grace: int) -> None:
             PAGE,
             tmp_path,
             "gateway.py",
-            edits={"grace=5": f"grace={grace}"},
+            edits={"grace=5": f"grace={grace}", **PATIENT},
             LISTEN=f"tcp:{port}:interface=127.0.0.1",
             UPSTREAM=upstream.url,
         ) as process,
@@ -218,7 +221,11 @@ def test_an_error_handler_that_gets_no_cancellations(tmp_path: Path) -> None:
             PAGE,
             tmp_path,
             "gateway.py",
-            edits={"grace=5": "grace=0", "    CancelledError: 503,  # the process stops\n": ""},
+            edits={
+                "grace=5": "grace=0",
+                "    CancelledError: 503,  # the process stops\n": "",
+                **PATIENT,
+            },
             errors="Failure: twpromise._util.errors.CancellationError",
             LISTEN=f"tcp:{port}:interface=127.0.0.1",
             UPSTREAM=upstream.url,
