@@ -90,9 +90,13 @@ def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None =
 def new_input(cls: type[CorePromise], value: Any) -> Any:
     """A promise for what a static function was given, from which it derives that for the user.
 
-    Diagnostics take the two for one: they do not announce this one.
+    Diagnostics take the two for one: they do not announce this one.  A promise that has no binding,
+    which a static function does not pass on, stands for itself.
     """
-    if type(value) is cls and binding_of(value) is None:
+    kind = type(value)
+    if adopters[kind] is None:
+        return new_fulfilled(cls, value, INPUT)
+    if issubclass(kind, cls) and binding_of(value) is None:
         return value
     return new_resolved(cls, value, INPUT)
 
