@@ -8,11 +8,10 @@ import os
 
 from klein import Klein
 from treq.client import HTTPClient
-from twisted.application.internet import StreamServerEndpointService
+from twisted.application import strports
 from twisted.application.service import MultiService
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Protocol
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
@@ -100,8 +99,8 @@ def upstream(request, what, name):
 if __name__ == "__main__":
     services = MultiService()
     work.setServiceParent(services)
-    endpoint = serverFromString(reactor, os.environ.get("LISTEN", "tcp:8080:interface=127.0.0.1"))
-    StreamServerEndpointService(endpoint, Site(app.resource())).setServiceParent(services)
+    listen = os.environ.get("LISTEN", "tcp:8080:interface=127.0.0.1")
+    strports.service(listen, Site(app.resource()), reactor=reactor).setServiceParent(services)
     services.startService()
     reactor.addSystemEventTrigger("before", "shutdown", services.stopService)
     reactor.run()

@@ -210,16 +210,18 @@ async def serve(reactor, app, endpoint, grace):
 
     lifespan = Lifespan(app)
     await lifespan.start()
-    work = PromiseService(grace=grace)
-    work.startService()
-    site = Site(Asgi(app, work, lifespan.state))
-    port = await serverFromString(reactor, endpoint).listen(site)
-    reactor.addSystemEventTrigger("before", "shutdown", stop)
-    print(f"http://127.0.0.1:{port.getHost().port}", flush=True)
-    await stopping.promise
-    await port.stopListening()
-    await work.stopService()
-    await lifespan.stop()
+    try:
+        work = PromiseService(grace=grace)
+        work.startService()
+        site = Site(Asgi(app, work, lifespan.state))
+        port = await serverFromString(reactor, endpoint).listen(site)
+        reactor.addSystemEventTrigger("before", "shutdown", stop)
+        print(f"http://127.0.0.1:{port.getHost().port}", flush=True)
+        await stopping.promise
+        await port.stopListening()
+        await work.stopService()
+    finally:
+        await lifespan.stop()
     stopped.resolve()
 
 

@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy
 from klein import Klein
+from twisted.internet import reactor
+from twisted.python.log import startLogging
+from twisted.web.server import Site
 
 import twpromise
 from twpromise import Limiter, LimitExceeded, Promise, batch
@@ -57,4 +60,6 @@ def failed(request, failure):
 if __name__ == "__main__":
     for count in (1, 2):  # The first calls are slow: they make graphs.
         predict([[0, 0, 0, 0]] * count)
-    app.run("127.0.0.1", int(sys.argv[1]))
+    startLogging(sys.stdout)
+    reactor.listenTCP(int(sys.argv[1]), Site(app.resource()), interface="127.0.0.1")
+    reactor.run()

@@ -14,7 +14,6 @@ from twisted.python.failure import Failure
 from tests.support.outcomes import frames, reasons, result_of
 from tests.support.promises import Source
 from twpromise import Promise
-from twpromise._core import hooks
 from twpromise.testing import ManualScheduler
 
 Collect = Callable[[list[Any]], Promise[Any]]
@@ -280,12 +279,41 @@ def test_fired_by_another_item_when_all_is_decided(
     assert [None] == seen
 
 
+@pytest.mark.parametrize("diagnostics", [False, True])
+@pytest.mark.parametrize("wait", [Promise.all, Promise.race, lambda items: Promise.resolve(*items)])
 def test_a_canceller_that_calls_back_with_a_promise(
-    scheduler: ManualScheduler, monkeypatch: pytest.MonkeyPatch
+    scheduler: ManualScheduler, wait: Collect, diagnostics: bool
 ) -> None:
-    """That promise has no consumer then."""
-    # While some library copy has diagnostics on, a promise adopts the Deferred: that leaves it.
-    monkeypatch.setattr(hooks, "observer", None)
+    """That promise has no consumer then, and is cancelled: also while diagnostics are on."""
+    copy = Promise.get_new_library_copy()
+    copy.config(long_stack_traces=diagnostics)
+    late = Source()
+    waiting = wait([Deferred(lambda deferred: deferred.callback(late.promise))])
+    scheduler.flush()
+    waiting.cancel()
+    scheduler.flush()
+    copy.config(long_stack_traces=False)
+    assert waiting.is_cancelled()
+    assert late.promise.is_cancelled()
+
+
+def test_a_canceller_that_calls_back_with_a_promise_that_others_wait_for(
+    scheduler: ManualScheduler,
+) -> None:
+    """That promise goes on for these."""
+    late = Source()
+    other = late.promise.then(str)
+    waiting = Promise.resolve(Deferred(lambda deferred: deferred.callback(late.promise)))
+    waiting.cancel()
+    scheduler.flush()
+    assert waiting.is_cancelled()
+    assert other.is_pending()
+
+
+def test_a_canceller_that_calls_back_while_the_collection_is_read(
+    scheduler: ManualScheduler,
+) -> None:
+    """It is cancelled, too, with what the canceller has brought."""
     source: Any = Promise.defer()
     collection = source.promise.all()
     late = Source()

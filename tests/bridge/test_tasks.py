@@ -335,6 +335,31 @@ class TestAsyncio:
         assert 1 == source.cancelled
         assert deferred.called
 
+    def test_what_a_deferred_says_to_a_timeout(
+        self, on_loop: OnLoop, reports: list[LogEvent]
+    ) -> None:
+        """It is not what a later cancellation is answered with: an error of the clean-up it is."""
+        error = Boom("no response")
+
+        async def coroutine() -> None:
+            with pytest.raises(Boom):
+                async with asyncio.timeout(0):
+                    await Deferred[None](lambda deferred: deferred.errback(error))
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                raise error
+
+        async def main() -> None:
+            promise = Promise.resolve(coroutine())
+            await turns()
+            promise.cancel()
+            await ended(promise)
+            assert promise.is_cancelled()
+
+        on_loop(main)
+        assert [error] == reasons(reports)
+
     def test_a_turn(self, on_loop: OnLoop) -> None:
         """`asyncio.sleep(0)` gives the loop a turn: what has been called soon runs before."""
         ran: list[str] = []

@@ -16,7 +16,7 @@ def copy(scheduler, no_collector):
     """
     made = Promise.get_new_library_copy()
     yield made
-    made.config(tracking=False, warnings=False)
+    made.config(tracking=False, warnings=False, long_stack_traces=False)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import gc
 import json
 import threading
 import weakref
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -209,6 +210,86 @@ def test_a_deadlock(copy, scheduler, take, certain, kind):
     texts += [wait.text for one in now.promises for wait in one.waits_for if "Sem" in wait.text]
     assert {certain} == {not text.endswith("holds it, it seems") for text in texts}
     assert certain is tree(kept[0]).startswith("They wait for each other: #")
+
+
+class Account:
+    def __init__(self, lock):
+        self.lock = lock
+
+    def leave(self):
+        self.lock.release()
+
+
+def in_attributes(lock):
+    account = Account(lock)
+    return lambda: account.lock.release()
+
+
+RELEASES = {
+    "a method": lambda lock: lock.release,
+    "a function": lambda lock: lambda: lock.release(),
+    "a default": lambda lock: lambda lock=lock: lock.release(),
+    "a partial": lambda lock: partial(lock.release),
+    "an attribute": in_attributes,
+    "a method of an object": lambda lock: Account(lock).leave,
+}
+
+
+@pytest.mark.parametrize("diagnostics", [False, True])
+@pytest.mark.parametrize("way", RELEASES)
+def test_a_deadlock_of_chains(copy, scheduler, way, diagnostics):
+    """The handler that will release a lock is looked at, whether `finally_` or `then` has it."""
+    copy.config(long_stack_traces=diagnostics)
+    first, second = DeferredLock(), DeferredLock()
+
+    def move(one, other):
+        return (
+            copy.from_deferred(one.acquire())
+            .then(lambda _: copy.delay(1))
+            .then(lambda _: copy.from_deferred(other.acquire()).finally_(RELEASES[way](other)))
+        )
+
+    def by_then(one, other):
+        release = RELEASES[way](one)
+        return move(one, other).then(lambda _: release())
+
+    kept = [move(first, second).finally_(RELEASES[way](first)), by_then(second, first)]
+    scheduler.advance(1)
+    (cycle,) = pending(library=copy).cycles
+    assert set(map(number_of, kept)) <= set(cycle)
+    assert tree(kept[0]).startswith("They wait for each other, it seems: #")
+
+
+def test_a_chain_that_only_uses_a_lock(copy, scheduler):
+    """It holds nothing: its handler takes the lock itself, or it waits for it."""
+    lock = DeferredLock()
+
+    def use(_):
+        lock.acquire()
+        lock.release()
+
+    lock.acquire()
+    kept = [
+        copy.defer().promise.then(use),
+        copy.from_deferred(lock.acquire()).finally_(lock.release),
+    ]
+    texts = [wait.text for one in pending(library=copy).promises for wait in one.waits_for]
+    assert "a DeferredLock, for which 1 wait" in texts
+    del kept
+
+
+def test_a_resource_of_using(copy, scheduler):
+    """What the release of a disposer refers to is held."""
+    lock = DeferredLock()
+    disposer = copy.from_deferred(lock.acquire()).disposer(lambda _: lock.release())
+    kept = [
+        copy.using(disposer, lambda _: copy.defer().promise),
+        copy.from_deferred(lock.acquire()),
+    ]
+    scheduler.flush()
+    texts = [wait.text for one in pending(library=copy).promises for wait in one.waits_for]
+    number = number_of(kept[0])
+    assert f"a DeferredLock, for which 1 wait; using #{number} holds it, it seems" in texts
 
 
 def test_a_lock_that_is_entered_twice(copy, scheduler):
@@ -619,7 +700,7 @@ def test_what_a_cancellation_waits_for(copy, scheduler, work):
     kept.cancel()
     scheduler.flush()
     (record,) = pending(library=copy).promises
-    assert ("lastly or tap", "cancelling") == (record.name, record.state)
+    assert ("finally_ or tap", "cancelling") == (record.name, record.state)
     text = "its handler: a Deferred without a canceller, which has not fired"
     assert [text] == [wait.text for wait in record.waits_for]
     cleaned.callback(None)

@@ -199,7 +199,10 @@ KINDS = {
     ),
     "a DeferredList": (
         deferred_list,
-        ["a DeferredList: 1 of 2 have not fired: a Deferred without a canceller.*"],
+        [
+            "a DeferredList: 1 of 2 items",
+            "a DeferredList: item 1: a Deferred without a canceller.*",
+        ],
     ),
     "a DeferredLock": (taken_lock, ["a DeferredLock, with 1 waiting"]),
     "a DeferredSemaphore": (taken_semaphore, ["a DeferredSemaphore, with 1 waiting"]),

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from tests.integrations.pages import paste
 from tests.integrations.started import Program, free_port, started
 from twpromise import Promise, PromiseService
 from twpromise.testing import ManualScheduler
@@ -343,17 +344,17 @@ def test_clients_that_disconnect(tmp_path: Path) -> None:
 
 def test_a_signal_amid_requests(tmp_path: Path) -> None:
     """One is answered, one is refused when the grace is over; the application stops after that."""
-    with start(tmp_path, edits={'grace="10"': 'grace="0.5"'}) as program:
-        url = line(program)
-        with ThreadPoolExecutor(2) as threads:
-            slow = threads.submit(httpx.get, f"{url}/slow", timeout=20)
-            ticks = httpx.stream("GET", f"{url}/ticks?number=3", timeout=20)
-            with ticks as response:
+    with start(tmp_path, edits={'grace="10"': 'grace="3"'}) as program:
+        url = httpx.URL(line(program))
+        with socket.create_connection((url.host, url.port), timeout=20) as slow:
+            slow.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            with httpx.stream("GET", f"{url}/ticks?number=2", timeout=20) as response:
                 text = response.iter_text()
+                # It answers this request, and so has received the other one.
                 assert "tick 0\n" == next(text)
                 program.terminate()
-                assert ["tick 1\n", "tick 2\n"] == list(text)
-            assert 503 == slow.result().status_code
+                assert ["tick 1\n"] == list(text)
+            assert b"HTTP/1.1 503" == slow.recv(12)
         assert ["ticks ended", "slow ended", "left"] == [line(program) for _ in range(3)]
 
 
@@ -376,6 +377,24 @@ def test_an_application_that_fails_to_start(tmp_path: Path) -> None:
     )
     assert 1 == done.returncode
     assert "RuntimeError: no database" in done.stderr
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    """The process ends with status 1, and the application's lifespan before that."""
+    paste(PAGE, tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        endpoint = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+        done = subprocess.run(
+            [sys.executable, "asgi.py", "app:app", endpoint],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(FILE.parents[2])},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (1, "left\n") == (done.returncode, done.stdout)
+    assert "CannotListenError" in done.stderr
 
 
 @pytest.mark.parametrize("reactor", ["asyncio", "another"])

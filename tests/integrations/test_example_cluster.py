@@ -31,8 +31,10 @@ KEPT = ("Dask-Offload", "Dask-Callback", "PoolThread-twisted", "asyncio_", "pymp
 def test_places(run_python, tmp_path: Path, place: str) -> None:
     """What a reader copies from the page runs at each of the places, and leaves nothing."""
     assert ["places.py", "own_futures.py"] == paste("on-a-cluster.md", tmp_path)
-    said = run_python("-W", "error", "places.py", place)
-    assert f"{place}: 75 of 1000 are prime\n" == said
+    said = run_python("-W", "error", "places.py", place).splitlines()
+    # A machine that is busy lets its workers end late, of which Dask warns.
+    said = [line for line in said if "distributed.nanny - WARNING" not in line]
+    assert [f"{place}: 75 of 1000 are prime"] == said
 
 
 def test_own_futures(run_python, tmp_path: Path) -> None:

@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import pytest
 
+from tests.integrations.pages import paste
 from tests.integrations.started import Program, eventually_get, free_port, started
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAGE = "with-klein-and-treq.md"
+#: The time is not up before the test is, also on a machine that is busy.
+PATIENT = {".timeout(2)": ".timeout(60)"}
 
 
 @contextmanager
@@ -83,7 +86,8 @@ def test_alone(tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     listen = f"tcp:{port}:interface=127.0.0.1"
-    with started(PAGE, tmp_path, "gateway.py", LISTEN=listen, UPSTREAM=f"{url}/upstream"):
+    environment = {"LISTEN": listen, "UPSTREAM": f"{url}/upstream"}
+    with started(PAGE, tmp_path, "gateway.py", edits=PATIENT, **environment):
         found = {"title": "title of emma", "price": "price of emma"}
         assert found == eventually_get(f"{url}/books/emma").json()
         with ThreadPoolExecutor(20) as threads:
@@ -101,7 +105,7 @@ def test_an_upstream_that_refuses(tmp_path: Path) -> None:
     """Status 502; the other request, which is not needed any more, is cancelled."""
     with (
         Upstream() as upstream,
-        gateway(tmp_path, UPSTREAM=upstream.url) as url,
+        gateway(tmp_path, PATIENT, UPSTREAM=upstream.url) as url,
         ThreadPoolExecutor(1) as threads,
     ):
         asked = threads.submit(httpx.get, f"{url}/books/emma", timeout=20)
@@ -129,7 +133,7 @@ def test_an_upstream_that_hangs(tmp_path: Path, begun: bytes) -> None:
 @pytest.mark.parametrize("begun", [b"", BEGUN])
 def test_a_client_that_disconnects(tmp_path: Path, begun: bytes) -> None:
     """Its requests to the other service are cancelled: the connections are closed."""
-    with Upstream() as upstream, gateway(tmp_path, UPSTREAM=upstream.url) as url:
+    with Upstream() as upstream, gateway(tmp_path, PATIENT, UPSTREAM=upstream.url) as url:
         with socket.create_connection(("127.0.0.1", httpx.URL(url).port)) as client:
             client.sendall(b"GET /books/emma HTTP/1.1\r\nHost: x\r\n\r\n")
             connections = [upstream.accept(begun) for _ in range(2)]
@@ -181,7 +185,7 @@ def test_a_stop(tmp_path: Path, grace: int) -> None:
             PAGE,
             tmp_path,
             "gateway.py",
-            edits={"grace=5": f"grace={grace}"},
+            edits={"grace=5": f"grace={grace}", **PATIENT},
             LISTEN=f"tcp:{port}:interface=127.0.0.1",
             UPSTREAM=upstream.url,
         ) as process,
@@ -198,6 +202,14 @@ def test_a_stop(tmp_path: Path, grace: int) -> None:
             assert 503 == asked.result().status_code
 
 
+def test_a_port_that_is_taken(tmp_path: Path, run_python: Any, monkeypatch: Any) -> None:
+    """The process says so, and ends with status 1."""
+    paste(PAGE, tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("LISTEN", f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1")
+        assert "CannotListenError" in run_python("gateway.py", status=1)
+
+
 def test_an_error_handler_that_gets_no_cancellations(tmp_path: Path) -> None:
     """The trap of the page: status 500, and a traceback in the log."""
     port = free_port()
@@ -209,7 +221,11 @@ def test_an_error_handler_that_gets_no_cancellations(tmp_path: Path) -> None:
             PAGE,
             tmp_path,
             "gateway.py",
-            edits={"grace=5": "grace=0", "    CancelledError: 503,  # the process stops\n": ""},
+            edits={
+                "grace=5": "grace=0",
+                "    CancelledError: 503,  # the process stops\n": "",
+                **PATIENT,
+            },
             errors="Failure: twpromise.CancellationError",
             LISTEN=f"tcp:{port}:interface=127.0.0.1",
             UPSTREAM=upstream.url,

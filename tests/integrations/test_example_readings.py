@@ -96,7 +96,7 @@ def test_the_page(loop: str, tmp_path: Path) -> None:
         served(tmp_path, *start_line(PAGE, "app"), "--loop", loop, error="ValueError") as address,
         ThreadPoolExecutor(1) as thread,
         httpx.Client(base_url=f"http://{address}", timeout=20) as client,
-        connect(f"ws://{address}/watch") as watching,
+        connect(f"ws://{address}/watch", open_timeout=60) as watching,
         socket.create_connection(("127.0.0.1", port)) as sensor,
     ):
         following = thread.submit(lambda: client.get("/next").json())
@@ -125,7 +125,7 @@ class Station:
         eventually(lambda: expected.items() <= self.status().items())
 
     def watch(self) -> Any:
-        return connect(f"ws://{self.address}/watch")
+        return connect(f"ws://{self.address}/watch", open_timeout=60)
 
     @contextmanager
     def sensor(self) -> Iterator[socket.socket]:
@@ -311,7 +311,8 @@ def test_stopping_in_time(tmp_path: Path) -> None:
         with served(tmp_path, *arguments, error="Cancel 1 running task(s)", **variables) as address:
             url = f"http://{address}/sensors/cellar/next"
             waiting = thread.submit(httpx.get, url, timeout=60)
-            eventually(lambda: 1 == httpx.get(f"http://{address}/status").json()["waiting"])
+            status = f"http://{address}/status"
+            eventually(lambda: 1 == httpx.get(status, timeout=60).json()["waiting"])
         assert 500 == waiting.result().status_code
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -640,6 +641,13 @@ def test_the_page(tmp_path: Path) -> None:
         wrong += ['"abcd"', '{"a": 1, "b": 2, "c": 3, "d": 4}', "[" * 100_000]
         assert [(400, error)] * len(wrong) == [program.ask("/predict", body) for body in wrong]
         assert [] == program.stop(signal.SIGTERM)
+
+
+def test_a_port_that_is_taken(run_python: Callable[..., str], tmp_path: Path, quiet: None) -> None:
+    """The process says so, and ends with status 1."""
+    paste("serving-a-model.md", tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert "CannotListenError" in run_python("app.py", str(taken.getsockname()[1]), status=1)
 
 
 def test_the_program(tmp_path: Path) -> None:

@@ -48,10 +48,13 @@ def test_a_question_that_is_given_up(
     tmp_path: Path, run_python: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client forgets it, and ends; the server cancels it, and what waits behind it."""
-    with server(tmp_path, edits={"timeout(5) for": "timeout(0.5) for"}) as (program, url):
+    with server(tmp_path, edits={"timeout(5) for": 'timeout(20 if each == "0" else 0.5) for'}) as (
+        program,
+        url,
+    ):
         monkeypatch.setenv("URL", url)
         late = "TimeoutError('operation timed out')\n"
-        assert "42\n" + 2 * late == run_python("sockets.py", "ask", "0", "60", "0")
+        assert "42\n" + 2 * late == run_python("sockets.py", "ask", "0", "60", "0.1")
         assert ["ended 1", "ended 2"] == [line(program), line(program)]
 
 

@@ -120,11 +120,18 @@ class DeferredSource:
         if promise is None:
             # The Deferred has fired with a coroutine, which cancels the promise.
             return False
+        deferred = self._deferred
         # At once: if the Deferred fired before the next job, its value (a lock, say) would get
         # lost.
         try:
-            if not leave_to_others(self._deferred, self):
+            if not leave_to_others(deferred, self):
                 self._cancel()
+                late = deferred._taken_by_promise
+                if adopters[type(late)] is not None:
+                    # The canceller has fired it with that, which has no consumer then.
+                    followed = keep_followed(type(promise), deferred, late, promise)
+                    mark_handled(followed)
+                    drop(followed, promise)
         except BaseException as error:
             # What a canceller raises is logged; the promise is cancelled anyway.
             call_soon(type(promise), hooks.host.escaped, error)

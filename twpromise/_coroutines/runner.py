@@ -204,6 +204,7 @@ class Runner(Suspension):
         promise = self.finish()
         adopter = adopters[type(result)]
         if promise._state & CANCELLING:
+            self._answer_error = None
             finish_without(promise, self._given_up)
             self._in_context(context, discard, promise, result)
         elif adopter is not None and adopter is not self._as_it_is:
@@ -215,16 +216,13 @@ class Runner(Suspension):
 
     def _fail(self, error: BaseException) -> None:
         context = self._context
-        promise = self._promise
-        cancelled = passes_cancellation(error) or (
-            promise._state & CANCELLING
-            and (
-                issubclass(type(error), CANCELLATIONS)
-                # It is not an error of the clean-up.
-                or error is getattr(self, "_answer_error", None)
-            )
-        )
-        self.finish()
+        promise = self.finish()
+        cancelled = passes_cancellation(error)
+        if promise._state & CANCELLING:
+            # What answers the cancellation is no error of the clean-up.
+            answer = getattr(self, "_answer_error", None)
+            cancelled = cancelled or issubclass(type(error), CANCELLATIONS) or error is answer
+            self._answer_error = None
         if cancelled:
             finish_without(promise, self._given_up)
         else:
@@ -233,4 +231,4 @@ class Runner(Suspension):
 
     def _release(self) -> None:
         self._generator = self._context = self._deferred = None
-        self._waiting = self._special = self._answer_error = None
+        self._waiting = self._special = None

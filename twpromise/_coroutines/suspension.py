@@ -61,8 +61,8 @@ class Suspension(Node):
         "_waiting",
     )
 
-    #: Set once the generator is interrupted: the error with which its wait ended after the
-    #: cancellation.  A Deferred may have another one than Twisted's.
+    #: Set once the promise is cancelled: the error with which the wait ended after that.  A
+    #: Deferred may have another one than Twisted's.
     _answer_error: BaseException | None
 
     #: Set together with `_special`: whether its outcome is sent in, or thrown in; if not, the
@@ -247,7 +247,8 @@ class Suspension(Node):
             self._insist()
             assert self._ready is not None
             self._ready = self._answered(*self._ready)
-            self._answer_error = self._ready[1]
+            if self._promise._state & CANCELLING:
+                self._answer_error = self._ready[1]
 
     def awaited(self) -> CorePromise | None:
         """The promise that the generator waits for, if it is one."""

@@ -8,7 +8,7 @@ from io import BufferedIOBase, RawIOBase
 from .._core.states import CorePromise
 from .._util.checks import check_count, is_int, shown
 
-__all__ = ["check_file", "check_library", "check_limit", "check_signal", "check_switch"]
+__all__ = ["check_file", "check_library", "check_limit", "check_signal"]
 
 
 def check_limit(limit: int | None) -> int | None:
@@ -45,14 +45,3 @@ def check_signal(signum: int | None) -> int:
     if not is_int(signum):
         raise TypeError(f"signum must be the number of a signal, or None, not {shown(signum)}")
     return signum
-
-
-def check_switch(name: str, value: object) -> bool:
-    """*value*, checked to be a `bool`.
-
-    Raises:
-        TypeError: It is not a `bool`.
-    """
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, not {shown(value)}")
-    return value

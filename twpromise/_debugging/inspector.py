@@ -14,8 +14,8 @@ from twisted.internet.address import UNIXAddress
 from twisted.web.resource import Resource
 
 from .._promise import Promise
-from .._util.checks import check_count, shown
-from .arguments import check_library, check_switch
+from .._util.checks import check_count, check_switch, shown
+from .arguments import check_library
 from .failures import Failed, watch_failures
 from .finding import Found, find_pending
 from .records import LIMIT, Pending, as_dict, look

@@ -183,9 +183,9 @@ def _closed_over(function: Any) -> Iterator[Any]:
 
 
 def _several(deferreds: Any) -> Thing:
-    pending = [one for one in deferreds._deferredList if not one.called]
-    text = f"a DeferredList: {len(pending)} of {len(deferreds._deferredList)} have not fired"
-    return Thing(text, [("", one) for one in pending])
+    items = deferreds._deferredList
+    pending = [(f"item {index}", one) for index, one in enumerate(items) if not one.called]
+    return Thing("a DeferredList", [(f"{len(pending)} of {len(items)} items", None), *pending])
 
 
 def _twisted_coroutine(status: Any) -> Thing:

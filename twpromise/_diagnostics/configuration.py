@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from .._core.states import CorePromise
 from .._debugging.finding import Found, find_pending
 from .._scheduling.drains import Drains
-from .._util.checks import shown
+from .._util.checks import check_switch
 from .._util.types import Class
 from .library import Library, check_settings
 from .tracking import oldest_age
@@ -85,8 +85,7 @@ class Configuration(CorePromise):
         Raises:
             TypeError: *reset* is not True or False.
         """
-        if type(reset) is not bool:
-            raise TypeError(f"reset must be True or False, not {shown(reset)}")
+        check_switch("reset", reset)
         figures = cls._figures(partial(find_pending, cls._library.promise_class))
         if reset:
             cls._queue.drains = Drains()

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._util.checks import shown, spellings, type_name
+from .._util.checks import check_switch, shown, spellings, type_name
 from .policies import POLICIES, Policy
 from .warning import warn
 
@@ -46,19 +46,15 @@ def check_settings(settings: Mapping[str, Any]) -> dict[str, bool]:
                     raise TypeError(
                         f"there is no warning {shown(key)}; there is w_forgotten_return"
                     )
-                checked["w_forgotten_return"] = _check(f"warnings[{key!r}]", switch)
+                checked["w_forgotten_return"] = check_switch(
+                    f"the setting warnings[{key!r}]", switch
+                )
         elif name == "warnings":
-            checked["warnings"] = _check(name, value)
+            checked["warnings"] = check_switch("the setting warnings", value)
             checked.setdefault("w_forgotten_return", value)
         else:
-            checked[name] = _check(name, value)
+            checked[name] = check_switch(f"the setting {name}", value)
     return checked
-
-
-def _check(name: str, value: object) -> bool:
-    if type(value) is not bool:
-        raise TypeError(f"the setting {name} must be True or False, not {shown(value)}")
-    return value
 
 
 def from_environment(environ: Mapping[str, str], development: bool) -> dict[str, bool]:

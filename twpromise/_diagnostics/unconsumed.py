@@ -164,10 +164,10 @@ def never_consumed(promise: Any) -> None:
         return
     if trace is None or state & (REJECTED | CANCELLED | CANCELLING):
         return
-    pending = not state & (FULFILLED | FOLLOWING) and not sys.is_finalizing()
-    lost = _lost_with(promise) if pending else None
+    lost = None if state & (FULFILLED | FOLLOWING) else _lost_with(promise)
     filename, line, _ = trace.place
-    if lost:
+    # At the end of the process all is dropped.
+    if lost and not sys.is_finalizing():
         message = f"a promise was dropped while it was pending, and {lost}"
         show(f"{message}: it was made at {filename}:{line}", filename, line)
     if trace.consumed or lost is not None:

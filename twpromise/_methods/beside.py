@@ -69,7 +69,7 @@ class Beside(Finishing):
 
     __slots__ = ("_call",)
 
-    title = "lastly or tap"
+    title = "finally_ or tap"
 
     def _start(self, source: CorePromise, call: Callable[[int, Any], Any]) -> None:
         # Called with a state, and a value or reason: calls the handler if it is meant for those.

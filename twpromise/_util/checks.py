@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 __all__ = [
     "check_count",
     "check_seconds",
+    "check_switch",
     "is_exception_class",
     "is_filter_only",
     "is_int",
@@ -113,6 +114,17 @@ def check_count(name: str, count: object, least: int) -> int:
     if count < least:
         raise ValueError(f"{name} must be {least} or more, not {shown(count)}")
     return count
+
+
+def check_switch(name: str, value: object) -> bool:
+    """*value*, checked to be a `bool`.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {shown(value)}")
+    return value
 
 
 def check_seconds(name: str, seconds: object) -> float:
