@@ -246,3 +246,10 @@ def test_an_aggregate_of_nothing(errors):
 def test_errors_are_attributes_of_promise_too(name):
     """As bluebird has them."""
     assert getattr(twpromise, name) is getattr(Promise, name)
+
+
+@pytest.mark.parametrize("name", ["PromiseWarning", "TimeoutError"])
+def test_tracebacks_show_the_names_that_users_import(name):
+    """Not those of private modules."""
+    kind = getattr(twpromise, name)
+    assert ("twpromise", name) == (kind.__module__, kind.__qualname__)

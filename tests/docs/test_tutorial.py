@@ -247,8 +247,7 @@ def test_shutdown_waits_for_requests(start, tutorial) -> None:
     service.send_signal(signal.SIGTERM)
     # Refused, or reset while it is in the queue of the port that is closed.
     with pytest.raises(ConnectionError):
-        while True:
-            tutorial.connect()
+        list(iter(tutorial.connect, None))
     late.play(["hello", "! the service is stopping"])
     short.play(["* waited 1 s"])
     assert "" == long.read()
