@@ -274,7 +274,7 @@ def test_a_chain_that_only_uses_a_lock(copy, scheduler):
         copy.from_deferred(lock.acquire()).finally_(lock.release),
     ]
     texts = [wait.text for one in pending(library=copy).promises for wait in one.waits_for]
-    assert "a DeferredLock, for which 1 wait" in texts
+    assert "a DeferredLock, with 1 waiting" in texts
     del kept
 
 
@@ -289,7 +289,7 @@ def test_a_resource_of_using(copy, scheduler):
     scheduler.flush()
     texts = [wait.text for one in pending(library=copy).promises for wait in one.waits_for]
     number = number_of(kept[0])
-    assert f"a DeferredLock, for which 1 wait; using #{number} holds it, it seems" in texts
+    assert f"a DeferredLock, with 1 waiting; using #{number} holds it, it seems" in texts
 
 
 def test_a_lock_that_is_entered_twice(copy, scheduler):

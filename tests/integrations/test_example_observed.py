@@ -232,7 +232,7 @@ def test_hanging(shop):
     for found in (
         r"#\d+ coroutine pay\n",
         r'  is at File ".*shop.py", line \d+, in pay',
-        r"  waits for #(\d+): a DeferredLock, for which 1 wait; coroutine pay #\1 holds it",
+        r"  waits for #(\d+): a DeferredLock, with 1 waiting; coroutine pay #\1 holds it",
         r"      waits for a timer, due in 3[56]\d\d s",
     ):
         assert re.search(found, text), text
@@ -240,7 +240,7 @@ def test_hanging(shop):
     shop.signal(signal.SIGUSR1)
     errors = shop.end()
     assert "SIGUSR1: promises" in errors
-    assert re.search(r"a DeferredLock, for which 1 wait; coroutine pay #\d+ holds it", errors)
+    assert re.search(r"a DeferredLock, with 1 waiting; coroutine pay #\d+ holds it", errors)
     for request in requests:
         request.close()
 
