@@ -159,6 +159,21 @@ def test_a_process(arguments, environ, expected):
     assert expected == (settings["warnings"], settings["long_stack_traces"])
 
 
+START_SOON = """
+from twpromise import PromiseGroup
+from twpromise.debugging import pending
+
+promise = PromiseGroup().start_soon(print)
+print([record.place for record in pending().promises if record.name != "PromiseGroup"])
+"""
+
+
+def test_tracking_from_the_environment():
+    """The places are those of the user, whichever modules are imported later."""
+    result = run("-c", START_SOON, TWPROMISE_TRACKING="1")
+    assert ['File "<string>", line 5, in <module>'] == eval(result.stdout), result.stderr
+
+
 # --- trial
 
 TRIAL = """

@@ -6,8 +6,7 @@ promises except those that users make by calling the class, and for these anothe
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from sys import _getframe
 from time import monotonic
 from types import CodeType
@@ -44,7 +43,6 @@ def switch(promise_class: Any, *, on: bool) -> None:
 
 
 def _tracking(plain: Callable[[], Any], tracked: Callable[[], Any]) -> Any:
-    ours = frozenset(_files())
     # Most promises are made at the same place as the one before, and in the same turn: checking
     # that costs less than reading the clock.
     last: CodeType | None = None
@@ -58,7 +56,7 @@ def _tracking(plain: Callable[[], Any], tracked: Callable[[], Any]) -> Any:
         frame: Any = _getframe(2)
         promise._made_by = code = frame.f_code
         if code is not last:
-            while code.co_filename in ours and frame.f_back is not None:
+            while code.co_filename.startswith(PACKAGE) and frame.f_back is not None:
                 frame = frame.f_back
                 code = frame.f_code
             last = promise._made_by = code
@@ -73,14 +71,6 @@ def _tracking(plain: Callable[[], Any], tracked: Callable[[], Any]) -> Any:
 
     new.__wrapped__ = plain  # type: ignore[attr-defined]
     return new
-
-
-def _files() -> Iterator[str]:
-    """The files of this package."""
-    for module in list(sys.modules.values()):
-        filename = getattr(module, "__file__", None)
-        if isinstance(filename, str) and filename.startswith(PACKAGE):
-            yield filename
 
 
 def _tracking_init(plain: Callable[..., None]) -> Any:
