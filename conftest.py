@@ -1,8 +1,7 @@
-"""Runs the examples in the package's docstrings; those of the pages are tested in tests/docs.
+"""Runs the examples in the package's docstrings; tests/docs tests those of the pages.
 
-Examples find `Promise`, `scheduler` and `clock` ready: promises settle when the example
-says `scheduler.flush()`, and time passes when it says `scheduler.advance(seconds)`.
-An example that cannot run has `<!-- skip: next -->` on the line before it.
+An example is a block that `Example::` introduces.  It finds `Promise` and the names of its own
+module ready, and runs on a `ManualScheduler`.
 """
 
 from __future__ import annotations
@@ -11,14 +10,12 @@ import os
 import re
 import sys
 from collections.abc import Generator, Iterator
-from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
 from typing import Any
 
 import pytest
 from sybil import Document, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.integration.pytest import SybilItem
-from sybil.parsers import rest
 from sybil.parsers.abstract.lexers import BlockLexer
 
 from twpromise import Promise
@@ -35,8 +32,6 @@ if sys.flags.dev_mode:
     os.environ["TWPROMISE_DEBUG"] = "0"
 Promise.config(warnings=False, long_stack_traces=False)
 
-_FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
-
 _literal_examples = BlockLexer(
     start_pattern=re.compile(r"^(?P<prefix>[ \t]*)Examples?::\n", re.MULTILINE),
     end_pattern_template=r"\n?\Z|\n[ \t]{{0,{len_prefix}}}(?=\S|\Z)",
@@ -48,9 +43,8 @@ def _parse_literal_examples(document: Document) -> Iterator[Region]:
     """The blocks that a docstring introduces with `Example::`."""
     for region in _literal_examples(document):
         source = region.lexemes["source"].strip_leading_newlines()
-        if not source.startswith(">>>"):
-            region.parsed, region.evaluator = source, _evaluate
-            yield region
+        region.parsed, region.evaluator = source, _evaluate
+        yield region
 
 
 pytest_plugins = ["pytester"]
@@ -58,7 +52,7 @@ pytest_plugins = ["pytester"]
 
 def _setup(namespace: dict[str, Any]) -> None:
     scheduler = ManualScheduler()
-    namespace.update(Promise=Promise, scheduler=scheduler, clock=scheduler.clock)
+    namespace["Promise"] = Promise
     # An example may have a scheduler of its own.
     namespace["_scheduler"] = scheduler.__enter__()
 
@@ -68,11 +62,7 @@ def _teardown(namespace: dict[str, Any]) -> None:
 
 
 pytest_collect_file = Sybil(
-    parsers=[
-        rest.DocTestParser(optionflags=_FLAGS),
-        _parse_literal_examples,
-        rest.SkipParser(),
-    ],
+    parsers=[_parse_literal_examples],
     path="twpromise",
     pattern="*.py",
     setup=_setup,
@@ -82,19 +72,19 @@ pytest_collect_file = Sybil(
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Run the examples of a page together, and in their order: each builds on those before it.
+    """Run the examples of a module together, and in their order: they share its names.
 
     Whatever other plugins have done to the order of all.
     """
     yield
-    pages: dict[pytest.Collector | None, list[SybilItem]] = {}
+    modules: dict[pytest.Collector | None, list[SybilItem]] = {}
     for item in items:
         if isinstance(item, SybilItem):
-            pages.setdefault(item.parent, []).append(item)
+            modules.setdefault(item.parent, []).append(item)
     ordered: list[pytest.Item] = []
     for item in items:
         if isinstance(item, SybilItem):
-            ordered += sorted(pages.pop(item.parent, ()), key=lambda each: each.example.start)
+            ordered += sorted(modules.pop(item.parent, ()), key=lambda each: each.example.start)
         else:
             ordered.append(item)
     items[:] = ordered

@@ -1196,7 +1196,7 @@ def test_a_bare_context_manager(scheduler, make):
     promise = using(Promise.resolve("connection").disposer(log.append), manager, print)
     scheduler.advance(1)
     assert isinstance(promise.reason(), TypeError)
-    assert "wrap it with Disposer.of(" in str(promise.reason())
+    assert "pass Disposer.of(manager)" in str(promise.reason())
     assert ([], ["connection"]) == (getattr(manager, "log", []), log)
 
 

@@ -255,7 +255,7 @@ def test_the_time_slice_can_be_set(use, clock, time_slice, turns):
 
 
 def test_the_default_time_slice_is_ten_milliseconds():
-    """What design/README.md promises, for each scheduler."""
+    """As docs/scheduler.md says, for each scheduler."""
     assert [0.01, 0.01] == [ReactorScheduler().time_slice, ManualScheduler().time_slice]
 
 

@@ -1,4 +1,4 @@
-"""README.md, the documentation, the changelog and docstrings use the words of the field."""
+"""The documentation, docstrings and messages use the words of the field."""
 
 from __future__ import annotations
 
@@ -19,31 +19,36 @@ _RIDDLES = re.compile(
 )
 
 
-def _docstrings(path: Path) -> Iterator[str]:
+def _strings(path: Path) -> Iterator[str]:
+    """Docstrings, messages, and what else is a string."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield ast.get_docstring(node) or ""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
 
 
-TEXTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-MODULES = sorted((ROOT / "twpromise").rglob("*.py"))
+TEXTS = [
+    path
+    for pattern in ("*.md", "changes/README.md", "docs/*.md", "examples/**/*.md")
+    for path in sorted(ROOT.glob(pattern))
+]
+MODULES = [ROOT / "pytest_twpromise.py", *sorted((ROOT / "twpromise").rglob("*.py"))]
 
 
 def riddles(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if _RIDDLES.search(line)]
 
 
-@pytest.mark.parametrize("page", TEXTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_pages(page: Path) -> None:
     """Pages say who does what."""
     assert [] == riddles(page.read_text())
 
 
-def test_docstrings() -> None:
-    """So do the docstrings of the package."""
+def test_strings() -> None:
+    """So do the docstrings and the messages of the package."""
     found = {
         str(path.relative_to(ROOT)): lines
         for path in MODULES
-        if (lines := [line for doc in _docstrings(path) for line in riddles(doc)])
+        if (lines := [line for text in _strings(path) for line in riddles(text)])
     }
     assert {} == found

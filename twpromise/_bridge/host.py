@@ -1,4 +1,4 @@
-"""The host: tells the core about Twisted and about this package's errors."""
+"""The host: what the core needs of Twisted, and of this package's errors."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _PROGRAM = "python -m twpromise"
 _DESCRIPTION = """\
 Starts a small HTTP service on loopback, its data in a database, and is its own client:
 the Deferreds of twisted.web's Agent, adbapi and deferToThread become promises, which fan
-out, recover and are handed back as Deferreds.  Tells each step, and cleans up."""
+out, recover and are handed back as Deferreds.  Prints each step, and cleans up."""
 
 _EPILOG = f"""\
 examples:

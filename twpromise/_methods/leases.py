@@ -66,8 +66,8 @@ class Lease:
             self.promise = new_rejected(
                 type(owner),
                 TypeError(
-                    "a resource must not be a bare context manager: "
-                    f"wrap it with Disposer.of({type_name(resource)})"
+                    "a resource must not be a bare context manager, like this "
+                    f"{type_name(resource)}: pass Disposer.of(manager)"
                 ),
                 owner=owner,
             )

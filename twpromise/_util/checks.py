@@ -120,7 +120,7 @@ def check_switch(name: str, value: object) -> bool:
     """*value*, checked to be a `bool`.
 
     Raises:
-        TypeError: It is none.
+        TypeError: It is not a `bool`.
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {shown(value)}")
