@@ -1,6 +1,6 @@
 """The fake database: what all implementations ask, and wait for.
 
-Every operation is answered about a millisecond after it was asked for, whoever asks, through one
+Every operation is answered about a millisecond after the call, for each style alike, through one
 callback API; adapters turn that into Deferreds, futures or promises where a row wants those.
 
 Operations that are asked for stand in one list, and one timer answers all that stand there.  That
@@ -24,7 +24,7 @@ ANSWERS = {"put blob": "blob 1", "create query": "query 1"}
 
 
 class QueryError(Exception):
-    """A query failed, as it was told to."""
+    """A query failed, as it was set to."""
 
 
 class Transaction:
@@ -72,7 +72,7 @@ class Database:
         parameters: object,
         callback: Callable[[QueryError | None, Any], object],
     ) -> None:
-        """Have *callback* told the answer, later."""
+        """Call *callback* with the answer, later."""
         self._ask(transaction, statement, callback)
 
     def roll_back(self, transaction: Transaction) -> None:

@@ -24,7 +24,7 @@ TURNS = 2_000
 
 
 def say(line: str) -> None:
-    """Tell whoever waits how far it is."""
+    """Print the progress."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -37,7 +37,7 @@ class Runs:
         return gate.promise
 
     def end(self, results=None):
-        """End the run that began first: with the double of each item, unless told otherwise."""
+        """End the run that began first: with the double of each item by default."""
         gate = self.gates.pop(0)
         index = len(self.items) - len(self.gates) - 1
         gate.resolve([2 * item for item in self.items[index]] if results is None else results)

@@ -431,7 +431,7 @@ def test_a_retry_loop_ends_soon_after_it_was_cancelled(scheduler, log, start):
 @pytest.mark.parametrize("catches", [Exception, BaseException])
 @pytest.mark.parametrize("kind", ["generator", "coroutine"])
 def test_a_loop_that_swallows_everything_is_closed(scheduler, reports, log, catches, kind):
-    """It does not keep the queue busy for ever; and what it waited for is cancelled."""
+    """It does not keep the queue busy without end; and what it waited for is cancelled."""
     attempts = []
 
     def attempt():
@@ -471,7 +471,7 @@ def test_a_loop_that_swallows_everything_is_closed(scheduler, reports, log, catc
 
 
 def test_deferreds_that_a_loop_awaits_without_end(scheduler, log):
-    """A canceller that gives a value lets the coroutine go on, but not for ever."""
+    """A canceller that gives a value lets the coroutine go on, but not without end."""
     deferreds, cancelled = [], []
 
     def canceller(deferred):

@@ -60,7 +60,7 @@ def one_with_a_cancel_hook(promise):
 @pytest.mark.parametrize("steps", [0, 1, 2])
 @pytest.mark.parametrize("of", [itself, a_follower, one_with_a_cancel_hook])
 def test_a_coroutine_that_awaits_its_own_promise(scheduler, of, steps):
-    """It is refused, instead of pending for ever."""
+    """It is refused, instead of staying pending."""
 
     async def main():
         for _ in range(steps):

@@ -189,7 +189,7 @@ def test_a_daemon_is_no_such_copy():
 
 @implementer(IReactorCore, IReactorFromThreads)
 class Reactor(Clock):
-    """A reactor that stops when it is told to, in whose last turn no calls are made any more."""
+    """A reactor that stops when `stop` is called, in whose last turn no calls are made any more."""
 
     running = True
 

@@ -320,7 +320,7 @@ def test_async_hooks_are_run(scheduler, listen, reports, where):
 
 
 def test_a_hook_that_returns_a_rejected_promise(scheduler, reports):
-    """The promise is not handed to the same hook, which would go on for ever."""
+    """The promise is not handed to the same hook, which would never end."""
     seen = []
     copy = Promise.get_new_library_copy()
 

@@ -151,7 +151,7 @@ def test_cancelled(yard, moment, times, reports):
         assert value in yard.errors or isinstance(value, (AggregateError, *CANCELLATIONS))
     if state == "fulfilled":
         assert moment >= 3.5
-    # What a cancelled promise cannot tell of is reported, once.
+    # An error that a cancelled promise cannot pass on is reported, once.
     assert len(reports) <= 1
 
 

@@ -305,7 +305,7 @@ def test_an_empty_group_that_is_waited_for_may_be_cancelled(scheduler):
 
 
 def test_a_failure_before_what_waits_is_cancelled_is_reported(scheduler, reports, work):
-    """The cancellation cannot tell of it."""
+    """The cancellation cannot carry the error."""
     group = PromiseGroup()
     error = Boom("first")
     group.start_soon(work.work, "slow", 60, cleaning=1)
@@ -388,7 +388,7 @@ def test_members_of_a_library_copy():
 
 
 def test_a_failure_where_only_a_member_waits_for_the_group(scheduler, reports, work):
-    """The member is interrupted, and the error reported, since it tells of its cancellation."""
+    """The member is interrupted, and the error reported, since it is only cancelled."""
     error = Boom("failed")
     group = PromiseGroup()
 
@@ -728,7 +728,7 @@ def test_a_failure_while_a_cancelled_block_cleans_up(driving, work, reports):
     else:
         assert "cleaned" in work.log
     if state == "cancelled":
-        # The promise tells of nothing but its cancellation.
+        # The promise is only cancelled.
         assert [error] == reasons(reports)
     else:
         assert ("rejected", error, []) == (state, raised, reasons(reports))

@@ -292,7 +292,7 @@ def test_threads_are_waited_for_before_it_is_left(scheduler):
 
 
 def test_timers_are_cleared_when_it_is_left(scheduler):
-    """None fires later, in a loop that goes on, to queue what nobody runs."""
+    """None fires later, in a loop that goes on, to queue what never runs."""
 
     async def main():
         async with use_running_loop():
@@ -305,7 +305,7 @@ def test_timers_are_cleared_when_it_is_left(scheduler):
 
 
 def test_coroutines_are_cancelled_before_it_is_left(scheduler):
-    """Their clean-up may await promises; it would wait for ever once the scheduler is gone."""
+    """Their clean-up may await promises; it would wait without end once the scheduler is gone."""
 
     async def clean_up():
         try:
@@ -348,7 +348,7 @@ def test_coroutines_go_on_if_the_former_scheduler_is_on_the_same_loop(scheduler)
 
 
 def test_what_was_queued_before_runs_on_the_loop(scheduler):
-    """A promise of a module that was imported before settles; it does not wait for ever."""
+    """A promise of a module that was imported before settles; it does not stay pending."""
 
     async def main():
         async with use_running_loop():

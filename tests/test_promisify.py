@@ -1946,7 +1946,7 @@ def test_what_an_async_function_with_a_callback_raises_rejects(scheduler, way, c
 def test_what_an_async_function_with_a_callback_raises_too_late_is_logged(
     scheduler, reports, way, decided
 ):
-    """The callback has been called before, or nobody waits for it."""
+    """The callback has been called before, or its promise has no consumer."""
 
     async def function(callback):
         if decided == "called":

@@ -676,7 +676,7 @@ MAKING = {
 @pytest.mark.parametrize("drained", [False, True])
 @pytest.mark.parametrize("make", MAKING)
 def test_a_thread_makes_no_promises(use, make, drained):
-    """It is told to call the function at home; nothing is called, and nothing is left queued."""
+    """It has to call the function at home; nothing is called, and nothing is left queued."""
     scheduler = use(ManualScheduler())
     if drained:
         Promise.resolve().then(str)
@@ -688,7 +688,7 @@ def test_a_thread_makes_no_promises(use, make, drained):
 
 @pytest.mark.parametrize("method", ["delay", "timeout"])
 def test_a_thread_starts_no_timers(use, method):
-    """The promise has no consumer of which nobody knows."""
+    """The promise has no hidden consumer."""
     scheduler = use(ManualScheduler())
     promise, _, _ = pending()
     refused(getattr(promise, method), 1)
@@ -749,7 +749,7 @@ def test_a_function_is_home_where_it_was_set(use, monkeypatch):
 
 
 def test_what_a_foreign_thread_settles_reaches_its_handlers(use):
-    """By a Deferred that is fired there: the call raises, and no handler waits for ever."""
+    """By a Deferred that is fired there: the call raises, and no handler is lost."""
     scheduler = use(ManualScheduler())
     deferred = Deferred()
     called = []

@@ -107,7 +107,7 @@ def test_functions_are_called_from_the_queue(scheduler, service):
 
 
 def test_the_service_is_no_consumer(scheduler, service, reports):
-    """What nobody waits for any more is cancelled; what nobody handles is reported."""
+    """Work without a consumer is cancelled; a rejection without a handler is reported."""
     log = []
     service.start_soon(work, log, 60).then(print).cancel()
     service.start_soon(fail)

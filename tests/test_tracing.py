@@ -469,7 +469,7 @@ def test_parents_in_coroutines(scheduler, spans):
 
 
 def test_in_a_group(scheduler, spans):
-    """What is started in a group has the span of the one who starts it."""
+    """What is started in a group has the span of its caller."""
 
     @traced("request")
     def request():

@@ -2,7 +2,7 @@
 
 While something made of promises runs that never ends, timers fire, sockets are read and written,
 signals are handled, processes are reaped and threads answer: each of them as often as is asked
-for.  Then the chain is told to end, and does.
+for.  Then the chain gets a signal to end, and ends.
 """
 
 from __future__ import annotations

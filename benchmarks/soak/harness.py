@@ -1,4 +1,4 @@
-"""What the soaks share: the reactor, its turns, its log, and how figures are told."""
+"""What the soaks share: the reactor, its turns, its log, and how figures are reported."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class Soak:
         began = time.perf_counter()
         self.reactor.callWhenRunning(self._begin, main)
         self.reactor.run()
-        # What nobody handled may be found out by the collector only.
+        # Only the collector may find a rejection that is not handled.
         gc.collect()
         self.tell("seconds", round(time.perf_counter() - began, 1))
         self.check("no unhandled report", self.reports[:3] == [])

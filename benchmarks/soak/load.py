@@ -83,7 +83,7 @@ class Pooled:
         self.used = self.broken = False
 
     def begin(self) -> None:
-        """Somebody has it."""
+        """It is in use."""
         self._wrong["connections used twice at once"] += self.used
         self.used = True
 
@@ -124,7 +124,7 @@ class Service:
 
     @property
     def all_given_back(self) -> bool:
-        """Whether nobody has a connection of the pool, a slot, or a file."""
+        """Whether no connection of the pool, slot or file is in use."""
         full = len(self.pool.pending) == POOL and self.slots.tokens == UPSTREAMS
         return full and not self.files
 
@@ -135,7 +135,7 @@ class Service:
         )
 
     def stop(self) -> Promise[Any]:
-        """Let go of everything."""
+        """Release everything."""
         self.queries.close()
         return Promise.all([self.port.stopListening(), self.connections.closeCachedConnections()])
 
@@ -187,7 +187,7 @@ class Service:
         return Promise.using(connection.disposer(release), use)
 
     def use_file(self, how: str) -> Promise[Any]:
-        """Use a file that a thread opens, which goes on when nobody waits for it any more."""
+        """Use a file that a thread opens, which goes on when its promise is cancelled."""
         seconds = SLOW_OPENING if how.endswith("late") else 0.002 * self.random.random()
         file = Promise.in_thread(self.open, seconds).disposer(
             lambda file: Promise.in_thread(self.close, file)

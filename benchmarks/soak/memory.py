@@ -213,7 +213,7 @@ def given_up(number: int) -> Promise[Any]:
     failed = Promise.all([fired, cancelled, Promise.reject(Oops())])
 
     def end(_: object) -> None:
-        # Those beside what failed go on, for whoever has them.
+        # The items beside the one that failed go on, for other consumers.
         fired.callback(number)
         cancelled.cancel()
 

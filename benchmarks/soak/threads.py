@@ -90,7 +90,7 @@ class Scheduler(ReactorScheduler):
 
 
 class Lulls:
-    """Waves in which only threads settle, while the reactor sleeps and nobody else wakes it.
+    """Waves in which only threads settle, while the reactor sleeps and nothing else wakes it.
 
     Between the first call of a thread and the last handler nothing at home touches the queue,
     nor does the watchdog, which is the only timer that there is.
@@ -122,7 +122,7 @@ class Lulls:
             self._end()
             return
         self.waves += 1
-        # A single thread that waits for each handler has nobody who might wake the queue for it.
+        # A single thread that waits for each handler has no other one that might wake the queue.
         works = self._soak.racers.work[: self._random.choice([1, 1, 2, THREADS])]
         waits = self._random.random() < 0.5
         for work in works:
@@ -243,7 +243,7 @@ class Threads(Soak):
         if kind == "future":
             future: Future[str] = Future()
             promise: Promise[Any] = Promise.resolve(future)
-            # Whoever cancels it may have been faster.
+            # A cancellation may have been faster.
             self.give(lambda: future.set_running_or_notify_cancel() and future.set_result(value))
         else:
             promise, resolve, reject = self.deferred()

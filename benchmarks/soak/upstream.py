@@ -74,7 +74,7 @@ class UntilClosed(Protocol):
         self.upstream = factory
 
     def dataReceived(self, data: bytes) -> None:
-        """Told to end: tell what was done."""
+        """On a request to end: report what was done."""
         from twisted.internet import reactor
 
         self.transport.write(json.dumps(self.upstream.counted).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""`async def` functions: the very same ones, whoever drives them and whatever they await.
+"""`async def` functions: the same ones, with any driver and any awaitable.
 
 Over callbacks, what a query gives is a Deferred, a promise or an asyncio future.
 """

@@ -2,7 +2,7 @@
 
 They settle once, call handlers in order and from a queue, and follow each other.  They know no
 cancellation, no context variables, no other threads, no diagnostics, no bindings, nothing that is
-followed but each other; rejections that nobody handles are lost, and so is whatever a handler does
+followed but each other; rejections without a handler are lost, and so is whatever a handler does
 wrong with them.
 """
 

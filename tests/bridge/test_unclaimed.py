@@ -757,7 +757,7 @@ def test_no_cycle_keeps_the_value(scheduler: ManualScheduler, leaves: bool) -> N
 
 @pytest.mark.parametrize("waits", [False, True], ids=["free", "taken"])
 def test_a_lock_is_not_lost(scheduler: ManualScheduler, waits: bool) -> None:
-    """It is granted in the turn in which the one who waited for it leaves."""
+    """It is granted in the turn in which its only consumer leaves."""
     lock = DeferredLock()
     if waits:
         lock.acquire()

@@ -137,7 +137,7 @@ def test_a_name_that_resolves_to_loopback_is_refused(library, host, status):
 
 
 def test_without_a_host_it_is_refused(library):
-    """Nobody can say which name was meant."""
+    """The name that was meant is ambiguous."""
     assert 403 == fetch(InspectorResource(library=library), host=[])[0]
 
 
@@ -157,7 +157,7 @@ def test_without_a_host_it_is_refused(library):
     ],
 )
 def test_with_a_token_others_are_answered(library, peer, header, status):
-    """By way of a proxy, too, and under any name; nobody without the token."""
+    """By way of a proxy, too, and under any name; no request without the token."""
     resource = InspectorResource(allow_remote=True, token=TOKEN, library=library)
     headers = {"X-Forwarded-For": b"192.0.2.9"}
     if header is not None:
@@ -222,7 +222,7 @@ def test_wrong_arguments_are_refused(arguments, error, message):
     ],
 )
 def test_browsers_run_nothing_but_its_own_script(library, path, kind):
-    """All that is sent says so, and that nobody may keep it, embed it, or guess what it is."""
+    """All that is sent says so, and that browsers must not keep, embed or guess it."""
     resource = InspectorResource(library=library)
     status, headers, body = fetch(resource, path)
     assert (404 if path == b"/none" else 200) == status
@@ -362,7 +362,7 @@ def test_what_is_waited_for_shows_no_values(library):
 
 
 def fail_in_a_chain(library, note="password"):
-    """A rejection that nobody handles, because of another."""
+    """An unhandled rejection, because of another error."""
 
     def fail(_):
         word = "pass" + "word"
@@ -443,7 +443,7 @@ def test_nothing_is_kept_after_its_end(library):
 
 
 def test_markup_is_escaped(library):
-    """In JSON, too, whoever takes that for HTML."""
+    """In JSON, too, which a browser might take for HTML."""
 
     def markup(_):
         """Never called."""

@@ -161,7 +161,7 @@ def häufig():
 
 
 def test_a_pipe_that_is_full(copy):
-    """The rest is written when there is room again."""
+    """The rest is written when the pipe has space again."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     text = "x" * 200_000

@@ -38,7 +38,7 @@ def eventually_get(url: str) -> httpx.Response:
 
 
 class Program(subprocess.Popen[str]):
-    """A process that is told once to end."""
+    """A process that gets one signal to end."""
 
     _terminated = False
 

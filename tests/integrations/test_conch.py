@@ -132,7 +132,7 @@ class Logins:
             command.transport.loseConnection()
 
     async def test_a_wrong_password_is_refused_each_time(self):
-        """Whoever comes later does not get in either."""
+        """Later users do not get in either."""
         await self.refused(AuthenticationFailed, password=refuse)
 
     async def test_a_wrong_host_key_is_refused_each_time(self):

@@ -1,4 +1,4 @@
-"""`twisted.cred`, with a checker that returns promises: a rejected one lets nobody in."""
+"""`twisted.cred`, with a checker that returns promises: a rejected one lets no user in."""
 
 from __future__ import annotations
 

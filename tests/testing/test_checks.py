@@ -173,7 +173,7 @@ class TestPending:
         assert 1 == text.count("in <genexpr>")
 
     def test_one_that_was_dropped(self, leftover):
-        """The handlers of a Deferred that nobody has any more are never called."""
+        """The handlers of a Deferred without references are never called."""
 
         def make():
             Promise.resolve(Deferred()).then(fail)

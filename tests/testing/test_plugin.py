@@ -392,7 +392,7 @@ def test_the_long_stack_trace_is_not_shown_otherwise(run):
 
 @pytest.mark.parametrize("name", ["asyncio", "anyio"])
 def test_tests_that_another_plugin_runs(run, name):
-    """They take another fixture, and are told so."""
+    """They take another fixture, and the message says so."""
     result = run(
         f"""
         @pytest.mark.{name}
