@@ -37,6 +37,11 @@ default_role = "py:obj"
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"twpromise {release}"
+html_theme_options = {
+    "source_repository": "https://github.com/twpromise/twpromise/",
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
 html_static_path = ["_static"]
 html_css_files = ["twpromise.css"]
 
