@@ -78,6 +78,7 @@ class PromiseCollector(Collector):
     Example::
 
         from prometheus_client import CollectorRegistry
+        from twpromise import Promise
         from twpromise.metrics import PromiseCollector
 
         registry = CollectorRegistry()

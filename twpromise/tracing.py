@@ -120,6 +120,10 @@ def traced(
 
     Example::
 
+        from twpromise import Promise
+        from twpromise.tracing import traced
+
+
         @traced("load page")
         def load(url):
             return Promise.resolve(url).then(str.upper)

@@ -170,8 +170,11 @@ class Threads(CorePromise):
 
         Example::
 
+            from twpromise import Promise
+
+
             def endpoint():  # in a thread of a web framework
-                return Promise.call_from_thread(fetch, "https://example.com").result(30)
+                return Promise.call_from_thread(Promise.delay, 1, "found").result(30)
         """
         if not callable(function):
             raise TypeError(f"function must be callable, not {shown(function)}")

@@ -41,10 +41,16 @@ class Deadline:
 
     Example::
 
+        from twpromise import Deadline, Promise
+
+
         async def orders_of(name):
             deadline = Deadline(5)
-            user = await load_user(name).timeout(deadline)
-            return await load_orders(user).timeout(deadline)  # what is left of the 5 seconds
+            user = await Promise.delay(3, name.title()).timeout(deadline)
+            return await Promise.delay(1, [user]).timeout(deadline)  # within the other 2 seconds
+
+
+        orders = Promise.resolve(orders_of("ada"))
     """
 
     __slots__ = ("_aim", "_due", "_queue", "_timer", "_waiting", "seconds")

@@ -255,15 +255,18 @@ def batch(
 
     Example::
 
+        from twpromise import Promise, batch
+
+        NAMES = {1: "ada", 2: "grace"}
+
+
         async def load(ids):
-            rows = await database.fetch("select id, name from users where id = any(%s)", ids)
-            names = dict(rows)
-            return [names.get(id, KeyError(id)) for id in ids]
+            await Promise.delay(0.1)  # a query for all ids
+            return [NAMES.get(id, KeyError(id)) for id in ids]
+
 
         name_of = batch(load, size=100)
-
-        async def page():
-            return await Promise.all([name_of(1), name_of(2)])  # one query
+        names = Promise.all([name_of(1), name_of(2)])  # one call of load
     """
     if not callable(run):
         raise not_a_function("run", run)

@@ -171,11 +171,17 @@ class PromiseGroup(Starting):
 
     Example::
 
-        async def both(first, second):
+        from twpromise import Promise, PromiseGroup
+
+
+        async def both():
             async with PromiseGroup() as group:
-                one = group.start_soon(fetch, first)
-                two = group.start_soon(fetch, second)
+                one = group.start_soon(Promise.delay, 1, "one")
+                two = group.start_soon(Promise.delay, 2, "two")
             return one.value(), two.value()
+
+
+        result = Promise.resolve(both())
     """
 
     def __init__(self, *, library: type[Promise[Any]] = Promise) -> None:

@@ -90,11 +90,17 @@ class Limiter:
 
     Example::
 
-        database = Limiter(10, waiting=1000)
+        from twpromise import Limiter, Promise
 
-        @database
-        def rows(query):
-            return Promise.in_thread(connection_of_thread().execute, query)
+        upstream = Limiter(10, waiting=1000)
+
+
+        @upstream
+        def fetch(path):
+            return Promise.delay(1, f"page {path}")
+
+
+        pages = Promise.all([fetch(path) for path in "abc"])
     """
 
     def __init__(

@@ -55,9 +55,13 @@ class PromiseService(Starting, Service):
 
     Example::
 
+        from twpromise import Promise, PromiseService
+
+
         async def answer(request):
             await Promise.delay(1)
             return f"answer to {request}"
+
 
         service = PromiseService(grace=20)
         service.startService()

@@ -103,6 +103,9 @@ class ManualScheduler:
 
     Example::
 
+        from twpromise import Promise
+        from twpromise.testing import ManualScheduler
+
         with ManualScheduler() as scheduler:
             promise = Promise.resolve(1).then(str)
             scheduler.flush()

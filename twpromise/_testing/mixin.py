@@ -46,6 +46,7 @@ class PromiseTestMixin(_Base):
 
         from twisted.trial.unittest import SynchronousTestCase
 
+        from twpromise import Promise
         from twpromise.testing import PromiseTestMixin
 
 
