@@ -1,28 +1,13 @@
-"""Runs the examples in the package's docstrings; tests/docs tests those of the pages.
-
-An example is a block that `Example::` introduces.  It finds `Promise` and the names of its own
-module ready, and runs on a `ManualScheduler`.
-"""
+"""What holds for all tests, also those of the examples."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Generator, Iterator
-from typing import Any
-
-import pytest
-from sybil import Document, Region, Sybil
-from sybil.evaluators.python import PythonEvaluator
-from sybil.integration.pytest import SybilItem
-from sybil.parsers.abstract.lexers import BlockLexer
 
 from twpromise import Promise
-from twpromise.testing import ManualScheduler
 
-# Tests, and the processes that they start, run with the defaults, whatever the environment of the
-# one that runs them says.
+# Tests, and the processes that they start, run with the defaults, in any environment.
 for name in ("DEBUG", "WARNINGS", "LONG_STACK_TRACES", "W_FORGOTTEN_RETURN", "TRACKING"):
     os.environ.pop(f"TWPROMISE_{name}", None)
 for name in ("PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONIOENCODING", "PYTHONWARNINGS"):
@@ -32,59 +17,4 @@ if sys.flags.dev_mode:
     os.environ["TWPROMISE_DEBUG"] = "0"
 Promise.config(warnings=False, long_stack_traces=False)
 
-_literal_examples = BlockLexer(
-    start_pattern=re.compile(r"^(?P<prefix>[ \t]*)Examples?::\n", re.MULTILINE),
-    end_pattern_template=r"\n?\Z|\n[ \t]{{0,{len_prefix}}}(?=\S|\Z)",
-)
-_evaluate = PythonEvaluator()
-
-
-def _parse_literal_examples(document: Document) -> Iterator[Region]:
-    """The blocks that a docstring introduces with `Example::`."""
-    for region in _literal_examples(document):
-        source = region.lexemes["source"].strip_leading_newlines()
-        region.parsed, region.evaluator = source, _evaluate
-        yield region
-
-
 pytest_plugins = ["pytester"]
-
-
-def _setup(namespace: dict[str, Any]) -> None:
-    scheduler = ManualScheduler()
-    namespace["Promise"] = Promise
-    # An example may have a scheduler of its own.
-    namespace["_scheduler"] = scheduler.__enter__()
-
-
-def _teardown(namespace: dict[str, Any]) -> None:
-    namespace["_scheduler"].__exit__(None, None, None)
-
-
-pytest_collect_file = Sybil(
-    parsers=[_parse_literal_examples],
-    path="twpromise",
-    pattern="*.py",
-    setup=_setup,
-    teardown=_teardown,
-).pytest()
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Run the examples of a module together, and in their order: they share its names.
-
-    Whatever other plugins have done to the order of all.
-    """
-    yield
-    modules: dict[pytest.Collector | None, list[SybilItem]] = {}
-    for item in items:
-        if isinstance(item, SybilItem):
-            modules.setdefault(item.parent, []).append(item)
-    ordered: list[pytest.Item] = []
-    for item in items:
-        if isinstance(item, SybilItem):
-            ordered += sorted(modules.pop(item.parent, ()), key=lambda each: each.example.start)
-        else:
-            ordered.append(item)
-    items[:] = ordered

@@ -738,7 +738,7 @@ async def _async_generator():
     ("call", "message"),
     [
         (lambda: traced(5), "name must be the name of a span, not 5"),
-        (lambda: traced("work", 5), "traced.. takes a name and a function, or what is under way"),
+        (lambda: traced("work", 5), "traced.. takes a name and a function or a promise"),
         (lambda: traced(None, Promise.resolve(1)), "takes a name and a function"),
         (lambda: traced("work")(5), "function must be callable, not 5"),
         (lambda: traced(_generator), "put @traced above @Promise.coroutine"),

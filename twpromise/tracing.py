@@ -147,7 +147,7 @@ def traced(
         return _decorated(name, begin, what)
     if name is None or not _can_be_followed(what):
         raise TypeError(
-            "traced() takes a name and a function, or what is under way: "
+            "traced() takes a name and a function or a promise: "
             f'traced("load", promise), not {shown(what)}'
         )
     return _followed(begin(name), what)

@@ -1,4 +1,4 @@
-"""Samples of README.md and of the documentation can be pasted into an empty file, and run.
+"""Samples of README.md, the documentation and docstrings can be pasted into an empty file, and run.
 
 The ``python`` blocks of a page, in their order, make one program, and the first of them alone makes
 another.  A block that is a file of its own, or that needs a package which the tests do not have, is
@@ -11,15 +11,25 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
+from typing import Any
 
 import pytest
+
+from twpromise import Promise
+from twpromise.testing import ManualScheduler
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(
     r"^(?P<fence>`{3,})(?P<kind>python|\{code-block\} python)\n(?P<source>.*?)^(?P=fence)$",
     re.MULTILINE | re.DOTALL,
+)
+_EXAMPLE = re.compile(
+    r"^(?P<indent> *)Example::\n\n(?P<source>((?P=indent) +.*\n|\n)+?)(?=\n*(?P=indent)\S)",
+    re.MULTILINE,
 )
 #: The process must not see that it is run by a test, nor the environment of its caller.
 _PASSED_ON = ("PATH", "HOME", "TMPDIR")
@@ -91,3 +101,23 @@ def test_no_sample_is_hidden_or_left_out(page: Path) -> None:
     text = page.read_text()
     assert not re.search(r"^<!-- (skip|invisible-code-block)", text, re.MULTILINE)
     assert ">>> " not in "".join(blocks(page, "python"))
+
+
+def examples() -> Iterator[Any]:
+    """What docstrings introduce with ``Example::``."""
+    for module in sorted((ROOT / "twpromise").rglob("*.py")):
+        text = module.read_text()
+        found = [dedent(example["source"]) for example in _EXAMPLE.finditer(text)]
+        assert len(found) == text.count(" Example::\n"), module
+        for source in found:
+            yield pytest.param(source, id=module.stem)
+
+
+@pytest.mark.parametrize("source", list(examples()))
+def test_example_of_a_docstring(source: str, scheduler: ManualScheduler) -> None:
+    """It imports what it uses; its promises are fulfilled within seconds."""
+    namespace: dict[str, Any] = {"__name__": "example"}
+    exec(compile(source, "example.py", "exec"), namespace)
+    for _ in range(5):
+        scheduler.advance(1)
+    assert all(each.is_fulfilled() for each in namespace.values() if Promise.is_(each))
