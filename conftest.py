@@ -2,7 +2,6 @@
 
 Examples find `Promise`, `scheduler` and `clock` ready: promises settle when the example
 says `scheduler.flush()`, and time passes when it says `scheduler.advance(seconds)`.
-An example that cannot run has `<!-- skip: next -->` on the line before it.
 """
 
 from __future__ import annotations
@@ -71,7 +70,6 @@ pytest_collect_file = Sybil(
     parsers=[
         rest.DocTestParser(optionflags=_FLAGS),
         _parse_literal_examples,
-        rest.SkipParser(),
     ],
     path="twpromise",
     pattern="*.py",
