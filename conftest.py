@@ -9,14 +9,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
 from typing import Any
 
-import pytest
 from sybil import Document, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
-from sybil.integration.pytest import SybilItem
 from sybil.parsers import rest
 from sybil.parsers.abstract.lexers import BlockLexer
 
@@ -76,23 +74,3 @@ pytest_collect_file = Sybil(
     setup=_setup,
     teardown=_teardown,
 ).pytest()
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Run the examples of a page together, and in their order: each builds on those before it.
-
-    Whatever other plugins have done to the order of all.
-    """
-    yield
-    pages: dict[pytest.Collector | None, list[SybilItem]] = {}
-    for item in items:
-        if isinstance(item, SybilItem):
-            pages.setdefault(item.parent, []).append(item)
-    ordered: list[pytest.Item] = []
-    for item in items:
-        if isinstance(item, SybilItem):
-            ordered += sorted(pages.pop(item.parent, ()), key=lambda each: each.example.start)
-        else:
-            ordered.append(item)
-    items[:] = ordered

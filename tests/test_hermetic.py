@@ -1,4 +1,4 @@
-"""Tests depend neither on their order nor on the environment of the one that runs them."""
+"""Tests do not depend on the environment of the process that runs them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,6 @@ def run(*arguments, **environ):
     )
     assert 0 == done.returncode, done.stdout
     return done.stdout
-
-
-def test_examples_run_in_their_order():
-    """Those of each module together, though something shuffles all tests."""
-    pages = "twpromise/tracing.py", "twpromise/metrics.py", "twpromise/_services/limiter.py"
-    assert "passed" in run("-m", "pytest", "-p", "tests.support.shuffled", "-n0", *pages)
 
 
 @pytest.mark.parametrize(
