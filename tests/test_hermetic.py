@@ -1,4 +1,4 @@
-"""Tests do not depend on the environment in which they are run."""
+"""Tests do not depend on the environment of the process that runs them."""
 
 from __future__ import annotations
 
