@@ -238,14 +238,3 @@ def test_pending_counts_none_that_users_do_not_see(scheduler, copy, call):
     scheduler.flush()
     assert [1] == figures(copy, "pending")
     assert promise.is_pending()
-
-
-@pytest.mark.parametrize("name", ["all", "race", "props", "map", "delay"])
-def test_pending_counts_what_a_static_function_is_given_once(scheduler, copy, name):
-    """A promise stands for itself there: none is made that follows it."""
-    given = copy.defer().promise
-    arguments = {"map": (given, str), "delay": (1, given)}.get(name, (given,))
-    promise = getattr(copy, name)(*arguments)
-    scheduler.flush()
-    assert promise.is_pending()
-    assert [2] == figures(copy, "pending")

@@ -594,6 +594,9 @@ class Program:
         for each in workers:
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
+        # The executor knows of it once they are reaped.  If it gets work while it finds out, it may
+        # start a process that it then waits for without end: a race in `concurrent.futures`.
+        until(lambda: not any(Path(f"/proc/{each}").exists() for each in workers))
         return workers
 
     def stop(self, number: signal.Signals) -> list[str]:

@@ -90,14 +90,8 @@ def new_resolved(cls: type[CorePromise], value: Any, owner: CorePromise | None =
 def new_input(cls: type[CorePromise], value: Any) -> Any:
     """A promise for the input of a static function, which derives the user's promise from it.
 
-    Diagnostics treat the two as one: this one is not announced.  A promise that has no binding,
-    which a static function does not pass on, stands for itself.
+    Diagnostics treat the two as one: this one is not announced.
     """
-    kind = type(value)
-    if adopters[kind] is None:
-        return new_fulfilled(cls, value, INPUT)
-    if issubclass(kind, cls) and binding_of(value) is None:
-        return value
     return new_resolved(cls, value, INPUT)
 
 
