@@ -522,13 +522,6 @@ def command(process: object) -> bytes:
         return b""
 
 
-def ignores_interrupts(process: int) -> bool:
-    """Whether SIGINT does nothing to a process."""
-    status = Path(f"/proc/{process}/status").read_text()
-    found = re.search(r"^SigIgn:\s*(\w+)$", status, re.MULTILINE)
-    return found is not None and bool(int(found[1], 16) & 1 << signal.SIGINT - 1)
-
-
 def until(condition: Callable[[], object]) -> None:
     """Wait for what other processes do."""
     end = monotonic() + 60
@@ -587,17 +580,6 @@ class Program:
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         numbers = [number for task in tasks for number in task.read_text().split()]
         return [int(number) for number in numbers if b"spawn_main" in command(number)]
-
-    def kill_workers(self) -> list[int]:
-        """Kill the processes of the executor; it stops the others when one has died."""
-        workers = self.workers()
-        for each in workers:
-            with suppress(ProcessLookupError):
-                os.kill(each, signal.SIGKILL)
-        # The executor knows of it once they are reaped.  If it gets work while it finds out, it may
-        # start a process that it then waits for without end: a race in `concurrent.futures`.
-        until(lambda: not any(Path(f"/proc/{each}").exists() for each in workers))
-        return workers
 
     def stop(self, number: signal.Signals) -> list[str]:
         """Stop it by a signal, and see what it has logged."""
@@ -677,38 +659,14 @@ def test_the_program(tmp_path: Path) -> None:
         connection.request("POST", "/language", json.dumps(bodies[0]))
         connection.close()
 
-        # The processes die: the next text fails, and others take their place.
         workers = program.workers()
         assert workers
         for each in workers:
             libraries = Path(f"/proc/{each}/maps").read_text()
             # Twisted imports zope.interface.
             assert not re.search("tensorflow|zope", libraries)
-        program.kill_workers()
-        assert (503, {"error": "try again"}) == program.ask("/language", bodies[-1])
-        # While they start there is more to do than the service takes.
-        answers = program.ask_all("/language", bodies[-1:] * 40)
-        assert {200, 503} == {status for status, _ in answers}
-        assert (503, {"error": "too many requests, try again later"}) in answers
-
-        # They die again, and the service is stopped while a text waits for those that start.
-        dead = program.kill_workers()
-        assert 503 == program.ask("/language", bodies[-1])[0]
-
-        def living() -> list[int]:
-            return [each for each in program.workers() if each not in dead]
-
-        with ThreadPoolExecutor(1) as threads:
-            last = threads.submit(program.ask, "/language", bodies[-1])
-            until(living)
-            until(lambda: all(map(ignores_interrupts, living())))
-            workers = living()
-            # As Ctrl-C does.
-            os.killpg(program.process.pid, signal.SIGINT)
-            assert 200 == last.result()[0]
-        errors = program.end()
+        assert [] == program.stop(signal.SIGTERM)
         assert [] == [each for each in workers if b"spawn_main" in command(each)]
-        assert 2 == len(errors) == sum("a process died" in line for line in errors), errors
 
 
 def test_no_time(tmp_path: Path) -> None:
