@@ -21,6 +21,7 @@ from ._collections.all import Combining
 from ._collections.completing import Completing
 from ._collections.joining import Joining
 from ._collections.mapping import Mapped
+from ._collections.props import Props
 from ._collections.series import InSeries
 from ._collections.some import Racing
 from ._core.jobs import check_home
@@ -74,6 +75,7 @@ class _Promise(
     Mapped[T_co],
     Promisification,
     PromisifyAll,
+    Props[T_co],
     Racing[T_co],
     Reflection[T_co],
     Reporting,

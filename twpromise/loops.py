@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ._core.states import CorePromise
-from ._coroutines.tasks import coroutine_tasks
+from ._coroutines.asyncio_task import coroutine_tasks
 from ._promise import Promise
 from ._scheduling.guest import reactor_in_loop
 from ._scheduling.loop import LoopScheduler

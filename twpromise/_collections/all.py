@@ -1,10 +1,9 @@
-"""Methods that wait for all items: `all`, `all_settled` and `props`."""
+"""Methods that wait for all items: `all` and `all_settled`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeAlias, TypeVar, overload
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -32,8 +31,6 @@ from .._core.states import (
     new_pending,
 )
 from .._methods.reflection import PromiseInspection
-from .._util.both import Both
-from .._util.checks import shown, type_name
 from .._util.types import AllPromises, AllValues, Either, Fired, Followed, Listed
 from .collecting import derive_cancelling
 from .rules import OneInput
@@ -48,7 +45,6 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
-K = TypeVar("K")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -230,31 +226,6 @@ class All(Several):
         return promise
 
 
-class _Props(All):
-    """All values of a mapping."""
-
-    __slots__ = ("_keys",)
-
-    def _list(self, collection: Any) -> Iterable[Any]:
-        if not isinstance(collection, Mapping):
-            raise TypeError(
-                f"the input must be a mapping, not {type_name(collection)} "
-                "(cannot await properties of a non-object)"
-            )
-        self._keys = list(collection)
-        return (collection[key] for key in self._keys)
-
-    def _name_of(self, index: int) -> str:
-        return f"item {shown(self._keys[index])}"
-
-    def _result(self) -> Any:
-        return dict(zip(self._keys, super()._result(), strict=True))
-
-    def _release(self) -> None:
-        super()._release()
-        self._keys = []
-
-
 class _AllSettled(All):
     """An inspection of each item, however it settles."""
 
@@ -286,9 +257,6 @@ if TYPE_CHECKING:
     # A short name, for many overloads.
     L: TypeAlias = Followed[T]
     Settled: TypeAlias = Listed[PromiseInspection[T]]
-    Keyed: TypeAlias = Promise[dict[K, T]]
-    LMap: TypeAlias = Mapping[K, Followed[T]] | Followed[Mapping[K, Followed[T]]]
-    VMap: TypeAlias = Mapping[K, Either[T]] | Followed[Mapping[K, Either[T]]]
 
     class _AllMethod(ListMethod):
         @overload
@@ -330,27 +298,8 @@ if TYPE_CHECKING:
         def __call__(self, items: AllValues[T], /) -> Settled[T]: ...
         def __call__(self, *_: Any, **__: Any) -> Any: ...
 
-    class _KeyedOf(Protocol[K, T]):
-        def __call__(self, *, cancel_rest: bool = ...) -> Keyed[K, T]: ...
-
-    class _PropsMethod(Both):
-        @overload
-        def __get__(self, instance: None, owner: type, /) -> Self: ...
-        @overload
-        def __get__(self, instance: LMap[K, T], owner: type, /) -> _KeyedOf[K, T]: ...
-        @overload
-        def __get__(self, instance: VMap[K, T], owner: type, /) -> _KeyedOf[K, T]: ...
-        def __get__(self, *_: Any) -> Any: ...
-
-        @overload
-        def __call__(self, mapping: LMap[K, T], /, *, cancel_rest: bool = ...) -> Keyed[K, T]: ...
-        @overload
-        def __call__(self, mapping: VMap[K, T], /, *, cancel_rest: bool = ...) -> Keyed[K, T]: ...
-        def __call__(self, *_: Any, **__: Any) -> Any: ...
-
 else:
     _AllMethod = _AllSettledMethod = OneInput
-    _PropsMethod = partial(OneInput, example='mapping: {}({{"a": p, "b": q}})')
 
 
 class Combining(CorePromise, Generic[T_co]):
@@ -391,16 +340,3 @@ class Combining(CorePromise, Generic[T_co]):
         return _AllSettled.derive(self)
 
     allSettled = all_settled
-
-    @_PropsMethod
-    def props(self, *, cancel_rest: bool = False) -> Any:
-        """A promise for a `dict` of all values of a mapping, with its keys in the same order.
-
-        Args:
-            cancel_rest: As for `all`.
-
-        Rejects with `TypeError` unless the input is a `collections.abc.Mapping`.
-
-        Bluebird: ``Promise.props``.
-        """
-        return derive_cancelling(_Props, self, cancel_rest)

@@ -21,9 +21,9 @@ from .._bridge.futures import FutureSource
 from .._bridge.shared import callbacks_of
 from .._core.reactions import Node
 from .._core.states import is_promise
+from .._coroutines.asyncio_task import CoroutineTask
 from .._coroutines.frames import frame_of, place, suspended
 from .._coroutines.suspension import Suspension
-from .._coroutines.tasks import CoroutineTask
 from .._util.callers import PACKAGE
 from .._util.checks import name_of, printable, shown, type_name
 
