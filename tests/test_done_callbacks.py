@@ -203,7 +203,7 @@ cleaning = pytest.mark.parametrize("make", CLEANING, ids=["coroutine", "generato
 @cleaning
 @pytest.mark.parametrize("failing", [False, True])
 @pytest.mark.parametrize("leave", ["cancel", "timeout"])
-def test_waits_for_the_clean_up_of_a_deferred(scheduler, make, failing, leave):
+def test_waits_for_the_clean_up_of_a_deferred(scheduler, reports, make, failing, leave):
     """A coroutine of Twisted's goes on after the Deferred that was made of it was cancelled."""
     gate = Deferred()
     deferred = make(gate)
@@ -226,6 +226,7 @@ def test_waits_for_the_clean_up_of_a_deferred(scheduler, make, failing, leave):
     last = watched(promise)
     scheduler.flush()
     assert ([promise], [promise], [promise]) == (calls, later, last)
+    assert [Boom] * failing == [event["log_failure"].type for event in reports]
 
 
 @cleaning

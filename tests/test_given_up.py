@@ -243,6 +243,34 @@ def test_several_that_were_given_up(scheduler):
     assert 0 == limiter.active
 
 
+async def plainly(work):
+    await work
+
+
+CANCELLED = {
+    "coroutine": plainly,
+    "Twisted's coroutine": lambda work: ensureDeferred(plainly(work)),
+    "Deferred": lambda work: work.to_deferred(),
+    "list": lambda work: gatherResults([work.to_deferred()]),
+    "using": lambda work: Promise.using(Promise.resolve(1).disposer(go_on), lambda _: work),
+}
+
+
+@pytest.mark.parametrize("way", CANCELLED)
+def test_a_slot_is_free_when_a_cancelled_thread_has_ended(scheduler, way):
+    """What a caller cancels is settled at once; the thread goes on, and keeps the slot."""
+    limiter = Limiter(1)
+    work, future = running()
+    promise = limiter.run(CANCELLED[way], work)
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    assert (True, 1) == (promise.is_cancelled(), limiter.active)
+    future.set_result(None)
+    scheduler.flush()
+    assert 0 == limiter.active
+
+
 def test_a_clean_up_that_was_given_up(scheduler):
     """A coroutine that has timed out, and cleans up, is part of the work."""
 

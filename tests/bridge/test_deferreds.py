@@ -428,7 +428,7 @@ class TestCancellingTheWork:
     def test_paused(self, adopt: Adopt, scheduler: ManualScheduler) -> None:
         """A paused Deferred cannot be cancelled; its later result is swallowed."""
         deferred: Deferred[Any] = Deferred()
-        deferred.errback(raised())
+        deferred.callback("value")
         deferred.pause()
         promise = adopt(deferred)
         promise.cancel()

@@ -12,7 +12,7 @@ from zope.interface.interface import adapter_hooks
 from .._core.resolving import is_followed, new_resolved
 from .._core.states import CorePromise, is_promise
 from ..interfaces import IDeferred, IPromise
-from .deferreds import make_deferred
+from .to_deferred import make_deferred
 
 __all__ = ["install"]
 

@@ -1,35 +1,29 @@
-"""Deferreds into promises, and promises into Deferreds."""
+"""Deferreds into promises."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import _CONTINUE, Deferred, _CancellationStatus, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from .._core import hooks
 from .._core.cancelling import drop
-from .._core.following import outcome_of
 from .._core.jobs import call_soon
-from .._core.reactions import Node
 from .._core.resolving import adopters, resolve
 from .._core.settling import fulfill, hand_over, mark_handled, reject
-from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
-from .._util.errors import CancellationError
-from .outcomes import failure_of
+from .._core.states import DEAD, CorePromise
+from .clean_ups import CleanUp, fail_clean_up
 from .shared import (
-    callbacks_of,
-    is_last,
     is_shared,
     keep_failure,
     keep_followed,
     leave_to_others,
     taken_from,
-    waiting_for,
 )
+from .to_deferred import DeferredSink
 
 __all__ = [
     "adopt_deferred",
@@ -37,7 +31,6 @@ __all__ = [
     "fires_from_outside",
     "last_of",
     "lock_to_deferred",
-    "make_deferred",
 ]
 
 
@@ -99,7 +92,9 @@ class DeferredSource:
         self._promise = self._deferred = None
         if issubclass(type(result), Failure):
             keep_failure(deferred, result)
-            if promise is not None:
+            if promise is None:
+                fail_clean_up(deferred, result)
+            else:
                 reject(promise, result)
         elif promise is None:
             deferred._taken_by_promise = result
@@ -124,21 +119,28 @@ class DeferredSource:
         # At once: if the Deferred fired before the next job, its value (a lock, say) would get
         # lost.
         try:
-            if not leave_to_others(deferred, self):
-                self._cancel()
-                late = deferred._taken_by_promise
-                if adopters[type(late)] is not None:
-                    # The canceller has fired it with that, which has no consumer then.
-                    followed = keep_followed(type(promise), deferred, late, promise)
-                    mark_handled(followed)
-                    drop(followed, promise)
+            if leave_to_others(deferred, self):
+                return False
+            waits = self._cancel(promise)
+            late = deferred._taken_by_promise
+            if adopters[type(late)] is not None:
+                # The canceller has fired it with that, which has no consumer then.
+                followed = keep_followed(type(promise), deferred, late, promise)
+                mark_handled(followed)
+                drop(followed, promise)
         except BaseException as error:
             # What a canceller raises is logged; the promise is cancelled anyway.
             call_soon(type(promise), hooks.host.escaped, error)
-        return False
+            return False
+        return waits
 
-    def _cancel(self) -> None:
+    def _cancel(self, promise: CorePromise) -> bool:
+        """Cancel the Deferred; return whether that finishes the cancellation of the promise."""
+        end = CleanUp(promise)
+        self._deferred.addBoth(end)
         cancel_deferred(self._deferred)
+        end.late = True
+        return True
 
     def awaited(self) -> None:
         """No promise."""
@@ -152,32 +154,7 @@ class DeferredSource:
         return fires_from_outside(self._deferred)
 
     def _can_stop(self) -> bool:
-        return not self.running()
-
-    # --- after a cancellation
-
-    def running(self) -> bool:
-        """Whether the Deferred has been cancelled, and waits: a coroutine of Twisted's cleans up.
-
-        Twisted fires each Deferred that it cancels, and passes the cancellation on to the one that
-        this waits for.
-        """
-        deferred = self._deferred
-        return (
-            self._promise is None
-            and deferred is not None
-            and bool(deferred.called)
-            and is_last(deferred, self)
-        )
-
-    def when_done(self, function: Callable[[], object]) -> None:
-        """Call a function once the Deferred, which is `running`, has settled."""
-
-        def notify(result: Any) -> Any:
-            function()
-            return result
-
-        self._deferred.addBoth(notify)
+        return True
 
 
 def fires_from_outside(deferred: Any) -> bool:
@@ -190,7 +167,7 @@ def fires_from_outside(deferred: Any) -> bool:
     canceller = getattr(last, "_canceller", None)
     return type(last) is Deferred and getattr(canceller, "__module__", None) not in (
         Deferred.__module__,
-        __name__,
+        DeferredSink.__module__,
     )
 
 
@@ -210,84 +187,3 @@ def adopt_deferred(promise: CorePromise, deferred: Deferred[Any]) -> None:
     hand_over(promise, source)
     # If it has fired, this settles the promise at once.
     deferred.addBoth(source)
-
-
-def promises_behind(deferred: Deferred[Any]) -> list[CorePromise]:
-    """The promises that wait for a Deferred, directly or through other Deferreds and coroutines."""
-    promises: list[CorePromise] = []
-    found, seen = [deferred], set[object]()
-    while found:
-        one = found.pop()
-        if one in seen:
-            continue
-        seen.add(one)
-        promises += [waiting._promise for waiting in waiting_for(one, None)]
-        for (callback, arguments, _), _ in callbacks_of(one):
-            called = getattr(callback, "__self__", None)
-            if isinstance(called, Deferred):
-                # A `DeferredList`, say.
-                found.append(called)
-            elif callback is _CONTINUE:
-                # One whose callback has returned this one.
-                found += arguments
-            else:
-                found += [each.deferred for each in arguments if type(each) is _CancellationStatus]
-    return promises
-
-
-class DeferredSink(Node):
-    """Connects a promise with a Deferred that was made of it: one of its consumers."""
-
-    __slots__ = ("_context", "_deferred")
-
-    def __init__(self, promise: CorePromise) -> None:
-        super().__init__(promise)
-        self._deferred: Any = Deferred(self._canceller)
-        # For the callbacks.  In an empty context they must leave nothing behind, like all code in a
-        # drain.
-        context = copy_context()
-        kept = context and promise._library.async_hooks
-        self._context: Context | None = context if kept else None
-
-    def _canceller(self, deferred: Deferred[Any]) -> None:
-        # After this returns, Twisted errbacks with CancelledError.
-        behind = promises_behind(deferred)
-        drop(self.finish(), *behind)
-
-    def _notify(self, parent: CorePromise) -> None:
-        deferred, context = self._deferred, self._context
-        self.finish()
-        if not deferred.called:
-            fire, result = deferred.callback, parent._value
-            if parent._state & REJECTED:
-                fire, result = deferred.errback, failure_of(parent._value, parent._aux)
-            elif not parent._state & FULFILLED:
-                fire, result = deferred.errback, CancellationError("the promise was cancelled")
-            if context is None:
-                fire(result)
-            else:
-                context.run(fire, result)
-
-    def _settles(self, awaited: CorePromise) -> list[CorePromise]:
-        return promises_behind(self._deferred)
-
-    def _release(self) -> None:
-        # A promise that stays pending may refer to this node for long.
-        self._deferred = self._context = None
-
-
-def make_deferred(promise: CorePromise) -> Deferred[Any]:
-    """A new Deferred for a promise, which counts as one of its consumers."""
-    outcome = outcome_of(promise)
-    state = outcome._state
-    if state & FULFILLED:
-        return succeed(outcome._value)
-    if state & REJECTED:
-        mark_handled(promise)
-        return fail(failure_of(outcome._value, outcome._aux))
-    if state & DEAD:
-        return fail(hooks.host.late_cancellation())
-    sink = DeferredSink(promise)
-    sink.wait_for(promise)
-    deferred: Deferred[Any] = sink._deferred
-    return deferred

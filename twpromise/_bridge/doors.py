@@ -26,9 +26,9 @@ from .._core.subscribers import has_consumers
 from .._diagnostics import handed_over
 from .._util.errors import PromiseWarning
 from . import kinds
-from .deferreds import make_deferred
 from .in_place import CALLBACKS, replace_methods, take, take_for
 from .rings import adopt_checked
+from .to_deferred import make_deferred
 
 __all__ = ["add_classes", "install"]
 

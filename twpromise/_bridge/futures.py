@@ -45,7 +45,7 @@ class FutureSource(Node):
         promise = self.finish()
         for function in functions:
             self._queue.add(Job(function))
-        if promise is None or promise._state & DEAD:
+        if promise is None:
             return
         try:
             error = future.exception()
@@ -53,7 +53,11 @@ class FutureSource(Node):
             finish_cancel(promise)
             return
         if error is None:
-            resolve(promise, future.result())
+            if promise._state & DEAD:
+                # A task has cleaned up.
+                finish_cancel(promise)
+            else:
+                resolve(promise, future.result())
         else:
             reject(promise, error, get_traceback(error))
 
@@ -62,12 +66,12 @@ class FutureSource(Node):
         self._when_done = ()
 
     def _abandon(self, stack: list[CorePromise]) -> bool:
-        self._promise = None
         if isinstance(self._future, asyncio.Future):
             self._queue.add(Job(self._cancel))
-        else:
-            # At once: a thread may begin the work at any moment.
-            self._future.cancel()
+            return True
+        self._promise = None
+        # At once: a thread may begin the work at any moment.
+        self._future.cancel()
         return False
 
     def waits(self) -> Iterable[tuple[str, Any]]:
@@ -79,9 +83,8 @@ class FutureSource(Node):
         return not self._future.done()
 
     def _can_stop(self) -> bool:
-        # Futures of executors have this method; see `stop`.  A task cleans up when it is cancelled.
-        running = getattr(self._future, "running", None)
-        return running is None and (self._promise is not None or self._future is None)
+        # What executors run cannot be stopped; see `stop`.
+        return not hasattr(self._future, "running")
 
     def stop(self) -> bool:
         """Cancel the work of an executor; return whether it does not run, and never will.
@@ -99,7 +102,7 @@ class FutureSource(Node):
         loop = future.get_loop()
         if loop.is_closed():
             # It will never be done.
-            self._take(future)
+            finish_cancel(self.finish())
         elif loop is asyncio._get_running_loop():
             future.cancel()
         else:

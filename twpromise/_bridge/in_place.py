@@ -22,9 +22,9 @@ from .._core.following import outcome_of, root_of
 from .._core.jobs import call_soon
 from .._core.settling import mark_handled
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
-from .deferreds import make_deferred
 from .outcomes import failure_of
 from .rings import ahead_of, circular
+from .to_deferred import make_deferred
 
 __all__ = ["CALLBACKS", "InPlace", "replace_methods", "take", "take_for"]
 

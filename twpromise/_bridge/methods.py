@@ -17,7 +17,8 @@ from .._core.states import DEAD, CorePromise, is_promise, new_pending
 from .._coroutines.awaiting import await_promise
 from .._util.checks import check_seconds, not_a_function, shown
 from .._util.types import Class, Gives, Later, Mixed, N
-from .deferreds import adopt_deferred, make_deferred
+from .deferreds import adopt_deferred
+from .to_deferred import make_deferred
 from .unclaimed import adopt_for_certain
 
 if TYPE_CHECKING:

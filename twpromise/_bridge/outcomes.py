@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from twisted.internet import defer
+from twisted.internet.error import ConnectingCancelledError
 from twisted.python.failure import Failure
 from twisted.python.log import logerr
 from twisted.python.reflect import safe_str
@@ -16,6 +17,7 @@ from .._core.settling import mark_handled, reject
 from .._core.states import REJECTED, CorePromise
 from .._util.checks import printable
 from .._util.errors import (
+    CANCELLATIONS,
     CancellationError,
     RejectionError,
     TimeoutError,
@@ -33,6 +35,7 @@ __all__ = [
     "notes_of",
     "raised_by",
     "report_of",
+    "says_cancelled",
     "traceback_of",
     "unwrap",
 ]
@@ -157,6 +160,18 @@ def exception_for_future(promise: CorePromise) -> BaseException:
 def adopt_failure(promise: CorePromise, failure: Failure) -> None:
     """Reject with the exception in a Failure: as in Twisted, returning a Failure means failing."""
     reject(promise, failure)
+
+
+def says_cancelled(failure: Failure) -> bool:
+    """Whether a failure only says that a Deferred was cancelled; some of Twisted's wrap that."""
+    error: Any = failure.value
+    kind = type(error)
+    if issubclass(kind, defer.FirstError):
+        return says_cancelled(error.subFailure)
+    if kind.__module__ == "twisted.web._newclient":
+        # `ResponseNeverReceived` and its like.
+        return any(map(says_cancelled, getattr(error, "reasons", ())))
+    return issubclass(kind, (*CANCELLATIONS, ConnectingCancelledError))
 
 
 def unwrap(failure: Failure) -> tuple[object, Any]:

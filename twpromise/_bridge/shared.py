@@ -19,7 +19,6 @@ from .._core.states import CorePromise, is_promise
 
 __all__ = [
     "callbacks_of",
-    "is_last",
     "is_shared",
     "keep_failure",
     "keep_followed",
@@ -103,12 +102,6 @@ def leave_to_others(deferred: Any, consumer: object) -> bool:
         if any(_is_ours(_called_by(one)) for one in beside):
             del callbacks[index]
     return True
-
-
-def is_last(deferred: Any, consumer: object) -> bool:
-    """Whether *consumer* is the only object of this library that a Deferred has still to call."""
-    called = map(_called_by, callbacks_of(deferred))
-    return any(each is consumer for each in called) and not is_shared(deferred, consumer)
 
 
 def callbacks_of(deferred: Any) -> list[Any]:

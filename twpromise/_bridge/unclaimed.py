@@ -15,7 +15,7 @@ from .._core.jobs import call_soon
 from .._core.resolving import adopters
 from .._core.settling import hand_over
 from .._core.states import CorePromise
-from .deferreds import DeferredSource, cancel_deferred, last_of
+from .deferreds import DeferredSource, last_of
 from .shared import callbacks_of, taken_from, waiting_for
 
 __all__ = ["adopt_for_certain"]
@@ -72,9 +72,9 @@ class CertainSource(DeferredSource):
         )
         call_soon(self._class, call, self._class, self._unclaimed, value)
 
-    def _cancel(self) -> None:
+    def _cancel(self, promise: CorePromise) -> bool:
         if self._holds:
-            return
+            return False
         deferred = self._deferred
         last = last_of(deferred)
         canceller = last._canceller
@@ -85,8 +85,9 @@ class CertainSource(DeferredSource):
                 last._canceller = None
                 canceller(last)
             else:
-                cancel_deferred(deferred)
+                return DeferredSource._cancel(self, promise)
         # Otherwise nothing stops its source.
+        return False
 
     def from_outside(self) -> bool:
         """See the base."""

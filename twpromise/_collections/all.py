@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overlo
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from .._bridge.clean_ups import fail_clean_up
 from .._bridge.deferreds import lock_to_deferred
 from .._bridge.shared import (
     is_shared,
@@ -145,6 +146,7 @@ class All(Several):
             return
         if issubclass(type(value), Failure):
             keep_failure(deferred, value)
+            fail_clean_up(deferred, value)
         else:
             # Through a promise of its own, a turn later, as when a promise adopts the Deferred.
             value = keep_followed(self._class, deferred, value, self._promise)

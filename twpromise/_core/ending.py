@@ -24,7 +24,7 @@ from .subscribers import add_subscriber, all_behind, subscribers_of
 
 def has_ended(promise: CorePromise) -> bool:
     """Whether a promise has settled, and all work that it has abandoned has ended."""
-    return _under_way(promise) is None
+    return under_way(promise) is None
 
 
 def when_ended(promise: CorePromise, function: Callable[[], object]) -> None:
@@ -32,7 +32,7 @@ def when_ended(promise: CorePromise, function: Callable[[], object]) -> None:
 
     It is not a consumer, and handles no rejection.
     """
-    left = _under_way(promise)
+    left = under_way(promise)
     if left is None:
         call_soon(type(promise), function)
     elif is_promise(left):
@@ -41,6 +41,14 @@ def when_ended(promise: CorePromise, function: Callable[[], object]) -> None:
         add_subscriber(left, Ending(promise, function))
     else:
         left.when_done(lambda: when_ended(promise, function))
+
+
+def when_work_ended(work: Any, function: Callable[[], object]) -> None:
+    """The same for abandoned work: a promise, or a source that cannot be stopped."""
+    if is_promise(work):
+        when_ended(work, function)
+    else:
+        work.when_done(function)
 
 
 def give_up(promise: CorePromise, given_up: Iterable[Any]) -> None:
@@ -61,9 +69,11 @@ def give_up(promise: CorePromise, given_up: Iterable[Any]) -> None:
         promise._source = [*(promise._source or ()), *left]
     # A promise that is cancelling settles later, and then remembers what has not ended by then.
     for behind in (promise, *all_behind(promise, CANCELLING)):
-        for ending in subscribers_of(behind):
-            if type(ending) is Ending:
-                ending.wait_for(left)
+        for subscriber in subscribers_of(behind):
+            # An `Ending`, or a node that has to know.
+            wait_for_ends = getattr(subscriber, "wait_for_ends", None)
+            if wait_for_ends is not None:
+                wait_for_ends(left)
 
 
 def finish_without(promise: CorePromise, given_up: Iterable[Any]) -> None:
@@ -72,7 +82,7 @@ def finish_without(promise: CorePromise, given_up: Iterable[Any]) -> None:
     give_up(promise, given_up)
 
 
-def _under_way(promise: CorePromise) -> Any:
+def under_way(promise: CorePromise) -> Any:
     """The abandoned work of a promise, or the promise itself, that has not ended; or None.
 
     It is a promise that is pending or still being cancelled, or a source that cannot be stopped.
@@ -110,14 +120,11 @@ class Ending:
         # How many it waits for.
         self._count = 1
 
-    def wait_for(self, left: list[Any]) -> None:
+    def wait_for_ends(self, left: list[Any]) -> None:
         """Wait for more abandoned work."""
         self._count += len(left)
         for one in left:
-            if is_promise(one):
-                when_ended(one, self._notify)
-            else:
-                one.when_done(self._notify)
+            when_work_ended(one, self._notify)
 
     def _notify(self, parent: CorePromise | None = None) -> None:
         self._count -= 1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from .._util.checks import is_filter_only, no_handler
 from . import hooks
 from .cancelling import is_behind, leave
+from .ending import give_up
 from .extra import bind_promise, binding_of, extra_of, keep_for_report
 from .following import decided_by, end_of, outcome_of, rejoin
 from .jobs import call_soon
@@ -377,7 +378,7 @@ class Node:
         self._promise = rest = new_pending(type(promise), self, owner=promise)
         start_cancelling(rest)
         how(promise, *arguments)
-        promise._source = [rest]
+        give_up(promise, [rest])
 
     def _release(self) -> None:
         """Drop the references of a subclass, besides its promise and its source."""

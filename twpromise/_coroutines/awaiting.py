@@ -19,8 +19,8 @@ from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred, _CancellationStatus
 
-from .._bridge.deferreds import promises_behind
 from .._bridge.outcomes import raised_by
+from .._bridge.to_deferred import promises_behind
 from .._bridge.whereabouts import runs_at_home
 from .._core import contexts, hooks
 from .._core.cancelling import drop

@@ -6,13 +6,22 @@ import atexit
 import gc
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from twisted.logger import Logger
 
-from .._core.cancelling import cancel_all
+from .._core.cancelling import cancel_all, is_behind
+from .._core.ending import give_up, under_way, when_work_ended
 from .._core.settling import pass_on
-from .._core.states import CANCELLING, FULFILLED, REJECTED, SETTLED, CorePromise
+from .._core.states import (
+    CANCELLING,
+    FULFILLED,
+    REJECTED,
+    SETTLED,
+    CorePromise,
+    is_promise,
+)
 from .._util.checks import type_name
 from .beside import Finishing
 from .disposer import CANCELLED_USE
@@ -30,7 +39,7 @@ class Releasing(Finishing):
     It has subscribed to the promises of all resources, and also releases one that arrives late.
     """
 
-    __slots__ = ("_acquired", "_inspection", "_leases", "_under_way")
+    __slots__ = ("_acquired", "_given_up", "_inspection", "_leases", "_under_way")
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,14 +51,49 @@ class Releasing(Finishing):
         self._acquired: deque[Lease] = deque()
         #: The resource that is being released.
         self._under_way: Lease | None = None
+        #: What the use of the resources has gone on without, and may not have ended: a thread.
+        self._given_up: list[Any] = []
+
+    def wait_for_ends(self, left: list[Any]) -> None:
+        """See `ending.give_up`."""
+        if self._source is not None:
+            self._given_up += left
+
+    def _end_use(self, used: CorePromise) -> None:
+        """Release all when the use of the resources, which has settled *used*, has ended."""
+        promise = self._promise
+        # Do not report partial work as done.
+        self._set_outcome(promise if promise._state & CANCELLING else used)
+        give_up(used, self._given_up)
+        self._release_after(used)
+
+    def _release_after(self, used: CorePromise) -> None:
+        promise = self._promise
+        left = under_way(used)
+        if left is None or left is promise or (is_promise(left) and is_behind(left, promise)):
+            self._release_next()
+            return
+        # A clean-up, or a thread, still uses them.
+        if not (is_promise(left) or promise._state & CANCELLING):
+            # A thread may take long: pass on in time that it has timed out.
+            self._settle_early()
+        when_work_ended(left, partial(self._release_after, used))
 
     def _begin_release(self, outcome: CorePromise) -> None:
         """Release all, then pass on *outcome*: a settled promise, or the promise of this node."""
+        self._set_outcome(outcome)
+        self._release_next()
+
+    def _set_outcome(self, outcome: CorePromise) -> None:
         self._outcome = outcome
         used = outcome._state & (FULFILLED | REJECTED)
         self._inspection = PromiseInspection._of(outcome) if used else CANCELLED_USE
         self.stop_consuming()
-        self._release_next()
+
+    def _settle_early(self) -> None:
+        # A promise of its own waits for the rest; see `ending`.
+        self.settle_early(pass_on, self._outcome)
+        self._outcome = self._promise
 
     def _release_next(self) -> None:
         """Go on after a release, or after the promise of a late resource has settled."""
@@ -88,10 +132,8 @@ class Releasing(Finishing):
         if not self._leases:
             pass_on(self.finish(), outcome)
         elif not promise._state & CANCELLING:
-            # A failure does not wait for resources that have not arrived.  A promise of its own
-            # waits for their clean-up; see `ending`.
-            self.settle_early(pass_on, outcome)
-            self._outcome = self._promise
+            # A failure does not wait for resources that have not arrived.
+            self._settle_early()
             self._inspection = CANCELLED_USE
 
     def waits(self) -> Iterable[tuple[str, Any]]:
@@ -107,6 +149,7 @@ class Releasing(Finishing):
     def _release(self) -> None:
         self._leases = []
         self._inspection = self._outcome = self._under_way = None
+        self._given_up = []
 
     def held(self) -> list[Any]:
         """The resources that have been acquired and not yet released."""

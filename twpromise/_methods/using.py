@@ -100,7 +100,7 @@ class _Using(Releasing):
         if failure is None:
             self._use(function)
         else:
-            self._release_all(failure)
+            self._begin_release(failure)
 
     def _failure(self) -> CorePromise | None:
         """The promise of a resource that could not be acquired, or None."""
@@ -141,13 +141,9 @@ class _Using(Releasing):
             self._ahead = outcome
             lock(self._promise, self)
 
-    def _release_all(self, outcome: CorePromise) -> None:
-        promise = self._promise
+    def _release_all(self, used: CorePromise) -> None:
         self._source = self._ahead = None
-        if promise._state & CANCELLING and outcome._state & (FULFILLED | REJECTED):
-            # Do not report partial work as done.
-            outcome = promise
-        self._begin_release(outcome)
+        self._end_use(used)
 
     def _release(self) -> None:
         super()._release()
@@ -167,7 +163,7 @@ class _Using(Releasing):
             waits = leave(self._source, stack, self._promise)
         if not waits:
             self._source = None
-            call_soon(type(self._promise), self._release_all, self._promise)
+            call_soon(type(self._promise), self._begin_release, self._promise)
         return super()._abandon(stack)
 
     def _abandon_now(self) -> None:

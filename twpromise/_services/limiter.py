@@ -184,8 +184,7 @@ class Limiter:
     def acquire(self) -> Disposer[None]:
         """A slot as a `Disposer`, for `Promise.using`, which waits for it.
 
-        The slot is free again when its use has settled or was cancelled.  A function in a thread
-        may still run then: use `run` for those.
+        The slot is free again when its use has ended, as with `run`.
 
         Twisted: ``DeferredSemaphore.acquire``.
         """

@@ -219,8 +219,7 @@ class Reference:
         # One that is cancelling settles later, without what has not ended of this.
         for promise in (self, *self.behind(cancelling=False)):
             for consumer in list(promise.consumers):
-                if isinstance(consumer, Ending):
-                    consumer.wait_for(left)
+                consumer.wait_for_ends(left)
 
     def watch(self, callback: Callable[[Reference], None]) -> None:
         """Have it called once this has ended."""
@@ -414,7 +413,7 @@ class Ending(Consumer):
         self.promise, self.function = promise, function
         self.count = 1
 
-    def wait_for(self, left: list[Reference]) -> None:
+    def wait_for_ends(self, left: list[Reference]) -> None:
         self.count += len(left)
         for promise in left:
             promise.when_ended(self.less)

@@ -176,6 +176,8 @@ class Using(Consumer):
         self.step: Callable[[], None] = self.acquired
         # What the handler returned, which the child waits for.
         self.in_use: Reference | None = None
+        # What the use of the resources has gone on without.
+        self.given_up: list[Reference] = []
         self.wants: list[Want] = []
         self.wants = [Want(self, resource) for resource in resources]
         self.queued = False
@@ -248,14 +250,31 @@ class Using(Consumer):
             # It was left before.
             self.go_on()
 
-    def used(self, outcome: Reference) -> None:
-        if self.child.cancelling:
-            outcome = self.child
-        self.release_all(outcome)
+    def wait_for_ends(self, left: list[Reference]) -> None:
+        if self.step == self.use:
+            self.given_up += left
+
+    def used(self, used: Reference) -> None:
+        self.begin_release(self.child if self.child.cancelling else used)
+        used.given_up = [*used.given_up, *self.given_up]
+        used.give_up(self.given_up)
+        self.release_after(used)
+
+    def release_after(self, used: Reference) -> None:
+        """Not before all that the use has given up has ended, unless that waits for this."""
+        left = used.under_way()
+        if left is None or left is self.child or left.is_behind(self.child):
+            self.release_next()
+        else:
+            left.when_ended(lambda: self.release_after(used))
 
     # --- releasing
 
     def release_all(self, outcome: Reference) -> None:
+        self.begin_release(outcome)
+        self.release_next()
+
+    def begin_release(self, outcome: Reference) -> None:
         self.step = self.release_next
         self.in_use = None
         self.outcome = outcome
@@ -265,7 +284,6 @@ class Using(Consumer):
         #: What has still to come.
         self.late = self.wants
         self.under_way: Reference | None = None
-        self.release_next()
 
     def sort(self) -> None:
         """What has come is released next; what pends is left."""

@@ -115,6 +115,9 @@ class Consumer:
     def too_late(self) -> None:
         """It was gone before its turn, which stood in the queue."""
 
+    def wait_for_ends(self, left: list[Reference]) -> None:
+        """What it was attached to goes on without these, which have not ended."""
+
     def settles(self) -> list[Reference]:
         """The promises that it settles."""
         child = getattr(getattr(self, "whole", self), "child", None)
