@@ -30,23 +30,22 @@ def draw_scenario(measured: list[report.Measured]) -> Figure:
     """Bars of time, memory and objects, as ratios to what the rows are compared with."""
     titles = [_plain(each.row.title) for each in measured]
     colours = [OURS if "**" in each.row.title else THEIRS for each in measured]
-    panels = [
-        ("time", [each.time_ratio for each in measured]),
-        ("memory", [each.memory_ratio or 0 for each in measured]),
-    ]
-    figure = Figure(figsize=(9, 0.6 + 0.32 * len(measured)), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    for axes, (what, ratios) in zip((left, right), panels, strict=True):
-        bars = axes.barh(titles, ratios, color=colours)
-        axes.bar_label(bars, [f" {ratio:.2f}" for ratio in ratios], fontsize=8)
-        axes.margins(x=0.15)
-        axes.axvline(1, color="black", linewidth=0.6)
-        _bare(axes, f"{what}, as a ratio")
     spread = [
         [each.time_ratio - min(each.ratios) for each in measured],
         [max(each.ratios) - each.time_ratio for each in measured],
     ]
-    left.errorbar(panels[0][1], titles, xerr=spread, fmt="none", ecolor="black", elinewidth=0.8)
+    panels = [
+        ("time", [each.time_ratio for each in measured], spread),
+        ("memory", [each.memory_ratio or 0 for each in measured], None),
+    ]
+    figure = Figure(figsize=(9, 0.6 + 0.32 * len(measured)), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, (what, ratios, errors) in zip((left, right), panels, strict=True):
+        bars = axes.barh(titles, ratios, xerr=errors, color=colours, error_kw={"elinewidth": 0.8})
+        axes.bar_label(bars, [f" {ratio:.2f}" for ratio in ratios], fontsize=8)
+        axes.margins(x=0.15)
+        axes.axvline(1, color="black", linewidth=0.6)
+        _bare(axes, f"{what}, as a ratio")
     left.invert_yaxis()
     return figure
 
