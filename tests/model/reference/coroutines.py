@@ -32,6 +32,8 @@ class Running(Consumer):
         # The promises that were cancelled with it.
         self.given_up: list[Reference] = []
         self.foreign: Deferred[Any] | None = None
+        # The error with which what it waited for has answered its cancellation.
+        self.answer: BaseException | None = None
         self.running = self.interrupted = self.cancelled_itself = self.ended = False
         self.ready: tuple[Any, BaseException | None] | None = None
         child.locked = True
@@ -81,7 +83,9 @@ class Running(Consumer):
         self.ended = True
         ends = (self.cancellation, CancellationError, CancelledError)
         passes = isinstance(error, CancellationError) and error.of_awaited
-        if passes or (self.child.cancelling and isinstance(error, ends)):
+        if passes or (
+            self.child.cancelling and (isinstance(error, ends) or error is self.answer)
+        ):
             self.finish_cancel()
         else:
             self.child.reject(error)
@@ -184,6 +188,8 @@ class Running(Consumer):
                 error is None or isinstance(error, CancellationError | CancelledError)
             ):
                 value, error = None, GeneratorExit()
+            if self.child.cancelling:
+                self.answer = error
         self.advance(value, error)
 
     # --- cancelling
