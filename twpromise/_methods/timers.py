@@ -270,7 +270,8 @@ class Timers(CorePromise, Generic[T_co]):
         if promise is None and isinstance(error, BaseException):
             promise = _Timeout.derive(self, seconds, lambda _: error)
         elif promise is None and isinstance(error, str):
-            place = calling()
+            frame = calling()
+            place = frame.f_code, frame.f_lineno
             late = lambda source: note_where_it_waits(  # noqa: E731
                 _late(error, seconds, *place), source
             )
