@@ -48,26 +48,17 @@ def test_called_once_with_the_promise(scheduler, state):
     assert state == outcome(source.promise)[0]
 
 
+@pytest.mark.parametrize("notified", [False, True], ids=["in that turn", "later"])
 @pytest.mark.parametrize("state", SETTLE)
-def test_added_to_a_settled_promise(scheduler, state):
-    """It is called from the queue."""
+def test_added_to_a_settled_promise(scheduler, state, notified):
+    """It is called from the queue; also if it is added before subscribers are notified."""
     source = Source()
     quiet(source.promise)
     SETTLE[state](source)
-    scheduler.flush()
+    if notified:
+        scheduler.flush()
     calls = watched(source.promise)
     assert [] == calls
-    scheduler.flush()
-    assert [source.promise] == calls
-
-
-@pytest.mark.parametrize("state", SETTLE)
-def test_added_in_the_turn_of_settling(scheduler, state):
-    """Between the call that settles and the notification of subscribers."""
-    source = Source()
-    quiet(source.promise)
-    SETTLE[state](source)
-    calls = watched(source.promise)
     scheduler.flush()
     assert [source.promise] == calls
 

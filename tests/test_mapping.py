@@ -606,10 +606,11 @@ def seen_by_coroutine(item):
     return later(seen(item))
 
 
+@pytest.mark.parametrize("name", ["map", "map_series"])
 @pytest.mark.parametrize("bound", [False, True], ids=["plain", "bound"])
 @pytest.mark.parametrize("where", ["empty", "set"])
 @pytest.mark.parametrize("coroutine", [False, True], ids=["value", "coroutine"])
-def test_each_call_runs_in_the_context_that_map_was_called_in(scheduler, where, bound, coroutine):
+def test_each_call_runs_in_the_context_of_the_method(scheduler, name, where, bound, coroutine):
     """What one sets no other sees; and coroutines belong to the call that returned them."""
     function = seen_by_coroutine if coroutine else seen
 
@@ -617,8 +618,9 @@ def test_each_call_runs_in_the_context_that_map_was_called_in(scheduler, where, 
         if where == "set":
             variable.set("outer")
         if bound:
-            return Promise.bind("this", [1, 2, 3]).map(lambda _, item: function(item))
-        return Promise.map([1, 2, 3], function)
+            method = getattr(Promise.bind("this", [1, 2, 3]), name)
+            return method(lambda _, item: function(item))
+        return getattr(Promise, name)([1, 2, 3], function)
 
     promise = Context().run(main)
     scheduler.flush()

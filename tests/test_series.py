@@ -5,12 +5,11 @@ from __future__ import annotations
 import concurrent.futures
 import random
 import weakref
-from contextvars import Context
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
-from tests.support.collections import calls_of, later, seen, sources, variable
+from tests.support.collections import calls_of, sources, variable
 from tests.support.promises import Source, quiet
 from tests.support.things import Value, within
 from twpromise import CancellationError, Promise
@@ -476,29 +475,6 @@ def test_a_bound_reducer(scheduler):
     promise = Promise.bind("this", ["a"]).reduce(lambda this, a, b, i: (this, a, b, i), "x")
     scheduler.flush()
     assert ("this", "x", "a", 0) == promise.value()
-
-
-# --- contexts
-
-
-@pytest.mark.parametrize("where", ["empty", "set"])
-@pytest.mark.parametrize("coroutine", [False, True], ids=["value", "coroutine"])
-def test_each_call_runs_in_the_context_of_the_call(scheduler, where, coroutine):
-    """What one sets no other sees; and coroutines belong to the call that returned them."""
-
-    def function(item):
-        return later(seen(item)) if coroutine else seen(item)
-
-    def main():
-        if where == "set":
-            variable.set("outer")
-        return Promise.map_series([1, 2, 3], function)
-
-    promise = Context().run(main)
-    scheduler.flush()
-    outer = "outer" if where == "set" else "unset"
-    expected = [outer] * 3 if not coroutine else [(outer, f"set for {i}") for i in (1, 2, 3)]
-    assert expected == promise.value()
 
 
 # --- cancellation
