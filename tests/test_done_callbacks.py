@@ -6,13 +6,13 @@ import gc
 import weakref
 from concurrent.futures import Future
 from contextvars import ContextVar, copy_context
-from threading import Thread
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, succeed
 
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, quiet
+from tests.support.threads import in_thread
 from twpromise import Promise
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
@@ -533,20 +533,12 @@ def test_what_is_no_context(wrong):
 
 def test_in_another_thread(scheduler):
     """Adding and taking out are refused, as all that is done with a promise."""
-    promise, errors = Source().promise, []
+    promise = Source().promise
     calls = watched(promise)
-
-    def use():
-        for method in (promise.add_done_callback, promise.remove_done_callback):
-            with pytest.raises(RuntimeError, match="call_from_thread") as raised:
-                method(calls.append)
-            errors.append(raised)
-
     # The scheduler knows its thread when it has run something.
     Promise.resolve().then(print)
     scheduler.flush()
-    thread = Thread(target=use)
-    thread.start()
-    thread.join()
-    assert 2 == len(errors)
+    for method in (promise.add_done_callback, promise.remove_done_callback):
+        with pytest.raises(RuntimeError, match="call_from_thread"):
+            in_thread(method, calls.append)
     assert 1 == promise.remove_done_callback(calls.append)

@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 
 from tests.support.outcomes import reasons
 from tests.support.promises import Boom, Source
+from tests.support.threads import in_thread
 from twpromise import IScheduler, Promise, ReactorScheduler
 from twpromise.interfaces import IDelayedCall
 from twpromise.loops import LoopScheduler, use_running_loop
@@ -43,12 +44,6 @@ def on_loop():
 
     yield run
     Promise.set_scheduler(former)
-
-
-def in_thread(function):
-    """What a function gives, or raises, in a thread of its own."""
-    with ThreadPoolExecutor(1) as executor:
-        return executor.submit(function).result()
 
 
 # --- LoopScheduler

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import sys
 from subprocess import run
-from threading import Thread, get_ident
+from threading import get_ident
 from weakref import ref
 
 import pytest
 
 from tests.support.outcomes import reasons
 from tests.support.promises import Boom
+from tests.support.threads import in_thread
 from twpromise import Promise
 
 
@@ -55,9 +56,7 @@ def test_report_when_collected_by_another_thread(scheduler, copy):
     error = Boom()
     kept = [copy.reject(error)]
     scheduler.flush()
-    thread = Thread(target=kept.clear)
-    thread.start()
-    thread.join()
+    in_thread(kept.clear)
     assert [] == reported
     scheduler.flush()
     assert [(error, get_ident())] == reported

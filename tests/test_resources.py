@@ -23,6 +23,7 @@ from twisted.internet.defer import (
 
 from tests.support.outcomes import frames, reasons
 from tests.support.promises import Boom, quiet
+from tests.support.threads import in_thread
 from twpromise import CancellationError, Disposer, Promise, RejectionError
 from twpromise._core.ending import has_ended
 from twpromise._methods.releasing import _name_held
@@ -1444,9 +1445,7 @@ def test_a_disposer_collected_in_another_thread(scheduler, monkeypatch):
     Promise.resolve().then(lambda _: None)
     disposers = [Promise.resolve("r").disposer(lambda: log.append("released"))]
     scheduler.flush()
-    thread = threading.Thread(target=disposers.clear)
-    thread.start()
-    thread.join()
+    in_thread(disposers.clear)
     assert ["handed over"] == log
     scheduler.flush()
     assert ["handed over", "released"] == log

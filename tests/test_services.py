@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from zope.interface.verify import verifyObject
 
 from tests.support.outcomes import outcome, reasons, result_of
 from tests.support.promises import Boom, fail
+from tests.support.threads import in_thread
 from tests.support.worlds import DRIVERS, World
 from twpromise import Promise, PromiseService
 from twpromise._services import signals
@@ -365,9 +365,7 @@ def test_handlers_that_were_set_meanwhile_stay(scheduler, service, handlers):
 def test_handlers_in_other_threads(scheduler, handlers):
     """Only the main thread can set them: the service stops without."""
     before = signal.getsignal(signal.SIGTERM)
-    thread = threading.Thread(target=signals.call_on_signals, args=("one", print))
-    thread.start()
-    thread.join()
+    in_thread(signals.call_on_signals, "one", print)
     assert before is signal.getsignal(signal.SIGTERM)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import unittest
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -13,6 +14,18 @@ from twisted.internet.defer import Deferred, setDebugging
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 from twpromise import Promise
+
+
+@pytest.fixture
+def other_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop that runs in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.support.promises import Boom
+from tests.support.threads import in_thread
 from twpromise import Promise
 from twpromise.debugging import pending
 from twpromise.testing import ManualScheduler
@@ -98,9 +99,7 @@ def run(loop: asyncio.AbstractEventLoop) -> None:
         for _ in range(10):
             await asyncio.sleep(0)
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(steps(),))
-    thread.start()
-    thread.join()
+    in_thread(loop.run_until_complete, steps())
 
 
 def failed(function: Any) -> BaseException:

@@ -13,6 +13,7 @@ from twisted.logger import LogEvent
 
 from tests.support.outcomes import result_of
 from tests.support.promises import Boom
+from tests.support.threads import in_thread
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
@@ -25,13 +26,6 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
     yield loop
     loop.close()
-
-
-def in_thread(function: Callable[[], object]) -> None:
-    """Call a function in a thread of its own, and wait for it."""
-    thread = threading.Thread(target=function)
-    thread.start()
-    thread.join()
 
 
 class TestConcurrent:

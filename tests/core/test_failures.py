@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextvars import Context, ContextVar
-from threading import Thread
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from tests.support.outcomes import reasons
 from tests.support.promises import pending
+from tests.support.threads import in_thread
 from twpromise import Promise, PromiseWarning
 from twpromise._core.reactions import Node, subscribe
 
@@ -85,9 +85,7 @@ def test_a_warning_that_is_an_error_rejects_the_promise(config, scheduler, how):
             reject("text")
 
     def in_a_thread(resolve, reject):
-        thread = Thread(target=reject, args=("text",))
-        thread.start()
-        thread.join()
+        in_thread(reject, "text")
 
     config(warnings=True)
     seen = []

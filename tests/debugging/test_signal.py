@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
+from tests.support.threads import in_thread
 from twpromise._debugging import signals
 from twpromise.debugging import install_signal
 
@@ -243,18 +243,8 @@ def test_without_a_frame(received):
 
 def test_in_another_thread():
     """Python lets the main thread alone set handlers."""
-    errors = []
-
-    def install():
-        try:
-            install_signal()
-        except RuntimeError as error:
-            errors.append(str(error))
-
-    thread = threading.Thread(target=install)
-    thread.start()
-    thread.join()
-    assert ["install_signal must be called in the main thread"] == errors
+    with pytest.raises(RuntimeError, match="install_signal must be called in the main thread"):
+        in_thread(install_signal)
 
 
 @pytest.mark.parametrize(
