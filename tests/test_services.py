@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from concurrent.futures import Future
-from pathlib import Path
 
 import pytest
 from twisted.application.service import IService, MultiService
@@ -14,14 +11,13 @@ from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from tests.support.outcomes import outcome, reasons, result_of
+from tests.support.processes import run_python
 from tests.support.promises import Boom, fail
 from tests.support.threads import in_thread
 from tests.support.worlds import DRIVERS, World
 from twpromise import Promise, PromiseService
 from twpromise._services import signals
 from twpromise.testing import ManualScheduler
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -524,14 +520,7 @@ reactor.callWhenRunning(begin)
 def run(grace, program, reactor=""):
     """The exit status of a program with a service, and what it prints."""
     prologue = reactor + PROLOGUE.replace("GRACE", str(grace))
-    process = subprocess.run(
-        [sys.executable, "-c", prologue + program + "\nreactor.run()"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    process = run_python("-c", prologue + program + "\nreactor.run()")
     return process.returncode, process.stdout + process.stderr
 
 
@@ -604,16 +593,9 @@ async def work():
 service.start_soon(work)
 """
     )
-    process = subprocess.run(
-        [
-            *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
-            *("--nodaemon", "--pidfile=", "--logfile=-", f"--python={tac}"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    process = run_python(
+        *("-c", "from twisted.scripts.twistd import run; run()"),
+        *("--nodaemon", "--pidfile=", "--logfile=-", f"--python={tac}"),
     )
     output = process.stdout + process.stderr
     assert -signal.SIGTERM == process.returncode, output

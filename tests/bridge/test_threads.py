@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
-from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 
+from tests.support.processes import run_python
 from tests.support.promises import Boom, Source
 from tests.support.threads import in_thread
 from twpromise import Promise, ReactorScheduler, RejectionError
 from twpromise.loops import LoopScheduler, use_running_loop
 from twpromise.testing import ManualScheduler
-
-ROOT = Path(__file__).parents[2]
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nothing")
 
@@ -342,14 +338,7 @@ def test_a_reactor_that_is_started_in_another_thread_than_was_expected() -> None
 
 def run(*arguments: str) -> list[str]:
     """What another Python prints, line by line."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_python("-W", "error", *arguments)
     assert (0, "") == (done.returncode, done.stderr)
     return done.stdout.splitlines()
 
