@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from constantly import NamedConstant
 from twisted.internet import asyncioreactor
 from twisted.logger import LogEvent, LogLevel, globalLogBeginner, globalLogPublisher
 
@@ -109,18 +110,28 @@ def context(request: pytest.FixtureRequest) -> Context:
     return context
 
 
-@pytest.fixture
-def reports() -> Iterator[list[LogEvent]]:
-    """Events that promises log at critical level; a test that takes it checks them itself."""
+def _logged(level: NamedConstant) -> Iterator[list[LogEvent]]:
     logged: list[LogEvent] = []
 
     def observe(event: LogEvent) -> None:
-        if event.get("log_namespace") == "twpromise" and event["log_level"] is LogLevel.critical:
+        if event.get("log_namespace") == "twpromise" and event["log_level"] is level:
             logged.append(event)
 
     globalLogPublisher.addObserver(observe)
     yield logged
     globalLogPublisher.removeObserver(observe)
+
+
+@pytest.fixture
+def reports() -> Iterator[list[LogEvent]]:
+    """Events that promises log at critical level; a test that takes it checks them itself."""
+    yield from _logged(LogLevel.critical)
+
+
+@pytest.fixture
+def errors() -> Iterator[list[LogEvent]]:
+    """Events that promises log at error level."""
+    yield from _logged(LogLevel.error)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from concurrent.futures import Future
 
 import pytest
 from twisted.application.service import IService, MultiService
-from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from tests.support.outcomes import outcome, reasons, result_of
@@ -18,20 +17,6 @@ from tests.support.worlds import DRIVERS, World
 from twpromise import Promise, PromiseService
 from twpromise._services import signals
 from twpromise.testing import ManualScheduler
-
-
-@pytest.fixture
-def errors():
-    """What promises log at error level."""
-    events = []
-
-    def observe(event):
-        if event.get("log_namespace") == "twpromise" and event["log_level"].name == "error":
-            events.append(event)
-
-    globalLogPublisher.addObserver(observe)
-    yield events
-    globalLogPublisher.removeObserver(observe)
 
 
 @pytest.fixture
