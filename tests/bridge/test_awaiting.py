@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, inl
 from twisted.logger import LogEvent
 
 from tests.support.outcomes import frames, result_of
-from tests.support.promises import Boom, Source
+from tests.support.promises import Boom, Source, awaiting
 from twpromise import CancellationError, Promise, RejectionError
 from twpromise.testing import ManualScheduler
 
@@ -63,11 +63,6 @@ def drive(request: pytest.FixtureRequest, scheduler: ManualScheduler) -> Drive:
         return driven[0]
 
     return in_a_handler if within else driver
-
-
-async def awaiting(promise: Any) -> Any:
-    """Waits for a promise."""
-    return await promise
 
 
 # --- under Twisted

@@ -13,7 +13,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.support.processes import run_python
-from tests.support.promises import Boom, Source
+from tests.support.promises import Boom, Source, awaiting
 from tests.support.threads import in_thread
 from twpromise import Promise, ReactorScheduler, RejectionError
 from twpromise.loops import LoopScheduler, use_running_loop
@@ -227,11 +227,6 @@ class TestRefused:
 
 
 # --- awaiting
-
-
-async def awaiting(promise: Any) -> Any:
-    """Waits for a promise."""
-    return await promise
 
 
 @pytest.fixture
