@@ -8,7 +8,7 @@ import os
 import sys
 import unittest
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context, ContextVar, copy_context
 from importlib import import_module
 from typing import Any
@@ -188,6 +188,24 @@ def scheduler() -> Iterator[ManualScheduler]:
     """A scheduler whose turns and time the test controls; jobs left at the end are run."""
     with ManualScheduler() as manual:
         yield manual
+
+
+@pytest.fixture
+def on_asyncio() -> Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]:
+    """Runs a function's coroutine as an asyncio task, with promises on the same loop."""
+
+    def run(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        async def on_loop() -> Any:
+            loop = asyncio.get_running_loop()
+            previous = Promise.set_scheduler(lambda function: loop.call_soon(function))
+            try:
+                return await main()
+            finally:
+                Promise.set_scheduler(previous)
+
+        return asyncio.run(on_loop())
+
+    return run
 
 
 @pytest.fixture(params=CONSUMERS)

@@ -760,7 +760,7 @@ class _Nothing:
         """Keep nothing."""
 
 
-def test_under_asyncio():
+def test_under_asyncio(on_asyncio):
     """An async generator that awaits asyncio's own futures is read by a promise all the same."""
 
     async def items():
@@ -769,11 +769,6 @@ def test_under_asyncio():
             yield number
 
     async def main():
-        loop = asyncio.get_running_loop()
-        previous = Promise.set_scheduler(lambda function: loop.call_soon(function))
-        try:
-            return await Promise.map(items(), lambda number: asyncio.sleep(0, number * 10))
-        finally:
-            Promise.set_scheduler(previous)
+        return await Promise.map(items(), lambda number: asyncio.sleep(0, number * 10))
 
-    assert [0, 10, 20] == asyncio.run(main())
+    assert [0, 10, 20] == on_asyncio(main)

@@ -1741,13 +1741,12 @@ def test_async_with_a_cancelled_acquisition(scheduler):
 
 @pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
 @pytest.mark.parametrize("phase", ["acquiring", "acquired", "body", "releasing"])
-def test_async_with_in_a_task(phase, shared):
+def test_async_with_in_a_task(on_asyncio, phase, shared):
     """In an asyncio task, cancelled in each phase: released once, and to its end."""
     log = []
 
     async def main():
         loop = asyncio.get_running_loop()
-        previous = Promise.set_scheduler(lambda function: loop.call_soon(function))
         resolves = []
         come, released = loop.create_future(), loop.create_future()
         acquired = Promise(lambda resolve, reject: resolves.append(resolve))
@@ -1782,10 +1781,9 @@ def test_async_with_in_a_task(phase, shared):
         await turns()
         with pytest.raises(asyncio.CancelledError):
             await task
-        Promise.set_scheduler(previous)
         assert other is None or "r" == other.value()
 
-    asyncio.run(main())
+    on_asyncio(main)
     came = shared or phase != "acquiring"
     assert (["releasing r", "released"] if came else []) == [each for each in log if each != "body"]
     assert (phase in ("body", "releasing")) == ("body" in log)

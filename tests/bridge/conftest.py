@@ -6,14 +6,11 @@ import asyncio
 import gc
 import threading
 import unittest
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from twisted.internet.defer import Deferred, setDebugging
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
-
-from twpromise import Promise
 
 
 @pytest.fixture
@@ -66,21 +63,3 @@ def debugging(request: pytest.FixtureRequest) -> Iterator[bool]:
     setDebugging(request.param)
     yield request.param
     setDebugging(before)
-
-
-@pytest.fixture
-def on_asyncio() -> Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]:
-    """Runs a function's coroutine as an asyncio task, with promises on the same loop."""
-
-    def run(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        async def on_loop() -> Any:
-            loop = asyncio.get_running_loop()
-            previous = Promise.set_scheduler(lambda function: loop.call_soon(function))
-            try:
-                return await main()
-            finally:
-                Promise.set_scheduler(previous)
-
-        return asyncio.run(on_loop())
-
-    return run
