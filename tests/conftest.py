@@ -20,6 +20,7 @@ from twisted.logger import LogEvent, LogLevel, globalLogBeginner, globalLogPubli
 
 from tests.support.consumers import CONSUMERS, Consumer
 from tests.support.slices import Slices
+from tests.support.worlds import DRIVERS, World
 from twpromise import Promise
 from twpromise._core import hooks
 from twpromise._diagnostics.watching import switch
@@ -206,6 +207,28 @@ def on_asyncio() -> Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]:
         return asyncio.run(on_loop())
 
     return run
+
+
+@pytest.fixture
+def copy(scheduler: ManualScheduler) -> Iterator[Any]:
+    """A library copy, whose settings, hooks and figures are its own."""
+    made = Promise.get_new_library_copy()
+    yield made
+    made.config(warnings=False, long_stack_traces=False, monitoring=False, tracking=False)
+
+
+@pytest.fixture(params=DRIVERS)
+def world(request: pytest.FixtureRequest, scheduler: ManualScheduler) -> World:
+    """A world for each driver."""
+    return World(request.param, scheduler)
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop of asyncio's that does not run unless the test says so."""
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=CONSUMERS)

@@ -13,13 +13,6 @@ import pytest
 from tests.support.outcomes import reasons
 from tests.support.promises import Boom
 from tests.support.threads import in_thread
-from twpromise import Promise
-
-
-@pytest.fixture
-def copy(scheduler):
-    """A library copy, so that the policy of the others stays."""
-    return Promise.get_new_library_copy()
 
 
 def test_report(scheduler, copy, reports):

@@ -13,7 +13,6 @@ from tests.support.outcomes import outcome, reasons, result_of
 from tests.support.processes import run_python
 from tests.support.promises import Boom, fail
 from tests.support.threads import in_thread
-from tests.support.worlds import DRIVERS, World
 from twpromise import Promise, PromiseService
 from twpromise._services import signals
 from twpromise.testing import ManualScheduler
@@ -135,12 +134,6 @@ def test_other_graces(scheduler, grace):
     assert (grace == 0) == member.is_cancelled() == bool(stopped)
     scheduler.advance(1000)
     assert [None] == stopped
-
-
-@pytest.fixture(params=DRIVERS)
-def world(request, scheduler):
-    """A world for each driver."""
-    return World(request.param, scheduler)
 
 
 class Work:

@@ -12,7 +12,7 @@ import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Coroutine, Generator
 from types import SimpleNamespace, TracebackType
 from typing import Any
 
@@ -82,14 +82,6 @@ class Future:
 
 
 Future.__module__ = "distributed.client"
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """The loop of a client."""
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 def run(loop: asyncio.AbstractEventLoop) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -18,14 +18,6 @@ from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
 OnAsyncio = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop that does not run unless the test says so."""
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 class TestConcurrent:

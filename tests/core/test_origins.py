@@ -20,12 +20,6 @@ request: ContextVar[object] = ContextVar("request", default="no request")
 
 
 @pytest.fixture
-def copy(scheduler):
-    """A library copy, whose hooks the other tests do not see."""
-    return Promise.get_new_library_copy()
-
-
-@pytest.fixture
 def seen(copy):
     """What `request` was in each report."""
     seen = []
