@@ -8,17 +8,19 @@ import os
 import sys
 import unittest
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context, ContextVar, copy_context
 from importlib import import_module
 from typing import Any
 
 import pytest
+from constantly import NamedConstant
 from twisted.internet import asyncioreactor
 from twisted.logger import LogEvent, LogLevel, globalLogBeginner, globalLogPublisher
 
 from tests.support.consumers import CONSUMERS, Consumer
 from tests.support.slices import Slices
+from tests.support.worlds import DRIVERS, World
 from twpromise import Promise
 from twpromise._core import hooks
 from twpromise._diagnostics.watching import switch
@@ -109,18 +111,28 @@ def context(request: pytest.FixtureRequest) -> Context:
     return context
 
 
-@pytest.fixture
-def reports() -> Iterator[list[LogEvent]]:
-    """Events that promises log at critical level; a test that takes it checks them itself."""
+def _logged(level: NamedConstant) -> Iterator[list[LogEvent]]:
     logged: list[LogEvent] = []
 
     def observe(event: LogEvent) -> None:
-        if event.get("log_namespace") == "twpromise" and event["log_level"] is LogLevel.critical:
+        if event.get("log_namespace") == "twpromise" and event["log_level"] is level:
             logged.append(event)
 
     globalLogPublisher.addObserver(observe)
     yield logged
     globalLogPublisher.removeObserver(observe)
+
+
+@pytest.fixture
+def reports() -> Iterator[list[LogEvent]]:
+    """Events that promises log at critical level; a test that takes it checks them itself."""
+    yield from _logged(LogLevel.critical)
+
+
+@pytest.fixture
+def errors() -> Iterator[list[LogEvent]]:
+    """Events that promises log at error level."""
+    yield from _logged(LogLevel.error)
 
 
 @pytest.fixture
@@ -177,6 +189,46 @@ def scheduler() -> Iterator[ManualScheduler]:
     """A scheduler whose turns and time the test controls; jobs left at the end are run."""
     with ManualScheduler() as manual:
         yield manual
+
+
+@pytest.fixture
+def on_asyncio() -> Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]:
+    """Runs a function's coroutine as an asyncio task, with promises on the same loop."""
+
+    def run(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        async def on_loop() -> Any:
+            loop = asyncio.get_running_loop()
+            previous = Promise.set_scheduler(lambda function: loop.call_soon(function))
+            try:
+                return await main()
+            finally:
+                Promise.set_scheduler(previous)
+
+        return asyncio.run(on_loop())
+
+    return run
+
+
+@pytest.fixture
+def copy(scheduler: ManualScheduler) -> Iterator[Any]:
+    """A library copy, whose settings, hooks and figures are its own."""
+    made = Promise.get_new_library_copy()
+    yield made
+    made.config(warnings=False, long_stack_traces=False, monitoring=False, tracking=False)
+
+
+@pytest.fixture(params=DRIVERS)
+def world(request: pytest.FixtureRequest, scheduler: ManualScheduler) -> World:
+    """A world for each driver."""
+    return World(request.param, scheduler)
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop of asyncio's that does not run unless the test says so."""
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=CONSUMERS)

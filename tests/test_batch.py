@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from contextvars import ContextVar
 from functools import wraps
 from itertools import count
-from threading import Thread
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -17,6 +16,7 @@ from twisted.python.failure import Failure
 from tests.support.collections import calls_of
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, fail, quiet
+from tests.support.threads import in_thread
 from twpromise import Batch, Promise, batch
 from twpromise.loops import use_running_loop
 
@@ -509,18 +509,8 @@ def test_another_thread_is_refused(scheduler, runs):
     """Before the item is queued."""
     double = batch(runs)
     scheduler.flush()
-    errors = []
-
-    def target():
-        try:
-            double(1)
-        except RuntimeError as error:
-            errors.append(str(error))
-
-    thread = Thread(target=target)
-    thread.start()
-    thread.join()
-    assert ["call_from_thread" in error for error in errors] == [True]
+    with pytest.raises(RuntimeError, match="call_from_thread"):
+        in_thread(double, 1)
     assert "0 queued" in repr(double)
 
 

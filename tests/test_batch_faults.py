@@ -11,7 +11,6 @@ import pytest
 from twisted.internet import defer
 
 from tests.support.promises import Boom, quiet
-from tests.support.worlds import DRIVERS, World
 from twpromise import CancellationError, Promise, batch
 
 NAMES = "abcdef"
@@ -124,12 +123,6 @@ class Calls:
         after = quiet(self.double("x"))
         await self.world.advance(4)
         assert after.is_rejected() if self.kind == "failing" else after.value() == "xx"
-
-
-@pytest.fixture(params=DRIVERS)
-def world(request, scheduler):
-    """A world for each driver."""
-    return World(request.param, scheduler)
 
 
 #: One of the first run; one that waits; all of the first run; all of the second.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from threading import Thread
-
 import pytest
 from twisted.python.failure import Failure
 
 from tests.support.promises import Boom
+from tests.support.threads import in_thread
 from twpromise import AggregateError, OperationalError, Promise
 from twpromise._callbacks.node_callback import node_callback, operational
 
@@ -180,9 +179,7 @@ def test_values_are_followed(scheduler):
 def test_from_another_thread(scheduler, error):
     """The promise settles on its own."""
     resolver = Promise.defer()
-    thread = Thread(target=resolver.callback, args=(error, "value"))
-    thread.start()
-    thread.join()
+    in_thread(resolver.callback, error, "value")
     assert resolver.promise.is_pending()
     scheduler.flush()
     promise = resolver.promise

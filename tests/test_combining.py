@@ -6,7 +6,6 @@ import asyncio
 import concurrent.futures
 import random
 import sys
-import threading
 import weakref
 from collections import ChainMap, OrderedDict, UserDict, UserList, deque
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from twisted.python.failure import Failure
 from tests.support.collections import calls_of, sources
 from tests.support.promises import Boom, Source, pending, quiet
 from tests.support.things import Value
+from tests.support.threads import in_thread
 from twpromise import AggregateError, CancellationError, Promise
 from twpromise._core.resolving import adopters
 
@@ -1488,9 +1488,7 @@ def _settles_from_a_thread(value):
     promise = Promise.promisify(callbacks.append)()
 
     def settle():
-        thread = threading.Thread(target=callbacks[0], args=(None, value))
-        thread.start()
-        thread.join()
+        in_thread(callbacks[0], None, value)
 
     return promise, settle
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import twpromise
-from twpromise import Promise
 from twpromise._diagnostics.library import from_environment
 
 OFF = {
@@ -21,14 +20,6 @@ OFF = {
 }
 # Development mode switches no tracking on.
 ON = dict.fromkeys(OFF, True) | {"tracking": False}
-
-
-@pytest.fixture
-def copy(scheduler):
-    """A library copy, whose settings are its own."""
-    made = Promise.get_new_library_copy()
-    yield made
-    made.config(warnings=False, long_stack_traces=False, monitoring=False, tracking=False)
 
 
 def test_the_settings_come_back(copy):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from threading import Thread
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
@@ -17,6 +16,7 @@ from twisted.python.failure import Failure
 from tests.support.followed import KINDS, Thenable, later
 from tests.support.outcomes import outcome
 from tests.support.promises import Boom, Source, fail, pending
+from tests.support.threads import in_thread
 from twpromise import OperationalError, Promise
 
 pytestmark = pytest.mark.usefixtures("scheduler", "unhandled_allowed")
@@ -461,9 +461,7 @@ def test_defer_settles_from_any_thread(scheduler, how):
     """As executors' functions do."""
     resolver = Promise.defer()
     argument = None if how == "callback" else "outcome"
-    thread = Thread(target=getattr(resolver, how), args=(argument,))
-    thread.start()
-    thread.join()
+    in_thread(getattr(resolver, how), argument)
     assert resolver.promise.is_pending()
     scheduler.flush()
     assert not resolver.promise.is_pending()

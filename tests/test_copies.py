@@ -21,12 +21,6 @@ pytestmark = pytest.mark.usefixtures("scheduler", "unhandled_allowed")
 
 
 @pytest.fixture
-def copy(scheduler):
-    """Another copy of the library, on the same scheduler."""
-    return Promise.get_new_library_copy()
-
-
-@pytest.fixture
 def elsewhere():
     """A copy with a scheduler of its own, and that scheduler."""
     scheduler = ManualScheduler()

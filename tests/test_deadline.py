@@ -8,7 +8,6 @@ from twisted.internet.task import Clock
 
 from tests.support.outcomes import outcome
 from tests.support.promises import Boom, Source, quiet
-from tests.support.worlds import DRIVERS, World
 from twpromise import Deadline, Promise, ReactorScheduler, TimeoutError
 from twpromise._methods.deadline import TURNS
 from twpromise._scheduling.schedulers import FunctionScheduler
@@ -409,12 +408,6 @@ def test_a_deadline_without_end(scheduler):
 
 
 # --- the fault matrix: two steps of two seconds each, under one deadline
-
-
-@pytest.fixture(params=DRIVERS)
-def world(request, scheduler):
-    """A world for each driver."""
-    return World(request.param, scheduler)
 
 
 class Service:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Thread
-
 import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel
@@ -11,6 +9,7 @@ from twisted.python.failure import Failure
 
 from tests.support.outcomes import reasons
 from tests.support.promises import Boom, fail, pending
+from tests.support.threads import in_thread
 from twpromise import Promise, PromiseWarning, ReactorScheduler
 
 # --- unhandled rejections
@@ -272,22 +271,6 @@ def test_a_report_that_fails_stops_nothing(scheduler, reports, monkeypatch):
 # --- threads
 
 
-def errors_in_a_thread(function):
-    """What a function raises in a thread of its own."""
-    errors = []
-
-    def run():
-        try:
-            function()
-        except BaseException as error:
-            errors.append(error)
-
-    thread = Thread(target=run)
-    thread.start()
-    thread.join()
-    return errors
-
-
 WORDS = (
     "a promise was used in a thread that is not the reactor's: "
     "use Promise.call_from_thread(function, *args) there"
@@ -299,14 +282,14 @@ def test_another_thread_is_warned_about(scheduler, config, use):
     """With warnings on, what raises nothing in a thread that is not the reactor's warns."""
     promise, _, _ = pending()
     config(warnings=True)
-    errors = errors_in_a_thread(
-        {
-            "then": lambda: promise.then(str),
-            "catch": lambda: promise.catch(str),
-            "resolve": lambda: Promise.resolve(1),
-        }[use]
-    )
-    assert [(PromiseWarning, WORDS)] == [(type(error), str(error)) for error in errors]
+    function = {
+        "then": lambda: promise.then(str),
+        "catch": lambda: promise.catch(str),
+        "resolve": lambda: Promise.resolve(1),
+    }[use]
+    with pytest.raises(PromiseWarning) as raised:
+        in_thread(function)
+    assert WORDS == str(raised.value)
 
 
 def test_settling_from_another_thread_is_not_warned_about(scheduler, config):
@@ -315,7 +298,7 @@ def test_settling_from_another_thread_is_not_warned_about(scheduler, config):
     promise.then(str)
     scheduler.flush()
     config(warnings=True)
-    assert [] == errors_in_a_thread(lambda: resolve("value"))
+    in_thread(resolve, "value")
     scheduler.flush()
     assert "value" == promise.value()
 
@@ -325,7 +308,7 @@ def test_without_warnings_another_thread_is_not_warned_about(scheduler):
     promise, _, _ = pending()
     Promise.resolve().then(str)
     scheduler.flush()
-    assert [] == errors_in_a_thread(lambda: promise.then(str))
+    in_thread(promise.then, str)
 
 
 def test_the_reactors_thread_is_not_warned_about(scheduler, config):

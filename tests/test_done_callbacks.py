@@ -6,13 +6,13 @@ import gc
 import weakref
 from concurrent.futures import Future
 from contextvars import ContextVar, copy_context
-from threading import Thread
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, succeed
 
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, quiet
+from tests.support.threads import in_thread
 from twpromise import Promise
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
@@ -48,26 +48,17 @@ def test_called_once_with_the_promise(scheduler, state):
     assert state == outcome(source.promise)[0]
 
 
+@pytest.mark.parametrize("notified", [False, True], ids=["in that turn", "later"])
 @pytest.mark.parametrize("state", SETTLE)
-def test_added_to_a_settled_promise(scheduler, state):
-    """It is called from the queue."""
+def test_added_to_a_settled_promise(scheduler, state, notified):
+    """It is called from the queue; also if it is added before subscribers are notified."""
     source = Source()
     quiet(source.promise)
     SETTLE[state](source)
-    scheduler.flush()
+    if notified:
+        scheduler.flush()
     calls = watched(source.promise)
     assert [] == calls
-    scheduler.flush()
-    assert [source.promise] == calls
-
-
-@pytest.mark.parametrize("state", SETTLE)
-def test_added_in_the_turn_of_settling(scheduler, state):
-    """Between the call that settles and the notification of subscribers."""
-    source = Source()
-    quiet(source.promise)
-    SETTLE[state](source)
-    calls = watched(source.promise)
     scheduler.flush()
     assert [source.promise] == calls
 
@@ -542,20 +533,12 @@ def test_what_is_no_context(wrong):
 
 def test_in_another_thread(scheduler):
     """Adding and taking out are refused, as all that is done with a promise."""
-    promise, errors = Source().promise, []
+    promise = Source().promise
     calls = watched(promise)
-
-    def use():
-        for method in (promise.add_done_callback, promise.remove_done_callback):
-            with pytest.raises(RuntimeError, match="call_from_thread") as raised:
-                method(calls.append)
-            errors.append(raised)
-
     # The scheduler knows its thread when it has run something.
     Promise.resolve().then(print)
     scheduler.flush()
-    thread = Thread(target=use)
-    thread.start()
-    thread.join()
-    assert 2 == len(errors)
+    for method in (promise.add_done_callback, promise.remove_done_callback):
+        with pytest.raises(RuntimeError, match="call_from_thread"):
+            in_thread(method, calls.append)
     assert 1 == promise.remove_done_callback(calls.append)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
@@ -13,13 +10,12 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from tests.support.outcomes import outcome, reasons
+from tests.support.processes import run_python
 from tests.support.promises import Boom, fail
 from twpromise import Promise, ReactorScheduler
 from twpromise._scheduling import queue as queues
 from twpromise._scheduling import scheduling
 from twpromise.loops import LoopScheduler
-
-ROOT = Path(__file__).parents[1]
 
 PROLOGUE = """
 import asyncio
@@ -121,14 +117,7 @@ ASYNCIO = "from twisted.internet import asyncioreactor\nasyncioreactor.install()
 
 def run(program):
     """The exit status of a program, and what it prints."""
-    process = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    process = run_python("-c", program)
     return process.returncode, process.stdout + process.stderr
 
 

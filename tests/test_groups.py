@@ -7,7 +7,6 @@ from concurrent.futures import Future
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.logger import globalLogPublisher
 
 from tests.support.drivers import DRIVERS, Driving
 from tests.support.outcomes import outcome, reasons
@@ -48,20 +47,6 @@ def work():
 def driving(request):
     """Runs the test's coroutine."""
     return Driving(request.param)
-
-
-@pytest.fixture
-def errors():
-    """What promises log at error level."""
-    events = []
-
-    def observe(event):
-        if event.get("log_namespace") == "twpromise" and event["log_level"].name == "error":
-            events.append(event["log_format"])
-
-    globalLogPublisher.addObserver(observe)
-    yield events
-    globalLogPublisher.removeObserver(observe)
 
 
 # --- without coroutines
@@ -1143,7 +1128,7 @@ def test_what_cannot_be_interrupted_is_logged(errors):
     question.driver.cancel()
     assert 0 == question.driver.uncancel()
     assert 1 == len(errors)
-    assert "cannot be interrupted" in errors[0]
+    assert "cannot be interrupted" in errors[0]["log_format"]
 
 
 def test_a_group_is_freed(scheduler, no_collector):

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.support.processes import run_python
 from twpromise import Promise
-
-ROOT = Path(__file__).parents[1]
 
 
 def run(*arguments, **environ):
     """Run tests in a process of their own, and return what pytest says last."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run_python(*arguments, **environ)
     assert 0 == done.returncode, done.stdout
     return done.stdout
 

@@ -13,6 +13,7 @@ from functools import partial
 import pytest
 from twisted.internet.defer import Deferred
 
+from tests.support.promises import awaiting
 from twpromise import Disposer, Promise, background
 
 
@@ -73,10 +74,6 @@ def inspected(inspection):
     return Promise.reject(inspection.reason())
 
 
-async def awaits(promise):
-    return await promise
-
-
 @Promise.coroutine
 def yields(promise):
     return (yield promise)
@@ -121,7 +118,7 @@ WAYS = {
     "delay, timeout": lambda p: p.delay(1).timeout(5),
     "using": lambda p: Promise.using(p.disposer(lambda _: None), same),
     "async with": lambda p: Promise.resolve(enters(p.disposer(lambda _: None))),
-    "await": lambda p: Promise.resolve(awaits(p)),
+    "await": lambda p: Promise.resolve(awaiting(p)),
     "yield": yields,
     "as_callback": lambda p: Promise.from_callback(lambda callback: p.as_callback(callback)),
     "to_deferred": lambda p: Promise.from_deferred(p.to_deferred()),

@@ -149,8 +149,20 @@ def test_any_iterable_will_do(scheduler, method, function, expected, make):
 
 
 @each_method
-def test_nothing(scheduler, method, reading):
-    """An iterator without items is read to its end, and the function is not called."""
+@pytest.mark.parametrize(
+    "items", [[], (), iter(()), Promise.resolve([])], ids=["list", "tuple", "iterator", "promise"]
+)
+def test_nothing(scheduler, method, items):
+    """Gives a new empty list, or the initial value; and the function is not called."""
+    promise = method(items, pytest.fail)
+    scheduler.flush()
+    assert (None if method is METHODS["reduce"] else []) == promise.value()
+    assert items is not promise.value()
+
+
+@each_method
+def test_a_generator_of_nothing(scheduler, method, reading):
+    """It is read to its end."""
     promise = method(reading.generate([]), pytest.fail)
     scheduler.flush()
     assert (True, 1) == (promise.is_fulfilled(), reading.closed)
@@ -161,6 +173,32 @@ def test_an_async_generator_of_none(scheduler, reading):
     promise = Promise.map(reading.generate([None, Promise.resolve(), ()]), lambda item: (item,))
     scheduler.flush()
     assert [(None,), (None,), ((),)] == promise.value()
+
+
+@each_method
+def test_inputs_are_not_modified(scheduler, method):
+    """The list that was given holds what it held, and may be changed meanwhile."""
+    source = Source()
+    items = [succeed(0), source.promise, None]
+    before = list(items)
+    started = []
+    promise = method(items, started.append)
+    scheduler.flush()
+    assert before == items
+    items.clear()
+    source.resolve(1)
+    scheduler.flush()
+    assert ({0, 1, None}, True) == (set(started), promise.is_fulfilled())
+
+
+@each_method
+def test_the_function_is_never_called_at_once(scheduler, method):
+    """Not from within the method, whatever has settled."""
+    called = []
+    method([1, 2], called.append)
+    assert [] == called
+    scheduler.flush()
+    assert [1, 2] == called
 
 
 # --- no further than needed
@@ -459,7 +497,51 @@ def test_an_iterator_that_cancels_the_result_and_gives_a_rejection(scheduler, me
     assert promise.is_cancelled()
 
 
-# --- inputs that fail
+# --- what is wrong, or fails
+
+
+@each_method
+@pytest.mark.parametrize("wrong", [5, None, "text", b"x", {"a": 1}], ids=repr)
+def test_an_input_that_is_not_iterable_rejects(scheduler, method, wrong):
+    """A TypeError, in the words of the page."""
+    promises = [quiet(method(of, pytest.fail)) for of in (wrong, Promise.delay(1, wrong))]
+    scheduler.advance(1)
+    for promise in promises:
+        assert TypeError is type(promise.reason())
+        assert "(expecting an array, a promise or a thenable)" in str(promise.reason())
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        (Promise.map, "mapper"),
+        (Promise.filter, "predicate"),
+        (Promise.each, "function"),
+        (Promise.map_series, "mapper"),
+        (Promise.reduce, "reducer"),
+    ],
+    ids=["map", "filter", "each", "map_series", "reduce"],
+)
+@pytest.mark.parametrize("function", [None, 5, "text"], ids=repr)
+def test_a_function_that_is_not_callable_rejects(method, name, function):
+    """A TypeError, in the words of the page."""
+    promise = quiet(method([1], function))
+    assert TypeError is type(promise.reason())
+    assert f"{name} must be callable, not {function!r} (fn must be a function)" == str(
+        promise.reason()
+    )
+
+
+@each_method
+@pytest.mark.parametrize("how", ["rejected", "cancelled"])
+def test_the_result_settles_as_a_failed_promise_for_the_input(scheduler, method, how):
+    """Rejected or cancelled with it."""
+    source = Source()
+    promise = quiet(method(source.promise, pytest.fail))
+    error = ValueError("x")
+    source.reject(error) if how == "rejected" else source.promise.cancel()
+    scheduler.flush()
+    assert (error is promise.reason()) if how == "rejected" else promise.is_cancelled()
 
 
 def failing(items, is_async):
@@ -519,7 +601,65 @@ def test_an_invalid_async_iterable_rejects(scheduler, method):
     assert TypeError is type(promise.reason())
 
 
-# --- inputs that cancel the result
+# --- what cancels the result
+
+
+@each_method
+def test_cancelling_the_result_cancels_a_promise_for_the_input(scheduler, method):
+    """While that is pending."""
+    source = Source()
+    promise = method(source.promise, pytest.fail)
+    promise.cancel()
+    scheduler.flush()
+    assert (True, 1) == (promise.is_cancelled(), source.cancelled)
+
+
+@each_method
+@pytest.mark.parametrize("gives", ["value", "promise", "coroutine", "error"])
+def test_a_function_that_cancels_the_result(scheduler, method, gives, reports):
+    """It is not called again; what it gives is cancelled too; what it raises is logged."""
+    source = Source()
+    started = []
+
+    async def coroutine():
+        await source.promise
+
+    def function(item):
+        started.append(item)
+        promise.cancel()
+        if gives == "error":
+            raise ValueError("x")
+        return {"value": lambda: 1, "promise": lambda: source.promise, "coroutine": coroutine}[
+            gives
+        ]()
+
+    promise = method([1, 2, 3], function)
+    scheduler.flush()
+    source.resolve(1)
+    scheduler.flush()
+    assert ([1], True) == (started, promise.is_cancelled())
+    assert (gives in ("promise", "coroutine")) == source.cancelled
+    assert [ValueError] * (gives == "error") == [event["log_failure"].type for event in reports]
+
+
+@each_method
+@pytest.mark.parametrize("fails", [False, True])
+def test_listing_the_input_cancels_the_result(scheduler, method, fails, reports):
+    """A collection that does that while it is read."""
+    trigger = Source()
+
+    class Collection(list):
+        def __iter__(self):
+            promise.cancel()
+            if fails:
+                raise ValueError("x")
+            return super().__iter__()
+
+    promise = method(trigger.promise, pytest.fail)
+    trigger.resolve(Collection([1, 2]))
+    scheduler.flush()
+    assert promise.is_cancelled()
+    assert [ValueError] * fails == [event["log_failure"].type for event in reports]
 
 
 @each_method
@@ -620,10 +760,7 @@ class _Nothing:
         """Keep nothing."""
 
 
-# --- memory
-
-
-def test_under_asyncio():
+def test_under_asyncio(on_asyncio):
     """An async generator that awaits asyncio's own futures is read by a promise all the same."""
 
     async def items():
@@ -632,11 +769,6 @@ def test_under_asyncio():
             yield number
 
     async def main():
-        loop = asyncio.get_running_loop()
-        previous = Promise.set_scheduler(lambda function: loop.call_soon(function))
-        try:
-            return await Promise.map(items(), lambda number: asyncio.sleep(0, number * 10))
-        finally:
-            Promise.set_scheduler(previous)
+        return await Promise.map(items(), lambda number: asyncio.sleep(0, number * 10))
 
-    assert [0, 10, 20] == asyncio.run(main())
+    assert [0, 10, 20] == on_asyncio(main)

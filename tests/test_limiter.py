@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from tests.support.collections import calls_of
 from tests.support.outcomes import reasons
 from tests.support.promises import Boom, fail, quiet
+from tests.support.threads import in_thread
 from twpromise import CancellationError, Disposer, Limiter, LimitExceeded, Promise, PromiseError
 
 variable = ContextVar("variable", default=None)
@@ -562,9 +563,7 @@ def test_a_block_that_is_collected_in_another_thread_loses_nothing(scheduler):
 
     coroutine = block()
     coroutine.send(None)
-    thread = Thread(target=coroutine.close)
-    thread.start()
-    thread.join()
+    in_thread(coroutine.close)
     assert 1 == limiter.active
     scheduler.flush()
     assert 0 == limiter.active
@@ -668,18 +667,8 @@ def test_another_thread_is_refused(scheduler, use):
     """Before anything is taken."""
     limiter = Limiter(1)
     scheduler.flush()
-    errors = []
-
-    def target():
-        try:
-            use(limiter)
-        except RuntimeError as error:
-            errors.append(str(error))
-
-    thread = Thread(target=target)
-    thread.start()
-    thread.join()
-    assert ["call_from_thread" in error for error in errors] == [True]
+    with pytest.raises(RuntimeError, match="call_from_thread"):
+        in_thread(use, limiter)
     assert (0, 0) == (limiter.active, limiter.waiting)
 
 

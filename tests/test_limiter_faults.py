@@ -11,7 +11,6 @@ import pytest
 from twisted.internet import defer
 
 from tests.support.promises import Boom
-from tests.support.worlds import DRIVERS, World
 from twpromise import CancellationError, Limiter, Promise
 
 NAMES = "abcd"
@@ -147,12 +146,6 @@ class Uses:
 def await_now(promise):
     """The value of a promise that is fulfilled already."""
     return promise.value()
-
-
-@pytest.fixture(params=DRIVERS)
-def world(request, scheduler):
-    """A world for each driver."""
-    return World(request.param, scheduler)
 
 
 @pytest.mark.parametrize("way", WAYS)

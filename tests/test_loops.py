@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from pathlib import Path
 
 import pytest
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from tests.support.outcomes import reasons
+from tests.support.processes import run_python
 from tests.support.promises import Boom, Source
+from tests.support.threads import in_thread
 from twpromise import IScheduler, Promise, ReactorScheduler
 from twpromise.interfaces import IDelayedCall
 from twpromise.loops import LoopScheduler, use_running_loop
@@ -43,12 +42,6 @@ def on_loop():
 
     yield run
     Promise.set_scheduler(former)
-
-
-def in_thread(function):
-    """What a function gives, or raises, in a thread of its own."""
-    with ThreadPoolExecutor(1) as executor:
-        return executor.submit(function).result()
 
 
 # --- LoopScheduler
@@ -456,13 +449,7 @@ def test_a_loop_that_stands_still_may_be_followed_by_another(scheduler):
 
 def run(program, *arguments):
     """What a program prints; it ends by itself, and warns of nothing."""
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", program, *arguments],
-        cwd=Path(__file__).parent.parent,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run_python("-X", "dev", "-W", "error", "-c", program, *arguments)
     assert ("", 0) == (done.stderr, done.returncode)
     return done.stdout.splitlines()
 

@@ -218,18 +218,6 @@ def test_filter_as_the_page_has_it(scheduler):
     assert [1, 3] == mapped.value() == filtered.value()
 
 
-@both_methods
-@pytest.mark.parametrize("limit", [None, 1])
-@pytest.mark.parametrize(
-    "items", [[], (), iter(()), Promise.resolve([])], ids=["[]", "()", "it", "p"]
-)
-def test_nothing(scheduler, method, limit, items):
-    """Nothing gives an empty list, and the function is not called."""
-    promise = method(items, pytest.fail, limit)
-    scheduler.flush()
-    assert [] == promise.value()
-
-
 def test_none_is_an_item_like_others(scheduler):
     """Bluebird's holes."""
     promises = [
@@ -240,52 +228,7 @@ def test_none_is_an_item_like_others(scheduler):
     assert [[(None,), (None,)], [None, None]] == [promise.value() for promise in promises]
 
 
-@both_methods
-def test_inputs_are_not_modified(scheduler, method):
-    """The list that was given holds what it held, and may be changed meanwhile."""
-    source = Source()
-    items = [source.promise, succeed(2), None]
-    before = list(items)
-    promise = method(items, lambda _: True)
-    scheduler.flush()
-    assert before == items
-    items.clear()
-    source.resolve(1)
-    scheduler.flush()
-    assert 3 == len(promise.value())
-
-
-@both_methods
-def test_the_function_is_never_called_at_once(scheduler, method):
-    """Not from within the method, whatever has settled."""
-    called = []
-    method([1, 2], called.append)
-    assert [] == called
-    scheduler.flush()
-    assert [1, 2] == called
-
-
 # --- when it goes wrong
-
-
-@both_methods
-@pytest.mark.parametrize("wrong", [5, None, "text", b"x", {"a": 1}], ids=repr)
-def test_an_input_that_is_not_iterable_rejects(scheduler, method, wrong):
-    """The page's example: `Promise.resolve(5).map(...)`; in its words."""
-    promises = [quiet(method(of, pytest.fail)) for of in (wrong, Promise.delay(1, wrong))]
-    scheduler.advance(1)
-    for promise in promises:
-        assert TypeError is type(promise.reason())
-        assert "(expecting an array, a promise or a thenable)" in str(promise.reason())
-
-
-@both_methods
-@pytest.mark.parametrize("function", [None, 5, "text"], ids=repr)
-def test_a_function_that_is_not_callable_rejects(method, function):
-    """A TypeError, in the words of the page."""
-    promise = quiet(method([1], function))
-    assert TypeError is type(promise.reason())
-    assert "(fn must be a function)" in str(promise.reason())
 
 
 @both_methods
@@ -295,18 +238,6 @@ def test_an_invalid_limit_rejects(method, limit):
     promise = quiet(method([1], pytest.fail, concurrency=limit))
     assert TypeError is type(promise.reason())
     assert "(expecting a positive integer)" in str(promise.reason())
-
-
-@both_methods
-@pytest.mark.parametrize("how", ["rejected", "cancelled"])
-def test_the_result_settles_as_a_failed_promise_for_the_input(scheduler, method, how):
-    """Rejected or cancelled with it."""
-    source = Source()
-    promise = quiet(method(source.promise, pytest.fail))
-    error = ValueError("x")
-    source.reject(error) if how == "rejected" else source.promise.cancel()
-    scheduler.flush()
-    assert (error is promise.reason()) if how == "rejected" else promise.is_cancelled()
 
 
 @both_methods
@@ -675,10 +606,11 @@ def seen_by_coroutine(item):
     return later(seen(item))
 
 
+@pytest.mark.parametrize("name", ["map", "map_series"])
 @pytest.mark.parametrize("bound", [False, True], ids=["plain", "bound"])
 @pytest.mark.parametrize("where", ["empty", "set"])
 @pytest.mark.parametrize("coroutine", [False, True], ids=["value", "coroutine"])
-def test_each_call_runs_in_the_context_that_map_was_called_in(scheduler, where, bound, coroutine):
+def test_each_call_runs_in_the_context_of_the_method(scheduler, name, where, bound, coroutine):
     """What one sets no other sees; and coroutines belong to the call that returned them."""
     function = seen_by_coroutine if coroutine else seen
 
@@ -686,8 +618,9 @@ def test_each_call_runs_in_the_context_that_map_was_called_in(scheduler, where, 
         if where == "set":
             variable.set("outer")
         if bound:
-            return Promise.bind("this", [1, 2, 3]).map(lambda _, item: function(item))
-        return Promise.map([1, 2, 3], function)
+            method = getattr(Promise.bind("this", [1, 2, 3]), name)
+            return method(lambda _, item: function(item))
+        return getattr(Promise, name)([1, 2, 3], function)
 
     promise = Context().run(main)
     scheduler.flush()
@@ -750,16 +683,6 @@ def test_cancelling_cancels_inputs_and_results_in_flight(scheduler, method, as_p
 
 
 @both_methods
-def test_cancelling_the_result_cancels_a_promise_for_the_input(scheduler, method):
-    """While that is pending."""
-    source = Source()
-    promise = method(source.promise, pytest.fail)
-    promise.cancel()
-    scheduler.flush()
-    assert (True, 1) == (promise.is_cancelled(), source.cancelled)
-
-
-@both_methods
 def test_inputs_are_cancelled_in_their_order(scheduler, method):
     """The first of the input first."""
     order = []
@@ -814,36 +737,6 @@ def test_a_failure_cancels_nothing(scheduler, method):
 
 
 @both_methods
-@pytest.mark.parametrize("gives", ["value", "promise", "coroutine", "error"])
-def test_a_function_that_cancels_the_result(scheduler, method, gives, reports):
-    """No other is started; what it gives is cancelled too; what it raises is logged."""
-    source = Source()
-    started = []
-
-    async def coroutine():
-        await source.promise
-
-    def function(item):
-        started.append(item)
-        promise.cancel()
-        if gives == "error":
-            raise ValueError("x")
-        return {
-            "value": lambda: 1,
-            "promise": lambda: source.promise,
-            "coroutine": coroutine,
-        }[gives]()
-
-    promise = method([1, 2, 3], function)
-    scheduler.flush()
-    source.resolve(1)
-    scheduler.flush()
-    assert ([1], True) == (started, promise.is_cancelled())
-    assert (gives in ("promise", "coroutine")) == source.cancelled
-    assert [ValueError] * (gives == "error") == [event["log_failure"].type for event in reports]
-
-
-@both_methods
 @pytest.mark.parametrize("which", ["input", "result"])
 def test_a_coroutine_that_cancels_the_result(scheduler, method, which):
     """In its first step, before it has a consumer: it is cancelled as the others are."""
@@ -863,26 +756,6 @@ def test_a_coroutine_that_cancels_the_result(scheduler, method, which):
     scheduler.flush()
     assert promise.is_cancelled()
     assert ([1, 2] if which == "input" else [1]) == stopped
-
-
-@both_methods
-@pytest.mark.parametrize("fails", [False, True])
-def test_reading_the_input_cancels_the_result(scheduler, method, fails, reports):
-    """Where a collection does that while it is listed, it has no effect but that."""
-    trigger = Source()
-
-    class Collection(list):
-        def __iter__(self):
-            promise.cancel()
-            if fails:
-                raise ValueError("x")
-            return super().__iter__()
-
-    promise = method(trigger.promise, pytest.fail)
-    trigger.resolve(Collection([1, 2]))
-    scheduler.flush()
-    assert promise.is_cancelled()
-    assert [ValueError] * fails == [event["log_failure"].type for event in reports]
 
 
 @both_methods

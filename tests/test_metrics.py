@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -13,6 +11,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
 
+from tests.support.processes import run_python
 from tests.support.promises import Boom
 from twpromise import Promise, ReactorScheduler
 from twpromise import metrics as module
@@ -208,7 +207,5 @@ try:
 except ImportError as error:
     print(error)
 """
-    printed = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout
+    printed = run_python("-c", program).stdout
     assert f"twpromise.{name} needs {missing}: pip install 'twpromise[{extra}]'\n" == printed

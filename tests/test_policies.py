@@ -5,20 +5,14 @@ from __future__ import annotations
 import gc
 import sys
 from subprocess import run
-from threading import Thread, get_ident
+from threading import get_ident
 from weakref import ref
 
 import pytest
 
 from tests.support.outcomes import reasons
 from tests.support.promises import Boom
-from twpromise import Promise
-
-
-@pytest.fixture
-def copy(scheduler):
-    """A library copy, so that the policy of the others stays."""
-    return Promise.get_new_library_copy()
+from tests.support.threads import in_thread
 
 
 def test_report(scheduler, copy, reports):
@@ -47,21 +41,6 @@ def test_report_when_collected(scheduler, copy, reports):
     assert [error] == reasons(reports)
 
 
-def test_report_when_collected_and_handled_late(scheduler, copy, reports):
-    """A rejection handled before the promise is freed is not reported."""
-    copy.set_rejection_policy("report_when_collected")
-    reported = []
-    copy.on_unhandled_rejection_handled(reported.append)
-    promise = copy.reject(Boom())
-    scheduler.flush()
-    promise.catch(lambda _: None)
-    scheduler.flush()
-    del promise
-    gc.collect()
-    assert [] == reports
-    assert [] == reported
-
-
 def test_report_when_collected_by_another_thread(scheduler, copy):
     """The hook is called in the reactor's thread, whichever thread collects the promise."""
     copy.set_rejection_policy("report_when_collected")
@@ -70,15 +49,13 @@ def test_report_when_collected_by_another_thread(scheduler, copy):
     error = Boom()
     kept = [copy.reject(error)]
     scheduler.flush()
-    thread = Thread(target=kept.clear)
-    thread.start()
-    thread.join()
+    in_thread(kept.clear)
     assert [] == reported
     scheduler.flush()
     assert [(error, get_ident())] == reported
 
 
-@pytest.mark.parametrize("policy", ["report_when_collected", "live_list"])
+@pytest.mark.parametrize("policy", ["report_when_collected", "live_list", "done_only"])
 def test_handled_under_another_policy(scheduler, copy, reports, policy):
     """The event for a late handler is sent, once, although the policy was set after the report."""
     reported = []
@@ -109,18 +86,6 @@ def test_handled_before_it_was_reported(scheduler, copy, reports, policy):
     gc.collect()
     assert [] == reports
     assert [] == reported
-
-
-def test_reported_before_the_policy_changed(scheduler, copy):
-    """The event for a late handler is sent also under a policy that reports nothing."""
-    reported = []
-    copy.on_possibly_unhandled_rejection(lambda *_: None)
-    copy.on_unhandled_rejection_handled(reported.append)
-    promise = copy.reject(Boom())
-    scheduler.flush()
-    copy.set_rejection_policy("done_only")
-    promise.catch(lambda _: None)
-    assert [promise] == reported
 
 
 def test_collected_after_the_policy_changed(scheduler, copy, reports):

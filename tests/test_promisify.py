@@ -7,7 +7,6 @@ import enum
 import functools
 import inspect
 import sys
-import threading
 from types import ModuleType, SimpleNamespace
 from unittest import mock
 
@@ -17,6 +16,7 @@ from twisted.python.failure import Failure
 
 from tests.support.outcomes import reasons
 from tests.support.promises import Boom, quiet
+from tests.support.threads import in_thread
 from twpromise import OperationalError, Promise, RejectionError, deferify_all
 
 
@@ -470,15 +470,8 @@ def test_calling_back_after_raising(scheduler, context):
 @pytest.mark.parametrize("error", [None, Boom()])
 def test_from_another_thread(scheduler, error):
     """The callback may be called from any thread: the promise settles on its own."""
-    threads = []
-
-    def function(callback):
-        thread = threading.Thread(target=callback, args=(error, "value"))
-        threads.append(thread)
-        thread.start()
-        thread.join()
-
-    promise = quiet(Promise.promisify(function)())
+    function = Promise.promisify(lambda callback: in_thread(callback, error, "value"))
+    promise = quiet(function())
     assert promise.is_pending()
     scheduler.flush()
     assert (error or "value") is (promise.reason() if error else promise.value())

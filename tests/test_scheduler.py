@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Thread, get_ident
+from threading import get_ident
 
 import pytest
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
@@ -20,6 +20,7 @@ from zope.interface.verify import verifyObject
 
 from tests.support.outcomes import reasons
 from tests.support.promises import pending
+from tests.support.threads import in_thread
 from twpromise import IScheduler, Promise, ReactorScheduler
 from twpromise._scheduling.schedulers import FunctionScheduler
 from twpromise._util.checks import check_seconds
@@ -75,22 +76,6 @@ def use():
 @pytest.fixture
 def clock():
     return CountingClock()
-
-
-def in_thread(function, *arguments):
-    """Call a function in a thread of its own, and wait for it."""
-    errors = []
-
-    def run():
-        try:
-            function(*arguments)
-        except BaseException as error:
-            errors.append(error)
-
-    thread = Thread(target=run)
-    thread.start()
-    thread.join()
-    assert [] == errors
 
 
 # --- one callLater(0) for each batch

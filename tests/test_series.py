@@ -5,12 +5,11 @@ from __future__ import annotations
 import concurrent.futures
 import random
 import weakref
-from contextvars import Context
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
-from tests.support.collections import calls_of, later, seen, sources, variable
+from tests.support.collections import calls_of, sources, variable
 from tests.support.promises import Source, quiet
 from tests.support.things import Value, within
 from twpromise import CancellationError, Promise
@@ -115,27 +114,6 @@ def test_one_at_a_time(scheduler, method):
     assert promise.is_fulfilled()
 
 
-@each_method
-@pytest.mark.parametrize(
-    "items", [[], (), iter(()), Promise.resolve([])], ids=["list", "tuple", "iterator", "promise"]
-)
-def test_nothing(scheduler, method, items):
-    """The function is not called."""
-    promise = method(items, pytest.fail)
-    scheduler.flush()
-    assert promise.value() in ([], None)
-
-
-@pytest.mark.parametrize("method", [Promise.each, Promise.map_series], ids=["each", "map_series"])
-def test_nothing_gives_an_empty_list(scheduler, method):
-    """Which is a new one."""
-    items = []
-    promise = method(items, pytest.fail)
-    scheduler.flush()
-    assert [] == promise.value()
-    assert items is not promise.value()
-
-
 @pytest.mark.parametrize(
     ("method", "expected"),
     [(Promise.each, [None, 1, None]), (Promise.map_series, [(None,), (1,), (None,)])],
@@ -146,32 +124,6 @@ def test_none_is_an_item_like_others(scheduler, method, expected):
     promise = method([None, 1, Promise.resolve()], lambda item: (item,))
     scheduler.flush()
     assert expected == promise.value()
-
-
-@each_method
-def test_inputs_are_not_modified(scheduler, method):
-    """The list that was given holds what it held, and may be changed meanwhile."""
-    source = Source()
-    items = [succeed(0), source.promise, returns(2), None]
-    before = list(items)
-    started = []
-    promise = method(items, lambda item: started.append(item))
-    scheduler.flush()
-    assert before == items
-    items.clear()
-    source.resolve(1)
-    scheduler.flush()
-    assert ([0, 1, 2, None], True) == (started, promise.is_fulfilled())
-
-
-@each_method
-def test_the_function_is_never_called_at_once(scheduler, method):
-    """Not from within the method, whatever has settled."""
-    called = []
-    method([1, 2], called.append)
-    assert [] == called
-    scheduler.flush()
-    assert [1, 2] == called
 
 
 @each_method
@@ -375,44 +327,6 @@ def test_cancelling_the_result_cancels_the_initial_value(scheduler):
 
 
 @each_method
-@pytest.mark.parametrize("wrong", [5, None, "text", b"x", {"a": 1}], ids=repr)
-def test_an_input_that_is_not_iterable_rejects(scheduler, method, wrong):
-    """A TypeError, in the words of the page."""
-    promises = [quiet(method(of, pytest.fail)) for of in (wrong, Promise.delay(1, wrong))]
-    scheduler.advance(1)
-    for promise in promises:
-        assert TypeError is type(promise.reason())
-        assert "(expecting an array, a promise or a thenable)" in str(promise.reason())
-
-
-@pytest.mark.parametrize(
-    ("method", "name"),
-    [(Promise.each, "function"), (Promise.map_series, "mapper"), (Promise.reduce, "reducer")],
-    ids=["each", "map_series", "reduce"],
-)
-@pytest.mark.parametrize("function", [None, 5, "text"], ids=repr)
-def test_a_function_that_is_not_callable_rejects(method, name, function):
-    """A TypeError, in the words of the page."""
-    promise = quiet(method([1], function))
-    assert TypeError is type(promise.reason())
-    assert f"{name} must be callable, not {function!r} (fn must be a function)" == str(
-        promise.reason()
-    )
-
-
-@each_method
-@pytest.mark.parametrize("how", ["rejected", "cancelled"])
-def test_the_result_settles_as_a_failed_promise_for_the_input(scheduler, method, how):
-    """Rejected or cancelled with it."""
-    source = Source()
-    promise = quiet(method(source.promise, pytest.fail))
-    error = ValueError("x")
-    source.reject(error) if how == "rejected" else source.promise.cancel()
-    scheduler.flush()
-    assert (error is promise.reason()) if how == "rejected" else promise.is_cancelled()
-
-
-@each_method
 @pytest.mark.parametrize(
     "function",
     [
@@ -563,29 +477,6 @@ def test_a_bound_reducer(scheduler):
     assert ("this", "x", "a", 0) == promise.value()
 
 
-# --- contexts
-
-
-@pytest.mark.parametrize("where", ["empty", "set"])
-@pytest.mark.parametrize("coroutine", [False, True], ids=["value", "coroutine"])
-def test_each_call_runs_in_the_context_of_the_call(scheduler, where, coroutine):
-    """What one sets no other sees; and coroutines belong to the call that returned them."""
-
-    def function(item):
-        return later(seen(item)) if coroutine else seen(item)
-
-    def main():
-        if where == "set":
-            variable.set("outer")
-        return Promise.map_series([1, 2, 3], function)
-
-    promise = Context().run(main)
-    scheduler.flush()
-    outer = "outer" if where == "set" else "unset"
-    expected = [outer] * 3 if not coroutine else [(outer, f"set for {i}") for i in (1, 2, 3)]
-    assert expected == promise.value()
-
-
 # --- cancellation
 
 
@@ -624,16 +515,6 @@ def test_cancelling_cancels_the_result_in_flight(scheduler, method):
 
 
 @each_method
-def test_cancelling_the_result_cancels_a_promise_for_the_input(scheduler, method):
-    """While that is pending."""
-    source = Source()
-    promise = method(source.promise, pytest.fail)
-    promise.cancel()
-    scheduler.flush()
-    assert (True, 1) == (promise.is_cancelled(), source.cancelled)
-
-
-@each_method
 @pytest.mark.parametrize("which", ["item", "result"])
 @pytest.mark.parametrize("late", [False, True])
 def test_cancelling_the_current_item_cancels_the_result(scheduler, method, which, late):
@@ -653,34 +534,6 @@ def test_cancelling_the_current_item_cancels_the_result(scheduler, method, which
 
 
 @each_method
-@pytest.mark.parametrize("gives", ["value", "promise", "coroutine", "error"])
-def test_a_function_that_cancels_the_result(scheduler, method, gives, reports):
-    """It is not called again; what it gives is cancelled too; what it raises is logged."""
-    source = Source()
-    started = []
-
-    async def coroutine():
-        await source.promise
-
-    def function(item):
-        started.append(item)
-        promise.cancel()
-        if gives == "error":
-            raise ValueError("x")
-        return {"value": lambda: 1, "promise": lambda: source.promise, "coroutine": coroutine}[
-            gives
-        ]()
-
-    promise = method([1, 2, 3], function)
-    scheduler.flush()
-    source.resolve(1)
-    scheduler.flush()
-    assert ([1], True) == (started, promise.is_cancelled())
-    assert (gives in ("promise", "coroutine")) == source.cancelled
-    assert [ValueError] * (gives == "error") == [event["log_failure"].type for event in reports]
-
-
-@each_method
 def test_an_item_that_cancels_the_result(scheduler, method):
     """A coroutine among the items, in its first step."""
     trigger = Source()
@@ -692,26 +545,6 @@ def test_an_item_that_cancels_the_result(scheduler, method):
     trigger.resolve([1, run(), 2])
     scheduler.flush()
     assert promise.is_cancelled()
-
-
-@each_method
-@pytest.mark.parametrize("fails", [False, True])
-def test_listing_the_input_cancels_the_result(scheduler, method, fails, reports):
-    """A collection that does that while it is read."""
-    trigger = Source()
-
-    class Collection(list):
-        def __iter__(self):
-            promise.cancel()
-            if fails:
-                raise ValueError("x")
-            return super().__iter__()
-
-    promise = method(trigger.promise, pytest.fail)
-    trigger.resolve(Collection([1, 2]))
-    scheduler.flush()
-    assert promise.is_cancelled()
-    assert [ValueError] * fails == [event["log_failure"].type for event in reports]
 
 
 # --- many

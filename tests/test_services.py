@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import threading
 from concurrent.futures import Future
-from pathlib import Path
 
 import pytest
 from twisted.application.service import IService, MultiService
-from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from tests.support.outcomes import outcome, reasons, result_of
+from tests.support.processes import run_python
 from tests.support.promises import Boom, fail
-from tests.support.worlds import DRIVERS, World
+from tests.support.threads import in_thread
 from twpromise import Promise, PromiseService
 from twpromise._services import signals
 from twpromise.testing import ManualScheduler
-
-ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def errors():
-    """What promises log at error level."""
-    events = []
-
-    def observe(event):
-        if event.get("log_namespace") == "twpromise" and event["log_level"].name == "error":
-            events.append(event)
-
-    globalLogPublisher.addObserver(observe)
-    yield events
-    globalLogPublisher.removeObserver(observe)
 
 
 @pytest.fixture
@@ -154,12 +134,6 @@ def test_other_graces(scheduler, grace):
     assert (grace == 0) == member.is_cancelled() == bool(stopped)
     scheduler.advance(1000)
     assert [None] == stopped
-
-
-@pytest.fixture(params=DRIVERS)
-def world(request, scheduler):
-    """A world for each driver."""
-    return World(request.param, scheduler)
 
 
 class Work:
@@ -365,9 +339,7 @@ def test_handlers_that_were_set_meanwhile_stay(scheduler, service, handlers):
 def test_handlers_in_other_threads(scheduler, handlers):
     """Only the main thread can set them: the service stops without."""
     before = signal.getsignal(signal.SIGTERM)
-    thread = threading.Thread(target=signals.call_on_signals, args=("one", print))
-    thread.start()
-    thread.join()
+    in_thread(signals.call_on_signals, "one", print)
     assert before is signal.getsignal(signal.SIGTERM)
 
 
@@ -526,14 +498,7 @@ reactor.callWhenRunning(begin)
 def run(grace, program, reactor=""):
     """The exit status of a program with a service, and what it prints."""
     prologue = reactor + PROLOGUE.replace("GRACE", str(grace))
-    process = subprocess.run(
-        [sys.executable, "-c", prologue + program + "\nreactor.run()"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    process = run_python("-c", prologue + program + "\nreactor.run()")
     return process.returncode, process.stdout + process.stderr
 
 
@@ -606,16 +571,9 @@ async def work():
 service.start_soon(work)
 """
     )
-    process = subprocess.run(
-        [
-            *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
-            *("--nodaemon", "--pidfile=", "--logfile=-", f"--python={tac}"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    process = run_python(
+        *("-c", "from twisted.scripts.twistd import run; run()"),
+        *("--nodaemon", "--pidfile=", "--logfile=-", f"--python={tac}"),
     )
     output = process.stdout + process.stderr
     assert -signal.SIGTERM == process.returncode, output

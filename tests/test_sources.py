@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import twpromise
+from tests.support.processes import run_python
 
 PACKAGE = Path(twpromise.__file__).parent
 
@@ -216,11 +215,5 @@ def test_importing_installs_no_reactor():
         "assert 'twisted.internet.reactor' not in sys.modules, 'a reactor was installed'\n"
         "print('none')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        cwd=PACKAGE.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python("-W", "error", "-c", program)
     assert ("none\n", "", 0) == (done.stdout, done.stderr, done.returncode)

@@ -13,14 +13,6 @@ from twpromise import Deadline, Promise, ReactorScheduler
 from twpromise._scheduling.drains import BUCKETS
 
 
-@pytest.fixture
-def copy(scheduler):
-    """A library copy of its own, on the scheduler of the test."""
-    library = Promise.get_new_library_copy()
-    yield library
-    library.config(monitoring=False, tracking=False)
-
-
 def figures(copy, *names):
     """Some of the figures, in order."""
     statistics = copy.statistics()

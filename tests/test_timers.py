@@ -10,7 +10,6 @@ import weakref
 from concurrent.futures import Future
 from decimal import Decimal
 from fractions import Fraction
-from threading import Thread
 
 import pytest
 from twisted.internet.defer import (
@@ -27,6 +26,7 @@ from twisted.internet.task import Clock
 from tests.support.followed import KINDS, later
 from tests.support.outcomes import outcome, reasons
 from tests.support.promises import Boom, Source, pending
+from tests.support.threads import in_thread
 from twpromise import CancellationError, Promise, ReactorScheduler, TimeoutError
 
 pytestmark = pytest.mark.usefixtures("scheduler", "unhandled_allowed")
@@ -661,9 +661,7 @@ def test_what_a_thread_brings_in_time_counts(scheduler, kind):
     thing, resolve, _ = later(kind)
     promise = Promise.resolve(thing).then(same).timeout(5)
     scheduler.flush()
-    thread = Thread(target=resolve, args=("value",))
-    thread.start()
-    thread.join()
+    in_thread(resolve, "value")
     scheduler.clock.advance(5.5)
     scheduler.flush()
     assert ("fulfilled", "value") == outcome(promise)

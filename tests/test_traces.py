@@ -15,7 +15,7 @@ from twisted.logger import globalLogPublisher
 
 import twpromise
 from tests.support.outcomes import frames
-from tests.support.promises import Boom, quiet
+from tests.support.promises import Boom, awaiting, quiet
 from twpromise import Promise
 from twpromise._diagnostics.traces import FRAMES, HEADING, SECTIONS, Trace, annotate, capture
 
@@ -636,13 +636,9 @@ def test_two_reports_of_one_error_in_one_turn(scheduler, traced, reports):
     assert (sorted(found), 2) == (["first", "second"], len(reports))
 
 
-async def _awaits(promise):
-    return await promise
-
-
 async def _awaits_and_cleans_up(promise):
     try:
-        return await _awaits(promise)
+        return await awaiting(promise)
     finally:
         await Promise.delay(1)
 
@@ -678,12 +674,12 @@ HANDS_ON = {
         lambda error: copy.try_(lambda: _raise(error))
     ),
     "all": lambda copy, promise: copy.all([promise]),
-    "async def": lambda copy, promise: copy.resolve(_awaits(promise)),
+    "async def": lambda copy, promise: copy.resolve(awaiting(promise)),
     "async def with a clean-up": lambda copy, promise: copy.resolve(_awaits_and_cleans_up(promise)),
     "a generator": lambda copy, promise: _yields(promise),
     "a Deferred": lambda copy, promise: copy.from_deferred(promise.to_deferred()),
     "a coroutine of Twisted's": lambda copy, promise: copy.from_deferred(
-        ensureDeferred(_awaits(promise))
+        ensureDeferred(awaiting(promise))
     ),
     "a future": lambda copy, promise: copy.resolve(_in_a_future(promise)),
     "another copy": lambda copy, promise: Promise.resolve(promise).then(str),

@@ -81,7 +81,7 @@ def _is_to_move(promise_class: Any, loop: asyncio.AbstractEventLoop) -> bool:
             "use_running_loop() takes library copies, use_running_loop(Promise), "
             f"not {shown(promise_class)}"
         )
-    at: Any = promise_class._queue.scheduler
+    at = promise_class._queue.scheduler
     if isinstance(at, LoopScheduler) and at.event_loop() is loop:
         return False
     for other in schedulers():

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import unittest
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from twisted.internet.defer import Deferred, setDebugging
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
-from twpromise import Promise
+
+@pytest.fixture
+def other_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop that runs in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
 
 
 @pytest.fixture
@@ -53,21 +63,3 @@ def debugging(request: pytest.FixtureRequest) -> Iterator[bool]:
     setDebugging(request.param)
     yield request.param
     setDebugging(before)
-
-
-@pytest.fixture
-def on_asyncio() -> Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]:
-    """Runs a function's coroutine as an asyncio task, with promises on the same loop."""
-
-    def run(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        async def on_loop() -> Any:
-            loop = asyncio.get_running_loop()
-            previous = Promise.set_scheduler(lambda function: loop.call_soon(function))
-            try:
-                return await main()
-            finally:
-                Promise.set_scheduler(previous)
-
-        return asyncio.run(on_loop())
-
-    return run

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.bridge.asyncio_program import SCENARIOS
-
-ROOT = Path(__file__).parents[2]
+from tests.support.processes import run_python
 
 
 @pytest.fixture(scope="module", params=["plain", "debug"])
 def outcomes(request: pytest.FixtureRequest) -> dict[str, str]:
     """What came of each scenario; with asyncio's debug mode, and without."""
-    process = subprocess.run(
-        [sys.executable, "-m", "tests.bridge.asyncio_program", request.param],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    process = run_python("-m", "tests.bridge.asyncio_program", request.param)
     assert 0 == process.returncode, process.stderr
     outcomes: dict[str, str] = json.loads(process.stdout.splitlines()[-1])
     return outcomes

@@ -14,7 +14,7 @@ from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
 from tests.support.outcomes import frames, result_of
-from tests.support.promises import Boom, Source
+from tests.support.promises import Boom, Source, awaiting
 from twpromise import CancellationError, Promise
 from twpromise.testing import ManualScheduler
 
@@ -48,11 +48,6 @@ def give(request: pytest.FixtureRequest, scheduler: ManualScheduler) -> Give:
 def bare(value: Any) -> Generator[Any, Any, Any]:
     """Yields something as it is, and returns what is sent in."""
     return (yield value)
-
-
-async def awaiting(awaitable: Any) -> Any:
-    """Awaits something."""
-    return await awaitable
 
 
 class TestOutcome:

@@ -12,6 +12,7 @@ from twisted.logger import LogEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.outcomes import frames
+from tests.support.processes import run_python
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
@@ -161,18 +162,6 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
 }
 
 
-def run(program: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_exit_process(name: str) -> None:
     """Logged at critical level, the reactor stopped in order, and exit status 2 in any case.
@@ -180,7 +169,7 @@ def test_exit_process(name: str) -> None:
     The last line of standard error says why.
     """
     program, expected = PROGRAMS[name]
-    process = run(PROLOGUE + program)
+    process = run_python("-c", PROLOGUE + program)
     assert (expected, 2) == (process.stdout.splitlines(), process.returncode), process.stderr
     assert (
         "twpromise: exit status 2, because of a fatal error in a promise: ValueError('fatal')"
@@ -190,7 +179,7 @@ def test_exit_process(name: str) -> None:
 def test_exit_process_logs_where_it_was_raised() -> None:
     """With the traceback that the promise was rejected with."""
     program = "globalLogPublisher.removeObserver(observe)\nreactor.callWhenRunning(crash)\n"
-    assert " in release\n" in run(f"{PROLOGUE}{program}reactor.run()\n").stderr
+    assert " in release\n" in run_python("-c", f"{PROLOGUE}{program}reactor.run()\n").stderr
 
 
 @pytest.mark.parametrize(
@@ -203,9 +192,10 @@ def test_exit_process_logs_where_it_was_raised() -> None:
 )
 def test_the_process_goes_on(program: str) -> None:
     """Unless a hook is set, the failure is logged at critical level, and that is all."""
-    process = run(
+    process = run_python(
+        "-c",
         f"{PROLOGUE}Promise.on_fatal()\n{program}"
-        "Promise.delay(0.01).then(lambda _: reactor.stop())\nreactor.run()\n"
+        "Promise.delay(0.01).then(lambda _: reactor.stop())\nreactor.run()\n",
     )
     line = "critical Fatal error in Promise: a release failed, or done() got a rejection fatal"
     assert (0, [line, *SHUTDOWN]) == (process.returncode, process.stdout.splitlines())

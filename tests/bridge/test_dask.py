@@ -12,13 +12,14 @@ import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Coroutine, Generator
 from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import pytest
 
 from tests.support.promises import Boom
+from tests.support.threads import in_thread
 from twpromise import Promise
 from twpromise.debugging import pending
 from twpromise.testing import ManualScheduler
@@ -83,14 +84,6 @@ class Future:
 Future.__module__ = "distributed.client"
 
 
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """The loop of a client."""
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
-
-
 def run(loop: asyncio.AbstractEventLoop) -> None:
     """Run all that waits on a loop, in a thread of its own."""
 
@@ -98,9 +91,7 @@ def run(loop: asyncio.AbstractEventLoop) -> None:
         for _ in range(10):
             await asyncio.sleep(0)
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(steps(),))
-    thread.start()
-    thread.join()
+    in_thread(loop.run_until_complete, steps())
 
 
 def failed(function: Any) -> BaseException:

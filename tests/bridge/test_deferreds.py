@@ -21,7 +21,7 @@ from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
 from tests.support.outcomes import frames, reasons, result_of
-from tests.support.promises import Boom, Source
+from tests.support.promises import Boom, Source, awaiting
 from twpromise import CancellationError, IPromise, Promise, RejectionError
 from twpromise.testing import ManualScheduler
 
@@ -638,7 +638,7 @@ class TestCancellingTheDeferred:
         others: dict[str, Callable[[], Promise[Any]]] = {
             "then": source.promise.then,
             "to_deferred": lambda: Promise.from_deferred(source.promise.to_deferred()),
-            "await": lambda: Promise.resolve(_awaiting(source.promise)),
+            "await": lambda: Promise.resolve(awaiting(source.promise)),
         }
         deferred = source.promise.to_deferred()
         another = others[other]()
@@ -797,10 +797,6 @@ class TestCancellingTheDeferred:
         assert 1 == source.cancelled
 
 
-async def _awaiting(promise: Promise[Any]) -> Any:
-    return await promise
-
-
 # --- there and back
 
 
@@ -879,6 +875,6 @@ class TestTracebacks:
         failure = raised()
         failure.cleanFailure()
         promise = Promise.from_deferred(fail(failure))
-        results = result_of(Promise.resolve(_awaiting(promise)).to_deferred())
+        results = result_of(Promise.resolve(awaiting(promise)).to_deferred())
         scheduler.flush()
         assert failure.value is results[0].value

@@ -542,18 +542,6 @@ class TestToFuture:
             Promise.resolve(1).to_future()
 
 
-@pytest.fixture
-def other_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop that runs in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield loop
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
-
-
 class TestAnotherLoop:
     """`to_future(loop)`, with a loop that runs in another thread."""
 

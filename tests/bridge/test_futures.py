@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -13,25 +13,11 @@ from twisted.logger import LogEvent
 
 from tests.support.outcomes import result_of
 from tests.support.promises import Boom
+from tests.support.threads import in_thread
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
 OnAsyncio = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop that does not run unless the test says so."""
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-def in_thread(function: Callable[[], object]) -> None:
-    """Call a function in a thread of its own, and wait for it."""
-    thread = threading.Thread(target=function)
-    thread.start()
-    thread.join()
 
 
 class TestConcurrent:

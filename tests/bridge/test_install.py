@@ -5,12 +5,8 @@ What it does is tested in `tests/installed`, in a process of its own.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,30 +16,17 @@ from twisted.internet.utils import runWithWarningsSuppressed
 from twisted.logger import LogEvent
 
 from tests.support.outcomes import reasons, result_of
+from tests.support.processes import run_python
 from twpromise import Promise, PromiseWarning
 from twpromise.testing import ManualScheduler
 
-ROOT = Path(__file__).parents[2]
 # A test that hands a promise over.
 LOGIN = "import twpromise; from twisted.internet import defer; p = twpromise.Promise.resolve(1)"
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Python in a process of its own."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
 def test_installed() -> None:
     """The tests of `tests/installed` pass."""
-    tests = run("-m", "pytest", "-q", "-n0", "tests/installed", TWPROMISE_INSTALL="1")
+    tests = run_python("-m", "pytest", "-q", "-n0", "tests/installed", TWPROMISE_INSTALL="1")
     assert 0 == tests.returncode, tests.stdout
 
 
@@ -52,7 +35,7 @@ def test_installed() -> None:
 )
 def test_the_environment_installs(variable: str, expected: str) -> None:
     """`TWPROMISE_INSTALL=1` does what the call does; an import alone does nothing."""
-    shown = run(
+    shown = run_python(
         "-c", f"{LOGIN}; print(defer.maybeDeferred(lambda: p).result)", TWPROMISE_INSTALL=variable
     )
     assert shown.stdout.startswith(expected), shown.stderr
@@ -67,13 +50,13 @@ del defer.race, _flatten._fork
 import twpromise
 twpromise.install()
 """
-    shown = run("-c", moved)
+    shown = run_python("-c", moved)
     assert "does not wait for promises in: race, templates; use to_deferred()" in shown.stderr
 
 
 def test_the_reactor_is_not_installed() -> None:
     """By `install`, which tries all doors."""
-    shown = run("-c", "import sys, twpromise; twpromise.install(); print(*sys.modules)")
+    shown = run_python("-c", "import sys, twpromise; twpromise.install(); print(*sys.modules)")
     assert "twisted.internet.reactor" not in shown.stdout.split(), shown.stderr
     assert "twpromise" in shown.stdout.split()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, succeed
 
-from tests.support.promises import Boom
+from tests.support.promises import Boom, awaiting
 from twpromise import IDeferred, IPromise, Promise
 from twpromise._core import cancelling
 from twpromise.testing import ManualScheduler
@@ -18,11 +18,6 @@ Layer = Callable[[Promise[Any]], Promise[Any]]
 
 #: Two library copies, each with a queue of its own.
 COPIES = [Promise.get_new_library_copy(), Promise.get_new_library_copy()]
-
-
-async def awaits(awaitable: Any) -> Any:
-    """A coroutine that waits."""
-    return await awaitable
 
 
 @Promise.coroutine
@@ -57,11 +52,13 @@ LAYERS: dict[str, Layer] = {
     "timeout": lambda promise: Promise.resolve(promise.timeout(1e6).to_deferred()),
     "all": lambda promise: Promise.all([promise.to_deferred()]),
     "using": lambda promise: Promise.using(1, lambda _: promise.to_deferred()),
-    "coroutine": lambda promise: Promise.resolve(awaits(promise)),
-    "coroutine, Deferred": lambda promise: Promise.resolve(awaits(promise.to_deferred())),
+    "coroutine": lambda promise: Promise.resolve(awaiting(promise)),
+    "coroutine, Deferred": lambda promise: Promise.resolve(awaiting(promise.to_deferred())),
     "generator": lambda promise: yields(promise),
     "generator, Deferred": lambda promise: yields(promise.to_deferred()),
-    "Twisted's coroutine": lambda promise: Promise.resolve(Deferred.fromCoroutine(awaits(promise))),
+    "Twisted's coroutine": lambda promise: Promise.resolve(
+        Deferred.fromCoroutine(awaiting(promise))
+    ),
     "inlineCallbacks": lambda promise: Promise.resolve(yields_under_twisted(promise)),
     "canceller": lambda promise: Promise.resolve(cancels(promise)),
     "future": lambda promise: Promise.resolve(Promise.call_from_thread(lambda: promise)),

@@ -12,13 +12,9 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from tests.support.outcomes import outcome, result_of
-from tests.support.promises import Boom, Source, quiet
+from tests.support.promises import Boom, Source, awaiting, quiet
 from twpromise import CancellationError, IPromise, Promise
 from twpromise.testing import ManualScheduler
-
-
-async def _awaiting(deferred: Deferred[Any]) -> Any:
-    return await deferred
 
 
 @Promise.coroutine
@@ -33,7 +29,7 @@ WAYS: dict[str, Callable[[Deferred[Any]], Any]] = {
     "resolver": lambda deferred: Promise(lambda resolve, reject: resolve(deferred)),
     "handler": lambda deferred: Promise.resolve().then(lambda _: deferred),
     "IPromise": lambda deferred: cast("Any", IPromise)(deferred),
-    "await": lambda deferred: Promise.resolve(_awaiting(deferred)),
+    "await": lambda deferred: Promise.resolve(awaiting(deferred)),
     "yield": _yielding,
     "all": lambda deferred: Promise.all([deferred]).get(0),
     "props": lambda deferred: Promise.props({"a": deferred}).get("a"),

@@ -21,7 +21,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
 from tests.support.outcomes import frames, reasons
-from tests.support.promises import Boom, Source
+from tests.support.promises import Boom, Source, awaiting
 from twpromise import CancellationError, Promise, ReactorScheduler
 from twpromise.testing import ManualScheduler
 
@@ -68,11 +68,6 @@ async def turns(number: int = 5) -> None:
     """Waits for some turns of the loop."""
     for _ in range(number):
         await asyncio.sleep(0)
-
-
-async def awaiting(awaitable: Any) -> Any:
-    """Awaits something."""
-    return await awaitable
 
 
 @types.coroutine

@@ -5,7 +5,6 @@ What Promises/A+ says of thenables is in tests/conformance/.
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import Future
 from typing import Any
 
@@ -15,6 +14,7 @@ from twisted.logger import LogEvent
 
 from tests.support.outcomes import frames
 from tests.support.promises import Boom
+from tests.support.threads import in_thread
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
 
@@ -43,9 +43,7 @@ def test_calls_back(scheduler: ManualScheduler, index: int, state: str, where: s
     if where == "at home":
         functions[index]("outcome")
     else:
-        thread = threading.Thread(target=functions[index], args=("outcome",))
-        thread.start()
-        thread.join()
+        in_thread(functions[index], "outcome")
         assert promise.is_pending()
         scheduler.flush()
     assert getattr(promise, state)()

@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
-from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 
-from tests.support.promises import Boom, Source
+from tests.support.processes import run_python
+from tests.support.promises import Boom, Source, awaiting
+from tests.support.threads import in_thread
 from twpromise import Promise, ReactorScheduler, RejectionError
 from twpromise.loops import LoopScheduler, use_running_loop
 from twpromise.testing import ManualScheduler
 
-ROOT = Path(__file__).parents[2]
-
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nothing")
-
-
-def in_thread(function: Callable[[], Any]) -> Any:
-    """What a function gives in a thread of its own."""
-    future: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(function())
-        except BaseException as error:
-            future.set_exception(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join(60)
-    return future.result(0)
 
 
 def from_thread(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Future[Any]:
@@ -248,11 +229,6 @@ class TestRefused:
 # --- awaiting
 
 
-async def awaiting(promise: Any) -> Any:
-    """Waits for a promise."""
-    return await promise
-
-
 @pytest.fixture
 def on_reactor() -> Iterator[Any]:
     """Promises on a reactor that has not been started: that of pytest's thread."""
@@ -357,14 +333,7 @@ def test_a_reactor_that_is_started_in_another_thread_than_was_expected() -> None
 
 def run(*arguments: str) -> list[str]:
     """What another Python prints, line by line."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_python("-W", "error", *arguments)
     assert (0, "") == (done.returncode, done.stderr)
     return done.stdout.splitlines()
 
@@ -376,18 +345,6 @@ def test_eight_threads() -> None:
     """
     lines = run("-m", "tests.bridge.threads_program")
     assert ["0 hang", "8 threads"] == lines
-
-
-@pytest.fixture
-def abroad() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop that runs in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield loop
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
 
 
 async def start(promise: Any) -> asyncio.Task[Any]:
@@ -418,58 +375,58 @@ class TestAbroad:
         """What comes of a coroutine there."""
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(60)
 
-    def test_value(self, scheduler: ManualScheduler, abroad: asyncio.AbstractEventLoop) -> None:
+    def test_value(self, scheduler: ManualScheduler, other_loop: asyncio.AbstractEventLoop) -> None:
         """The task is subscribed here, and woken there."""
         source = Source()
-        task = self.on(abroad, start(source.promise))
+        task = self.on(other_loop, start(source.promise))
         assert None is source.promise._subscribers
         scheduler.flush()
         source.resolve("value")
         scheduler.flush()
-        assert "value" == self.on(abroad, awaiting(task))
+        assert "value" == self.on(other_loop, awaiting(task))
 
     @pytest.mark.parametrize("subscribed", [False, True])
     def test_cancelled(
-        self, scheduler: ManualScheduler, abroad: asyncio.AbstractEventLoop, subscribed: bool
+        self, scheduler: ManualScheduler, other_loop: asyncio.AbstractEventLoop, subscribed: bool
     ) -> None:
         """The task is woken at once, by its own loop; the promise is left here."""
         source = Source()
-        task = self.on(abroad, start(source.promise))
+        task = self.on(other_loop, start(source.promise))
         if subscribed:
             scheduler.flush()
-        assert self.on(abroad, cancel(task))
+        assert self.on(other_loop, cancel(task))
         assert source.promise.is_pending()
         scheduler.flush()
         assert source.promise.is_cancelled()
 
     def test_cancelled_when_it_has_settled(
-        self, scheduler: ManualScheduler, abroad: asyncio.AbstractEventLoop
+        self, scheduler: ManualScheduler, other_loop: asyncio.AbstractEventLoop
     ) -> None:
         """The news of that come too late, and change nothing."""
         source = Source()
-        task = self.on(abroad, start(source.promise))
+        task = self.on(other_loop, start(source.promise))
         scheduler.flush()
         source.resolve("value")
-        assert self.on(abroad, cancel(task))
+        assert self.on(other_loop, cancel(task))
         scheduler.flush()
-        self.on(abroad, asyncio.sleep(0))
+        self.on(other_loop, asyncio.sleep(0))
         assert "value" == source.promise.value()
 
     def test_cancelled_once_it_is_woken(
-        self, scheduler: ManualScheduler, abroad: asyncio.AbstractEventLoop
+        self, scheduler: ManualScheduler, other_loop: asyncio.AbstractEventLoop
     ) -> None:
         """A task that is cancelled when it is about to go on is cancelled, as with a future."""
         source = Source()
-        task = self.on(abroad, start(source.promise))
+        task = self.on(other_loop, start(source.promise))
         scheduler.flush()
         source.resolve("value")
         gate = threading.Event()
-        abroad.call_soon_threadsafe(gate.wait)
+        other_loop.call_soon_threadsafe(gate.wait)
         scheduler.flush()
         # Behind what wakes the task, and before it is run.
-        abroad.call_soon_threadsafe(task.cancel)
+        other_loop.call_soon_threadsafe(task.cancel)
         gate.set()
-        self.on(abroad, asyncio.wait([task]))
+        self.on(other_loop, asyncio.wait([task]))
         assert task.cancelled()
 
     def test_the_loop_has_closed(self, scheduler: ManualScheduler) -> None:
@@ -485,7 +442,7 @@ class TestAbroad:
         # Of a task that was never finished asyncio logs that it was destroyed.
         task._log_destroy_pending = False
 
-    def test_awaited_while_a_coroutine_runs(self, abroad: asyncio.AbstractEventLoop) -> None:
+    def test_awaited_while_a_coroutine_runs(self, other_loop: asyncio.AbstractEventLoop) -> None:
         """The task there is not taken for one that is driven here."""
 
         async def main() -> Any:
@@ -494,17 +451,19 @@ class TestAbroad:
 
                 async def coroutine() -> Any:
                     await Promise.delay(0)
-                    return [self.on(abroad, start(source.promise))]
+                    return [self.on(other_loop, start(source.promise))]
 
                 [task] = await Promise.resolve(coroutine())
                 source.resolve("value")
                 return await asyncio.wrap_future(
-                    asyncio.run_coroutine_threadsafe(awaiting(task), abroad)
+                    asyncio.run_coroutine_threadsafe(awaiting(task), other_loop)
                 )
 
         assert "value" == asyncio.run(main())
 
-    def test_the_loop_of_the_promise_has_closed(self, abroad: asyncio.AbstractEventLoop) -> None:
+    def test_the_loop_of_the_promise_has_closed(
+        self, other_loop: asyncio.AbstractEventLoop
+    ) -> None:
         """An await raises, instead of waiting for what cannot come."""
 
         async def main() -> Any:
@@ -515,18 +474,20 @@ class TestAbroad:
         Own = Promise.get_new_library_copy()
         [promise] = asyncio.run(main())
         with pytest.raises(RuntimeError, match="has closed"):
-            self.on(abroad, awaiting(promise))
+            self.on(other_loop, awaiting(promise))
 
-    def test_to_future(self, scheduler: ManualScheduler, abroad: asyncio.AbstractEventLoop) -> None:
+    def test_to_future(
+        self, scheduler: ManualScheduler, other_loop: asyncio.AbstractEventLoop
+    ) -> None:
         """A future that was made there is settled there."""
         source = Source()
 
         async def make() -> Any:
             return source.promise.to_future()
 
-        future = self.on(abroad, make())
+        future = self.on(other_loop, make())
         assert None is source.promise._subscribers
         scheduler.flush()
         source.resolve("value")
         scheduler.flush()
-        assert "value" == self.on(abroad, awaiting(future))
+        assert "value" == self.on(other_loop, awaiting(future))

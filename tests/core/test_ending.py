@@ -157,7 +157,8 @@ def test_work_that_a_timeout_gave_up_is_waited_for(scheduler):
     assert has_ended(promise)
 
 
-def test_all_that_a_coroutine_has_given_up_is_waited_for(scheduler):
+@pytest.mark.parametrize("returns", [False, True], ids=["waits again", "returns another"])
+def test_all_that_a_coroutine_has_given_up_is_waited_for(scheduler, returns):
     """One that swallows a cancellation is cancelled where it waits next, too."""
     (one, first), (two, second) = running(), running()
 
@@ -165,38 +166,14 @@ def test_all_that_a_coroutine_has_given_up_is_waited_for(scheduler):
         try:
             await one
         except CancellationError:
-            pass
-        await two
+            return two if returns else await two
 
     promise = Promise.resolve(coroutine())
     promise.cancel()
     scheduler.flush()
     assert promise.is_cancelled()
     called = waiting_for_the_end(promise)
-    for future in first, second:
-        scheduler.flush()
-        assert [] == called
-        future.set_result("late")
-    scheduler.flush()
-    assert ["ended"] == called
-
-
-def test_what_a_cancelled_coroutine_returns_is_waited_for_as_well(scheduler):
-    """Besides what was cancelled with it."""
-    (one, first), (two, second) = running(), running()
-
-    async def coroutine():
-        try:
-            await one
-        except CancellationError:
-            return two
-
-    promise = Promise.resolve(coroutine())
-    promise.cancel()
-    scheduler.flush()
-    assert promise.is_cancelled()
-    called = waiting_for_the_end(promise)
-    for future in second, first:
+    for future in (second, first) if returns else (first, second):
         scheduler.flush()
         assert [] == called
         future.set_result("late")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextvars import Context, ContextVar
-from threading import Thread
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from tests.support.outcomes import reasons
 from tests.support.promises import pending
+from tests.support.threads import in_thread
 from twpromise import Promise, PromiseWarning
 from twpromise._core.reactions import Node, subscribe
 
@@ -50,49 +50,19 @@ def test_the_traceback_starts_at_the_handler(scheduler):
     )
 
 
-def test_a_handler_that_cancels_its_own_promise_and_returns_a_value(scheduler):
-    """The promise stays cancelled, and the value is dropped."""
-    children = []
-
-    def handler(_):
-        children[0].cancel()
-        return "value"
-
-    children.append(Promise.resolve().then(handler))
-    scheduler.flush()
-    assert children[0].is_cancelled()
-
-
 @pytest.mark.parametrize("in_context", [False, True])
-def test_a_handler_that_cancels_its_own_promise_and_fails(scheduler, reports, in_context):
-    """The error cannot reject the cancelled promise, so it is logged."""
+@pytest.mark.parametrize("gives", ["value", "promise", "error"])
+def test_a_handler_that_cancels_its_own_promise(scheduler, reports, gives, in_context):
+    """The promise stays cancelled, and follows nothing; so an error is logged."""
     children = []
     error = ValueError("lost")
-
-    def handler(_):
-        children[0].cancel()
-        raise error
-
-    def main():
-        if in_context:
-            ContextVar("variable").set(1)
-        children.append(Promise.resolve().then(handler))
-
-    Context().run(main)
-    scheduler.flush()
-    assert [error] == reasons(reports)
-    assert children[0].is_cancelled()
-
-
-@pytest.mark.parametrize("in_context", [False, True])
-def test_a_handler_that_cancels_its_own_promise_and_returns_a_promise(scheduler, in_context):
-    """The cancelled promise does not follow the returned one."""
-    children = []
     other, settle, _ = pending()
 
     def handler(_):
         children[0].cancel()
-        return other
+        if gives == "error":
+            raise error
+        return other if gives == "promise" else "value"
 
     def main():
         if in_context:
@@ -102,6 +72,7 @@ def test_a_handler_that_cancels_its_own_promise_and_returns_a_promise(scheduler,
     Context().run(main)
     settle(1)
     scheduler.flush()
+    assert [error] * (gives == "error") == reasons(reports)
     assert children[0].is_cancelled()
 
 
@@ -114,9 +85,7 @@ def test_a_warning_that_is_an_error_rejects_the_promise(config, scheduler, how):
             reject("text")
 
     def in_a_thread(resolve, reject):
-        thread = Thread(target=reject, args=("text",))
-        thread.start()
-        thread.join()
+        in_thread(reject, "text")
 
     config(warnings=True)
     seen = []

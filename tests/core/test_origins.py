@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from contextvars import Context, ContextVar
-from threading import Thread
 from types import SimpleNamespace
 from weakref import ref
 
@@ -13,16 +12,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
 from tests.support.promises import Boom, Source, fail
+from tests.support.threads import in_thread
 from twpromise import Promise
 from twpromise._core.extra import context_of
 
 request: ContextVar[object] = ContextVar("request", default="no request")
-
-
-@pytest.fixture
-def copy(scheduler):
-    """A library copy, whose hooks the other tests do not see."""
-    return Promise.get_new_library_copy()
 
 
 @pytest.fixture
@@ -211,9 +205,7 @@ def test_the_report_runs_where_reject_was_called(scheduler, copy, seen):
     source = Source(copy)
     run_as("first", copy.reject, Boom())
     run_as("second", source.reject, Boom())
-    thread = Thread(target=run_as, args=("third", copy.defer().reject, Boom()))
-    thread.start()
-    thread.join()
+    in_thread(run_as, "third", copy.defer().reject, Boom())
     scheduler.flush()
     assert ["first", "second", "third"] == seen
 

@@ -15,10 +15,37 @@ from tests.model.steps import STEPS
 from tests.model.test_programs import run
 from tests.support.promises import Boom
 from twpromise import Promise
-from twpromise._core.states import TRANSITIONS, CorePromise, Event, phase_of
+from twpromise._core.states import (
+    BYPASSED,
+    CANCELLED,
+    CANCELLING,
+    FOLLOWING,
+    FULFILLED,
+    LOCKED,
+    REJECTED,
+    TRANSITIONS,
+    CorePromise,
+    Event,
+)
 from twpromise.testing import ManualScheduler
 
 DOCS = Path(__file__).parents[2] / "docs"
+
+#: The first bit that is set counts.
+PHASES = {
+    FULFILLED: "fulfilled",
+    REJECTED: "rejected",
+    CANCELLED: "cancelled",
+    CANCELLING: "cancelling",
+    BYPASSED: "bypassed",
+    FOLLOWING: "following",
+    LOCKED: "locked",
+}
+
+
+def phase_of(state):
+    """The name of a value of `_state`."""
+    return next((name for bit, name in PHASES.items() if state & bit), "pending")
 
 
 class Situation:

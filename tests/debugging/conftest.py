@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from twpromise import Promise
 from twpromise.debugging import pending
 
 
 @pytest.fixture
-def copy(scheduler, no_collector):
-    """A library copy.
-
-    A collection may change the order in which promises are found.
-    """
-    made = Promise.get_new_library_copy()
-    yield made
-    made.config(tracking=False, warnings=False, long_stack_traces=False)
+def copy(copy, no_collector):
+    """A library copy; a collection may change the order in which promises are found."""
+    return copy
 
 
 @pytest.fixture

@@ -5,17 +5,13 @@ from __future__ import annotations
 import io
 import os
 import signal
-import subprocess
-import sys
-import threading
-from pathlib import Path
 
 import pytest
 
+from tests.support.processes import run_python
+from tests.support.threads import in_thread
 from twpromise._debugging import signals
 from twpromise.debugging import install_signal
-
-ROOT = Path(__file__).parents[2]
 
 PROLOGUE = """
 import os, signal, sys, threading, time
@@ -162,14 +158,7 @@ def test_a_dump(name):
     program, expected = PROGRAMS[name]
     # A program of more than one line has lines in its tracebacks only if it is a file.
     source = PROLOGUE + program
-    process = subprocess.run(
-        [sys.executable, "-W", "error", "-c", LINES.format(source=source)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    process = run_python("-W", "error", "-c", LINES.format(source=source))
     assert ("went on\n", 0) == (process.stdout, process.returncode), process.stderr
     before, begin, rest = process.stderr.partition("SIGUSR1: promises\n")
     dump, end, _ = rest.partition("\n---\n")
@@ -243,18 +232,8 @@ def test_without_a_frame(received):
 
 def test_in_another_thread():
     """Python lets the main thread alone set handlers."""
-    errors = []
-
-    def install():
-        try:
-            install_signal()
-        except RuntimeError as error:
-            errors.append(str(error))
-
-    thread = threading.Thread(target=install)
-    thread.start()
-    thread.join()
-    assert ["install_signal must be called in the main thread"] == errors
+    with pytest.raises(RuntimeError, match="install_signal must be called in the main thread"):
+        in_thread(install_signal)
 
 
 @pytest.mark.parametrize(

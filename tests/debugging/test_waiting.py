@@ -319,14 +319,6 @@ def test_what_it_waits_for(copy, scheduler, waits, kind):
     del kept
 
 
-@pytest.fixture
-def loop():
-    """A loop of asyncio's."""
-    made = asyncio.new_event_loop()
-    yield made
-    made.close()
-
-
 def test_futures_of_asyncio(copy, scheduler, waits, loop):
     """A plain one by its type: its repr shows values; one that was made of a promise by that."""
     future = loop.create_future()

@@ -23,7 +23,7 @@ from tests.model.model import Model
 from tests.model.program import LIMIT, Side
 from tests.model.real import Real
 from tests.model.steps import STEPS
-from twpromise._methods import timers
+from twpromise._methods import deadline
 from twpromise.testing import ManualScheduler
 
 LONG = bool(os.environ.get("TWPROMISE_TEST_LONG"))
@@ -64,7 +64,7 @@ class Sliced(ManualScheduler):
 @pytest.fixture(autouse=True)
 def turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """A timeout waits for all that is queued, though slices are as short as one job."""
-    monkeypatch.setattr(timers, "TURNS", 1000)
+    monkeypatch.setattr(deadline, "TURNS", 1000)
 
 
 def _numbers() -> Any:

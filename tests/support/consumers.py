@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import ensureDeferred
 
+from tests.support.promises import awaiting
 from tests.support.worlds import Handle
 from twpromise import Promise
 from twpromise.testing import ManualScheduler
@@ -18,10 +19,6 @@ from twpromise.testing import ManualScheduler
 __all__ = ["CONSUMERS", "Consumer"]
 
 CONSUMERS = ["chain", "coroutine under Twisted", "task under asyncio"]
-
-
-async def _awaiting(promise: Promise[Any]) -> Any:
-    return await promise
 
 
 class Consumer:
@@ -39,7 +36,7 @@ class Consumer:
 
     def run(self, promise: Promise[Any]) -> Handle:
         """Start a consumer of a promise."""
-        return Handle(promise.then()) if self._is_chain else self.start(_awaiting(promise))
+        return Handle(promise.then()) if self._is_chain else self.start(awaiting(promise))
 
     def start(self, coroutine: Coroutine[Any, Any, Any]) -> Handle:
         """Start a coroutine, which a chain runs by itself."""

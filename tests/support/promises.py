@@ -7,7 +7,7 @@ from typing import Any
 
 from twpromise import Promise
 
-__all__ = ["Boom", "Source", "fail", "pending", "quiet"]
+__all__ = ["Boom", "Source", "awaiting", "fail", "pending", "quiet"]
 
 
 class Boom(Exception):
@@ -23,6 +23,11 @@ def quiet(promise: Promise[Any]) -> Promise[Any]:
     """The promise, which is not reported if it is rejected and has no handler."""
     promise.suppress_unhandled_rejections()
     return promise
+
+
+async def awaiting(awaitable: Any) -> Any:
+    """A coroutine that awaits one thing."""
+    return await awaitable
 
 
 def pending() -> tuple[Promise[Any], Callable[..., None], Callable[..., None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
-from threading import Event, Thread, current_thread, get_ident
+from threading import Event, current_thread, get_ident
 
 import pytest
 from twisted.internet import reactor
@@ -14,6 +14,7 @@ from twisted.python.threadpool import ThreadPool
 
 from tests.support.collections import calls_of
 from tests.support.promises import Boom
+from tests.support.threads import in_thread
 from twpromise import CancellationError, Promise, TimeoutError
 from twpromise._testing import manual
 from twpromise.testing import ManualScheduler
@@ -91,9 +92,7 @@ def test_a_clock_of_ones_own():
 def test_its_thread_is_the_one_that_made_it(scheduler):
     """Settling from another one waits for `flush` in this one."""
     promise, resolve = _pending()
-    thread = Thread(target=resolve, args=("value",))
-    thread.start()
-    thread.join()
+    in_thread(resolve, "value")
     assert promise.is_pending()
     assert get_ident() == scheduler.home_thread()
     scheduler.flush()

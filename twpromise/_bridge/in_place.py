@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from .._core.following import outcome_of, root_of
 from .._core.jobs import call_soon
 from .._core.settling import mark_handled
 from .._core.states import DEAD, FULFILLED, REJECTED, CorePromise
+from .._util.callers import PACKAGE
 from .outcomes import failure_of
 from .rings import ahead_of, circular
 from .to_deferred import make_deferred
@@ -32,7 +32,6 @@ __all__ = ["CALLBACKS", "InPlace", "replace_methods", "take", "take_for"]
 CALLBACKS = "_callbacks" if hasattr(defer.Deferred(), "_callbacks") else "callbacks"
 
 _DEFER: Any = vars(defer)
-_PACKAGE = str(Path(__file__).parents[1])
 #: Functions of Twisted that pass on their argument unchanged.
 _HANDING_ON = ("gatherResults", "succeed")
 
@@ -116,7 +115,7 @@ def _user() -> FrameType:
 def _hands_on(frame: FrameType) -> bool:
     code = frame.f_code
     # By the file: some functions of Twisted's run code of this package.
-    if code.co_filename.startswith(_PACKAGE):
+    if code.co_filename.startswith(PACKAGE):
         return True
     return frame.f_globals is _DEFER and code.co_name in _HANDING_ON
 

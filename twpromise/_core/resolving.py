@@ -95,17 +95,15 @@ def new_input(cls: type[CorePromise], value: Any) -> Any:
     return new_resolved(cls, value, INPUT)
 
 
-def new_rejected(
-    cls: type[CorePromise], reason: Any, aux: Any = None, owner: CorePromise | None = None
-) -> Any:
-    """A promise that is rejected; see `reject` for *aux*, `new_pending` for *owner*.
+def new_rejected(cls: type[CorePromise], reason: Any, owner: CorePromise | None = None) -> Any:
+    """A promise that is rejected; see `new_pending` for *owner*.
 
     Raises:
         RuntimeError: See `check_home`.  Nothing is reported then.
     """
     check_home(cls)
     promise = new_pending(cls, owner=owner)
-    reject(promise, reason, aux)
+    reject(promise, reason)
     return promise
 
 

@@ -98,17 +98,6 @@ class Event(Enum):
     CLEAN_UP_FAILED = "a clean-up raised, which is reported"
 
 
-#: Bits of `_state` and their names; the first one that is set counts.
-PHASES: Final = {
-    FULFILLED: "fulfilled",
-    REJECTED: "rejected",
-    CANCELLED: "cancelled",
-    CANCELLING: "cancelling",
-    BYPASSED: "bypassed",
-    FOLLOWING: "following",
-    LOCKED: "locked",
-}
-
 #: (phase, event) to phase: every way in which a promise can change.  The picture in
 #: docs/architecture.md is made from this table, and tests walk through every row.
 TRANSITIONS: Final[dict[tuple[str, Event], str]] = {
@@ -134,11 +123,6 @@ TRANSITIONS: Final[dict[tuple[str, Event], str]] = {
 }
 
 
-def phase_of(state: int) -> str:
-    """The name of a value of `_state`."""
-    return next((name for bit, name in PHASES.items() if state & bit), "pending")
-
-
 class CorePromise:
     """State, handlers and subscribers of one promise.
 
@@ -148,11 +132,10 @@ class CorePromise:
       that waits for its parent; the `Cell` of a follower that stands in for others.
     * `_aux`: of a rejection, the traceback of the reason, or its Failure; ``on_rejected`` of
       a derived promise that waits; of a follower, a promise further on; `BY_CALLBACK`, `INNER`.
-    * `_subscribers`: the subscribers (see `subscribers`); of a bypassed promise, its `Cell`.  *
-    `_source`: the parent of a derived promise; the followee of a follower; else the object that
-    will
-      settle the promise, if it can be cancelled; of a settled promise None, or the work that it has
-      abandoned (see `ending`).
+    * `_subscribers`: the subscribers (see `subscribers`); of a bypassed promise, its `Cell`.
+    * `_source`: the parent of a derived promise; the followee of a follower; else the object that
+      will settle the promise, if it can be cancelled; of a settled promise None, or the work that
+      it has abandoned (see `ending`).
     * `_extra`: None, a `Context` or an `Extra`.
 
     Once a promise is made only `settling`, and the drain, assign `_state`, `_value` and `_aux`.

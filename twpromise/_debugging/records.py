@@ -165,13 +165,8 @@ def as_dict(now: Pending) -> dict[str, Any]:
         "sampled": now.sampled,
         "promises": [
             {
-                "id": one.id,
-                "name": one.name,
-                "repr": one.repr,
-                "state": one.state,
-                "place": one.place,
-                "age": one.age,
-                "waits_for": [{"text": wait.text, "id": wait.id} for wait in one.waits_for],
+                **vars(one),
+                "waits_for": [{**vars(wait)} for wait in one.waits_for],
                 "waited_for_by": list(one.waited_for_by),
                 "coroutine": list(one.coroutine),
             }

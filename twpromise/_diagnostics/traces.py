@@ -9,7 +9,7 @@ from typing import Any
 
 from .._util.callers import PACKAGE
 
-__all__ = ["HEADING", "PACKAGE", "STOPS", "Trace", "annotate", "capture"]
+__all__ = ["HEADING", "STOPS", "Trace", "annotate", "capture"]
 
 HEADING = "From previous event:"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ from typing import Any
 import twisted.internet
 from twisted.logger import Logger
 
+from .._util.callers import calling
 from .._util.errors import PromiseWarning
-from .traces import PACKAGE
 
 __all__ = ["TWISTED", "show", "warn"]
 
@@ -69,9 +68,7 @@ def warn(message: str, promise: Any = None) -> None:
         promise: The promise that it is about.  If only the reactor is running, the warning names
             the line that made this promise, if that is known.
     """
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        frame = frame.f_back
+    frame = calling()
     filename, line = frame.f_code.co_filename, frame.f_lineno
     if promise is not None and filename.startswith(TWISTED):
         trace = getattr(promise._extra, "trace", None)

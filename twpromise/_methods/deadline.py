@@ -12,10 +12,25 @@ from .._util.checks import check_seconds
 if TYPE_CHECKING:
     from .._promise import Promise
 
-__all__ = ["TURNS", "Deadline"]
+__all__ = ["Deadline", "call_behind"]
 
 #: How many rounds of the queue a timeout waits for, if the queue does not become empty.
 TURNS: Final = 8
+
+
+def call_behind(queue: Any, function: Callable[[], object]) -> None:
+    """Call a function when a queue is empty, or after some rounds of it.
+
+    So the handlers behind what is queued have run, too.
+    """
+    queue.rejections.append(Job(_look, queue, function, TURNS))
+
+
+def _look(queue: Any, function: Callable[[], object], turns: int) -> None:
+    if queue and turns:
+        queue.rejections.append(Job(_look, queue, function, turns - 1))
+    else:
+        function()
 
 
 class Deadline:
@@ -109,16 +124,7 @@ class Deadline:
     def _went_off(self) -> None:
         # Data that resets this may be queued.
         if self._queue or self._queue.awake:
-            self._look_later(TURNS)
-        else:
-            self._pass()
-
-    def _look_later(self, turns: int) -> None:
-        self._queue.rejections.append(Job(self._look, turns))
-
-    def _look(self, turns: int) -> None:
-        if self._queue and turns:
-            self._look_later(turns - 1)
+            call_behind(self._queue, self._pass)
         else:
             self._pass()
 

@@ -11,7 +11,7 @@ from .._bridge.waits import note_where_it_waits
 from .._core.cancelling import drop
 from .._core.contexts import context_here
 from .._core.following import may_come, outcome_of
-from .._core.jobs import Job, check_home
+from .._core.jobs import check_home
 from .._core.reactions import Node, observed
 from .._core.resolving import new_input, new_rejected
 from .._core.settling import fulfill, reject
@@ -21,7 +21,7 @@ from .._util.callers import calling
 from .._util.checks import check_seconds, shown
 from .._util.errors import TimeoutError
 from .._util.types import Either, Followed
-from .deadline import TURNS, Deadline
+from .deadline import Deadline, call_behind
 
 if TYPE_CHECKING:
     from .._promise import Promise
@@ -126,29 +126,15 @@ class _Timeout(_Timed):
     def _fire(self) -> None:
         queue = self._promise._queue
         if (queue or queue.awake) and may_come(self._source):
-            self._wait(TURNS)
-        else:
-            self._strike()
-
-    def _wait(self, turns: int) -> None:
-        """Time is up; but an outcome that arrived in time may still be queued, and comes first.
-
-        Look again when the queue is empty, or after *turns* rounds of the queue, so that the
-        handlers behind such an outcome have run, too.
-        """
-        self._promise._queue.rejections.append(Job(self._look, turns))
-
-    def _look(self, turns: int) -> None:
-        if self._state & DEAD:
-            return
-        if self._promise._queue and turns:
-            self._wait(turns - 1)
+            # An outcome that arrived in time may still be queued, and comes first.
+            call_behind(queue, self._strike)
         else:
             self._strike()
 
     def _strike(self) -> None:
-        assert self._context is not None
-        self._context.run(self._reject)
+        if not self._state & DEAD:
+            assert self._context is not None
+            self._context.run(self._reject)
 
     def _reject(self) -> None:
         source, error = self._source, self._error
@@ -270,7 +256,8 @@ class Timers(CorePromise, Generic[T_co]):
         if promise is None and isinstance(error, BaseException):
             promise = _Timeout.derive(self, seconds, lambda _: error)
         elif promise is None and isinstance(error, str):
-            place = calling()
+            frame = calling()
+            place = frame.f_code, frame.f_lineno
             late = lambda source: note_where_it_waits(  # noqa: E731
                 _late(error, seconds, *place), source
             )

@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Callable
 from threading import current_thread
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from .._util.running import outside_tasks
 from .drains import Drains
 
-__all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "Waker", "is_forked", "queues"]
+__all__ = ["DEFAULT_TIME_SLICE", "JobQueue", "is_forked", "queues"]
 
 #: Seconds that one drain may take before the rest waits for the next turn of the reactor.
 DEFAULT_TIME_SLICE = 0.010
@@ -37,32 +37,11 @@ def is_forked() -> bool:
     return os.getppid() == _PROCESS
 
 
-class Waker(Protocol):
-    """The part of `twpromise.interfaces.IScheduler` that a queue uses."""
-
-    def call_soon(self, function: Callable[[], None], /) -> object:
-        """Call *function* soon, but not from within this call."""
-
-    def home_thread(self) -> int:
-        """The identifier of the thread that runs handlers, as far as it is known."""
-        ...
-
-    def call_from_thread(self, function: Callable[[], None], /) -> object:
-        """Call *function* on the reactor's thread; may be called from any thread."""
-
-    def call_in_thread(self, function: Callable[[], None], /) -> object:
-        """Call *function* in a thread of a pool."""
-
-    def event_loop(self) -> asyncio.AbstractEventLoop | None:
-        """The asyncio loop that runs handlers, if one does."""
-        ...
-
-
 class JobQueue(deque[Any]):
     """First in, first out; asks its scheduler for a drain when the first item is added.
 
     Args:
-        scheduler: Calls the drain.
+        scheduler: An `IScheduler`; calls the drain.
         drain: Runs the items of this queue.
         time_slice: Seconds a drain may take.
         timer: The clock of the drain.
@@ -83,7 +62,7 @@ class JobQueue(deque[Any]):
 
     def __init__(
         self,
-        scheduler: Waker,
+        scheduler: Any,
         drain: Callable[[JobQueue], None],
         time_slice: float = DEFAULT_TIME_SLICE,
         timer: Callable[[], float] = perf_counter,

@@ -32,7 +32,7 @@ def schedulers() -> list[Any]:
 def _at_exit() -> None:
     """Run what is queued if no reactor and no loop runs any more, and name what is left."""
     for queue in list(queues.values()):
-        at: Any = queue.scheduler
+        at = queue.scheduler
         # The schedulers of tests have no such method.
         if (queue or queue.rejections) and getattr(at, "is_over", bool)():
             try:

@@ -163,9 +163,8 @@ class PromiseChecks:
 def run_queue(library: type[Promise[Any]]) -> None:
     """Run the handlers that are due now."""
     queue = library._queue
-    at: Any = queue.scheduler
-    if isinstance(at, ManualScheduler):
-        at.flush()
+    if isinstance(queue.scheduler, ManualScheduler):
+        queue.scheduler.flush()
     elif queue.is_home():
         queue.run_rest()
 

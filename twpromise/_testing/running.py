@@ -68,8 +68,7 @@ def checked_on_loop(
         here = library._queue.scheduler.event_loop() is asyncio.get_running_loop()
 
         async def settle() -> None:
-            at: Any = library._queue.scheduler
-            await at._finish(library._queue)
+            await library._queue.scheduler._finish(library._queue)
 
         async with use_running_loop(library):
             with ExitStack() if here else ends.pop_all():

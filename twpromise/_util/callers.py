@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from types import CodeType
+from types import FrameType
 
 __all__ = ["PACKAGE", "calling"]
 
@@ -14,9 +14,9 @@ __all__ = ["PACKAGE", "calling"]
 PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
-def calling() -> tuple[CodeType, int]:
-    """The innermost function outside of this package that is being called, and its line."""
+def calling() -> FrameType:
+    """The innermost function outside of this package that is being called."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
-    return frame.f_code, frame.f_lineno
+    return frame
