@@ -194,6 +194,56 @@ def test_a_failure_that_answers_the_cancellation(scheduler):
     assert promise.is_cancelled()
 
 
+@pytest.mark.parametrize(
+    "error", [CancelledError(), asyncio.CancelledError()], ids=["Twisted's", "asyncio's"]
+)
+def test_a_task_that_says_that_it_was_cancelled(scheduler, error):
+    """That is no failure: a future of `asyncio.gather` has it as its exception."""
+    world = World("task", scheduler)
+
+    async def scenario():
+        future = asyncio.get_running_loop().create_future()
+        future.cancel = lambda: future.set_exception(error)
+        promise = Promise.resolve(future)
+        behind = promise.finally_(lambda: None)
+        behind.cancel()
+        await world.advance(0)
+        assert (True, True) == (promise.is_cancelled(), behind.is_cancelled())
+
+    world.run(scenario)
+
+
+def test_a_canceller_that_fires_and_raises(scheduler, reports):
+    """The promise is finished once."""
+
+    def canceller(deferred):
+        deferred.callback(3)
+        raise Boom
+
+    copy = Promise.get_new_library_copy()
+    copy.config(monitoring=True)
+    copy.resolve(Deferred(canceller)).cancel()
+    scheduler.flush()
+    statistics = copy.statistics()
+    copy.config(monitoring=False)
+    assert (1, 0) == (statistics["settled"], statistics["pending"])
+    assert [Boom] == [event["log_failure"].type for event in reports]
+
+
+@pytest.mark.parametrize("name", ["Twisted's coroutine", "inlineCallbacks"])
+def test_a_clean_up_of_what_must_not_get_lost(scheduler, name):
+    """The promise waits for it, as without `unclaimed`."""
+    steps = []
+    promise = Promise.from_deferred(WAYS[name](steps), unclaimed=steps.append)
+    behind = finally_(promise, steps)
+    scheduler.flush()
+    behind.cancel()
+    scheduler.flush()
+    assert [] == steps
+    scheduler.advance(1)
+    assert ["cleaned up", "next"] == steps
+
+
 def test_a_clean_up_whose_failure_another_promise_gets(scheduler):
     """It has adopted the Deferred meanwhile, and rejects."""
     ended = Deferred()
