@@ -76,11 +76,13 @@ class Releasing(Finishing):
             self._left = None
             self._release_next()
             return
-        # A clean-up, or a thread, still uses them.
-        if not (is_promise(left) or promise._state & CANCELLING):
+        # A clean-up, or a thread, still uses them: also one within another `using`.
+        while is_promise(left) and isinstance(left._source, Releasing):
+            left = left._source._left
+        if not (left is None or is_promise(left) or promise._state & CANCELLING):
             # A thread may take long: pass on in time that it has timed out.
             self._settle_early()
-        when_work_ended(left, partial(self._release_after, used))
+        when_work_ended(self._left, partial(self._release_after, used))
 
     def _begin_release(self, outcome: CorePromise) -> None:
         """Release all, then pass on *outcome*: a settled promise, or the promise of this node."""
