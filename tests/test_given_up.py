@@ -252,6 +252,8 @@ CANCELLED = {
     "Twisted's coroutine": lambda work: ensureDeferred(plainly(work)),
     "Deferred": lambda work: work.to_deferred(),
     "list": lambda work: gatherResults([work.to_deferred()]),
+    "then, behind a coroutine": lambda work: Promise.resolve(plainly(work)).then(go_on),
+    "then, behind Twisted's": lambda work: Promise.resolve(ensureDeferred(plainly(work))).then(),
     "using": lambda work: Promise.using(Promise.resolve(1).disposer(go_on), lambda _: work),
 }
 
@@ -269,6 +271,23 @@ def test_a_slot_is_free_when_a_cancelled_thread_has_ended(scheduler, way):
     future.set_result(None)
     scheduler.flush()
     assert 0 == limiter.active
+
+
+@pytest.mark.parametrize("way", CANCELLED)
+def test_the_end_of_a_cancelled_thread_for_those_that_ask_later(scheduler, way):
+    """A promise that has settled without the thread remembers it."""
+    work, future = running()
+    promise = Promise.resolve(CANCELLED[way](work))
+    scheduler.flush()
+    promise.cancel()
+    scheduler.flush()
+    ended = []
+    promise.add_done_callback(ended.append)
+    scheduler.flush()
+    assert [] == ended
+    future.set_result(None)
+    scheduler.flush()
+    assert [promise] == ended
 
 
 def test_a_clean_up_that_was_given_up(scheduler):

@@ -194,6 +194,61 @@ def test_a_failure_that_answers_the_cancellation(scheduler):
     assert promise.is_cancelled()
 
 
+@pytest.mark.parametrize(
+    "error", [CancelledError(), asyncio.CancelledError()], ids=["Twisted's", "asyncio's"]
+)
+def test_a_task_that_says_that_it_was_cancelled(scheduler, error):
+    """That is no failure: a future of `asyncio.gather` has it as its exception."""
+    world = World("task", scheduler)
+
+    async def scenario():
+        future = asyncio.get_running_loop().create_future()
+        future.cancel = lambda: future.set_exception(error)
+        promise = Promise.resolve(future)
+        behind = promise.finally_(lambda: None)
+        behind.cancel()
+        await world.advance(0)
+        assert (True, True) == (promise.is_cancelled(), behind.is_cancelled())
+
+    world.run(scenario)
+
+
+@pytest.mark.parametrize("first", ["fires", "raises"])
+def test_a_canceller_that_fires_and_raises(scheduler, reports, first):
+    """The promise is finished once."""
+
+    def canceller(deferred):
+        if first == "fires":
+            deferred.callback(3)
+        raise Boom
+
+    copy = Promise.get_new_library_copy()
+    copy.config(monitoring=True)
+    deferred = Deferred(canceller)
+    copy.resolve(deferred).cancel()
+    if first == "raises":
+        deferred.callback(3)
+    scheduler.flush()
+    statistics = copy.statistics()
+    copy.config(monitoring=False)
+    assert (1, 0) == (statistics["settled"], statistics["pending"])
+    assert [Boom] == [event["log_failure"].type for event in reports]
+
+
+@pytest.mark.parametrize("name", ["Twisted's coroutine", "inlineCallbacks"])
+def test_a_clean_up_of_what_must_not_get_lost(scheduler, name):
+    """The promise waits for it, as without `unclaimed`."""
+    steps = []
+    promise = Promise.from_deferred(WAYS[name](steps), unclaimed=steps.append)
+    behind = finally_(promise, steps)
+    scheduler.flush()
+    behind.cancel()
+    scheduler.flush()
+    assert [] == steps
+    scheduler.advance(1)
+    assert ["cleaned up", "next"] == steps
+
+
 def test_a_clean_up_whose_failure_another_promise_gets(scheduler):
     """It has adopted the Deferred meanwhile, and rejects."""
     ended = Deferred()
@@ -274,3 +329,56 @@ def test_a_resource_that_was_given_up_while_it_was_acquired(scheduler):
     scheduler.advance(2)
     assert (True, 1) == (promise.is_rejected(), len(log))
     thread.end()
+
+
+def test_a_thread_that_was_given_up_while_a_resource_was_acquired(scheduler):
+    """It does not use the resources, which are released when the handler's work has ended."""
+    log, thread = [], Thread()
+    late = Promise.resolve(thread.future).timeout(2).catch_return("late")
+    promise = Promise.using(released(log), late, lambda *_: Promise.delay(1))
+    scheduler.advance(2)
+    scheduler.advance(1)
+    assert (True, 1) == (promise.is_fulfilled(), len(log))
+    thread.end()
+
+
+def test_a_clean_up_that_waits_for_what_is_behind_using(scheduler):
+    """The resource is released first: else neither would end."""
+    log, behind = [], []
+
+    async def work():
+        try:
+            await Promise.delay(60)
+        finally:
+            await behind[0]
+            log.append("cleaned up")
+
+    def use(_):
+        return Promise.resolve(work()).timeout(2).catch_return("late")
+
+    promise = Promise.using(released(log), use)
+    behind.append(promise.then())
+    scheduler.advance(2)
+    assert "late" == promise.value()
+    assert (True, "cleaned up") == (log[0].is_fulfilled(), log[1])
+
+
+def test_a_thread_within_using_within_using(scheduler):
+    """The outer resource is released after the inner one, which a thread still uses."""
+    log, thread = [], Thread()
+
+    def release(_):
+        return Promise.delay(1).then(lambda _: log.append("inner"))
+
+    def inner(_):
+        work = Promise.resolve(thread.future).timeout(2).catch_return("late")
+        return Promise.using(Promise.resolve(2).disposer(release), lambda _: work).then(str.upper)
+
+    outer = Promise.using(Promise.resolve(1).disposer(lambda _: log.append("outer")), inner)
+    scheduler.advance(2)
+    assert "LATE" == outer.value()
+    thread.end()
+    scheduler.flush()
+    assert [] == log
+    scheduler.advance(1)
+    assert ["inner", "outer"] == log

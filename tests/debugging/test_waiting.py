@@ -87,16 +87,16 @@ def of_a_generator(cls):
     return cls.coroutine(generator)()
 
 
+async def cleaning(cls):
+    try:
+        await never(cls)
+    finally:
+        await Deferred()
+
+
 def cancelled(cls):
     """A coroutine that cleans up."""
-
-    async def cleaning():
-        try:
-            await never(cls)
-        finally:
-            await Deferred()
-
-    promise = cls.resolve(cleaning())
+    promise = cls.resolve(cleaning(cls))
     promise.cancel()
     return promise
 
@@ -113,6 +113,21 @@ def using(cls, step):
     acquired = never(cls) if step == "acquire" else cls.resolve(1)
     release = (lambda _: never(cls)) if step == "release" else (lambda _: None)
     return cls.using(acquired.disposer(release), lambda _: never(cls) if step == "use" else None)
+
+
+def running_thread(cls):
+    future = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()
+    return cls.resolve(future)
+
+
+def used_on(cls, work):
+    """`using`, whose handler has given up some work that goes on, and which is cancelled."""
+    disposer = cls.resolve(1).disposer(print)
+    promise = cls.using(disposer, lambda _: work.timeout(0).catch(lambda _: never(cls)))
+    cls._queue.scheduler.advance(0)
+    promise.cancel()
+    return promise
 
 
 def bound(cls):
@@ -273,6 +288,14 @@ KINDS = {
     "using, in use": (
         lambda cls: using(cls, "use"),
         ["what is done with the resources: promise"],
+    ),
+    "using, in use by a thread": (
+        lambda cls: used_on(cls, running_thread(cls)),
+        ["a thread, or an executor, which runs it"],
+    ),
+    "using, in use by a clean-up": (
+        lambda cls: used_on(cls, cls.resolve(cleaning(cls))),
+        ["what still uses the resources: coroutine cleaning"],
     ),
     "using, releasing": (
         lambda cls: using(cls, "release"),

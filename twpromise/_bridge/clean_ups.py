@@ -7,7 +7,8 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
-from .._core.settling import finish_cancel, reject
+from .._core.ending import finish_without
+from .._core.settling import reject
 from .._core.states import CANCELLING, CorePromise
 from .outcomes import says_cancelled
 from .shared import callbacks_of, is_shared
@@ -21,16 +22,18 @@ class CleanUp:
     Most Deferreds fire when they are cancelled.  A coroutine of Twisted's may have to clean up.
     """
 
-    __slots__ = ("late", "promise")
+    __slots__ = ("given_up", "late", "promise")
 
-    def __init__(self, promise: CorePromise) -> None:
+    def __init__(self, promise: CorePromise, given_up: list[Any]) -> None:
         self.promise = promise
+        #: What the Deferred has gone on without, and may not have ended: a thread.
+        self.given_up = given_up
         #: A failure is no longer the answer to the cancellation.
         self.late = False
 
     def __call__(self, result: Any) -> Any:
         if self.promise._state & CANCELLING:
-            finish_cancel(self.promise)
+            finish_without(self.promise, self.given_up)
         return result
 
 

@@ -14,7 +14,7 @@ from .._core.cancelling import drop
 from .._core.jobs import call_soon
 from .._core.resolving import adopters, resolve
 from .._core.settling import fulfill, hand_over, mark_handled, reject
-from .._core.states import DEAD, CorePromise
+from .._core.states import CANCELLING, DEAD, CorePromise
 from .clean_ups import CleanUp, fail_clean_up
 from .shared import (
     is_shared,
@@ -73,9 +73,11 @@ class DeferredSource:
     much to make.
     """
 
-    __slots__ = ("_deferred", "_promise")
+    __slots__ = ("_deferred", "_given_up", "_promise")
 
     _deferred: Any
+    #: Set while the Deferred is cancelled; see `CleanUp`.
+    _given_up: list[Any]
     _promise: Any
 
     def __call__(self, result: Any) -> None:
@@ -131,16 +133,27 @@ class DeferredSource:
         except BaseException as error:
             # What a canceller raises is logged; the promise is cancelled anyway.
             call_soon(type(promise), hooks.host.escaped, error)
-            return False
+            # It may have fired the Deferred before.
+            return not promise._state & CANCELLING
         return waits
 
     def _cancel(self, promise: CorePromise) -> bool:
         """Cancel the Deferred; return whether that finishes the cancellation of the promise."""
-        end = CleanUp(promise)
+        self._given_up = []
+        end = CleanUp(promise, self._given_up)
         self._deferred.addBoth(end)
-        cancel_deferred(self._deferred)
+        waits = self._cancel_deferred()
         end.late = True
+        return waits
+
+    def _cancel_deferred(self) -> bool:
+        """Cancel the Deferred; return whether that fires it."""
+        cancel_deferred(self._deferred)
         return True
+
+    def wait_for_ends(self, left: list[Any]) -> None:
+        """The Deferred, which is cancelled, has gone on without these; see `ending.give_up`."""
+        self._given_up += left
 
     def awaited(self) -> None:
         """No promise."""

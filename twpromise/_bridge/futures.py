@@ -12,6 +12,7 @@ from .._core.reactions import Node
 from .._core.resolving import resolve
 from .._core.settling import finish_cancel, hand_over, reject
 from .._core.states import DEAD, CorePromise
+from .._util.errors import CANCELLATIONS
 from .._util.exceptions import get_traceback
 
 __all__ = ["FutureSource", "adopt_future"]
@@ -52,12 +53,11 @@ class FutureSource(Node):
         except _CANCELLED:
             finish_cancel(promise)
             return
-        if error is None:
-            if promise._state & DEAD:
-                # A task has cleaned up.
-                finish_cancel(promise)
-            else:
-                resolve(promise, future.result())
+        if promise._state & DEAD and (error is None or issubclass(type(error), CANCELLATIONS)):
+            # A task has cleaned up.
+            finish_cancel(promise)
+        elif error is None:
+            resolve(promise, future.result())
         else:
             reject(promise, error, get_traceback(error))
 
@@ -100,13 +100,14 @@ class FutureSource(Node):
             return
         # An asyncio future: the loop decides when it runs the callback.
         loop = future.get_loop()
-        if loop.is_closed():
-            # It will never be done.
-            finish_cancel(self.finish())
-        elif loop is asyncio._get_running_loop():
+        if loop is asyncio._get_running_loop():
             future.cancel()
-        else:
+            return
+        try:
             loop.call_soon_threadsafe(future.cancel)
+        except RuntimeError:
+            # The loop is closed: the future will never be done.
+            finish_cancel(self.finish())
 
     # --- after a cancellation
 

@@ -73,21 +73,22 @@ class CertainSource(DeferredSource):
         call_soon(self._class, call, self._class, self._unclaimed, value)
 
     def _cancel(self, promise: CorePromise) -> bool:
-        if self._holds:
+        last = last_of(self._deferred)
+        if self._holds or last._canceller is None or last.called:
+            # Nothing stops its source.
             return False
-        deferred = self._deferred
-        last = last_of(deferred)
-        canceller = last._canceller
-        if canceller is not None and not last.called:
-            if self._bare:
-                # No other callback has to see an error, so do not fire the Deferred: it may still
-                # fire with a value.
-                last._canceller = None
-                canceller(last)
-            else:
-                return DeferredSource._cancel(self, promise)
-        # Otherwise nothing stops its source.
-        return False
+        return DeferredSource._cancel(self, promise)
+
+    def _cancel_deferred(self) -> bool:
+        if not self._bare:
+            return DeferredSource._cancel_deferred(self)
+        # No other callback has to see an error, so do not fire the Deferred: it may still fire
+        # with a value.
+        last = last_of(self._deferred)
+        canceller, last._canceller = last._canceller, None
+        canceller(last)
+        # That of a coroutine of Twisted's fires it, and the coroutine may clean up.
+        return bool(last.called)
 
     def from_outside(self) -> bool:
         """See the base."""

@@ -65,15 +65,20 @@ def give_up(promise: CorePromise, given_up: Iterable[Any]) -> None:
     ]
     if not left:
         return
+    waiting: list[Any] = []
     if promise._state & SETTLED:
         promise._source = [*(promise._source or ()), *left]
+    elif promise._state & CANCELLING:
+        # It settles later; its source remembers them until then.
+        waiting.append(promise._source)
     # A promise that is cancelling settles later, and then remembers what has not ended by then.
     for behind in (promise, *all_behind(promise, CANCELLING)):
-        for subscriber in subscribers_of(behind):
-            # An `Ending`, or a node that has to know.
-            wait_for_ends = getattr(subscriber, "wait_for_ends", None)
-            if wait_for_ends is not None:
-                wait_for_ends(left)
+        waiting += subscribers_of(behind)
+    for one in waiting:
+        # An `Ending`, or a node that has to know.
+        wait_for_ends = getattr(one, "wait_for_ends", None)
+        if wait_for_ends is not None:
+            wait_for_ends(left)
 
 
 def finish_without(promise: CorePromise, given_up: Iterable[Any]) -> None:

@@ -39,7 +39,7 @@ class Releasing(Finishing):
     It has subscribed to the promises of all resources, and also releases one that arrives late.
     """
 
-    __slots__ = ("_acquired", "_given_up", "_inspection", "_leases", "_under_way")
+    __slots__ = ("_acquired", "_given_up", "_inspection", "_leases", "_left", "_under_way")
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +53,8 @@ class Releasing(Finishing):
         self._under_way: Lease | None = None
         #: What the use of the resources has gone on without, and may not have ended: a thread.
         self._given_up: list[Any] = []
+        #: What still uses the resources after that: a promise, or a source that cannot be stopped.
+        self._left: Any = None
 
     def wait_for_ends(self, left: list[Any]) -> None:
         """See `ending.give_up`."""
@@ -69,15 +71,18 @@ class Releasing(Finishing):
 
     def _release_after(self, used: CorePromise) -> None:
         promise = self._promise
-        left = under_way(used)
+        left = self._left = under_way(used)
         if left is None or left is promise or (is_promise(left) and is_behind(left, promise)):
+            self._left = None
             self._release_next()
             return
-        # A clean-up, or a thread, still uses them.
-        if not (is_promise(left) or promise._state & CANCELLING):
+        # A clean-up, or a thread, still uses them: also one within another `using`.
+        while is_promise(left) and isinstance(left._source, Releasing):
+            left = left._source._left
+        if not (left is None or is_promise(left) or promise._state & CANCELLING):
             # A thread may take long: pass on in time that it has timed out.
             self._settle_early()
-        when_work_ended(left, partial(self._release_after, used))
+        when_work_ended(self._left, partial(self._release_after, used))
 
     def _begin_release(self, outcome: CorePromise) -> None:
         """Release all, then pass on *outcome*: a settled promise, or the promise of this node."""
@@ -140,6 +145,11 @@ class Releasing(Finishing):
         """See `Node`."""
         if self._source is not None:
             yield "what is done with the resources", self._source
+        left = self._left
+        if is_promise(left):
+            yield "what still uses the resources", left
+        elif left is not None:
+            yield from left.waits()
         if self._under_way is not None and self._under_way.released is not None:
             yield "the release of a resource", self._under_way.released
         for index, lease in enumerate(self._leases):
@@ -148,7 +158,7 @@ class Releasing(Finishing):
 
     def _release(self) -> None:
         self._leases = []
-        self._inspection = self._outcome = self._under_way = None
+        self._inspection = self._outcome = self._under_way = self._left = None
         self._given_up = []
 
     def held(self) -> list[Any]:
