@@ -185,6 +185,26 @@ def test_a_clean_up_that_fails(scheduler, reports, collected):
     assert [Boom] == [event["log_failure"].type for event in reports]
 
 
+def test_a_clean_up_that_gives_up_a_thread(scheduler):
+    """The promise ends when the thread has, although the clean-up was cancelled."""
+    future = Future()
+    future.set_running_or_notify_cancel()
+    clean_up = Promise.resolve(future).to_deferred()
+    deferred = Deferred()
+    promise = Promise.resolve(deferred)
+    deferred.addBoth(lambda _: clean_up)
+    ended = []
+    promise.add_done_callback(ended.append)
+    promise.cancel()
+    deferred.addErrback(lambda _: None)
+    clean_up.cancel()
+    scheduler.flush()
+    assert (True, []) == (promise.is_cancelled(), ended)
+    future.set_result(None)
+    scheduler.flush()
+    assert [promise] == ended
+
+
 def test_a_failure_that_answers_the_cancellation(scheduler):
     """`Agent` says "response never received": that is no failure of a clean-up."""
     deferred = Deferred(lambda deferred: deferred.errback(Boom()))

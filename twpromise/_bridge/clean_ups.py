@@ -24,10 +24,10 @@ class CleanUp:
 
     __slots__ = ("given_up", "late", "promise")
 
-    def __init__(self, promise: CorePromise, given_up: list[Any]) -> None:
+    def __init__(self, promise: CorePromise) -> None:
         self.promise = promise
         #: What the Deferred has gone on without, and may not have ended: a thread.
-        self.given_up = given_up
+        self.given_up: list[Any] = []
         #: A failure is no longer the answer to the cancellation.
         self.late = False
 

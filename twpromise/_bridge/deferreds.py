@@ -15,7 +15,7 @@ from .._core.jobs import call_soon
 from .._core.resolving import adopters, resolve
 from .._core.settling import fulfill, hand_over, mark_handled, reject
 from .._core.states import CANCELLING, DEAD, CorePromise
-from .clean_ups import CleanUp, fail_clean_up
+from .clean_ups import CleanUp, clean_ups, fail_clean_up
 from .shared import (
     is_shared,
     keep_failure,
@@ -73,11 +73,9 @@ class DeferredSource:
     much to make.
     """
 
-    __slots__ = ("_deferred", "_given_up", "_promise")
+    __slots__ = ("_deferred", "_promise")
 
     _deferred: Any
-    #: Set while the Deferred is cancelled; see `CleanUp`.
-    _given_up: list[Any]
     _promise: Any
 
     def __call__(self, result: Any) -> None:
@@ -91,7 +89,7 @@ class DeferredSource:
                 fulfill(promise, result)
             return
         deferred = self._deferred
-        self._promise = self._deferred = None
+        self._promise = None
         if issubclass(type(result), Failure):
             keep_failure(deferred, result)
             if promise is None:
@@ -139,8 +137,7 @@ class DeferredSource:
 
     def _cancel(self, promise: CorePromise) -> bool:
         """Cancel the Deferred; return whether that finishes the cancellation of the promise."""
-        self._given_up = []
-        end = CleanUp(promise, self._given_up)
+        end = CleanUp(promise)
         self._deferred.addBoth(end)
         waits = self._cancel_deferred()
         end.late = True
@@ -153,7 +150,8 @@ class DeferredSource:
 
     def wait_for_ends(self, left: list[Any]) -> None:
         """The Deferred, which is cancelled, has gone on without these; see `ending.give_up`."""
-        self._given_up += left
+        for end in clean_ups(self._deferred):
+            end.given_up += left
 
     def awaited(self) -> None:
         """No promise."""

@@ -83,9 +83,7 @@ class Running(Consumer):
         self.ended = True
         ends = (self.cancellation, CancellationError, CancelledError)
         passes = isinstance(error, CancellationError) and error.of_awaited
-        if passes or (
-            self.child.cancelling and (isinstance(error, ends) or error is self.answer)
-        ):
+        if passes or (self.child.cancelling and (isinstance(error, ends) or error is self.answer)):
             self.finish_cancel()
         else:
             self.child.reject(error)
