@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 
 from .._bridge.outcomes import exception_of
 from .._core.cancelling import cancel
-from .._core.ending import has_ended, when_ended
+from .._core.ending import has_ended, when_work_ended
 from .._core.jobs import call_soon, check_home
 from .._core.reactions import Node, then
 from .._core.settling import finish_cancel, fulfill, pass_on, reject
@@ -26,7 +26,7 @@ __all__ = ["PromiseGroup"]
 class _Members(Node):
     """A consumer of all members of a group; it settles the outcome when all have ended."""
 
-    __slots__ = ("aborted", "aggregate", "failed", "members", "on_abort", "waited")
+    __slots__ = ("aborted", "aggregate", "failed", "given_up", "members", "on_abort", "waited")
 
     title = "PromiseGroup"
     #: An inspector shows it, though no user sees its promise.
@@ -36,6 +36,8 @@ class _Members(Node):
         super().__init__()
         # The members that have not ended, in the order in which they were started.
         self.members: dict[CorePromise, None] = {}
+        # What members have gone on without, and has not ended: a thread that has timed out.
+        self.given_up: list[Any] = []
         # The members that were rejected; and the error for all, if there are several.
         self.failed: list[CorePromise] = []
         self.aggregate: AggregateError | None = None
@@ -64,15 +66,28 @@ class _Members(Node):
         """Wait for one more member."""
         self.members[member] = None
         self.wait_for(member)
-        when_ended(member, partial(self._ended, member))
 
     def _notify(self, parent: CorePromise) -> None:
         if parent._state & REJECTED:
             self.failed.append(parent)
             self.abort()
+        if has_ended(parent):
+            self._ended(parent)
+        else:
+            when_work_ended(parent, partial(self._ended, parent))
 
     def _ended(self, member: CorePromise) -> None:
         del self.members[member]
+        self.settle_if_ended()
+
+    def wait_for_ends(self, left: list[Any]) -> None:
+        """See `ending.give_up`."""
+        self.given_up += left
+        for work in left:
+            when_work_ended(work, partial(self._work_ended, work))
+
+    def _work_ended(self, work: Any) -> None:
+        self.given_up.remove(work)
         self.settle_if_ended()
 
     def abort(self) -> None:
@@ -87,7 +102,8 @@ class _Members(Node):
 
     def settle_if_ended(self) -> None:
         """Settle the outcome if the group is closed and all members have ended."""
-        if not self.members and (self.aborted or self.waited) and self._promise is not None:
+        left = self.members or self.given_up
+        if not left and (self.aborted or self.waited) and self._promise is not None:
             outcome = self.finish()
             if self.failed:
                 error = self.error()
@@ -120,7 +136,7 @@ class _Members(Node):
         self.aborted = True
         self.on_abort()
         stack += reversed(self.members)
-        if not self.members:
+        if not (self.members or self.given_up):
             self.finish()
             return False
         if self.waits_for_itself():
@@ -129,7 +145,7 @@ class _Members(Node):
             handled = outcome._state & HANDLED
             self.settle_early(finish_cancel)
             # A member that follows the end of the group ends as that does.
-            outcome._source = list(self.members)
+            outcome._source = [*self.members, *self.given_up]
             if handled:
                 self._promise.suppress_unhandled_rejections()
         return True
