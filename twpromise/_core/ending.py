@@ -24,6 +24,9 @@ from .subscribers import add_subscriber, all_behind, subscribers_of
 
 def has_ended(promise: CorePromise) -> bool:
     """Whether a promise has settled, and all work that it has abandoned has ended."""
+    if promise._state & SETTLED and promise._source is None:
+        # As most: this saves a sixth of the call of a limiter.
+        return True
     return under_way(promise) is None
 
 

@@ -132,8 +132,9 @@ class Group(Consumer):
         self.world = world
         #: How all ends.
         self.child = Reference(world, self)
-        #: What has not ended, and what has failed.
+        #: What has not ended, with what that has gone on without; and what has failed.
         self.members: list[Reference] = []
+        self.given_up: list[Reference] = []
         self.failed: list[Reference] = []
         #: Nothing is started any more: it was cancelled, or something has failed.
         self.stopped = False
@@ -157,7 +158,6 @@ class Group(Consumer):
         member.handled = True
         self.members.append(member)
         member.attach(self)
-        member.when_ended(lambda: self.ended(member))
 
         def start() -> None:
             if not member.dead:
@@ -185,6 +185,19 @@ class Group(Consumer):
         if parent.state == REJECTED:
             self.failed.append(parent)
             self.cancel()
+        if parent.under_way() is None:
+            self.ended(parent)
+        else:
+            parent.when_ended(lambda: self.ended(parent))
+
+    def wait_for_ends(self, left: list[Reference]) -> None:
+        self.given_up += left
+        for promise in left:
+            promise.when_ended(lambda promise=promise: self.given_up_ended(promise))
+
+    def given_up_ended(self, promise: Reference) -> None:
+        self.given_up.remove(promise)
+        self.look()
 
     def ended(self, member: Reference) -> None:
         self.members.remove(member)
@@ -192,7 +205,8 @@ class Group(Consumer):
 
     def look(self) -> None:
         """Whether this is the end."""
-        if self.members or self.gone or not (self.stopped or self.waited):
+        left = self.members or self.given_up
+        if left or self.gone or not (self.stopped or self.waited):
             return
         self.end()
         if len(self.failed) == 1:
@@ -208,7 +222,7 @@ class Group(Consumer):
         """All that have waited have left."""
         self.stopped = True
         stack += reversed(self.members)
-        if not self.members:
+        if not (self.members or self.given_up):
             self.end()
             return False
         if self.child.is_behind(self.child):
@@ -216,5 +230,5 @@ class Group(Consumer):
             outcome, self.child = self.child, Reference(self.world, self)
             self.child.cancelling, self.child.handled = True, outcome.handled
             outcome.finish_cancel()
-            outcome.given_up = list(self.members)
+            outcome.given_up = [*self.members, *self.given_up]
         return True
