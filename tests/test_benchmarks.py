@@ -22,7 +22,7 @@ from benchmarks.child import Waves
 from benchmarks.machine import installed
 from benchmarks.request import STEPS
 from benchmarks.rows import BY_NAME, REACTOR, ROWS, SCENARIOS, UVLOOP, Row
-from twpromise import Promise
+from twpromise import Limiter, Promise, PromiseGroup
 from twpromise.testing import ManualScheduler
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +51,8 @@ OPERATIONS = {
     "map": 612,
     "adopt": 425,
 }
+#: The same for a member of a group, and a call of a limiter, that takes a second.
+SERVICES = {"group": 1260, "limiter": 1930}
 #: Bytes of one promise; from 3.12 on, Python keeps the list of weak references in front of an
 #: object, and two words for that.
 PROMISE = 96 if sys.version_info >= (3, 12) else 88
@@ -128,6 +130,32 @@ def test_instructions_of_operations(operation: str) -> None:
     if sys.gettrace() is not None:
         pytest.skip("another tool is tracing: coverage, or a debugger")
     assert Context().run(by_hand.instructions_of, operation) <= OPERATIONS[operation]
+
+
+@pytest.mark.exhaustive
+@same_bytecode
+@pytest.mark.parametrize("what", SERVICES)
+def test_instructions_of_services(what: str) -> None:
+    """A member of a group, or a call of a limiter, executes no more instructions than it did."""
+    if sys.gettrace() is not None:
+        pytest.skip("another tool is tracing: coverage, or a debugger")
+
+    def count(calls: int) -> int:
+        group, limiter = PromiseGroup(), Limiter(2)
+        start = group.start_soon if what == "group" else limiter.run
+
+        def run() -> None:
+            for _ in range(calls):
+                start(Promise.delay, 1)
+            group.wait()
+            for _ in range(calls):
+                scheduler.advance(1)
+
+        return by_hand.instructions_in(run).total()
+
+    with ManualScheduler() as scheduler:
+        count(10)
+        assert (count(50) - count(10)) / 40 <= SERVICES[what]
 
 
 @pytest.mark.exhaustive

@@ -10,7 +10,7 @@ from .._core.cancelling import discard
 from .._core.ending import has_ended, when_ended
 from .._core.jobs import check_library
 from .._core.resolving import reject_or_report, resolve
-from .._core.states import DEAD, CorePromise, is_promise
+from .._core.states import DEAD, SETTLED, CorePromise, is_promise
 
 __all__ = ["begin", "call", "check_library"]
 
@@ -20,7 +20,7 @@ def begin(promise: CorePromise, function: Callable[[], Any], ended: Callable[[],
     work = call(promise, function)
     # The traceback of what it raised leads to this frame.
     del promise, function
-    if work is None or has_ended(work):
+    if work is None or (work._state & SETTLED and has_ended(work)):
         ended()
     else:
         when_ended(work, ended)
