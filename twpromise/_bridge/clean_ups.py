@@ -28,7 +28,7 @@ class CleanUp:
         self.promise = promise
         #: What the Deferred has gone on without, and may not have ended: a thread.
         self.given_up: list[Any] = []
-        #: A failure is no longer the answer to the cancellation.
+        #: A failure that comes now is not the answer to the cancellation, but of the clean-up.
         self.late = False
 
     def __call__(self, result: Any) -> Any:
@@ -43,7 +43,7 @@ def clean_ups(deferred: Any) -> Iterator[CleanUp]:
 
 
 def fail_clean_up(deferred: Any, failure: Failure) -> None:
-    """A Deferred has failed that is cancelled: report it, unless it says just that."""
+    """Report the failure of a Deferred that cleans up, unless it only says: cancelled."""
     if not says_cancelled(failure) and not is_shared(deferred, None):
         for clean_up in clean_ups(deferred):
             if clean_up.late and clean_up.promise._state & CANCELLING:
